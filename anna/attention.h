@@ -1,0 +1,89 @@
+// Purpose: one interface for the attention mechanisms. A mechanism sees Q, K and V of one head and nothing else, and
+// gives every query a weighted average of values.
+// Glossary: N' tokens, m_qk dimension of queries and keys, m_v of values, T tables, c_ij number of tables in which query
+// i and key j collide.
+//
+// Q and K are written as symbols of a codebook, because many tokens share a vector: row i of Q is
+// codebook.vector(query symbol of i). A symbol has no meaning to a mechanism but its vector: two symbols of equal vectors
+// must be treated alike.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "anna/embedding.h"
+
+namespace roundtrip::anna {
+
+using Symbol = std::uint64_t;
+
+/// The vectors that queries and keys of a layer can be: fixed before the input is drawn. [size, dimension] integers.
+class Codebook {
+ public:
+  virtual ~Codebook() = default;
+  virtual std::uint32_t dimension() const = 0;   ///< m_qk
+  virtual Symbol size() const = 0;               ///< symbols are 0 .. size-1
+  /// Writes the vector of `symbol`, a pure function of it, to out[0 .. dimension-1].
+  virtual void vector(Symbol symbol, std::span<std::int32_t> out) const = 0;
+};
+
+struct TokenSymbol {
+  std::uint64_t token;
+  Symbol symbol;
+};
+
+/// Q or K of one head: tokens that are not listed have the default symbol. Tokens ascend.
+struct Points {
+  Symbol default_symbol = 0;
+  std::vector<TokenSymbol> listed;
+};
+
+/// Sparse rows for some tokens, the others zero: V of one head, or its output. Tokens ascend.
+struct SparseRows {
+  std::vector<std::uint64_t> tokens;
+  std::vector<std::uint64_t> offsets{0};  ///< entries of tokens[i] are entries[offsets[i] .. offsets[i+1])
+  std::vector<Entry> entries;
+  std::span<const Entry> row(std::size_t i) const {
+    return std::span(entries).subspan(offsets[i], offsets[i + 1] - offsets[i]);
+  }
+  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(); }
+};
+
+/// Q, K, V of one head over N' tokens.
+struct HeadInput {
+  std::uint64_t tokens = 0;  ///< N'
+  Points queries, keys;
+  SparseRows values;         ///< [N', m_v] integers below 2^53 in magnitude
+};
+
+/// An attention mechanism. Averages are S / T with S = sum_j c_ij v_j and T = sum_j c_ij exact integers, each rounded to
+/// double once and divided once; T = 0 gives the zero vector. Neither S nor T leaves the mechanism.
+class Attention {
+ public:
+  virtual ~Attention() = default;
+  virtual std::string name() const = 0;
+  /// out gets a row for every token whose average is not zero. `out` and internal buffers are reused between calls.
+  virtual void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) = 0;
+};
+
+/// Exact-match attention: c_ij = 1 iff the vectors are equal. Cost: time linear in the listed tokens and values.
+std::unique_ptr<Attention> make_exact_match();
+
+/// ANNA by locality-sensitive hashing with hyperplanes, table by table: `tables` = ell, `functions` = z per table.
+struct AnnaParameters {
+  std::uint32_t tables = 1;     ///< ell >= 1
+  std::uint32_t functions = 1;  ///< z >= 1
+  std::uint64_t seed = 1;
+  void validate() const;
+};
+std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters);
+
+/// Quadratic oracle for exact match: compares every query with every key, coordinate by coordinate.
+std::unique_ptr<Attention> make_brute_force_exact_match();
+/// Quadratic oracle for ANNA: counts collisions of every pair over all tables, then averages.
+std::unique_ptr<Attention> make_brute_force_anna(const AnnaParameters& parameters);
+
+}  // namespace roundtrip::anna

@@ -1,0 +1,1 @@
+#include "anna/embedding.h"

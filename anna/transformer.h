@@ -1,0 +1,92 @@
+// Purpose: transformers as chains of element-wise maps and attention over an [N', d] array. Nothing but its token's row
+// (position included), the layer and the seed reaches an element-wise map: the types below hand it nothing else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "anna/attention.h"
+#include "anna/embedding.h"
+
+namespace roundtrip::anna {
+
+struct LayerShape {
+  std::uint32_t heads = 1;            ///< H_l
+  std::uint32_t query_dimension = 0;  ///< m_qk: of queries and keys, the codebook's dimension
+  std::uint32_t value_dimension = 0;  ///< m_v
+  std::uint32_t output_dimension = 0; ///< d of the rows that the layer writes
+  std::uint64_t width() const {
+    return std::uint64_t{heads} * (query_dimension > value_dimension ? query_dimension : value_dimension);
+  }
+};
+
+/// Where Q, K and V of one token are written, for all heads of the layer.
+class Projection {
+ public:
+  virtual ~Projection() = default;
+  virtual void query(std::uint32_t head, Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
+  virtual void key(std::uint32_t head, Symbol symbol) = 0;    ///< at most once a head; default: Layer::null_key()
+  /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
+  virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;
+};
+
+/// The head outputs of one token: H_l sparse vectors of dimension m_v.
+class HeadOutputs {
+ public:
+  virtual ~HeadOutputs() = default;
+  virtual std::span<const Entry> head(std::uint32_t head) const = 0;
+};
+
+/// Where the output map writes the token's next row.
+class RowWriter {
+ public:
+  void set(std::uint32_t column, double value) { entries_.push_back({column, value}); }  ///< columns ascend
+  std::span<const Entry> entries() const { return entries_; }
+  void clear() { entries_.clear(); }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+/// One layer. Both maps are pure functions of their arguments: const, and evaluated in any order, any number of times.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  virtual LayerShape shape() const = 0;
+  virtual const Codebook& codebook() const = 0;
+  virtual Symbol null_query() const = 0;  ///< only ever a query
+  virtual Symbol null_key() const = 0;    ///< only ever a key
+  /// Q, K and V maps of all heads.
+  virtual void project(const RowView& row, Projection& out) const = 0;
+  /// Output map: the token's previous row and its head outputs to its next row.
+  virtual void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const = 0;
+};
+
+struct Transformer {
+  std::uint64_t tokens = 0;               ///< N'
+  std::uint32_t input_dimension = 0;      ///< d of the first array
+  std::vector<std::shared_ptr<const Layer>> layers;
+
+  std::size_t depth() const { return layers.size(); }
+  std::uint32_t heads() const;            ///< max over layers
+  std::uint32_t embedding_dimension() const;  ///< max d, the input included
+  std::uint64_t width() const;            ///< max over layers of H_l * m_l
+};
+
+struct EvaluateOptions {
+  std::optional<std::uint64_t> order_seed;  ///< evaluate rows in random order (tests)
+  bool twice = false;                       ///< evaluate every map twice and throw InternalError if the two differ
+};
+
+/// One layer on one array. Cost: time and memory linear in the entries that the maps write plus N'.
+Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array, const EvaluateOptions& options = {});
+
+/// The whole chain; `observe`, if given, sees the array after every layer (and the input as layer -1).
+Embedding evaluate(const Transformer& transformer, Attention& attention, const Embedding& input,
+                   const EvaluateOptions& options = {});
+
+}  // namespace roundtrip::anna

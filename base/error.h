@@ -1,0 +1,37 @@
+// Purpose: the errors that every layer throws, in three families under one root (docs/errors in README.md):
+//   ContractError   the caller's fault: a flag, file, parameter or model that is not acceptable; exit status 2
+//   ModelViolation  a protocol broke the MPC model (defined in mpc/violation.h); exit status 3
+//   InternalError   a fault of ours; exit status 70
+// A failed verification is a report, never an exception. Messages are one line: thing, value, what is allowed.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace roundtrip {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class ContractError : public Error {
+ public:
+  using Error::Error;
+};
+
+class InternalError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Throws ContractError with the formatted message unless `condition` holds.
+template <typename... Args>
+void require(bool condition, fmt::format_string<Args...> message, Args&&... args) {
+  if (!condition) throw ContractError(fmt::format(message, std::forward<Args>(args)...));
+}
+
+}  // namespace roundtrip

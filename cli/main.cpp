@@ -1,0 +1,2 @@
+#include "cli/cli.h"
+int roundtrip::cli::main(int, char**) { return 70; }

@@ -1,0 +1,32 @@
+# roundtrip_layer(name DEPENDS targets... SOURCES files...): one static library per folder, `roundtrip::name`, file name
+# libroundtrip_name.a (another Debian package owns libmpc). Flags stand on targets, never globally.
+add_library(roundtrip_options INTERFACE)
+target_compile_features(roundtrip_options INTERFACE cxx_std_20)
+# Results must be equal bit for bit everywhere: no contraction of a*b+c, no -ffast-math.
+target_compile_options(roundtrip_options INTERFACE -ffp-contract=off)
+add_library(roundtrip_private_options INTERFACE)
+target_compile_options(roundtrip_private_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                       $<$<BOOL:${ROUNDTRIP_WARNINGS_AS_ERRORS}>:-Werror>)
+if(ROUNDTRIP_ASSERTIONS)
+  target_compile_options(roundtrip_private_options INTERFACE -UNDEBUG)
+endif()
+if(ROUNDTRIP_FAULTS)
+  target_compile_definitions(roundtrip_private_options INTERFACE ROUNDTRIP_FAULTS=1)
+endif()
+if(ROUNDTRIP_SANITIZE)
+  target_compile_options(roundtrip_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+                         -fno-omit-frame-pointer)
+  target_link_options(roundtrip_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+function(roundtrip_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(roundtrip_${name} STATIC ${ARG_SOURCES})
+  add_library(roundtrip::${name} ALIAS roundtrip_${name})
+  set_target_properties(roundtrip_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(roundtrip_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/roundtrip>)
+  target_link_libraries(roundtrip_${name} PUBLIC roundtrip_options ${ARG_DEPENDS}
+                        PRIVATE $<BUILD_INTERFACE:roundtrip_private_options> ${ARG_PRIVATE_DEPENDS})
+  set_property(GLOBAL APPEND PROPERTY ROUNDTRIP_LAYERS ${name})
+endfunction()

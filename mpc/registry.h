@@ -1,0 +1,64 @@
+// Purpose: protocols by name. Registering one gives it every subcommand (list, run, compile, decompile, verify,
+// explain), for ours and for those of a program that links the installed package.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mpc/parameters.h"
+#include "mpc/protocol.h"
+
+namespace roundtrip::mpc {
+
+/// How output words are written: as the input's symbols (a word as read, a number), as numbers whatever the input was,
+/// or as one line of three positions.
+enum class OutputForm : std::uint8_t { kSymbols, kNumbers, kTriple };
+
+struct OptionInfo {
+  std::string name;      ///< of --param name=value
+  std::string fallback;  ///< shown default
+  std::string help;      ///< meaning and allowed range
+};
+
+/// Inputs and outputs as the user sees them: signed integers (a word of a text is its number by first occurrence, from
+/// 0); an absent output is nullopt.
+using Values = std::vector<std::int64_t>;
+using Outputs = std::vector<std::optional<std::int64_t>>;
+
+struct ProtocolInfo {
+  std::string name;
+  std::string summary;         ///< one line for `roundtrip list`
+  std::string card;            ///< theorem card: problem, guarantee, preconditions, cost, source
+  std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 3) + 3 + ceil(log2 k)"
+  std::uint64_t kappa_s = 0;   ///< default
+  std::vector<OptionInfo> options;
+  OutputForm output_form = OutputForm::kNumbers;
+  /// Throws ContractError for parameters that it can't serve.
+  std::function<std::unique_ptr<const Protocol>(const Parameters&)> make;
+  /// Output word `index` as the user sees it.
+  std::function<std::optional<std::int64_t>(const Protocol&, std::uint64_t index, Word)> decode;
+  /// Sequential reference that shares no code with the protocol; empty if there is none.
+  std::function<Outputs(std::span<const std::int64_t>, const Parameters&)> oracle;
+  /// A generated instance of N values for --n; empty: uniform in [0, N).
+  std::function<Values(const Parameters&)> generate;
+};
+
+/// Throws ContractError if the name is taken or not of [a-z0-9_]+.
+void register_protocol(ProtocolInfo info);
+/// The protocol of that name; ContractError names the nearest known name otherwise.
+const ProtocolInfo& find_protocol(std::string_view name);
+/// All of them, by name.
+std::vector<const ProtocolInfo*> all_protocols();
+
+/// x + 2^(p_in - 1); ContractError naming `what`, x and the range unless it fits.
+Word encode_input(std::int64_t value, const Shape& shape, std::string_view what);
+/// word - 2^(p_in - 1): the inverse.
+std::int64_t decode_input(Word word, const Shape& shape);
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,38 @@
+// Purpose: what the runtime asks of the ground it stands on: ranks that exchange flat buffers once a round. Two
+// implementations, one conformance suite: in process (one rank), and MPI (any number of ranks).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace roundtrip::mpc {
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual std::string_view name() const = 0;  ///< "inprocess" or "mpi"
+  virtual int rank() const = 0;
+  virtual int ranks() const = 0;
+  // The exchange itself is between runtime and transports: see mpc/exchange.h.
+};
+
+std::unique_ptr<Transport> make_in_process_transport();
+
+/// MPI_Init on construction, MPI_Finalize on destruction; one per process. Declared without MPI headers: MPI and
+/// Boost.MPI stay inside the transport's own source file.
+class MpiSession {
+ public:
+  MpiSession(int& argc, char**& argv);
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+  std::unique_ptr<Transport> transport();
+  int rank() const;
+  int ranks() const;
+};
+
+/// Whether a launcher (mpirun, srun) started this process as one of its ranks.
+bool under_launcher();
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,32 @@
+// Purpose: what it means that a protocol broke its model: which machine, in which round, what it used, what was allowed.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace roundtrip::mpc {
+
+/// Ends a run on all ranks with the same fields and message; exit status 3. If several machines break the model in one
+/// round, the one reported is the first by (round, sent before received, machine), on every number of ranks.
+class ModelViolation : public Error {
+ public:
+  enum class Kind : std::uint8_t {
+    kWordsSent, kWordsReceived, kWordWidth, kDestination, kMessageAfterEnd, kEarlyOutput,
+    kMissingOutput, kDuplicateOutput, kScratch, kStepFailed,
+  };
+  struct Facts {
+    Kind kind;
+    std::uint32_t round;
+    std::uint32_t machine;
+    std::uint64_t used;     ///< words, bits, or the destination or output index in question
+    std::uint64_t allowed;  ///< in the same unit
+  };
+  explicit ModelViolation(const Facts& facts, const std::string& detail = {});
+  const Facts& facts() const { return facts_; }
+
+ private:
+  Facts facts_;
+};
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,80 @@
+// Exact roots, exact rationals, counter-based draws.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/rational.h"
+
+namespace roundtrip {
+namespace {
+
+TEST(CeilPower, IsExactWhereFloatingPowIsNot) {
+  EXPECT_EQ(ceil_power(1024, Rational(2, 5)), 16u);  // ceil(pow(1024, .4)) is 17
+  EXPECT_EQ(ceil_power(1025, Rational(2, 5)), 17u);
+  EXPECT_EQ(ceil_power(4096, Rational(1, 3)), 16u);
+  EXPECT_EQ(ceil_power(4097, Rational(1, 3)), 17u);
+  EXPECT_EQ(ceil_power(1, Rational(1, 2)), 1u);
+  EXPECT_EQ(ceil_power(1u << 24, Rational(7, 10)), 114105u);
+}
+
+TEST(CeilPower, IsTheLeastIntegerThatReaches) {
+  for (std::uint64_t n = 1; n < 3000; ++n) {
+    const std::uint64_t root = ceil_power(n, Rational(1, 2));
+    EXPECT_TRUE(root * root >= n && (root - 1) * (root - 1) < n) << n;
+    const std::uint64_t scaled = ceil_power(n, Rational(1), Rational(2, 3));
+    EXPECT_EQ(scaled, ceil_div(2 * n, 3)) << n;
+  }
+}
+
+TEST(CeilPower, RefusesWhatDoesNotFit) {
+  EXPECT_THROW(ceil_power(1u << 31, Rational(3)), ContractError);
+  EXPECT_THROW(ceil_power(2, Rational(-1)), ContractError);
+}
+
+TEST(CeilLog, CountsLevels) {
+  EXPECT_EQ(ceil_log(2, 1), 0u);
+  EXPECT_EQ(ceil_log(2, 2), 1u);
+  EXPECT_EQ(ceil_log(2, 3), 2u);
+  EXPECT_EQ(ceil_log(10, 1000), 3u);
+  EXPECT_EQ(ceil_log(10, 1001), 4u);
+}
+
+TEST(Rational, ParsesExactly) {
+  EXPECT_EQ(Rational::parse("1/3", "eps"), Rational(1, 3));
+  EXPECT_EQ(Rational::parse("0.4", "eps"), Rational(2, 5));
+  EXPECT_EQ(Rational::parse(".4", "eps"), Rational(2, 5));
+  EXPECT_EQ(Rational::parse("-1.5", "eps"), Rational(-3, 2));
+  EXPECT_EQ(Rational::parse("-.5", "eps"), Rational(-1, 2));
+  EXPECT_EQ(Rational::parse("6/4", "eps").to_string(), "3/2");
+  for (const char* bad : {"", ".", "-", "1/0", "1/-2", "x", "1e3", "1/2/3", "0.1234567890", "1.-5", " 1"}) {
+    EXPECT_THROW(Rational::parse(bad, "eps"), ContractError) << bad;
+  }
+}
+
+TEST(Rational, OrdersAndAdds) {
+  EXPECT_EQ(Rational(1, 2) + Rational(1, 5), Rational(7, 10));
+  EXPECT_LT(Rational(1, 3), Rational(1, 2));
+  EXPECT_EQ(Rational(-2, -4), Rational(1, 2));
+}
+
+TEST(Draw, IsAPureFunctionWithSeparateDomains) {
+  EXPECT_EQ(draw(1, Domain::kHash, 2, 3, 4), draw(1, Domain::kHash, 2, 3, 4));
+  EXPECT_NE(draw(1, Domain::kHash, 2, 3, 4), draw(1, Domain::kTest, 2, 3, 4));
+  EXPECT_NE(draw(1, Domain::kHash, 2, 3, 4), draw(2, Domain::kHash, 2, 3, 4));
+  // Known answer of Philox4x64-10 for the zero counter and key, from Random123's own test vectors.
+  EXPECT_EQ(draw(0, Domain{0}, 0), 0x16554d9eca36314cULL);
+}
+
+TEST(RandomStream, BelowStaysBelowAndReachesEverything) {
+  RandomStream stream(7, Domain::kTest);
+  std::uint32_t seen = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::uint64_t value = stream.below(20);
+    ASSERT_LT(value, 20u);
+    seen |= 1u << value;
+  }
+  EXPECT_EQ(seen, (1u << 20) - 1);  // misses one of 20 with probability below 20 * .95^1000 < 1e-20
+}
+
+}  // namespace
+}  // namespace roundtrip
