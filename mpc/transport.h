@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace roundtrip::mpc {
@@ -14,6 +15,8 @@ class Transport {
   virtual std::string_view name() const = 0;  ///< "inprocess" or "mpi"
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
+  /// Collective: rank 0's bytes on every rank. For control data (an error line, N), never for a protocol's words.
+  virtual void broadcast(std::string& bytes) = 0;
   // The exchange itself is between runtime and transports: see mpc/exchange.h.
 };
 
@@ -30,6 +33,8 @@ class MpiSession {
   std::unique_ptr<Transport> transport();
   int rank() const;
   int ranks() const;
+  /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
+  [[noreturn]] void abort(int status);
 };
 
 /// Whether a launcher (mpirun, srun) started this process as one of its ranks.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "base/random.h"
 #include "base/rational.h"
 
@@ -74,6 +75,15 @@ TEST(RandomStream, BelowStaysBelowAndReachesEverything) {
     seen |= 1u << value;
   }
   EXPECT_EQ(seen, (1u << 20) - 1);  // misses one of 20 with probability below 20 * .95^1000 < 1e-20
+}
+
+TEST(NearestName, CountsInsertionsDeletionsSubstitutionsAndSwaps) {
+  const std::vector<std::string> names = {"sum", "sort", "match2", "k_hop"};
+  EXPECT_EQ(nearest_name("khop", names), "k_hop");
+  EXPECT_EQ(nearest_name("srot", names), "sort");  // one swap; "sum" is three away
+  EXPECT_EQ(nearest_name("match", names), "match2");
+  EXPECT_EQ(nearest_name("sum", names), "sum");
+  EXPECT_EQ(nearest_name("", {}), "");
 }
 
 }  // namespace
