@@ -1,0 +1,13 @@
+// Purpose: the makers of all statements, one source file each.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proofs_check/statement.h"
+
+namespace roundtrip::proofs_check {
+
+std::vector<std::unique_ptr<const Statement>> make_statements();
+
+}  // namespace roundtrip::proofs_check

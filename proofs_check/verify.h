@@ -1,0 +1,60 @@
+// Purpose: runs statements, their checks and their controls, and gathers what came out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mpc/transport.h"
+#include "proofs_check/check.h"
+#include "proofs_check/statement.h"
+
+namespace roundtrip::proofs_check {
+
+/// The combined result of a verification, worst first. Exit statuses: 70, 3, 1, 4, 0.
+enum class Outcome : std::uint8_t { kInternalFault, kModelBroken, kRefuted, kInconclusive, kVerified };
+
+struct StatementReport {
+  std::string name;
+  std::string title;
+  std::vector<Constant> constants;
+  std::vector<Check> checks;
+  std::vector<Control> controls;
+  /// Set if the statement could not be run to its end: a protocol of it broke the model, or a fault of ours.
+  Outcome failure = Outcome::kVerified;
+  std::string failure_message;
+  double seconds = 0;
+
+  /// kInternalFault: the run failed, or a control slipped through (then no verdict of the statement counts).
+  /// kRefuted: some check refuted. kInconclusive: some check inconclusive although in range, or fewer than
+  /// one check in range verified. Checks marked below_range don't count as evidence, only against.
+  Outcome outcome() const;
+};
+
+struct VerifyOptions {
+  std::vector<std::string> statements;  ///< names; empty: all
+  Sizes sizes = Sizes::kSmall;
+  std::uint64_t seed = 1;
+  bool controls = true;
+  /// Called on every rank; the caller shows it on rank 0 only.
+  std::function<void(std::string_view statement, std::string_view what)> progress{};
+};
+
+struct Report {
+  Sizes sizes = Sizes::kSmall;
+  std::uint64_t seed = 1;
+  std::string transport;
+  int ranks = 1;
+  double false_alarm_budget = 0;  ///< over all statistical checks of all statements
+  double alarm_per_check = 0;
+  std::vector<StatementReport> statements;
+  double seconds = 0;
+  Outcome outcome() const;  ///< the worst of the statements'
+};
+
+/// Collective; equal on every rank but for `seconds`. ContractError for an unknown name.
+Report verify(const VerifyOptions& options, mpc::Transport& transport);
+
+}  // namespace roundtrip::proofs_check
