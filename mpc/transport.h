@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ class Transport {
   virtual int ranks() const = 0;
   /// Collective: rank 0's bytes on every rank. For control data (an error line, N), never for a protocol's words.
   virtual void broadcast(std::string& bytes) = 0;
+  /// Collective: values[i] becomes its sum (modulo 2^64) over all ranks, on every rank; equally many values on each. For
+  /// counters that each rank keeps of the machines it hosts.
+  virtual void sum(std::span<std::uint64_t> values) = 0;
   // The exchange itself is between runtime and transports: see mpc/exchange.h.
 };
 
