@@ -1,4 +1,5 @@
-// Purpose: what the translators share: a compiled transformer with its sizes and how words enter and leave it.
+// Purpose: what the translators share: a compiled transformer with its sizes and how words enter and leave
+// it.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,9 @@ namespace roundtrip::simulate {
 
 /// An output token's row: absent, a word, or a fault that it reports.
 struct OutputWords {
-  std::vector<mpc::Word> words;           ///< by output index; meaningful if no token reported a fault
-  std::vector<std::uint64_t> faulty;      ///< output indices that report a fault (or got no word), never a wrong word
+  std::vector<mpc::Word> words;  ///< by output index; meaningful if no token reported a fault
+  std::vector<std::uint64_t>
+      faulty;  ///< output indices that report a fault (or got no word), never a wrong word
 };
 
 /// Token t < N starts with (present = 1, word t), others with (0, 0): columns 0 and 1.
