@@ -1,0 +1,86 @@
+#include "proofs_check/formulas.h"
+
+#include <algorithm>
+#include <boost/multiprecision/cpp_int.hpp>
+
+#include "base/error.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+std::uint64_t up(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// Rounds of the plan with fan-out f, empty if f has none.
+std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::uint64_t s, std::uint64_t w) {
+  constexpr std::uint64_t kKeyWords = 2;                  // w_k: key and tie
+  const std::uint64_t records = s / (2 * w);              // B
+  const std::uint64_t machines = up(n, records);          // M
+  const std::uint64_t spare = s - records * w;            // h
+  const std::uint64_t samples = spare / (f * kKeyWords);  // sigma
+  const std::uint64_t ways = std::min(spare / ((f + 4) * kKeyWords), samples * std::min(f, machines));  // F
+  if (samples < 1 || ways < 2) return std::nullopt;
+  const std::uint64_t stride = up(records, samples);  // t0
+  std::uint32_t rounds = 2;
+  for (std::uint64_t length = n; length > records;) {
+    const std::uint64_t group = up(length, records) + 1;           // m_l
+    const std::uint32_t depth = std::max(1u, log_ceil(f, group));  // d_l
+    std::uint64_t span = 1;                                        // f^(d_l - 1) <= group
+    for (std::uint32_t i = 1; i < depth; ++i) span *= f;
+    const std::uint64_t next = up(length, ways) + group * stride * depth + stride * span;
+    if (20 * next >= 19 * length) return std::nullopt;
+    rounds += 4 * depth + 1;
+    length = next;
+  }
+  return rounds;
+}
+
+}  // namespace
+
+std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent) {
+  using boost::multiprecision::cpp_int;
+  require(n >= 1 && exponent >= Rational(0), "root of {} with exponent {}: allowed N >= 1, exponent >= 0", n,
+          exponent.to_string());
+  const auto power = [](std::uint64_t base, std::int64_t e) {
+    return cpp_int(boost::multiprecision::pow(cpp_int(base), static_cast<unsigned>(e)));
+  };
+  const cpp_int target = power(n, exponent.numerator());
+  std::uint64_t low = 0;                        // low^denominator < target
+  std::uint64_t high = std::uint64_t{1} << 62;  // high^denominator >= target
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    (power(middle, exponent.denominator()) >= target ? high : low) = middle;
+  }
+  return high;
+}
+
+std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value) {
+  std::uint32_t e = 0;
+  for (std::uint64_t power = 1; power < value; power *= base) {
+    ++e;
+    if (power > (value - 1) / base) break;  // power * base >= value, and may not fit
+  }
+  return e;
+}
+
+std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t w, std::uint64_t s) {
+  if (s < 2 * w) return std::nullopt;
+  const std::uint64_t machines = up(n, s / (2 * w));
+  if (machines <= 1) return 0;
+  std::optional<std::uint32_t> least;
+  for (std::uint64_t f = 2; f <= machines + 1; ++f) {
+    const auto rounds = rounds_with(f, n, s, w);
+    if (rounds && (!least || *rounds < *least)) least = rounds;
+  }
+  return least;
+}
+
+SortMemory sort_memory(std::uint64_t n, std::uint64_t w, std::uint64_t kappa_s, std::uint64_t block_words) {
+  for (std::uint64_t kappa = kappa_s;; ++kappa) {
+    const auto rounds = sort_rounds(n, w, kappa * block_words);
+    if (rounds) return {kappa, kappa * block_words, *rounds};
+  }
+}
+
+}  // namespace roundtrip::proofs_check

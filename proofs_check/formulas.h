@@ -1,0 +1,34 @@
+// Purpose: the sizes and rounds that the theory states, computed by the verifier alone: exact roots over big
+// integers, the plan of the deterministic sort, rounds of the protocols. Nothing here calls what it is there
+// to check.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/rational.h"
+
+namespace roundtrip::proofs_check {
+
+/// ceil(N^eps), the least b with b^denominator >= N^numerator; exact.
+std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent);
+
+/// Least e >= 0 with base^e >= value; base >= 2.
+std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value);
+
+/// T_sort(n, w; s): rounds of the deterministic sort of n records of w words (key, tie, group, payload ..) to
+/// exact positions on machines of s words; empty if no sampling fan-out f works at this s.
+std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t record_words,
+                                         std::uint64_t memory_words);
+
+/// s of a protocol that sorts n records of `record_words`: kappa_s * b, kappa_s raised to the least that has
+/// a plan.
+struct SortMemory {
+  std::uint64_t kappa_s = 0;
+  std::uint64_t memory_words = 0;
+  std::uint32_t sort_rounds = 0;
+};
+SortMemory sort_memory(std::uint64_t n, std::uint64_t record_words, std::uint64_t kappa_s,
+                       std::uint64_t block_words);
+
+}  // namespace roundtrip::proofs_check

@@ -1,0 +1,84 @@
+// The verifier's own formulas and oracles, against literal values worked out on paper.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/oracles.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+TEST(RootCeil, IsExact) {
+  EXPECT_EQ(root_ceil(1024, Rational(2, 5)), 16u);
+  EXPECT_EQ(root_ceil(1025, Rational(2, 5)), 17u);
+  EXPECT_EQ(root_ceil(4096, Rational(1, 3)), 16u);
+  EXPECT_EQ(root_ceil(1u << 24, Rational(7, 10)), 114105u);
+  EXPECT_EQ(root_ceil(1, Rational(1, 2)), 1u);
+  EXPECT_EQ(root_ceil(7, Rational(0)), 1u);
+  EXPECT_EQ(root_ceil(513, Rational(1, 2)), 23u);
+  EXPECT_THROW(root_ceil(0, Rational(1, 2)), ContractError);
+}
+
+TEST(LogCeil, IsExactAtPowers) {
+  EXPECT_EQ(log_ceil(2, 1), 0u);
+  EXPECT_EQ(log_ceil(2, 1024), 10u);
+  EXPECT_EQ(log_ceil(2, 1025), 11u);
+  EXPECT_EQ(log_ceil(3, 27), 3u);
+  EXPECT_EQ(log_ceil(3, ~std::uint64_t{0}), 41u);
+}
+
+struct SortCase {
+  std::uint32_t log_n;
+  Rational epsilon;
+  std::uint64_t kappa;
+  std::uint32_t rounds;
+};
+
+TEST(SortRounds, HasTheTabulatedValues) {
+  const SortCase cases[] = {
+      {8, {1, 2}, 16, 16},  {16, {1, 2}, 16, 16}, {24, {1, 2}, 16, 16}, {8, {1, 2}, 8, 48},
+      {10, {1, 2}, 8, 29},  {12, {1, 2}, 8, 25},  {14, {1, 2}, 8, 25},  {16, {1, 2}, 8, 24},
+      {20, {1, 2}, 8, 24},  {8, {2, 5}, 16, 30},  {10, {2, 5}, 16, 29}, {9, {1, 3}, 16, 87},
+      {10, {1, 3}, 12, 94}, {10, {1, 3}, 16, 60}, {12, {1, 3}, 16, 56}, {12, {3, 5}, 6, 16},
+      {14, {3, 5}, 12, 11}, {12, {2, 3}, 3, 16},  {14, {1, 2}, 24, 11}, {11, {1, 2}, 6, 38},
+      {13, {1, 2}, 4, 42},  {16, {3, 5}, 8, 12},  {9, {2, 3}, 2, 87},   {13, {1, 3}, 32, 25},
+      {14, {2, 5}, 8, 51}};
+  for (const SortCase& c : cases) {
+    const std::uint64_t n = std::uint64_t{1} << c.log_n;
+    const auto rounds = sort_rounds(n, 3, c.kappa * root_ceil(n, c.epsilon));
+    ASSERT_TRUE(rounds.has_value()) << n;
+    EXPECT_EQ(*rounds, c.rounds) << n << " " << c.epsilon.to_string() << " " << c.kappa;
+  }
+  EXPECT_EQ(sort_rounds(2u << 8, 3, 8 * 16), 87u);  // n = 2N, kappa 8
+  EXPECT_EQ(sort_rounds(2u << 12, 3, 8 * 64), 29u);
+  EXPECT_EQ(sort_rounds(2u << 10, 3, 16 * 32), 16u);  // n = 2N, kappa 16
+  EXPECT_EQ(sort_rounds(10, 3, 60), 0u);              // one machine
+}
+
+TEST(SortMemory, RaisesKappaToTheLeastThatHasAPlan) {
+  EXPECT_FALSE(sort_rounds(256, 3, 4 * 16).has_value());
+  const SortMemory memory = sort_memory(256, 3, 4, 16);
+  EXPECT_GT(memory.kappa_s, 4u);
+  EXPECT_FALSE(sort_rounds(256, 3, (memory.kappa_s - 1) * 16).has_value());
+  EXPECT_EQ(memory.sort_rounds, *sort_rounds(256, 3, memory.memory_words));
+  EXPECT_EQ(sort_memory(1024, 3, 8, 32).kappa_s, 8u);
+}
+
+TEST(Oracles, FollowTheDefinitions) {
+  const Numbers x{3, 1, 3, 3, 1, 2, 3};
+  EXPECT_EQ(oracle_sum(x, 48), Answers({16}));
+  EXPECT_EQ(oracle_sum(Numbers{(1LL << 47) - 1, 1}, 48), Answers({-(1LL << 47)}));  // wraps modulo 2^48
+  EXPECT_EQ(oracle_sort(x), Answers({1, 1, 2, 3, 3, 3, 3}));
+  EXPECT_EQ(oracle_match2(Numbers{0, 1, 2, 5, 7}, 8), Answers({1, 1, 0, 0, 1}));  // 0 pairs with itself
+  EXPECT_EQ(oracle_match2(Numbers{4}, 8), Answers({1}));
+  EXPECT_EQ(oracle_match2(Numbers{-3, 3, 6}, 8), Answers({1, 1, 0}));
+  // find_1 = 0 0 2 4 3 0 5.
+  const std::optional<std::int64_t> none;
+  EXPECT_EQ(oracle_k_hop(x, 1), Answers({none, none, 1, 3, 3, none, 1}));
+  EXPECT_EQ(oracle_k_hop(x, 2), Answers({none, none, none, 3, 1, none, 3}));
+  EXPECT_EQ(oracle_k_hop(x, 1000), Answers({none, none, none, 3, none, none, none}));
+  EXPECT_EQ(oracle_k_hop(Numbers{9, 9, 9}, 1u << 30), Answers({none, 9, 9}));
+}
+
+}  // namespace
+}  // namespace roundtrip::proofs_check
