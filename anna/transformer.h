@@ -11,6 +11,7 @@
 
 #include "anna/attention.h"
 #include "anna/embedding.h"
+#include "base/error.h"
 
 namespace roundtrip::anna {
 
@@ -30,6 +31,12 @@ class Projection {
   virtual ~Projection() = default;
   virtual void query(std::uint32_t head, Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
   virtual void key(std::uint32_t head, Symbol symbol) = 0;    ///< at most once a head; default: Layer::null_key()
+  /// The symbol of a query or key that is computed from the row rather than chosen in the codebook: m_qk coordinates;
+  /// equal vectors get equal symbols, which hold for this evaluation of this layer only and number on behind the
+  /// codebook's.
+  virtual Symbol intern(std::span<const std::int32_t> /*vector*/) {
+    throw InternalError("this evaluation takes no computed queries and keys");
+  }
   /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
   virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;
 };
