@@ -1,11 +1,10 @@
-// Purpose: one interface for the attention mechanisms. A mechanism sees Q, K and V of one head and nothing else, and
-// gives every query a weighted average of values.
-// Glossary: N' tokens, m_qk dimension of queries and keys, m_v of values, T tables, c_ij number of tables in which query
-// i and key j collide.
+// Purpose: one interface for the attention mechanisms. A mechanism sees Q, K and V of one head and nothing
+// else, and gives every query a weighted average of values. Glossary: N' tokens, m_qk dimension of queries
+// and keys, m_v of values, T tables, c_ij number of tables in which query i and key j collide.
 //
 // Q and K are written as symbols of a codebook, because many tokens share a vector: row i of Q is
-// codebook.vector(query symbol of i). A symbol has no meaning to a mechanism but its vector: two symbols of equal vectors
-// must be treated alike.
+// codebook.vector(query symbol of i). A symbol has no meaning to a mechanism but its vector: two symbols of
+// equal vectors must be treated alike.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +19,25 @@ namespace roundtrip::anna {
 
 using Symbol = std::uint64_t;
 
-/// The vectors that queries and keys of a layer can be: fixed before the input is drawn. [size, dimension] integers.
+/// The vectors that queries and keys of a layer can be: fixed before the input is drawn. [size, dimension]
+/// integers.
 class Codebook {
  public:
+  Codebook() = default;
+  Codebook(const Codebook&) {}  // a copy is another object: with an identity of its own
+  Codebook& operator=(const Codebook&) { return identity_ = next_identity(), *this; }
   virtual ~Codebook() = default;
-  virtual std::uint32_t dimension() const = 0;   ///< m_qk
-  virtual Symbol size() const = 0;               ///< symbols are 0 .. size-1
+  virtual std::uint32_t dimension() const = 0;  ///< m_qk
+  virtual Symbol size() const = 0;              ///< symbols are 0 .. size-1
   /// Writes the vector of `symbol`, a pure function of it, to out[0 .. dimension-1].
   virtual void vector(Symbol symbol, std::span<std::int32_t> out) const = 0;
+  /// Never shared by two objects of a process, dead ones included (an address may be): what mechanisms cache
+  /// codes by.
+  std::uint64_t identity() const { return identity_; }
+
+ private:
+  static std::uint64_t next_identity();
+  std::uint64_t identity_ = next_identity();
 };
 
 struct TokenSymbol {
@@ -56,29 +66,48 @@ struct SparseRows {
 struct HeadInput {
   std::uint64_t tokens = 0;  ///< N'
   Points queries, keys;
-  SparseRows values;         ///< [N', m_v] integers below 2^53 in magnitude
+  SparseRows values;  ///< [N', m_v] integers below 2^53 in magnitude
 };
 
-/// An attention mechanism. Averages are S / T with S = sum_j c_ij v_j and T = sum_j c_ij exact integers, each rounded to
-/// double once and divided once; T = 0 gives the zero vector. Neither S nor T leaves the mechanism.
+/// An attention mechanism. One object serves one thread. Averages are S / T with S = sum_j c_ij v_j and T =
+/// sum_j c_ij exact integers, each rounded to double once and divided once; T = 0 gives the zero vector.
+/// Neither S nor T leaves the mechanism.
 class Attention {
  public:
   virtual ~Attention() = default;
   virtual std::string name() const = 0;
-  /// out gets a row for every token whose average is not zero. `out` and internal buffers are reused between calls.
+  /// out gets a row for every token whose average is not zero. `out` and internal buffers are reused between
+  /// calls.
   virtual void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) = 0;
 };
 
-/// Exact-match attention: c_ij = 1 iff the vectors are equal. Cost: time linear in the listed tokens and values.
+/// Problem:   exact-match attention (EMA): c_ij = 1 iff q_i = k_j.
+/// Guarantee: exact.
+/// Cost:      time and memory linear in the listed tokens, the value entries and the output entries (N' of
+/// them only if
+///            the default query has a match); each distinct vector is read once per codebook.
 std::unique_ptr<Attention> make_exact_match();
 
-/// ANNA by locality-sensitive hashing with hyperplanes, table by table: `tables` = ell, `functions` = z per table.
+/// ANNA by locality-sensitive hashing with hyperplanes, table by table: `tables` = ell, `functions` = z per
+/// table.
 struct AnnaParameters {
-  std::uint32_t tables = 1;     ///< ell >= 1
-  std::uint32_t functions = 1;  ///< z >= 1
+  std::uint32_t tables = 1;     ///< ell, 1 .. 2^20
+  std::uint32_t functions = 1;  ///< z, 1 .. 1024 in every table
   std::uint64_t seed = 1;
-  void validate() const;
+  void validate() const;  ///< ContractError naming field, value and range
 };
+/// Problem:   approximate nearest neighbor attention (Liu, Yu, Sanford, Andoni, Hsu 2025, Algorithm of
+/// Section 3): each
+///            table buckets the keys by z concatenated hash functions and keeps (sum of values, count); each
+///            query adds its bucket's sum and count; the output is total sum / total count.
+/// Guarantee: c_ij is the number of tables in which the codes of q_i and k_j are equal, exactly; vectors at
+/// angle theta
+///            share a code with probability (1 - theta/pi)^z per table. Equal vectors always do: EMA is the
+///            special case in which distinct vectors have distinct codes (anna/identity.h draws and checks
+///            it).
+/// Cost:      time ell * (what exact match costs), memory one table and the output; distinct vectors are
+/// hashed once per
+///            codebook, ell z m_qk operations each.
 std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters);
 
 /// Quadratic oracle for exact match: compares every query with every key, coordinate by coordinate.

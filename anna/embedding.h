@@ -1,6 +1,6 @@
-// Purpose: the array that a transformer works on, [N', d] numbers, stored sparsely (a compiled transformer's rows hold
-// little besides the words they move), and its file, so that a layer can be evaluated by a process that knows no more.
-// Glossary: N' tokens, d embedding dimension, m head dimension, H heads.
+// Purpose: the array that a transformer works on, [N', d] numbers, stored sparsely (a compiled transformer's
+// rows hold little besides the words they move), and its file, so that a layer can be evaluated by a process
+// that knows no more. Glossary: N' tokens, d embedding dimension, m head dimension, H heads.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
-/// A token's row: all that an element-wise map may know, its position included. Entries ascend by column; absent is 0.
+/// A token's row: all that an element-wise map may know, its position included. Entries ascend by column;
+/// absent is 0.
 struct RowView {
   std::uint64_t token = 0;
   std::span<const Entry> entries;

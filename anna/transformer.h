@@ -1,8 +1,10 @@
-// Purpose: transformers as chains of element-wise maps and attention over an [N', d] array. Nothing but its token's row
-// (position included), the layer and the seed reaches an element-wise map: the types below hand it nothing else.
+// Purpose: transformers as chains of element-wise maps and attention over an [N', d] array. Nothing but its
+// token's row (position included), the layer and the seed reaches an element-wise map: the types below hand
+// it nothing else.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,15 +13,14 @@
 
 #include "anna/attention.h"
 #include "anna/embedding.h"
-#include "base/error.h"
 
 namespace roundtrip::anna {
 
 struct LayerShape {
-  std::uint32_t heads = 1;            ///< H_l
-  std::uint32_t query_dimension = 0;  ///< m_qk: of queries and keys, the codebook's dimension
-  std::uint32_t value_dimension = 0;  ///< m_v
-  std::uint32_t output_dimension = 0; ///< d of the rows that the layer writes
+  std::uint32_t heads = 1;             ///< H_l
+  std::uint32_t query_dimension = 0;   ///< m_qk: of queries and keys, the codebook's dimension
+  std::uint32_t value_dimension = 0;   ///< m_v
+  std::uint32_t output_dimension = 0;  ///< d of the rows that the layer writes
   std::uint64_t width() const {
     return std::uint64_t{heads} * (query_dimension > value_dimension ? query_dimension : value_dimension);
   }
@@ -29,14 +30,14 @@ struct LayerShape {
 class Projection {
  public:
   virtual ~Projection() = default;
-  virtual void query(std::uint32_t head, Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
-  virtual void key(std::uint32_t head, Symbol symbol) = 0;    ///< at most once a head; default: Layer::null_key()
-  /// The symbol of a query or key that is computed from the row rather than chosen in the codebook: m_qk coordinates;
-  /// equal vectors get equal symbols, which hold for this evaluation of this layer only and number on behind the
-  /// codebook's.
-  virtual Symbol intern(std::span<const std::int32_t> /*vector*/) {
-    throw InternalError("this evaluation takes no computed queries and keys");
-  }
+  virtual void query(std::uint32_t head,
+                     Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
+  virtual void key(std::uint32_t head,
+                   Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_key()
+  /// The symbol of a query or key that is computed from the row rather than chosen in the codebook: m_qk
+  /// coordinates; equal vectors get equal symbols, which hold for this evaluation of this layer only and
+  /// number on behind the codebook's.
+  virtual Symbol intern(std::span<const std::int32_t> vector) = 0;
   /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
   virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;
 };
@@ -46,6 +47,8 @@ class HeadOutputs {
  public:
   virtual ~HeadOutputs() = default;
   virtual std::span<const Entry> head(std::uint32_t head) const = 0;
+  /// The heads whose output is not zero, ascending: what a map with many heads should loop over.
+  virtual std::span<const std::uint32_t> nonzero_heads() const = 0;
 };
 
 /// Where the output map writes the token's next row.
@@ -59,7 +62,8 @@ class RowWriter {
   std::vector<Entry> entries_;
 };
 
-/// One layer. Both maps are pure functions of their arguments: const, and evaluated in any order, any number of times.
+/// One layer. Both maps are pure functions of their arguments: const, and evaluated in any order, any number
+/// of times.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -74,25 +78,30 @@ class Layer {
 };
 
 struct Transformer {
-  std::uint64_t tokens = 0;               ///< N'
-  std::uint32_t input_dimension = 0;      ///< d of the first array
+  std::uint64_t tokens = 0;           ///< N'
+  std::uint32_t input_dimension = 0;  ///< d of the first array
   std::vector<std::shared_ptr<const Layer>> layers;
 
   std::size_t depth() const { return layers.size(); }
-  std::uint32_t heads() const;            ///< max over layers
+  std::uint32_t heads() const;                ///< max over layers
   std::uint32_t embedding_dimension() const;  ///< max d, the input included
-  std::uint64_t width() const;            ///< max over layers of H_l * m_l
+  std::uint64_t width() const;                ///< max over layers of H_l * m_l
 };
 
 struct EvaluateOptions {
   std::optional<std::uint64_t> order_seed;  ///< evaluate rows in random order (tests)
-  bool twice = false;                       ///< evaluate every map twice and throw InternalError if the two differ
+  bool twice = false;  ///< evaluate every map twice and throw InternalError if the two differ
+  /// Sees the input (0 layers done) and the array after every layer of a transformer.
+  std::function<void(std::size_t layers_done, const Embedding&)> observe;
 };
 
-/// One layer on one array. Cost: time and memory linear in the entries that the maps write plus N'.
-Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array, const EvaluateOptions& options = {});
+/// One layer on one array. Cost: time and memory linear in the entries that the maps write plus N'. A map
+/// that breaks its contract (a head or column out of range or written twice, a value that is no integer) ends
+/// in ContractError naming token, head and value.
+Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array,
+                   const EvaluateOptions& options = {});
 
-/// The whole chain; `observe`, if given, sees the array after every layer (and the input as layer -1).
+/// The whole chain on `input`: [tokens, input_dimension], or ContractError.
 Embedding evaluate(const Transformer& transformer, Attention& attention, const Embedding& input,
                    const EvaluateOptions& options = {});
 

@@ -1,0 +1,384 @@
+// Exact match and ANNA in one: both sum over the tables' buckets of equal codes. For exact match the one
+// table's code is the vector itself.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "anna/attention.h"
+#include "anna/attention_checks.h"
+#include "anna/interner.h"
+#include "anna/lsh/hyperplane.h"
+#include "base/error.h"
+
+namespace roundtrip::anna {
+namespace {
+
+__extension__ using Wide = __int128;
+
+// Which bucket of which table a distinct vector ("class") falls into.
+class Bucketing {
+ public:
+  virtual ~Bucketing() = default;
+  virtual std::string name() const = 0;
+  virtual std::uint32_t tables() const = 0;
+  virtual void reset(std::uint32_t dimension) = 0;                   // forgets all classes
+  virtual void add_class(std::span<const std::int32_t> vector) = 0;  // the next class
+  virtual std::uint32_t bucket(std::uint32_t table, std::uint32_t vector_class) const = 0;
+  virtual std::uint32_t buckets(std::uint32_t table) const = 0;
+};
+
+class ExactBucketing final : public Bucketing {
+ public:
+  std::string name() const override { return "ema"; }
+  std::uint32_t tables() const override { return 1; }
+  void reset(std::uint32_t) override { classes_ = 0; }
+  void add_class(std::span<const std::int32_t>) override { ++classes_; }
+  std::uint32_t bucket(std::uint32_t, std::uint32_t vector_class) const override { return vector_class; }
+  std::uint32_t buckets(std::uint32_t) const override { return classes_; }
+
+ private:
+  std::uint32_t classes_ = 0;
+};
+
+class HashBucketing final : public Bucketing {
+ public:
+  explicit HashBucketing(const AnnaParameters& parameters)
+      : parameters_(parameters), tables_(parameters.tables) {
+    parameters.validate();
+  }
+  std::string name() const override { return "anna"; }
+  std::uint32_t tables() const override { return parameters_.tables; }
+  void reset(std::uint32_t dimension) override {
+    if (hash_ == nullptr || dimension != dimension_) {
+      hash_ = std::make_unique<Hyperplanes>(dimension, parameters_.tables, parameters_.functions,
+                                            parameters_.seed);
+      dimension_ = dimension;
+      code_.resize(hash_->code_words());
+    }
+    for (Table& table : tables_) {
+      table.codes.reset(8 * hash_->code_words());
+      table.bucket_of_class.clear();
+    }
+  }
+  void add_class(std::span<const std::int32_t> vector) override {
+    for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
+      hash_->code(t, vector, code_);
+      tables_[t].bucket_of_class.push_back(tables_[t].codes.intern(code_.data()));
+    }
+  }
+  std::uint32_t bucket(std::uint32_t table, std::uint32_t vector_class) const override {
+    return tables_[table].bucket_of_class[vector_class];
+  }
+  std::uint32_t buckets(std::uint32_t table) const override { return tables_[table].codes.size(); }
+
+ private:
+  struct Table {
+    RecordInterner codes;  // all z bits of a code are compared
+    std::vector<std::uint32_t> bucket_of_class;
+  };
+  AnnaParameters parameters_;
+  std::uint32_t dimension_ = 0;
+  std::unique_ptr<Hyperplanes> hash_;
+  std::vector<Table> tables_;
+  std::vector<std::uint64_t> code_;
+};
+
+// Symbols of the current codebook to classes of equal vectors; everything is forgotten when another codebook
+// comes.
+class SymbolClasses {
+ public:
+  void use(const Codebook& codebook, Bucketing& bucketing) {
+    if (known_ && codebook.identity() == identity_) return;
+    known_ = false;  // stays so if the lines below throw
+    bucketing.reset(codebook.dimension());
+    symbols_.reset(sizeof(Symbol));
+    vectors_.reset(sizeof(std::int32_t) * codebook.dimension());
+    class_of_symbol_.clear();
+    vector_.resize(codebook.dimension());
+    identity_ = codebook.identity();
+    known_ = true;
+  }
+  std::uint32_t of(const Codebook& codebook, Symbol symbol, Bucketing& bucketing) {
+    const std::uint32_t number = symbols_.intern(&symbol);
+    if (number < class_of_symbol_.size()) return class_of_symbol_[number];
+    known_ = false;
+    codebook.vector(symbol, vector_);
+    const std::uint32_t classes = vectors_.size();
+    const std::uint32_t vector_class = vectors_.intern(vector_.data());
+    if (vector_class == classes) bucketing.add_class(vector_);
+    class_of_symbol_.push_back(vector_class);
+    known_ = true;
+    return vector_class;
+  }
+  std::uint32_t size() const { return vectors_.size(); }
+
+ private:
+  bool known_ = false;
+  std::uint64_t identity_ = 0;
+  RecordInterner symbols_, vectors_;
+  std::vector<std::uint32_t> class_of_symbol_;  // by number in symbols_
+  std::vector<std::int32_t> vector_;
+};
+
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+// A map from small integers to dense numbers in order of appearance, cleared in the time it was filled in.
+class Numbering {
+ public:
+  void resize(std::size_t domain) {
+    if (number_.size() < domain) number_.resize(domain, kNone);
+  }
+  std::uint32_t add(std::uint32_t value) {
+    if (number_[value] == kNone) {
+      number_[value] = static_cast<std::uint32_t>(members_.size());
+      members_.push_back(value);
+    }
+    return number_[value];
+  }
+  std::uint32_t find(std::uint32_t value) const { return number_[value]; }
+  const std::vector<std::uint32_t>& members() const { return members_; }
+  void clear() {
+    for (const std::uint32_t value : members_) number_[value] = kNone;
+    members_.clear();
+  }
+
+ private:
+  std::vector<std::uint32_t> number_, members_;
+};
+
+template <typename Sum>
+struct Cell {
+  std::uint32_t column;
+  Sum sum;
+};
+
+// Buffers of the sums, in the integer type that provably holds them.
+template <typename Sum>
+struct Sums {
+  std::vector<std::vector<Cell<Sum>>> by_query;  // [distinct query] ascending columns
+  std::vector<Cell<Sum>> bucket, merged;
+  std::vector<Sum> dense;  // [largest column + 1], all 0 between buckets
+};
+
+class BucketAttention final : public Attention {
+ public:
+  explicit BucketAttention(std::unique_ptr<Bucketing> bucketing) : bucketing_(std::move(bucketing)) {}
+  std::string name() const override { return bucketing_->name(); }
+
+  void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) override {
+    const ValueRange range = check_head(codebook, head, bucketing_->tables());
+    out.clear();
+    classes_.use(codebook, *bucketing_);
+    read_points(codebook, head);
+    if (range.fits_int64) {
+      average(head, range, narrow_, out);
+    } else {
+      average(head, range, wide_, out);
+    }
+  }
+
+ private:
+  // Distinct query and key vectors, how many tokens have each key, and the key of every value row.
+  void read_points(const Codebook& codebook, const HeadInput& head) {
+    queries_.clear(), keys_.clear(), key_counts_.clear();
+    query_of_listed_.clear(), class_of_value_.clear();
+    const auto class_of = [&](Symbol symbol) {
+      const std::uint32_t vector_class = classes_.of(codebook, symbol, *bucketing_);
+      queries_.resize(classes_.size()), keys_.resize(classes_.size());
+      return vector_class;
+    };
+    for (const TokenSymbol& point : head.queries.listed)
+      query_of_listed_.push_back(queries_.add(class_of(point.symbol)));
+    default_query_ = kNone;
+    if (head.queries.listed.size() < head.tokens)
+      default_query_ = queries_.add(class_of(head.queries.default_symbol));
+
+    const auto count = [&](std::uint32_t vector_class, std::uint64_t tokens) {
+      const std::uint32_t key = keys_.add(vector_class);
+      if (key == key_counts_.size()) key_counts_.push_back(0);
+      key_counts_[key] += tokens;
+    };
+    std::size_t row = 0;
+    const auto& rows = head.values.tokens;
+    const auto& listed = head.keys.listed;
+    const std::uint64_t unlisted = head.tokens - listed.size();
+    const std::uint32_t default_class = unlisted > 0 ? class_of(head.keys.default_symbol) : kNone;
+    if (unlisted > 0) count(default_class, unlisted);
+    for (const TokenSymbol& point : listed) {
+      const std::uint32_t vector_class = class_of(point.symbol);
+      count(vector_class, 1);
+      for (; row < rows.size() && rows[row] < point.token; ++row) class_of_value_.push_back(default_class);
+      if (row < rows.size() && rows[row] == point.token) class_of_value_.push_back(vector_class), ++row;
+    }
+    class_of_value_.resize(rows.size(), default_class);
+  }
+
+  template <typename Sum>
+  void average(const HeadInput& head, const ValueRange& range, Sums<Sum>& sums, SparseRows& out) {
+    const std::size_t distinct = queries_.members().size();
+    if (sums.by_query.size() < distinct) sums.by_query.resize(distinct);
+    for (std::size_t q = 0; q < distinct; ++q) sums.by_query[q].clear();
+    if (sums.dense.size() < range.columns) sums.dense.resize(range.columns, 0);
+    totals_.assign(distinct, 0);
+    for (std::uint32_t table = 0; table < bucketing_->tables(); ++table) add_table(table, head, sums);
+
+    averages_.clear(), average_offsets_.assign(1, 0);
+    for (std::size_t q = 0; q < distinct; ++q) {
+      for (const Cell<Sum>& cell : sums.by_query[q]) {
+        // Both rounded once, then divided once.
+        if (cell.sum != 0) {
+          averages_.push_back({cell.column, static_cast<double>(cell.sum) / static_cast<double>(totals_[q])});
+        }
+      }
+      average_offsets_.push_back(averages_.size());
+    }
+    const auto emit = [&](std::uint64_t token, std::uint32_t query) {
+      const std::uint64_t begin = average_offsets_[query], end = average_offsets_[query + 1];
+      if (begin == end) return;
+      out.tokens.push_back(token);
+      out.entries.insert(out.entries.end(), averages_.begin() + static_cast<std::ptrdiff_t>(begin),
+                         averages_.begin() + static_cast<std::ptrdiff_t>(end));
+      out.offsets.push_back(out.entries.size());
+    };
+    const auto& listed = head.queries.listed;
+    const bool all =
+        default_query_ != kNone && average_offsets_[default_query_] != average_offsets_[default_query_ + 1];
+    std::uint64_t next = 0;
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      for (; all && next < listed[i].token; ++next) emit(next, default_query_);
+      emit(listed[i].token, query_of_listed_[i]);
+      next = listed[i].token + 1;
+    }
+    for (; all && next < head.tokens; ++next) emit(next, default_query_);
+  }
+
+  // One table: bucket the keys that some query asks for, sum their values, add sum and count to each query.
+  template <typename Sum>
+  void add_table(std::uint32_t table, const HeadInput& head, Sums<Sum>& sums) {
+    wanted_.clear();
+    wanted_.resize(bucketing_->buckets(table));
+    for (const std::uint32_t vector_class : queries_.members())
+      wanted_.add(bucketing_->bucket(table, vector_class));
+    const std::size_t buckets = wanted_.members().size();
+    counts_.assign(buckets, 0);
+    for (std::size_t key = 0; key < key_counts_.size(); ++key) {
+      const std::uint32_t bucket = wanted_.find(bucketing_->bucket(table, keys_.members()[key]));
+      if (bucket != kNone) counts_[bucket] += key_counts_[key];
+    }
+    // Value rows grouped by bucket: a counting sort.
+    starts_.assign(buckets + 1, 0);
+    bucket_of_value_.clear();
+    for (const std::uint32_t vector_class : class_of_value_) {
+      const std::uint32_t bucket = wanted_.find(bucketing_->bucket(table, vector_class));
+      bucket_of_value_.push_back(bucket);
+      if (bucket != kNone) ++starts_[bucket + 1];
+    }
+    for (std::size_t b = 0; b < buckets; ++b) starts_[b + 1] += starts_[b];
+    rows_.resize(starts_.back());
+    cursor_.assign(starts_.begin(), starts_.end() - 1);
+    for (std::size_t row = 0; row < bucket_of_value_.size(); ++row) {
+      if (bucket_of_value_[row] != kNone) rows_[cursor_[bucket_of_value_[row]]++] = row;
+    }
+    group_queries(table, buckets);
+    for (std::size_t b = 0; b < buckets; ++b) {
+      sum_bucket(head.values, std::span(rows_).subspan(starts_[b], starts_[b + 1] - starts_[b]), sums);
+      for (std::size_t i = query_starts_[b]; i < query_starts_[b + 1]; ++i) {
+        const std::uint32_t query = query_rows_[i];
+        totals_[query] += counts_[b];
+        merge(sums.bucket, sums.by_query[query], sums.merged);
+      }
+    }
+  }
+
+  void group_queries(std::uint32_t table, std::size_t buckets) {
+    const auto& members = queries_.members();
+    query_starts_.assign(buckets + 1, 0);
+    const auto bucket_of = [&](std::uint32_t vector_class) {
+      return wanted_.find(bucketing_->bucket(table, vector_class));
+    };
+    for (const std::uint32_t vector_class : members) ++query_starts_[bucket_of(vector_class) + 1];
+    for (std::size_t b = 0; b < buckets; ++b) query_starts_[b + 1] += query_starts_[b];
+    cursor_.assign(query_starts_.begin(), query_starts_.end() - 1);
+    query_rows_.resize(members.size());
+    for (std::uint32_t q = 0; q < members.size(); ++q) query_rows_[cursor_[bucket_of(members[q])]++] = q;
+  }
+
+  template <typename Sum>
+  void sum_bucket(const SparseRows& values, std::span<const std::size_t> rows, Sums<Sum>& sums) {
+    sums.bucket.clear();
+    if (rows.size() == 1) {
+      for (const Entry& entry : values.row(rows[0]))
+        sums.bucket.push_back({entry.column, static_cast<Sum>(entry.value)});
+      return;
+    }
+    touched_.clear();
+    for (const std::size_t row : rows) {
+      for (const Entry& entry : values.row(row)) {
+        if (sums.dense[entry.column] == 0) touched_.push_back(entry.column);
+        sums.dense[entry.column] += static_cast<Sum>(entry.value);
+      }
+    }
+    std::sort(touched_.begin(), touched_.end());
+    for (const std::uint32_t column :
+         touched_) {  // a column may stand here twice if its sum passed through 0
+      if (sums.dense[column] != 0) sums.bucket.push_back({column, std::exchange(sums.dense[column], 0)});
+    }
+  }
+
+  template <typename Sum>
+  static void merge(const std::vector<Cell<Sum>>& from, std::vector<Cell<Sum>>& into,
+                    std::vector<Cell<Sum>>& scratch) {
+    if (from.empty()) return;
+    if (into.empty()) {
+      into = from;
+      return;
+    }
+    scratch.clear();
+    std::size_t i = 0, j = 0;
+    while (i < from.size() && j < into.size()) {
+      if (from[i].column < into[j].column) {
+        scratch.push_back(from[i++]);
+      } else if (from[i].column > into[j].column) {
+        scratch.push_back(into[j++]);
+      } else {
+        scratch.push_back({from[i].column, from[i].sum + into[j].sum}), ++i, ++j;
+      }
+    }
+    for (; i < from.size(); ++i) scratch.push_back(from[i]);
+    for (; j < into.size(); ++j) scratch.push_back(into[j]);
+    std::swap(scratch, into);
+  }
+
+  std::unique_ptr<Bucketing> bucketing_;
+  SymbolClasses classes_;
+  // Of the head at hand:
+  Numbering queries_, keys_;                    // distinct vectors, by class
+  std::vector<std::uint32_t> query_of_listed_;  // [listed queries] number in queries_
+  std::uint32_t default_query_ = kNone;
+  std::vector<std::uint64_t> key_counts_;      // [distinct keys] tokens
+  std::vector<std::uint32_t> class_of_value_;  // [value rows]
+  std::vector<std::uint64_t> totals_;          // [distinct queries] T
+  std::vector<Entry> averages_;
+  std::vector<std::uint64_t> average_offsets_;
+  Sums<std::int64_t> narrow_;
+  Sums<Wide> wide_;
+  // Of the table at hand:
+  Numbering wanted_;                            // buckets that some query asks for
+  std::vector<std::uint64_t> counts_;           // [wanted buckets]
+  std::vector<std::uint32_t> bucket_of_value_;  // [value rows]
+  std::vector<std::size_t> starts_, cursor_, rows_, query_starts_;
+  std::vector<std::uint32_t> query_rows_, touched_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attention> make_exact_match() {
+  return std::make_unique<BucketAttention>(std::make_unique<ExactBucketing>());
+}
+
+std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters) {
+  return std::make_unique<BucketAttention>(std::make_unique<HashBucketing>(parameters));
+}
+
+}  // namespace roundtrip::anna
