@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
+#include "anna/interner.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -29,13 +31,38 @@ struct TokenProjection {
   bool operator==(const TokenProjection&) const = default;
 };
 
+// A layer's codebook and, behind it, the vectors that its maps computed in this evaluation.
+class ExtendedCodebook final : public Codebook {
+ public:
+  explicit ExtendedCodebook(const Codebook& base) : base_(base) {
+    computed_.reset(sizeof(std::int32_t) * dimension());
+  }
+  std::uint32_t dimension() const override { return base_.dimension(); }
+  Symbol size() const override { return base_.size() + computed_.size(); }
+  void vector(Symbol symbol, std::span<std::int32_t> out) const override {
+    if (symbol < base_.size()) return base_.vector(symbol, out);
+    std::memcpy(out.data(), computed_.record(static_cast<std::uint32_t>(symbol - base_.size())),
+                out.size_bytes());
+  }
+  Symbol intern(std::span<const std::int32_t> vector) {
+    return base_.size() + computed_.intern(vector.data());
+  }
+  /// What mechanisms are given: the layer's own codebook, whose codes they may know already, if that is
+  /// enough.
+  const Codebook& least() const { return computed_.size() == 0 ? base_ : *this; }
+
+ private:
+  const Codebook& base_;
+  RecordInterner computed_;
+};
+
 // Hands a map its row and nothing else, and holds what it writes to the contract.
 class Recorder final : public Projection {
  public:
-  explicit Recorder(const Layer& layer)
+  Recorder(const Layer& layer, ExtendedCodebook& codebook)
       : layer_(layer),
         shape_(layer.shape()),
-        symbols_(layer.codebook().size()),
+        codebook_(codebook),
         query_seen_(shape_.heads, 0),
         key_seen_(shape_.heads, 0),
         value_seen_(shape_.heads, 0),
@@ -53,6 +80,12 @@ class Recorder final : public Projection {
     point("query", query_seen_, out_->queries, head, symbol);
   }
   void key(std::uint32_t head, Symbol symbol) override { point("key", key_seen_, out_->keys, head, symbol); }
+  Symbol intern(std::span<const std::int32_t> vector) override {
+    require(vector.size() == shape_.query_dimension,
+            "token {}: a computed query or key has {} coordinates; the layer's have {}", token_,
+            vector.size(), shape_.query_dimension);
+    return codebook_.intern(vector);
+  }
   void value(std::uint32_t head, std::uint32_t column, double value) override {
     require(head < shape_.heads, "token {}: value for head {} of {}", token_, head, shape_.heads);
     if (value_seen_[head] != epoch_) value_seen_[head] = epoch_, least_column_[head] = 0;
@@ -70,15 +103,15 @@ class Recorder final : public Projection {
              std::uint32_t head, Symbol symbol) {
     require(head < shape_.heads, "token {}: {} for head {} of {}", token_, what, head, shape_.heads);
     require(seen[head] != epoch_, "token {} head {}: a second {}", token_, head, what);
-    require(symbol < symbols_, "token {} head {}: {} symbol {} is not below {}", token_, head, what, symbol,
-            symbols_);
+    require(symbol < codebook_.size(), "token {} head {}: {} symbol {} is not below {}", token_, head, what,
+            symbol, codebook_.size());
     seen[head] = epoch_;
     to.push_back({head, symbol});
   }
 
   const Layer& layer_;
   const LayerShape shape_;
-  const Symbol symbols_;
+  ExtendedCodebook& codebook_;
   std::vector<std::uint64_t> query_seen_, key_seen_, value_seen_, least_column_;  // [heads]
   std::uint64_t epoch_ = 0, token_ = 0;
   TokenProjection* out_ = nullptr;
@@ -120,7 +153,7 @@ void distribute(std::uint64_t token, const TokenProjection& projection, std::vec
   }
 }
 
-std::vector<HeadInput> project_all(const Layer& layer, const Embedding& array,
+std::vector<HeadInput> project_all(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
                                    const EvaluateOptions& options) {
   const std::uint64_t tokens = array.tokens();
   std::vector<HeadInput> heads(layer.shape().heads);
@@ -129,7 +162,7 @@ std::vector<HeadInput> project_all(const Layer& layer, const Embedding& array,
     head.queries.default_symbol = layer.null_query();
     head.keys.default_symbol = layer.null_key();
   }
-  Recorder recorder(layer);
+  Recorder recorder(layer, codebook);
   if (plain(options)) {
     TokenProjection projection;
     for (std::uint64_t token = 0; token < tokens; ++token) {
@@ -252,11 +285,12 @@ Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& ar
   require(shape.query_dimension == layer.codebook().dimension(),
           "a layer declares query dimension {} and has a codebook of dimension {}", shape.query_dimension,
           layer.codebook().dimension());
+  ExtendedCodebook codebook(layer.codebook());
   OutputsByToken outputs(array.tokens(), shape.heads);
   {
-    std::vector<HeadInput> heads = project_all(layer, array, options);
+    std::vector<HeadInput> heads = project_all(layer, codebook, array, options);
     for (std::uint32_t head = 0; head < shape.heads; ++head) {
-      attention.attend(layer.codebook(), heads[head], outputs.of_head(head));
+      attention.attend(codebook.least(), heads[head], outputs.of_head(head));
       heads[head] = HeadInput();
     }
   }
