@@ -1,8 +1,72 @@
 #include "mpc/parameters.h"
 
+#include <charconv>
+#include <limits>
+
 #include "base/error.h"
 
 namespace roundtrip::mpc {
+namespace {
+
+constexpr std::uint64_t kMostMachines = std::uint64_t{1}
+                                        << 31;     // a machine or output fits 31 bits of a run's header
+constexpr std::uint64_t kMostWords = 0xffffffffu;  // a sequence number fits 32 bits
+
+void require_open_unit(const char* name, const Rational& value) {
+  require(value > Rational(0) && value < Rational(1), "{} is {}, allowed is above 0 and below 1", name,
+          value.to_string());
+}
+
+}  // namespace
+
+void Parameters::validate() const {
+  require(n >= 1, "N is 0, allowed is at least 1 input word");
+  require_open_unit("eps", epsilon);
+  require(gamma >= Rational(0), "gamma is {}, allowed is at least 0", gamma.to_string());
+  require_open_unit("delta", delta);
+  require_open_unit("eta", eta);
+  require(!kappa_s || *kappa_s >= 1, "kappa_s is 0, allowed is at least 1");
+  require(!memory_words || *memory_words >= 1, "memory is 0 words, allowed is at least 1");
+  require(!machines || (*machines >= 1 && *machines < kMostMachines), "machines is {}, allowed is 1 to {}",
+          machines.value_or(0), kMostMachines - 1);
+}
+
+std::int64_t Parameters::integer_option(const std::string& name, std::int64_t fallback, std::int64_t low,
+                                        std::int64_t high) const {
+  const auto found = options.find(name);
+  if (found == options.end()) return fallback;
+  const std::string& text = found->second;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (high == std::numeric_limits<std::int64_t>::max()) {
+    require(whole && value >= low, "{} is '{}', allowed is an integer of at least {}", name, text, low);
+  } else {
+    require(whole && value >= low && value <= high, "{} is '{}', allowed is an integer from {} to {}", name,
+            text, low, high);
+  }
+  return value;
+}
+
+void Shape::validate() const {
+  require(n >= 1, "N is 0, allowed is at least 1 input word");
+  require(block_words >= 1, "b is 0 words, allowed is at least 1");
+  require(memory_words >= block_words && memory_words <= kMostWords, "s is {} words, allowed is b = {} to {}",
+          memory_words, block_words, kMostWords);
+  require(machines >= 1 && machines < kMostMachines, "q is {} machines, allowed is 1 to {}", machines,
+          kMostMachines - 1);
+  require(input_machines() <= machines, "q is {} machines, allowed is at least ceil(N / b) = {}", machines,
+          input_machines());
+  require(outputs < kMostMachines && ceil_div(outputs, block_words) <= machines,
+          "outputs is {}, allowed is at most b q = {} and below {}", outputs, block_words * machines,
+          kMostMachines);
+  require(rounds >= 1, "R is 0, allowed is at least 1 round");
+  require(word_bits >= 1 && word_bits <= 62, "p is {} bits, allowed is 1 to 62", word_bits);
+  require(input_bits >= 1 && input_bits <= word_bits, "p_in is {} bits, allowed is 1 to p = {}", input_bits,
+          word_bits);
+  require(scratch_words <= kMostWords, "scratch is {} words, allowed is at most {}", scratch_words,
+          kMostWords);
+}
 
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s) {
   if (parameters.memory_words) return *parameters.memory_words / kappa_s;

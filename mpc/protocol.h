@@ -1,9 +1,10 @@
-// Purpose: the protocol interface. A protocol is a pure function of (round, machine, received messages) to messages,
-// plus its declared shape. It keeps nothing between rounds but what it sends itself. The same object runs in process,
-// under MPI and inside the element-wise maps of a compiled transformer.
+// Purpose: the protocol interface. A protocol is a pure function of (round, machine, received messages) to
+// messages, plus its declared shape. It keeps nothing between rounds but what it sends itself. The same
+// object runs in process, under MPI and inside the element-wise maps of a compiled transformer.
 //
-// A message is one word. Its sequence is its index in the sender's whole output list of that round. The inbox is sorted
-// by (source, sequence). Source, sequence and, in round R, the index of the output word come free of charge.
+// A message is one word. Its sequence is its index in the sender's whole output list of that round. The inbox
+// is sorted by (source, sequence). Source, sequence and, in round R, the index of the output word come free
+// of charge.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,25 @@
 
 namespace roundtrip::mpc {
 
-/// A maximal run of consecutive sequence numbers from one source. Runs are canonical: two neighbouring runs of one
-/// source never have adjacent sequence numbers, so where a sender happened to cut its output tells the receiver nothing.
+/// A maximal run of consecutive sequence numbers from one source. Runs are canonical: two neighbouring runs
+/// of one source never have adjacent sequence numbers, so where a sender happened to cut its output tells the
+/// receiver nothing.
 struct Run {
   MachineId source;
   std::uint32_t sequence;  ///< of words[0]
   std::span<const Word> words;
 };
 
-/// Where a run starts among the words of one inbox; its end is the next run's begin.
+/// Where a run starts among the words of one inbox, counted (modulo 2^32) from any origin that the inbox's
+/// headers share; its end is the next run's begin.
 struct RunHeader {
   MachineId source;
   std::uint32_t sequence;
   std::uint32_t begin;
 };
 
-/// What a machine received in the last round: a view, sorted by (source, sequence). In round 1 it is the machine's
-/// input block as one run from itself with sequence 0 (no run on a machine without input).
+/// What a machine received in the last round: a view, sorted by (source, sequence). In round 1 it is the
+/// machine's input block as one run from itself with sequence 0 (no run on a machine without input).
 class Inbox {
  public:
   class Iterator {
@@ -51,13 +54,14 @@ class Inbox {
   };
 
   Inbox() = default;
-  /// `headers[i].begin` ascend from 0; words of run i are words[headers[i].begin .. headers[i+1].begin or end).
+  /// Run 0 starts at words[0]; run i holds headers[i+1].begin - headers[i].begin words, the last one all that
+  /// are left.
   Inbox(std::span<const RunHeader> headers, std::span<const Word> words) : headers_(headers), words_(words) {}
 
   std::size_t runs() const { return headers_.size(); }
   Run operator[](std::size_t i) const {
-    const std::size_t end = i + 1 < headers_.size() ? headers_[i + 1].begin : words_.size();
-    return {headers_[i].source, headers_[i].sequence, words_.subspan(headers_[i].begin, end - headers_[i].begin)};
+    const std::size_t end = i + 1 < headers_.size() ? offset(i + 1) : words_.size();
+    return {headers_[i].source, headers_[i].sequence, words_.subspan(offset(i), end - offset(i))};
   }
   Iterator begin() const { return {this, 0}; }
   Iterator end() const { return {this, headers_.size()}; }
@@ -66,6 +70,8 @@ class Inbox {
   bool empty() const { return words_.empty(); }
 
  private:
+  std::uint32_t offset(std::size_t i) const { return headers_[i].begin - headers_[0].begin; }
+
   std::span<const RunHeader> headers_;
   std::span<const Word> words_;
 };
@@ -76,17 +82,24 @@ struct Sending {
   std::uint32_t length;
 };
 
-/// What a machine sends in one round. Counts every word (self-messages included) and stores none beyond the limit.
-/// The caller (runtime or translator) asks `violation()` after the step.
+/// What a machine sends in one round. Counts every word (self-messages included) and stores none beyond the
+/// limit. The caller (runtime or translator) asks `violation()` after the step.
 class Outbox {
  public:
   struct Limits {
-    std::uint64_t words = 0;          ///< most words that may be sent
-    std::uint32_t word_bits = 48;     ///< p
-    std::uint32_t destinations = 0;   ///< machines, or outputs in the last round
-    bool last_round = false;          ///< deliver() instead of send()
+    std::uint64_t words = 0;         ///< most words that may be sent
+    std::uint32_t word_bits = 48;    ///< p
+    std::uint32_t destinations = 0;  ///< machines, or outputs in the last round
+    bool last_round = false;         ///< deliver() instead of send()
   };
-  enum class Fault : std::uint8_t { kNone, kTooManyWords, kWideWord, kWrongDestination, kMessageAfterEnd, kEarlyOutput };
+  enum class Fault : std::uint8_t {
+    kNone,
+    kTooManyWords,
+    kWideWord,
+    kWrongDestination,
+    kMessageAfterEnd,
+    kEarlyOutput
+  };
 
   /// Empties the outbox (keeping its capacity) for the next machine.
   void reset(const Limits& limits) {
@@ -112,14 +125,18 @@ class Outbox {
   std::span<const Sending> sendings() const { return sendings_; }
   std::span<const Word> words() const { return words_; }
   const Limits& limits() const { return limits_; }
-  /// The first rule broken, with its value (a word, a destination); kTooManyWords, with sent(), only if nothing else.
-  Fault fault() const { return fault_ != Fault::kNone ? fault_ : sent_ > limits_.words ? Fault::kTooManyWords : fault_; }
+  /// The first rule broken, with its value (a word, a destination); kTooManyWords, with sent(), only if
+  /// nothing else.
+  Fault fault() const {
+    return fault_ != Fault::kNone ? fault_ : sent_ > limits_.words ? Fault::kTooManyWords : fault_;
+  }
   std::uint64_t fault_value() const { return fault() == Fault::kTooManyWords ? sent_ : fault_value_; }
 
  private:
   void push(std::uint32_t destination, std::span<const Word> words, bool output) {
     if (words.empty()) return;
-    if (output != limits_.last_round) set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
+    if (output != limits_.last_round)
+      set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
     if (destination >= limits_.destinations) set_fault(Fault::kWrongDestination, destination);
     Word all = 0;
     for (const Word word : words) all |= word;
@@ -145,8 +162,8 @@ class Outbox {
   Fault fault_ = Fault::kNone;
 };
 
-/// Which step is asked for. `scratch` is a bounded arena, empty at the start of every step; a step that takes more than
-/// Shape::scratch_words from it breaks the model.
+/// Which step is asked for. `scratch` is a bounded arena, empty at the start of every step; a step that takes
+/// more than Shape::scratch_words from it breaks the model.
 struct Step {
   std::uint32_t round;  ///< 1..R
   MachineId machine;    ///< 0..q-1

@@ -1,5 +1,5 @@
-// Purpose: runs a protocol for its R rounds on a transport, holding every machine in every round to its limits, and
-// counts. Outputs, ledger and trace are equal bit for bit on any transport and number of ranks.
+// Purpose: runs a protocol for its R rounds on a transport, holding every machine in every round to its
+// limits, and counts. Outputs, ledger and trace are equal bit for bit on any transport and number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,16 @@ struct RoundFacts {
   friend bool operator==(const RoundFacts&, const RoundFacts&) = default;
 };
 
-/// Measured facts of a run: one entry a round. Output words count as sent and received in round R; the input does not.
+/// Measured facts of a run: one entry a round. Output words count as sent and received in round R; the input
+/// does not.
 struct Ledger {
-  std::vector<RoundFacts> rounds;
+  std::vector<RoundFacts> rounds{};
   RoundFacts overall() const;  ///< maxima over the rounds; total_words is the sum
   friend bool operator==(const Ledger&, const Ledger&) = default;
 };
 
-/// Sees each message list right after its step, on the rank that hosts the machine, in no fixed order of machines.
+/// Sees each message list right after its step, on the rank that hosts the machine, in no fixed order of
+/// machines.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -41,23 +43,25 @@ class Observer {
 };
 
 struct RunOptions {
-  std::uint64_t limit_words = 0;        ///< enforced instead of s, without the protocol's knowledge; 0: s
-  bool one_machine_per_rank = false;    ///< ContractError naming q unless ranks = q
-  std::optional<std::uint64_t> order_seed;  ///< step machines in random order (tests)
+  std::uint64_t limit_words = 0;      ///< enforced instead of s, without the protocol's knowledge; 0: s
+  bool one_machine_per_rank = false;  ///< ContractError naming q unless ranks = q
+  std::optional<std::uint64_t> order_seed{};  ///< step machines in random order (tests)
   /// Makes the protocol anew before every step (tests that nothing is kept in it); empty: the object given.
-  std::function<std::unique_ptr<const Protocol>()> rebuild;
+  std::function<std::unique_ptr<const Protocol>()> rebuild{};
   Observer* observer = nullptr;
-  std::function<void(std::uint32_t round, std::uint32_t rounds)> progress;  ///< called on rank 0 after each round
+  std::function<void(std::uint32_t round, std::uint32_t rounds)>
+      progress{};  ///< called on rank 0 after each round
 };
 
 struct RunResult {
-  std::vector<Word> outputs;  ///< by output index; on rank 0, empty elsewhere
-  Ledger ledger;              ///< equal on all ranks
-  double seconds = 0;         ///< wall clock of the rounds, this rank
+  std::vector<Word> outputs{};  ///< by output index; on rank 0, empty elsewhere
+  Ledger ledger{};              ///< equal on all ranks
+  double seconds = 0;           ///< wall clock of the rounds, this rank
 };
 
-/// Runs all R rounds. `input` is read on rank 0 only: N words of input_bits bits. Collective. Throws ModelViolation (the
-/// same on all ranks) or ContractError (likewise).
-RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport, const RunOptions& options = {});
+/// Runs all R rounds. `input` is read on rank 0 only: N words of input_bits bits. Collective. Throws
+/// ModelViolation (the same on all ranks) or ContractError (likewise).
+RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport,
+              const RunOptions& options = {});
 
 }  // namespace roundtrip::mpc

@@ -1,5 +1,5 @@
-// Purpose: what the runtime asks of the ground it stands on: ranks that exchange flat buffers once a round. Two
-// implementations, one conformance suite: in process (one rank), and MPI (any number of ranks).
+// Purpose: what the runtime asks of the ground it stands on: ranks that exchange flat buffers once a round.
+// Two implementations, one conformance suite: in process (one rank), and MPI (any number of ranks).
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,38 @@ class Transport {
   virtual std::string_view name() const = 0;  ///< "inprocess" or "mpi"
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
-  /// Collective: rank 0's bytes on every rank. For control data (an error line, N), never for a protocol's words.
+  /// Collective: rank 0's bytes on every rank. For control data (an error line, N), never for a protocol's
+  /// words.
   virtual void broadcast(std::string& bytes) = 0;
-  /// Collective: values[i] becomes its sum (modulo 2^64) over all ranks, on every rank; equally many values on each. For
-  /// counters that each rank keeps of the machines it hosts.
+  /// Collective: values[i] becomes its sum (modulo 2^64) over all ranks, on every rank; equally many values
+  /// on each. For counters that each rank keeps of the machines it hosts.
   virtual void sum(std::span<std::uint64_t> values) = 0;
-  // The exchange itself is between runtime and transports: see mpc/exchange.h.
+  /// Collective: likewise the greatest.
+  virtual void maximum(std::span<std::uint64_t> values) = 0;
+
+  /// Words to or from one other rank. Two pieces between the same ranks arrive in the order of their lists.
+  struct SendPiece {
+    int rank;
+    std::span<const std::uint64_t> words;
+  };
+  struct ReceivePiece {
+    int rank;
+    std::span<std::uint64_t> words;
+  };
+  /// Collective: send[r k .. r k + k) goes to rank r; receive[r k .. r k + k) came from it; k = send.size() /
+  /// ranks().
+  virtual void all_to_all(std::span<const std::uint64_t> send, std::span<std::uint64_t> receive) = 0;
+  /// Collective: moves every piece. Both sides know the sizes (from all_to_all); none is from or to the own
+  /// rank.
+  virtual void exchange(std::span<const SendPiece> send, std::span<const ReceivePiece> receive) = 0;
+  /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
+  [[noreturn]] virtual void abort(int status) = 0;
 };
 
 std::unique_ptr<Transport> make_in_process_transport();
 
-/// MPI_Init on construction, MPI_Finalize on destruction; one per process. Declared without MPI headers: MPI and
-/// Boost.MPI stay inside the transport's own source file.
+/// MPI_Init on construction, MPI_Finalize on destruction; one per process. Declared without MPI headers: MPI
+/// and Boost.MPI stay inside the transport's own source file.
 class MpiSession {
  public:
   MpiSession(int& argc, char**& argv);

@@ -1,0 +1,299 @@
+#include "mpc/exchange.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace roundtrip::mpc {
+namespace {
+
+constexpr Word kSourceTag = Word{1} << 63;
+constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
+constexpr std::size_t kControlWords = 3;  // flag, headers, words
+
+constexpr Word ones(unsigned bits) {
+  return (Word{1} << bits) - 1;
+}
+
+}  // namespace
+
+Exchange::Fields Exchange::fields(std::uint64_t most_destinations, std::uint64_t most_words) {
+  // Shape::validate keeps destinations below 2^31 and sequence numbers below 2^32, so 63 bits always suffice.
+  const auto bits = [](std::uint64_t count) { return static_cast<unsigned>(std::bit_width(count - 1)); };
+  Fields result{bits(std::max<std::uint64_t>(most_destinations, 1)),
+                bits(std::max<std::uint64_t>(most_words, 1)), 0};
+  result.length = std::min(63 - result.destination - result.sequence, 32u);
+  return result;
+}
+
+Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport)
+    : shape_(shape),
+      limit_words_(limit_words),
+      transport_(transport),
+      rank_(transport.rank()),
+      placement_(shape.machines, transport.ranks()),
+      first_(placement_.first(rank_)),
+      count_(placement_.count(rank_)),
+      message_fields_(fields(placement_.block(), limit_words)),
+      output_fields_(fields(std::min(shape.outputs, placement_.block() * shape.block_words), 1)),
+      machine_to_rank_(placement_.block()),
+      output_to_rank_(placement_.block() * shape.block_words),
+      sending_(static_cast<std::size_t>(transport.ranks())),
+      views_(sending_.size()),
+      counts_out_(sending_.size() * kControlWords),
+      counts_in_(counts_out_.size()),
+      cursors_(count_ + std::size_t{1}) {
+  clear_streams();
+}
+
+void Exchange::clear_streams() {
+  for (Stream& stream : sending_) {
+    stream.headers.clear();
+    stream.words.clear();
+    stream.last_source = kNoSource;
+  }
+}
+
+std::uint64_t Exchange::first_output(int rank) const {
+  return std::min(placement_.first(rank) * shape_.block_words, shape_.outputs);
+}
+
+void Exchange::scatter_input(std::span<const Word> input) {
+  const auto begin_of = [&](int rank) {
+    return std::min(placement_.first(rank) * shape_.block_words, shape_.n);
+  };
+  const std::uint64_t begin = begin_of(rank_);
+  inbox_words_.resize(begin_of(rank_ + 1) - begin);
+  send_pieces_.clear();
+  receive_pieces_.clear();
+  if (rank_ == 0) {
+    std::copy_n(input.data(), inbox_words_.size(), inbox_words_.data());
+    for (int rank = 1; rank < placement_.ranks(); ++rank) {
+      send_pieces_.push_back({rank, input.subspan(begin_of(rank), begin_of(rank + 1) - begin_of(rank))});
+    }
+  } else {
+    receive_pieces_.push_back({0, {inbox_words_.data(), inbox_words_.size()}});
+  }
+  transport_.exchange(send_pieces_, receive_pieces_);
+
+  inbox_headers_.clear();
+  inbox_headers_.reserve_more(count_);
+  for (std::uint32_t m = 0; m < count_; ++m) {
+    const std::uint64_t at = cursors_[m].word =
+        std::min<std::uint64_t>(m * shape_.block_words, inbox_words_.size());
+    cursors_[m].run = inbox_headers_.size();
+    if (at == inbox_words_.size()) continue;
+    inbox_headers_.resize(inbox_headers_.size() + 1);
+    inbox_headers_[inbox_headers_.size() - 1] = {first_ + m, 0, static_cast<std::uint32_t>(at)};
+  }
+  cursors_[count_] = {inbox_words_.size(), inbox_headers_.size()};
+}
+
+Inbox Exchange::inbox(MachineId machine) const {
+  const Cursor& begin = cursors_[machine - first_];
+  const Cursor& end = cursors_[machine - first_ + 1];
+  return {inbox_headers_.span().subspan(begin.run, end.run - begin.run),
+          inbox_words_.span().subspan(begin.word, end.word - begin.word)};
+}
+
+template <bool kLastRound>
+void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
+  const std::span<const Sending> sendings = outbox.sendings();
+  const std::span<const Word> words = outbox.words();
+  // Room for the worst case, everything to one rank, so that the loop need not ask.
+  for (Stream& stream : sending_) {
+    stream.headers.reserve_more(2 * sendings.size() + 1);
+    stream.words.reserve_more(words.size());
+  }
+  const Fields layout = kLastRound ? output_fields_ : message_fields_;
+  const Divider to_rank = kLastRound ? output_to_rank_ : machine_to_rank_;
+  const std::uint64_t block = kLastRound ? placement_.block() * shape_.block_words : placement_.block();
+  const Word length_mask = ones(layout.length);
+  std::uint64_t sequence = 0;
+  for (std::size_t i = 0; i < sendings.size(); ++i) {
+    const std::uint32_t destination = sendings[i].destination;
+    std::uint64_t length = sendings[i].length;
+    const std::uint32_t rank = to_rank(destination);
+    if constexpr (kLastRound) {
+      const std::uint64_t end = (rank + std::uint64_t{1}) * block;
+      while (i + 1 < sendings.size() && sendings[i + 1].destination == destination + length &&
+             destination + length < end) {
+        ++length, ++i;
+      }
+    }
+    Stream& stream = sending_[rank];
+    Word* header = stream.headers.data() + stream.headers.size();
+    if constexpr (!kLastRound) {
+      if (stream.last_source != source) {
+        stream.last_source = source;
+        *header++ = kSourceTag | source;
+      }
+    }
+    const bool long_run = length >= length_mask;
+    *header++ = (((long_run ? length_mask : length) << layout.sequence | (kLastRound ? 0 : sequence))
+                 << layout.destination) |
+                (destination - rank * block);
+    if (long_run) *header++ = length;
+    stream.headers.set_size(static_cast<std::size_t>(header - stream.headers.data()));
+    Word* target = stream.words.data() + stream.words.size();
+    if (length == 1) {
+      *target = words[sequence];
+    } else {
+      std::memcpy(target, words.data() + sequence, length * sizeof(Word));
+    }
+    stream.words.set_size(stream.words.size() + length);
+    sequence += length;
+  }
+}
+
+void Exchange::pack(MachineId source, const Outbox& outbox) {
+  outbox.limits().last_round ? pack_runs<true>(source, outbox) : pack_runs<false>(source, outbox);
+}
+
+bool Exchange::swap(bool flag) {
+  for (std::size_t r = 0; r < sending_.size(); ++r) {
+    counts_out_[r * kControlWords] = flag;
+    counts_out_[r * kControlWords + 1] = sending_[r].headers.size();
+    counts_out_[r * kControlWords + 2] = sending_[r].words.size();
+  }
+  transport_.all_to_all(counts_out_, counts_in_);
+  std::uint64_t flags = 0;
+  std::uint64_t total = 0;
+  const auto self = static_cast<std::size_t>(rank_);
+  for (std::size_t r = 0; r < sending_.size(); ++r) {
+    flags |= counts_in_[r * kControlWords];
+    if (r != self) total += counts_in_[r * kControlWords + 1] + counts_in_[r * kControlWords + 2];
+  }
+  if (flags != 0) return true;
+
+  received_.resize(total);
+  send_pieces_.clear();
+  receive_pieces_.clear();
+  Word* next = received_.data();
+  for (std::size_t r = 0; r < sending_.size(); ++r) {
+    if (r == self) {
+      views_[r] = {sending_[r].headers.span(), sending_[r].words.span()};
+      continue;
+    }
+    const auto add = [&, rank = static_cast<int>(r)](std::span<const Word> outgoing, std::uint64_t incoming) {
+      if (!outgoing.empty()) send_pieces_.push_back({rank, outgoing});
+      if (incoming != 0) receive_pieces_.push_back({rank, {next, incoming}});
+      return std::span<const Word>{std::exchange(next, next + incoming), incoming};
+    };
+    views_[r].headers = add(sending_[r].headers.span(), counts_in_[r * kControlWords + 1]);
+    views_[r].words = add(sending_[r].words.span(), counts_in_[r * kControlWords + 2]);
+  }
+  transport_.exchange(send_pieces_, receive_pieces_);
+  return false;
+}
+
+/// Calls visit(destination, length, source, sequence, words) for each run, in the order of (source,
+/// sequence).
+template <typename Visit>
+void Exchange::for_each_run(const Fields& layout, Visit&& visit) const {
+  const Word destination_mask = ones(layout.destination);
+  const Word sequence_mask = ones(layout.sequence);
+  const Word length_mask = ones(layout.length);
+  for (const View& view : views_) {
+    const Word* words = view.words.data();
+    MachineId source = 0;
+    const Word* const end = view.headers.data() + view.headers.size();
+    for (const Word* at = view.headers.data(); at != end;) {
+      const Word header = *at++;
+      if ((header & kSourceTag) != 0) {
+        source = static_cast<MachineId>(header);
+        continue;
+      }
+      Word length = header >> layout.destination >> layout.sequence;
+      if (length == length_mask) length = *at++;
+      visit(header & destination_mask, length, source,
+            static_cast<std::uint32_t>((header >> layout.destination) & sequence_mask), words);
+      words += length;
+    }
+  }
+}
+
+Exchange::Received Exchange::fill_inboxes() {
+  Received result;
+  // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
+  std::fill(cursors_.begin(), cursors_.end(), Cursor{});
+  for_each_run(message_fields_, [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
+    cursors_[machine + 1].word += length;
+    cursors_[machine + 1].run += 1;
+  });
+  Cursor next;
+  for (std::uint32_t m = 0; m < count_; ++m) {
+    const Cursor tally = std::exchange(cursors_[m + 1], next);
+    result.max_words = std::max(result.max_words, tally.word);
+    if (tally.word > limit_words_ && !result.overload) result.overload = Finding{first_ + m, tally.word};
+    next.word += tally.word;
+    next.run += tally.run;
+  }
+  if (!result.overload) {
+    inbox_words_.resize(next.word);
+    inbox_headers_.resize(next.run);
+    Word* const words = inbox_words_.data();
+    RunHeader* const headers = inbox_headers_.data();
+    for_each_run(message_fields_,
+                 [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+                   Cursor& cursor = cursors_[machine + 1];
+                   headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+                   if (length == 1) {
+                     words[cursor.word] = *run;
+                   } else {
+                     std::memcpy(words + cursor.word, run, length * sizeof(Word));
+                   }
+                   cursor.word += length;
+                 });
+  }
+  clear_streams();
+  return result;
+}
+
+Exchange::Received Exchange::fill_outputs() {
+  Received result;
+  const std::uint64_t base = first_output(rank_);
+  const std::uint64_t count = first_output(rank_ + 1) - base;
+  const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
+  outputs_.assign(count, 0);
+  std::vector<bool> present(count);
+  std::vector<std::uint64_t> received(count_);
+  for_each_run(output_fields_, [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
+    for (std::uint64_t t = first; t < first + length; ++t) {
+      ++received[machine_of(t) - first_];
+      if (present[t] && (!result.duplicate_output || base + t < result.duplicate_output->value)) {
+        result.duplicate_output = Finding{machine_of(t), base + t};
+      }
+      present[t] = true;
+      outputs_[t] = words[t - first];
+    }
+  });
+  for (std::uint32_t m = 0; m < count_; ++m) {
+    result.max_words = std::max(result.max_words, received[m]);
+    if (received[m] > limit_words_ && !result.overload) result.overload = Finding{first_ + m, received[m]};
+  }
+  const auto missing =
+      static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
+  if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
+  clear_streams();
+  return result;
+}
+
+std::vector<Word> Exchange::gather_outputs() {
+  send_pieces_.clear();
+  receive_pieces_.clear();
+  const std::uint64_t own = outputs_.size();
+  if (rank_ == 0) {
+    outputs_.resize(shape_.outputs);
+    for (int rank = 1; rank < placement_.ranks(); ++rank) {
+      receive_pieces_.push_back({rank, std::span(outputs_).subspan(
+                                           first_output(rank), first_output(rank + 1) - first_output(rank))});
+    }
+  } else {
+    send_pieces_.push_back({0, {outputs_.data(), own}});
+  }
+  transport_.exchange(send_pieces_, receive_pieces_);
+  return rank_ == 0 ? std::move(outputs_) : std::vector<Word>{};
+}
+
+}  // namespace roundtrip::mpc

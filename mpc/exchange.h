@@ -1,0 +1,116 @@
+// Purpose: the round exchange. Machines' message lists are packed into one stream of run headers and one of
+// words for each destination rank; streams are swapped; a counting sort by destination machine makes the
+// inboxes, which are views into one buffer. A steady round allocates nothing: the dead inboxes' buffer takes
+// the new ones.
+//
+// Wire format. One header of 8 bytes announces each run (words in a row from one source to one destination):
+//   [0 | length | sequence | destination]   destination counted from the receiving rank's first machine
+//   [1 | source machine]                    before the first run of each source
+// A length that does not fit its field is sent as all ones there, and whole in the next header. In the last
+// round destinations are output indices and a run is a row of ascending ones.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "mpc/buffer.h"
+#include "mpc/placement.h"
+#include "mpc/protocol.h"
+#include "mpc/transport.h"
+
+namespace roundtrip::mpc {
+
+class Exchange {
+ public:
+  Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport);
+
+  /// The machines hosted here.
+  MachineId first_machine() const { return first_; }
+  std::uint32_t machines() const { return count_; }
+
+  /// Collective: hands rank 0's input to the machines as their inboxes of round 1.
+  void scatter_input(std::span<const Word> input);
+  Inbox inbox(MachineId machine) const;
+
+  /// Appends a message list to the streams; sources ascend within a round.
+  void pack(MachineId source, const Outbox& outbox);
+
+  /// Collective: swaps the streams unless any rank raises its flag; returns whether one did.
+  bool swap(bool flag);
+
+  /// A machine's count of received words, or output word, that breaks a rule.
+  struct Finding {
+    MachineId machine;
+    std::uint64_t value;
+  };
+  /// What the receiving machines of a round got.
+  struct Received {
+    std::uint64_t max_words = 0;
+    std::optional<Finding> overload;  ///< first machine with more than the limit; its inbox is not made
+    std::optional<Finding> duplicate_output;  ///< first output word delivered twice
+    std::optional<Finding> missing_output;    ///< first output word not delivered
+  };
+  /// After swap() in rounds before the last: sorts the streams into the inboxes.
+  Received fill_inboxes();
+  /// After swap() in the last round: puts output words in order.
+  Received fill_outputs();
+  /// Collective: all output words on rank 0, nothing elsewhere.
+  std::vector<Word> gather_outputs();
+
+ private:
+  /// A stream for, or from, one rank.
+  struct Stream {
+    Buffer<Word> headers;
+    Buffer<Word> words;
+    std::uint64_t last_source;
+  };
+  struct View {
+    std::span<const Word> headers;
+    std::span<const Word> words;
+  };
+  /// Position of the next word and run of a machine among the inboxes' words and headers.
+  struct Cursor {
+    std::uint64_t word = 0;
+    std::uint64_t run = 0;
+  };
+  /// Bits of the fields of a run header.
+  struct Fields {
+    unsigned destination;
+    unsigned sequence;
+    unsigned length;
+  };
+
+  static Fields fields(std::uint64_t most_destinations, std::uint64_t most_words);
+  template <bool kLastRound>
+  void pack_runs(MachineId source, const Outbox& outbox);
+  template <typename Visit>
+  void for_each_run(const Fields& layout, Visit&& visit) const;
+  void clear_streams();
+  std::uint64_t first_output(int rank) const;
+
+  const Shape shape_;
+  const std::uint64_t limit_words_;
+  Transport& transport_;
+  const int rank_;
+  const Placement placement_;
+  const MachineId first_;
+  const std::uint32_t count_;
+  const Fields message_fields_, output_fields_;
+  const Divider machine_to_rank_, output_to_rank_;
+
+  std::vector<Stream> sending_;                        // by destination rank
+  Buffer<Word> received_;                              // streams from the other ranks
+  std::vector<View> views_;                            // by source rank
+  std::vector<std::uint64_t> counts_out_, counts_in_;  // flag, headers, words; by rank
+  std::vector<Transport::SendPiece> send_pieces_;
+  std::vector<Transport::ReceivePiece> receive_pieces_;
+
+  Buffer<Word> inbox_words_;
+  Buffer<RunHeader> inbox_headers_;
+  std::vector<Cursor> cursors_;  // [0] and, after a fill, the end of machine m's inbox at [m + 1]
+  std::vector<Word> outputs_;    // of the machines hosted here
+};
+
+}  // namespace roundtrip::mpc

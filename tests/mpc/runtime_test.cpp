@@ -1,0 +1,173 @@
+// The runtime in process: a ring shift by hand, parameters and shapes that must be refused, the scratch
+// arena.
+#include "mpc/runtime.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "mpc/placement.h"
+#include "mpc/scratch.h"
+#include "mpc/transport.h"
+
+namespace roundtrip::mpc {
+namespace {
+
+/// Every machine passes its block to the next machine, R - 1 times; then each word is an output.
+class RingShift final : public Protocol {
+ public:
+  RingShift(std::uint64_t n, std::uint64_t b, std::uint32_t rounds) {
+    shape_ = {.n = n, .outputs = n, .block_words = b, .memory_words = b, .rounds = rounds};
+    shape_.machines = static_cast<std::uint32_t>(shape_.input_machines());
+  }
+  const Shape& shape() const override { return shape_; }
+  void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
+    if (step.round < shape_.rounds) {
+      outbox.send((step.machine + 1) % shape_.machines, inbox.words());
+    } else {
+      for (std::size_t i = 0; i < inbox.words().size(); ++i) {
+        outbox.deliver(step.machine * shape_.block_words + i, inbox.words()[i]);
+      }
+    }
+  }
+
+ private:
+  Shape shape_;
+};
+
+TEST(Run, RingShiftMovesEachBlockRMinus1MachinesOn) {
+  std::vector<Word> input(12);
+  std::iota(input.begin(), input.end(), Word{100});
+  const auto transport = make_in_process_transport();
+  const RunResult result = run(RingShift(12, 3, 3), input, *transport);
+  EXPECT_EQ(result.outputs, (std::vector<Word>{106, 107, 108, 109, 110, 111, 100, 101, 102, 103, 104, 105}));
+  const RoundFacts each{
+      .max_words_sent = 3, .max_words_received = 3, .max_scratch_words = 0, .total_words = 12};
+  EXPECT_EQ(result.ledger.rounds, std::vector<RoundFacts>(3, each));
+  EXPECT_EQ(result.ledger.overall().total_words, 36u);
+}
+
+TEST(Run, OneWordOnOneMachine) {
+  const auto transport = make_in_process_transport();
+  EXPECT_EQ(run(RingShift(1, 1, 1), std::vector<Word>{7}, *transport).outputs, std::vector<Word>{7});
+}
+
+TEST(Run, RefusesAnInputOfTheWrongSizeOrWidth) {
+  const auto transport = make_in_process_transport();
+  EXPECT_THROW(run(RingShift(4, 2, 1), std::vector<Word>{1, 2, 3}, *transport), ContractError);
+  EXPECT_THROW(run(RingShift(4, 2, 1), std::vector<Word>{1, 2, 3, Word{1} << 48}, *transport), ContractError);
+  EXPECT_NO_THROW(run(RingShift(4, 2, 1), std::vector<Word>{1, 2, 3, (Word{1} << 48) - 1}, *transport));
+}
+
+template <typename Call>
+std::string refusal(Call&& call) {
+  try {
+    call();
+  } catch (const ContractError& error) {
+    return error.what();
+  }
+  return "not refused";
+}
+
+TEST(Parameters, ValidateNamesFieldValueAndRange) {
+  const Parameters good{.n = 1};
+  EXPECT_NO_THROW(good.validate());
+  const auto refused = [&](auto change) {
+    Parameters bad = good;
+    change(bad);
+    return refusal([&] { bad.validate(); });
+  };
+  EXPECT_EQ(refused([](Parameters& p) { p.n = 0; }), "N is 0, allowed is at least 1 input word");
+  EXPECT_EQ(refused([](Parameters& p) { p.epsilon = Rational(1); }),
+            "eps is 1, allowed is above 0 and below 1");
+  EXPECT_EQ(refused([](Parameters& p) { p.epsilon = Rational(0); }),
+            "eps is 0, allowed is above 0 and below 1");
+  EXPECT_EQ(refused([](Parameters& p) { p.delta = Rational(7, 5); }),
+            "delta is 7/5, allowed is above 0 and below 1");
+  EXPECT_EQ(refused([](Parameters& p) { p.eta = Rational(-1, 5); }),
+            "eta is -1/5, allowed is above 0 and below 1");
+  EXPECT_EQ(refused([](Parameters& p) { p.gamma = Rational(-1); }), "gamma is -1, allowed is at least 0");
+  EXPECT_EQ(refused([](Parameters& p) { p.kappa_s = 0; }), "kappa_s is 0, allowed is at least 1");
+  EXPECT_EQ(refused([](Parameters& p) { p.machines = 0; }), "machines is 0, allowed is 1 to 2147483647");
+}
+
+TEST(Parameters, IntegerOptionReadsWholeIntegersInRange) {
+  const Parameters parameters{
+      .n = 1, .options = {{"k", "12"}, {"m", "-3"}, {"bad", "12x"}, {"none", ""}, {"huge", "9e9"}}};
+  EXPECT_EQ(parameters.integer_option("k", 1, 1, 12), 12);
+  EXPECT_EQ(parameters.integer_option("m", 1, -3, 3), -3);
+  EXPECT_EQ(parameters.integer_option("absent", 5, 1, 3), 5);
+  EXPECT_EQ(refusal([&] { parameters.integer_option("k", 1, 1, 11); }),
+            "k is '12', allowed is an integer from 1 to 11");
+  for (const char* name : {"bad", "none", "huge"}) {
+    EXPECT_THROW(parameters.integer_option(name, 1, 0, 1000), ContractError) << name;
+  }
+}
+
+TEST(Shape, ValidateRefusesWhatDoesNotFit) {
+  const Shape good = RingShift(10, 3, 2).shape();
+  EXPECT_NO_THROW(good.validate());
+  const auto refused = [&](auto change) {
+    Shape bad = good;
+    change(bad);
+    EXPECT_THROW(bad.validate(), ContractError);
+  };
+  refused([](Shape& s) { s.machines = 3; });  // ceil(10 / 3) = 4 hold input
+  refused([](Shape& s) { s.outputs = 13; });
+  refused([](Shape& s) { s.memory_words = 2; });
+  refused([](Shape& s) { s.memory_words = std::uint64_t{1} << 32; });
+  refused([](Shape& s) { s.rounds = 0; });
+  refused([](Shape& s) { s.word_bits = 63; });
+  refused([](Shape& s) { s.input_bits = 49; });
+  refused([](Shape& s) { s.block_words = 0; });
+}
+
+TEST(ScratchArena, CountsWhatIsTakenAtOnceAndRefusesMore) {
+  ScratchArena arena(10);
+  void* const a = arena.allocate(24, 8);
+  void* const b = arena.allocate(17, 8);
+  EXPECT_EQ(arena.peak_words(), 6u);
+  arena.deallocate(b, 17, 8);
+  EXPECT_EQ(arena.allocate(8, 8), b) << "the block taken last is free again";
+  EXPECT_EQ(arena.peak_words(), 6u);
+  EXPECT_FALSE(arena.exceeded());
+  EXPECT_THROW((void)arena.allocate(49, 8), std::bad_alloc);
+  EXPECT_TRUE(arena.exceeded());
+  EXPECT_EQ(arena.peak_words(), 11u);
+  EXPECT_THROW((void)arena.allocate(~std::size_t{0}, 1), std::bad_alloc);
+  arena.reset();
+  EXPECT_EQ(arena.peak_words(), 0u);
+  EXPECT_EQ(arena.allocate(80, 8), a) << "all ten words are there after a reset";
+}
+
+TEST(Placement, EveryMachineIsOnTheRankThatTheDividerNames) {
+  for (std::uint32_t machines : {1u, 2u, 7u, 12u, 100u}) {
+    for (int ranks = 1; ranks <= 13; ++ranks) {
+      const Placement placement(machines, ranks);
+      const Divider rank_of(placement.block());
+      MachineId next = 0;
+      for (int rank = 0; rank < ranks; ++rank) {
+        ASSERT_EQ(placement.first(rank), next);
+        for (; next < placement.first(rank) + placement.count(rank); ++next) {
+          ASSERT_EQ(rank_of(next), static_cast<std::uint32_t>(rank)) << machines;
+        }
+      }
+      ASSERT_EQ(next, machines);
+    }
+  }
+}
+
+TEST(Divider, IsExactAtTheEdgesOfThirtyTwoBits) {
+  for (std::uint64_t d : {1ull, 2ull, 3ull, 7ull, 641ull, 65535ull, 65536ull, 65537ull, 0x7fffffffull,
+                          0xfffffffeull, 0xffffffffull, 0x100000000ull, 0x300000000ull}) {
+    for (std::uint64_t quotient = 0; quotient < 5; ++quotient) {
+      for (std::uint64_t n : {quotient * d, quotient * d + d - 1, 0xffffffff - quotient}) {
+        if (n > 0xffffffffu) continue;
+        ASSERT_EQ(Divider(d)(static_cast<std::uint32_t>(n)), n / d) << n << " / " << d;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::mpc
