@@ -5,9 +5,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "anna/file_bytes.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/read_file.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -74,7 +74,7 @@ void Embedding::save(const std::string& path) const {
 }
 
 Embedding Embedding::load(const std::string& path) {
-  const std::string bytes = read_file_bytes(path);
+  const std::string bytes = read_whole(path);
   Header header;
   require(bytes.size() >= sizeof(Header), "'{}' is not an array file: {} bytes are less than its header's {}",
           path, bytes.size(), sizeof(Header));

@@ -1,4 +1,4 @@
-#include "anna/file_bytes.h"
+#include "base/read_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 
-namespace roundtrip::anna {
+namespace roundtrip {
 
-std::string read_file_bytes(const std::string& path) {
+std::string read_whole(const std::string& path) {
   struct File {  // closes on every way out
     int number;
     ~File() {
@@ -35,4 +35,4 @@ std::string read_file_bytes(const std::string& path) {
   return bytes;
 }
 
-}  // namespace roundtrip::anna
+}  // namespace roundtrip

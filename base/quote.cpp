@@ -1,0 +1,20 @@
+#include "base/quote.h"
+
+#include <fmt/format.h>
+
+namespace roundtrip {
+
+std::string quote(std::string_view text) {
+  constexpr std::size_t kMostBytes = 80;
+  std::string out = "'";
+  for (const char c : text.substr(0, kMostBytes)) {
+    if (c >= ' ' && c <= '~' && c != '\'' && c != '\\') {
+      out += c;
+    } else {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return out + (text.size() > kMostBytes ? "..'" : "'");
+}
+
+}  // namespace roundtrip
