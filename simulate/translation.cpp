@@ -41,6 +41,33 @@ std::string to_string(FaultKind kind) {
   return "unknown fault";
 }
 
+namespace {
+
+/// `value` if it is an integer in 0 .. limit - 1.
+std::optional<std::uint64_t> integer_below(double value, double limit) {
+  if (!(value >= 0 && value < limit && value == std::floor(value))) return std::nullopt;
+  return static_cast<std::uint64_t>(value);
+}
+
+FaultKind fault_kind(double value) {
+  const auto code = integer_below(value, static_cast<double>(FaultKind::kOverflow) + 1);
+  return code ? static_cast<FaultKind>(*code) : FaultKind::kUndecodable;
+}
+
+}  // namespace
+
+RowFault read_fault(const anna::RowView& row, std::uint32_t column) {
+  return {fault_kind(row[column]),
+          static_cast<std::uint32_t>(integer_below(row[column + 1], 0x1p32).value_or(0)),
+          integer_below(row[column + 2], 0x1p62).value_or(0)};
+}
+
+void write_fault(const RowFault& fault, std::uint32_t column, anna::RowWriter& out) {
+  out.set(column, static_cast<double>(fault.kind));
+  out.set(column + 1, fault.round);
+  out.set(column + 2, static_cast<double>(fault.used));
+}
+
 anna::Embedding input_embedding(std::span<const mpc::Word> input, std::uint64_t tokens) {
   require(input.size() <= tokens, "an input of {} words needs as many tokens; there are {}", input.size(),
           tokens);
@@ -62,29 +89,16 @@ OutputWords read_outputs(const anna::Embedding& last, std::uint64_t outputs) {
   require(outputs <= last.tokens() && last.dimension() == kOutputDimension,
           "outputs are read from an array of at least {} tokens and dimension {}; this one has {} and {}",
           outputs, static_cast<unsigned>(kOutputDimension), last.tokens(), last.dimension());
-  // Numbers that no construction writes (an array from elsewhere) are faults, never words.
-  const auto integer = [](double value, double limit) {
-    return value >= 0 && value < limit && value == std::floor(value)
-               ? std::optional(static_cast<std::uint64_t>(value))
-               : std::nullopt;
-  };
-  const auto kind_of = [&](double value) {
-    const auto code = integer(value, static_cast<double>(FaultKind::kOverflow) + 1);
-    return code ? static_cast<FaultKind>(*code) : FaultKind::kUndecodable;
-  };
   OutputWords result;
   result.words.assign(outputs, 0);
   for (std::uint64_t t = 0; t < last.tokens(); ++t) {
     const anna::RowView row = last.row(t);
-    if (const FaultKind kind = kind_of(row[kMachineFaultColumn]); kind != FaultKind::kNone) {
-      const auto round = integer(row[kMachineFaultColumn + 1], 0x1p32);
-      const auto used = integer(row[kMachineFaultColumn + 2], 0x1.0p53 + 2);
-      result.machine_faults.push_back(
-          {t, {kind, static_cast<std::uint32_t>(round.value_or(0)), used.value_or(0)}});
+    if (const RowFault fault = read_fault(row, kMachineFaultColumn); fault.kind != FaultKind::kNone) {
+      result.machine_faults.push_back({t, fault});
     }
     if (t >= outputs) continue;
-    const FaultKind kind = kind_of(row[kOutputFaultColumn]);
-    const auto word = integer(row[kWordColumn], 0x1p53);
+    const FaultKind kind = fault_kind(row[kOutputFaultColumn]);
+    const auto word = integer_below(row[kWordColumn], 0x1p53);
     if (kind == FaultKind::kNone && row[kPresentColumn] == 1 && word) {
       result.words[t] = *word;
     } else {

@@ -42,6 +42,11 @@ struct RowFault {
   friend bool operator==(const RowFault&, const RowFault&) = default;
 };
 
+/// Reads / writes a fault at three columns of a row. Numbers that no construction writes read as
+/// kUndecodable.
+RowFault read_fault(const anna::RowView& row, std::uint32_t column);
+void write_fault(const RowFault& fault, std::uint32_t column, anna::RowWriter& out);
+
 /// Columns of the last array: token t's row holds output t and the fault of machine t, if it stopped.
 enum OutputColumn : std::uint32_t {
   kPresentColumn = 0,  ///< 1 if the word is there

@@ -1,0 +1,94 @@
+// Purpose: protocols made in tests: any step function with a shape, and one that loads every machine fully
+// and whose words hash all that a machine received, so that any word lost, changed or moved changes the
+// output.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "mpc/protocol.h"
+
+namespace roundtrip::simulate {
+
+using StepFunction =
+    std::function<void(const mpc::Shape&, const mpc::Step&, const mpc::Inbox&, mpc::Outbox&)>;
+
+class TestProtocol final : public mpc::Protocol {
+ public:
+  TestProtocol(mpc::Shape shape, StepFunction step) : shape_(std::move(shape)), step_(std::move(step)) {}
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    step_(shape_, step, inbox, outbox);
+  }
+
+ private:
+  mpc::Shape shape_;
+  StepFunction step_;
+};
+
+inline mpc::Shape make_shape(std::uint64_t n, std::uint64_t b, std::uint64_t s, std::uint32_t q,
+                             std::uint32_t rounds, std::uint64_t outputs) {
+  mpc::Shape shape;
+  shape.n = n;
+  shape.outputs = outputs;
+  shape.block_words = b;
+  shape.memory_words = s;
+  shape.machines = q;
+  shape.rounds = rounds;
+  shape.word_bits = 48;
+  shape.input_bits = 48;
+  shape.scratch_words = 64;
+  shape.kappa_s = s / b;
+  return shape;
+}
+
+/// A hash of everything that the inbox says, the cut into runs included.
+inline std::uint64_t digest(const mpc::Inbox& inbox) {
+  std::uint64_t hash = 1;
+  for (const mpc::Run run : inbox) {
+    hash = draw(hash, Domain::kTest, run.source, run.sequence, run.words.size());
+    for (const mpc::Word word : run.words) hash = draw(hash, Domain::kTest, word);
+  }
+  return hash;
+}
+
+/// Every machine sends and receives exactly s words in every round but the last, destinations by a random
+/// permutation; output t is delivered by machine t mod q. Needs outputs <= q * s and outputs <= q * b.
+inline std::shared_ptr<const mpc::Protocol> full_load(const mpc::Shape& shape, std::uint64_t seed) {
+  std::vector<std::vector<std::uint32_t>> destination(shape.rounds);  // [round][machine * s + h]
+  for (std::uint32_t r = 0; r + 1 < shape.rounds; ++r) {
+    RandomStream random(seed, Domain::kTest, r);
+    for (std::uint64_t g = 0; g < shape.machines * shape.memory_words; ++g) {
+      destination[r].push_back(static_cast<std::uint32_t>(g / shape.memory_words));
+    }
+    for (std::size_t i = destination[r].size(); i > 1; --i)
+      std::swap(destination[r][i - 1], destination[r][random.below(i)]);
+  }
+  return std::make_shared<TestProtocol>(shape, [destination](const mpc::Shape& s, const mpc::Step& step,
+                                                             const mpc::Inbox& inbox, mpc::Outbox& outbox) {
+    const std::uint64_t hash = digest(inbox);
+    if (step.round < s.rounds) {
+      for (std::uint64_t h = 0; h < s.memory_words; ++h) {
+        outbox.send(destination[step.round - 1][step.machine * s.memory_words + h],
+                    draw(hash, Domain::kTest, step.machine, h) >> (64 - s.word_bits));
+      }
+    } else {
+      for (std::uint64_t t = step.machine; t < s.outputs; t += s.machines) {
+        outbox.deliver(t, draw(hash, Domain::kTest, t) >> (64 - s.word_bits));
+      }
+    }
+  });
+}
+
+inline std::vector<mpc::Word> random_input(const mpc::Shape& shape, std::uint64_t seed) {
+  std::vector<mpc::Word> input;
+  for (std::uint64_t i = 0; i < shape.n; ++i) {
+    input.push_back(draw(seed, Domain::kInstance, i) >> (64 - shape.input_bits));
+  }
+  return input;
+}
+
+}  // namespace roundtrip::simulate
