@@ -1,0 +1,9 @@
+#include "mpc/protocols/library.h"
+
+namespace roundtrip::mpc {
+
+std::vector<ProtocolInfo> library_protocols() {
+  return {sum_protocol()};
+}
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,19 @@
+// Purpose: the protocols that come with the project, and their round formulas as functions of the parameters
+// alone, for checks that compare them with what a run took.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "mpc/registry.h"
+
+namespace roundtrip::mpc {
+
+/// All library protocols; the registry takes them in on first use.
+std::vector<ProtocolInfo> library_protocols();
+
+ProtocolInfo sum_protocol();
+/// ceil(log_f ceil(N / b)) + 1 with f = s.
+std::uint32_t sum_rounds(const Parameters& parameters);
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,18 @@
+// Purpose: sequential references for the library's protocols, on signed integers and with the standard
+// library alone: they share no code with what they judge.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace roundtrip::mpc::oracles {
+
+using Input = std::span<const std::int64_t>;
+using Output = std::vector<std::optional<std::int64_t>>;
+
+/// The sum modulo 2^bits, as a signed number of that width.
+Output sum(Input values, int bits);
+
+}  // namespace roundtrip::mpc::oracles

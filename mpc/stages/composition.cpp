@@ -1,0 +1,111 @@
+#include "mpc/stages/composition.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace roundtrip::mpc {
+namespace {
+
+class OwnRounds final : public Stage {
+ public:
+  OwnRounds(std::uint32_t rounds, std::uint64_t scratch_words,
+            std::function<void(const Context&, std::uint32_t)> body)
+      : rounds_(rounds), scratch_words_(scratch_words), body_(std::move(body)) {}
+  std::uint32_t rounds() const override { return rounds_; }
+  void step(const Context& context, std::uint32_t round) const override { body_(context, round); }
+  std::uint64_t scratch_words() const override { return scratch_words_; }
+
+ private:
+  std::uint32_t rounds_;
+  std::uint64_t scratch_words_;
+  std::function<void(const Context&, std::uint32_t)> body_;
+};
+
+}  // namespace
+
+std::span<const Word> Context::from(MachineId source) const {
+  // First run whose source is not below `bound`.
+  const auto first_run = [this](std::uint64_t bound) {
+    std::size_t low = 0;
+    std::size_t high = inbox.runs();
+    while (low < high) {
+      const std::size_t middle = (low + high) / 2;
+      inbox[middle].source < bound ? low = middle + 1 : high = middle;
+    }
+    return low;
+  };
+  const std::size_t begin = first_run(source);
+  const std::size_t end = first_run(std::uint64_t{source} + 1);
+  if (begin == end) return {};
+  const std::span<const Word> first = inbox[begin].words;
+  const std::span<const Word> last = inbox[end - 1].words;
+  return {first.data(), last.data() + last.size()};  // the words of an inbox are contiguous in this order
+}
+
+void Composition::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {
+  std::size_t phase = phases_.size();
+  while (phase > 0 && phases_[phase - 1].first_round > step.round) --phase;
+  // Of phases without rounds and the one behind them, which start at the same round, the last is found: it
+  // has the round.
+  if (phase == 0 || step.round >= phases_[phase - 1].first_round + phases_[phase - 1].rounds) {
+    throw InternalError(fmt::format("round {} is outside of 1..{}", step.round, shape_.rounds));
+  }
+  stages_[phase - 1]->step({step.round, step.machine, inbox, outbox, step.scratch},
+                           step.round - phases_[phase - 1].first_round + 1);
+}
+
+void Composition::then(std::string name, std::uint32_t rounds, std::uint64_t scratch_words,
+                       std::function<void(const Context&, std::uint32_t)> body) {
+  append(std::move(name), std::make_unique<OwnRounds>(rounds, scratch_words, std::move(body)));
+}
+
+void Composition::append(std::string name, std::unique_ptr<const Stage> stage) {
+  phases_.push_back({std::move(name), shape_.rounds + 1, stage->rounds()});
+  shape_.rounds += stage->rounds();
+  shape_.scratch_words = std::max(shape_.scratch_words, stage->scratch_words() + pending_result_words_);
+  // A stage without rounds leaves its whole work, input function included, to whoever reads its result.
+  pending_result_words_ =
+      stage->rounds() > 0 ? stage->result_scratch_words()
+                          : pending_result_words_ + stage->scratch_words() + stage->result_scratch_words();
+  stages_.push_back(std::move(stage));
+}
+
+Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
+                   const std::function<bool(const Sizes&)>& has_plan) {
+  parameters.validate();
+  Sizes sizes{};
+  sizes.kappa_s = parameters.kappa_s.value_or(default_kappa_s);
+  for (;; ++sizes.kappa_s, sizes.kappa_raised = true) {
+    sizes.block_words = block_words(parameters, sizes.kappa_s);
+    sizes.memory_words = sizes.kappa_s * sizes.block_words;
+    const bool fits = sizes.block_words >= 1 && has_plan(sizes);
+    if (fits) return sizes;
+    require(!parameters.memory_words,
+            "memory is {} words, with kappa_s = {} that is too little for this protocol at N = {}",
+            parameters.memory_words.value_or(0), sizes.kappa_s, parameters.n);
+    // With s = 16 N no protocol of ours lacks a plan: this is a fault of has_plan.
+    if (sizes.memory_words > 64 * parameters.n + 4096) throw InternalError("no kappa_s has a plan");
+  }
+}
+
+Shape declare_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs,
+                    std::uint64_t machines) {
+  Shape shape;
+  shape.n = parameters.n;
+  shape.outputs = outputs;
+  shape.block_words = sizes.block_words;
+  shape.memory_words = sizes.memory_words;
+  shape.kappa_s = sizes.kappa_s;
+  shape.kappa_raised = sizes.kappa_raised;
+  const std::uint64_t needed =
+      std::max({shape.input_machines(), ceil_div(outputs, sizes.block_words), machines});
+  require(!parameters.machines || *parameters.machines >= needed, "machines is {}, allowed is at least {}",
+          parameters.machines.value_or(0), needed);
+  const std::uint64_t q = parameters.machines.value_or(needed);
+  require(q < (std::uint64_t{1} << 31), "N = {} needs {} machines, allowed is below 2^31", parameters.n, q);
+  shape.machines = static_cast<std::uint32_t>(q);
+  return shape;
+}
+
+}  // namespace roundtrip::mpc
