@@ -184,9 +184,9 @@ struct Violator {
 /// 8 machines, s = 4, 3 rounds; every machine passes its digest on to its neighbour and delivers 2 outputs.
 const mpc::Shape kHonestShape = make_shape(16, 2, 4, 8, 3, 16);
 void honest(const mpc::Shape& shape, const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) {
-  const mpc::Word word = digest(inbox) >> 16;
+  const mpc::Word word = digest(inbox) >> 17 << 1;
   if (step.round < 3) return outbox.send((step.machine + 1) % shape.machines, word);
-  for (std::uint64_t t = 2 * step.machine; t < 2 * step.machine + 2; ++t) outbox.deliver(t, word + t - t % 2);
+  for (std::uint64_t t = 2 * step.machine; t < 2 * step.machine + 2; ++t) outbox.deliver(t, word + t % 2);
 }
 
 std::vector<Violator> violators() {
@@ -222,14 +222,19 @@ std::vector<Violator> violators() {
        }});
   all.push_back({"makes one machine receive s + 1 words over several heads", FaultKind::kWordsReceived,
                  at(2, 99, [](const mpc::Step& step, mpc::Outbox& out) {
-                   for (std::uint32_t i = 0; i < step.machine % 4; ++i) out.send(0, i);
+                   // 2 words in each of heads 1..3 and 1 in head 0: no head is overloaded
+                   for (std::uint32_t i = 0; i < 3 && step.machine < 2; ++i) out.send(0, i);
                  })});
   all.push_back({"delivers an output twice, the second time in another head", FaultKind::kNone,
                  at(3, 5, [](const mpc::Step&, mpc::Outbox& out) { out.deliver(10, 1); })});
-  all.push_back({"two machines deliver an output in the same head", FaultKind::kNone,
-                 at(3, 99, [](const mpc::Step& step, mpc::Outbox& out) {
-                   if (step.machine < 2) out.deliver(9, 2 * step.machine);
-                 })});
+  all.push_back(
+      {"two machines deliver an output, both as their second word", FaultKind::kNone,
+       [](const mpc::Shape& shape, const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) {
+         if (step.round < 3 || step.machine != 5) return honest(shape, step, inbox, outbox);
+         outbox.deliver(10, digest(inbox) >> 17 << 1);
+         outbox.deliver(9, 1);  // machine 4 delivers an odd word there, too: their mean is an integer
+         outbox.deliver(11, (digest(inbox) >> 17 << 1) + 1);
+       }});
   all.push_back(
       {"leaves an output out", FaultKind::kNone,
        [](const mpc::Shape& shape, const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) {
