@@ -42,11 +42,15 @@ Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOpt
   return compiled;
 }
 
-std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism) {
+std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
+                                                std::uint64_t seed) {
   if (mechanism == Mechanism::kExactMatch) return anna::make_exact_match();
-  const anna::Codebook& codebook = compiled.transformer.layers.front()->codebook();
   const std::uint32_t functions = anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
-  return anna::make_anna(anna::verified_draw(codebook, functions, compiled.options.seed).parameters);
+  return anna::make_anna(anna::verified_draw(codebook, functions, seed).parameters);
+}
+
+std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism) {
+  return make_attention(compiled.transformer.layers.front()->codebook(), mechanism, compiled.options.seed);
 }
 
 EvaluationPlan plan(const mpc::Shape& shape, const CompileOptions& options) {

@@ -48,8 +48,11 @@ Compiled compile(std::string_view name, const mpc::Parameters& parameters, Compi
 std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mpc::Parameters& parameters,
                                                  std::uint32_t number, const CompileOptions& options = {});
 
-/// The mechanism for a compiled transformer: exact match, or ANNA with one table, its seed drawn until
-/// distinct ids have distinct codes (then it is exact for this transformer and every input).
+/// The mechanism for a layer's ids: exact match, or ANNA with one table, drawn from `seed` on until distinct
+/// ids have distinct codes (then it is exact for this codebook and every input).
+std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
+                                                std::uint64_t seed);
+/// .. for a compiled transformer, whose layers share their ids.
 std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism);
 
 /// Upper bounds from the shape alone, for every input: known before anything is evaluated.

@@ -1,0 +1,167 @@
+// The library's protocols, compiled: depth by formula, and words equal to the run's and to the oracle's;
+// layer by layer in processes that share nothing but the array's file.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "mpc/registry.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+struct Case {
+  std::string protocol;
+  std::map<std::string, std::string> options;
+};
+
+mpc::Parameters parameters_of(const Case& one, std::uint64_t n) {
+  mpc::Parameters parameters;
+  parameters.n = n;
+  parameters.options = one.options;
+  return parameters;
+}
+
+mpc::Values instance(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters) {
+  if (info.generate) return info.generate(parameters);
+  mpc::Values values;
+  for (std::uint64_t i = 0; i < parameters.n; ++i) {
+    values.push_back(
+        static_cast<std::int64_t>(draw_below(parameters.n, parameters.seed, Domain::kInstance, i)));
+  }
+  return values;
+}
+
+std::vector<mpc::Word> encode(const mpc::Values& values, const mpc::Shape& shape) {
+  std::vector<mpc::Word> words;
+  for (const std::int64_t value : values) words.push_back(mpc::encode_input(value, shape, "value"));
+  return words;
+}
+
+/// Compiles, evaluates, and compares with the run, the oracle and the formulas.
+void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Parameters& parameters,
+           const CompileOptions& options = {}) {
+  SCOPED_TRACE(one.protocol + " N = " + std::to_string(n));
+  const mpc::ProtocolInfo& info = mpc::find_protocol(one.protocol);
+  const Compiled compiled = compile(one.protocol, parameters, options);  // before the input is drawn
+  const mpc::Values values = instance(info, parameters);
+  const mpc::Shape& shape = compiled.protocol->shape();
+  const auto attention = make_attention(compiled, mechanism);
+  const Comparison result = compare(compiled, encode(values, shape), *attention);
+  EXPECT_EQ(result.run_violation, "");
+  EXPECT_TRUE(result.equal);
+  EXPECT_FALSE(result.fault);
+  EXPECT_EQ(result.sizes, compiled.bound);
+  if (options.construction == Construction::kDirect) {
+    EXPECT_EQ(result.sizes.depth, shape.rounds + 1u);
+  }
+  mpc::Outputs outputs;
+  for (std::uint64_t t = 0; t < shape.outputs; ++t) {
+    outputs.push_back(info.decode(*compiled.protocol, t, result.outputs.words[t]));
+  }
+  EXPECT_EQ(outputs, info.oracle(values, parameters));
+  std::printf(
+      "%-8s N %5llu %s: L %llu = R + 1, H %llu, m %llu, d %llu, width %llu; run %.3f s, evaluated %.3f s\n",
+      one.protocol.c_str(), static_cast<unsigned long long>(n), attention->name().c_str(),
+      static_cast<unsigned long long>(result.sizes.depth),
+      static_cast<unsigned long long>(result.sizes.heads),
+      static_cast<unsigned long long>(std::max(result.sizes.query_dimension, result.sizes.value_dimension)),
+      static_cast<unsigned long long>(result.sizes.embedding_dimension),
+      static_cast<unsigned long long>(result.sizes.width), result.run_seconds, result.evaluate_seconds);
+}
+
+const std::vector<Case> kCases = {{"sum", {}}};
+
+TEST(Library, DirectAt256And1024OnBothMechanisms) {
+  for (const Case& one : kCases) {
+    for (const std::uint64_t n : {256, 1024}) {
+      for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna}) {
+        check(one, n, mechanism, parameters_of(one, n));
+      }
+    }
+  }
+}
+
+TEST(Library, DirectAt4096OnExactMatch) {
+  for (const Case& one : kCases) check(one, 4096, Mechanism::kExactMatch, parameters_of(one, 4096));
+}
+
+TEST(Library, SumAtAQuarterSelectsTheCoverFreeCodeByItself) {
+  mpc::Parameters parameters = parameters_of({"sum", {}}, 4096);
+  parameters.epsilon = Rational(1, 4);
+  parameters.kappa_s = 1;
+  const Compiled compiled = compile("sum", parameters);
+  EXPECT_EQ(compiled.protocol->shape().memory_words, 8u);
+  EXPECT_NE(compiled.passes[1].effect.find("cover-free: k = 2, P = 23, X = 8: value dimension 4XP = 736"),
+            std::string::npos)
+      << compiled.passes[1].effect;
+  check({"sum", {}}, 4096, Mechanism::kExactMatch, parameters);
+}
+
+// ---- every layer in a fresh process
+
+/// Runs layer_process with these arguments to its end; its exit status.
+int spawn(const std::vector<std::string>& arguments) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> argv;
+    std::string program = LAYER_PROCESS;
+    argv.push_back(program.data());
+    std::vector<std::string> copy = arguments;
+    for (std::string& argument : copy) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    execv(program.c_str(), argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+void check_in_fresh_processes(const Case& one, const std::string& construction,
+                              const std::string& mechanism) {
+  SCOPED_TRACE(one.protocol + " " + construction + " " + mechanism);
+  const mpc::ProtocolInfo& info = mpc::find_protocol(one.protocol);
+  const mpc::Parameters parameters = parameters_of(one, 256);
+  CompileOptions options;
+  if (construction == "routed") options.construction = Construction::kRouted;
+  const Compiled compiled = compile(one.protocol, parameters, options);
+  const std::vector<mpc::Word> input = encode(instance(info, parameters), compiled.protocol->shape());
+  const auto attention = make_attention(compiled, Mechanism::kExactMatch);
+  const Comparison here = compare(compiled, input, *attention);
+  ASSERT_TRUE(here.equal);
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("roundtrip_layers_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const auto file = [&](std::size_t l) { return (folder / ("array" + std::to_string(l))).string(); };
+  input_embedding(input, compiled.transformer.tokens).save(file(0));
+  std::string list = "-";
+  for (const auto& [key, value] : one.options) list = (list == "-" ? "" : list + ",") + key + "=" + value;
+  for (std::size_t l = 0; l < compiled.transformer.depth(); ++l) {
+    ASSERT_EQ(spawn({one.protocol, "256", "1/2", "0", "1", list, construction, mechanism, std::to_string(l),
+                     file(l), file(l + 1)}),
+              0);
+    std::filesystem::remove(file(l));
+  }
+  const OutputWords there = read_outputs(anna::Embedding::load(file(compiled.transformer.depth())),
+                                         compiled.protocol->shape().outputs);
+  std::filesystem::remove_all(folder);
+  EXPECT_TRUE(there.faulty.empty());
+  EXPECT_EQ(there.words, here.run_words);
+}
+
+TEST(Library, EveryLayerInAFreshProcessGivesTheSameWords) {
+  for (const Case& one : kCases) {
+    check_in_fresh_processes(one, "direct", "ema");
+    check_in_fresh_processes(one, "direct", "anna");
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::simulate
