@@ -3,7 +3,7 @@
 namespace roundtrip::mpc {
 
 std::vector<ProtocolInfo> library_protocols() {
-  return {sum_protocol()};
+  return {sum_protocol(), sort_protocol()};
 }
 
 }  // namespace roundtrip::mpc

@@ -16,4 +16,8 @@ ProtocolInfo sum_protocol();
 /// ceil(log_f ceil(N / b)) + 1 with f = s.
 std::uint32_t sum_rounds(const Parameters& parameters);
 
+ProtocolInfo sort_protocol();
+/// 1 + T_sort(N, 3); if that is 1 but the input stands on several machines, 2.
+std::uint32_t sort_rounds(const Parameters& parameters);
+
 }  // namespace roundtrip::mpc

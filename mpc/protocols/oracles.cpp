@@ -1,5 +1,7 @@
 #include "mpc/protocols/oracles.h"
 
+#include <algorithm>
+
 namespace roundtrip::mpc::oracles {
 
 Output sum(Input values, int bits) {
@@ -11,6 +13,12 @@ Output sum(Input values, int bits) {
     while (total < -half) total += 2 * half;
   }
   return {total};
+}
+
+Output sort(Input values) {
+  Output sorted(values.begin(), values.end());
+  std::stable_sort(sorted.begin(), sorted.end());
+  return sorted;
 }
 
 }  // namespace roundtrip::mpc::oracles

@@ -14,5 +14,7 @@ using Output = std::vector<std::optional<std::int64_t>>;
 
 /// The sum modulo 2^bits, as a signed number of that width.
 Output sum(Input values, int bits);
+/// The values in ascending order.
+Output sort(Input values);
 
 }  // namespace roundtrip::mpc::oracles

@@ -1,0 +1,24 @@
+// Purpose: what protocols share that begin by sorting their input words: sizes, the first round, records of
+// three words.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mpc/stages/composition.h"
+#include "mpc/stages/sort_plan.h"
+
+namespace roundtrip::mpc {
+
+/// kappa_s raised until T_sort(N, 3; s) has a plan.
+Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s);
+/// T_sort(N, 3; s) with those sizes.
+std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t default_kappa_s);
+
+/// One round: input word i (from 0) to sort machine i div B, which gets its words in order; at most b out, B
+/// in.
+void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan);
+/// Behind it: records (word, i).
+void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records);
+
+}  // namespace roundtrip::mpc
