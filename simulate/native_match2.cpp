@@ -1,0 +1,77 @@
+#include "simulate/native_match2.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "simulate/parity_codebook.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+constexpr std::uint64_t kMaxModulus = std::uint64_t{1} << 48;
+
+// Symbols: residues 0 .. M-1, and beyond all bits of a residue one that is only a key and one that is only a
+// query.
+class Match2Layer final : public anna::Layer {
+ public:
+  explicit Match2Layer(const Match2Options& options)
+      : modulus_(options.modulus), codebook_(bits_for(modulus_) + 1, options.seed) {}
+
+  anna::LayerShape shape() const override {
+    return {.heads = 1,
+            .query_dimension = ParityCodebook::kDimension,
+            .value_dimension = 1,
+            .output_dimension = kOutputDimension};
+  }
+  const anna::Codebook& codebook() const override { return codebook_; }
+  anna::Symbol null_key() const override { return codebook_.size() / 2; }
+  anna::Symbol null_query() const override { return codebook_.size() / 2 + 1; }
+
+  void project(const anna::RowView& row, anna::Projection& out) const override {
+    if (row[kPresentColumn] == 0) return;
+    const std::uint64_t residue = static_cast<std::uint64_t>(row[kWordColumn]) % modulus_;
+    out.query(0, residue);
+    out.key(0, residue == 0 ? 0 : modulus_ - residue);
+    out.value(0, 0, 1);
+  }
+  void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
+    if (row[kPresentColumn] == 0) return;
+    out.set(kPresentColumn, 1);
+    const auto average = heads.head(0);
+    if (!average.empty() && average[0].value > 0) out.set(kWordColumn, 1);
+  }
+
+ private:
+  std::uint64_t modulus_;
+  ParityCodebook codebook_;
+};
+
+}  // namespace
+
+void Match2Options::validate() const {
+  require(n >= 1, "match2: n is {}; it must be at least 1", n);
+  require(modulus >= 1 && modulus <= kMaxModulus, "match2: modulus is {}; allowed are 1 .. {}", modulus,
+          kMaxModulus);
+}
+
+anna::Transformer make_match2(const Match2Options& options) {
+  options.validate();
+  return {.tokens = options.n, .input_dimension = 2, .layers = {std::make_shared<Match2Layer>(options)}};
+}
+
+TransformerSizes match2_sizes(const Match2Options& options) {
+  options.validate();
+  return {.depth = 1,
+          .heads = 1,
+          .query_dimension = 128,
+          .value_dimension = 1,
+          .embedding_dimension = kOutputDimension,
+          .width = 128};
+}
+
+anna::AnnaParameters match2_tables(const Match2Options& options, double eta, std::uint32_t tables) {
+  options.validate();
+  return symbol_tables(std::min(options.modulus, 2 * options.n), eta, options.seed, tables);
+}
+
+}  // namespace roundtrip::simulate
