@@ -116,24 +116,19 @@ class Execution {
     if (!options_.order_seed) {
       for (const MachineId machine : order_) {
         if (!step(round, machine, outboxes_[0], facts)) return;
+        exchange_.pack(machine, outboxes_[0]);
       }
       return;
     }
     RandomStream random(*options_.order_seed, Domain::kOrder, round,
                         static_cast<std::uint64_t>(transport_.rank()));
     for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
-    for (const MachineId machine : order_)
-      step(round, machine, outboxes_[machine - exchange_.first_machine()], facts);
-    if (failure_) return;
-    // Inboxes are ordered by source because messages are packed in that order, whatever the order of the
-    // steps.
-    for (std::size_t i = 0; i < outboxes_.size(); ++i) {
-      exchange_.pack(exchange_.first_machine() + static_cast<MachineId>(i), outboxes_[i]);
-    }
+    const MachineId first = exchange_.first_machine();
+    for (const MachineId machine : order_) step(round, machine, outboxes_[machine - first], facts);
+    for (MachineId m = 0; !failure_ && m < exchange_.machines(); ++m) exchange_.pack(first + m, outboxes_[m]);
   }
 
-  /// Steps one machine and, in the usual order, packs what it sends; notes a failure and returns false if it
-  /// breaks a rule.
+  /// Steps one machine; notes a failure and returns false if it breaks a rule.
   bool step(std::uint32_t round, MachineId machine, Outbox& outbox, RoundFacts& facts) {
     const bool last_round = round == shape_.rounds;
     outbox.reset({.words = limit_words_,
@@ -157,7 +152,6 @@ class Execution {
           {{Kind::kStepFailed, round, machine, 0, 0}, "threw something that is not a std::exception"});
     }
     if (broken(outbox)) return fail({violation(round, machine, outbox), {}});
-    if (!options_.order_seed) exchange_.pack(machine, outbox);
     facts.max_words_sent = std::max(facts.max_words_sent, outbox.sent());
     facts.max_scratch_words = std::max(facts.max_scratch_words, scratch_.peak_words());
     facts.total_words += outbox.sent();

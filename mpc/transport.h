@@ -54,11 +54,16 @@ class MpiSession {
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
-  std::unique_ptr<Transport> transport();
+  /// Collective. A single message carries at most `chunk_bytes`, below 2^31.
+  std::unique_ptr<Transport> transport(std::uint64_t chunk_bytes = std::uint64_t{1} << 28);
   int rank() const;
   int ranks() const;
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
   [[noreturn]] void abort(int status);
+
+ private:
+  struct Environment;
+  std::unique_ptr<Environment> environment_;
 };
 
 /// Whether a launcher (mpirun, srun) started this process as one of its ranks.

@@ -1,0 +1,155 @@
+// One suite for both transports, run under mpirun at several rank counts: random protocols give the same
+// outputs, ledger and messages as a sequential interpreter, whatever the ranks, the order of machines or the
+// size of a message.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "mpc/transport.h"
+#include "mpi_main.h"
+#include "random_protocol.h"
+
+namespace rc {
+
+template <>
+struct Arbitrary<roundtrip::mpc::tests::Transfer> {
+  static auto arbitrary() {
+    using roundtrip::mpc::tests::Transfer;
+    // Mostly short runs; some that overflow a small length field.
+    const auto length = gen::weightedOneOf<std::uint32_t>(
+        {{8, gen::inRange<std::uint32_t>(0, 4)}, {1, gen::inRange<std::uint32_t>(0, 300)}});
+    return gen::build<Transfer>(gen::set(&Transfer::source, gen::inRange<std::uint32_t>(0, 64)),
+                                gen::set(&Transfer::destination, gen::inRange<std::uint32_t>(0, 64)),
+                                gen::set(&Transfer::length, length));
+  }
+};
+
+template <>
+struct Arbitrary<roundtrip::mpc::tests::Case> {
+  static auto arbitrary() {
+    using roundtrip::mpc::tests::Case;
+    using roundtrip::mpc::tests::Transfer;
+    // Few rounds of few transfers, for speed, each transfer as arbitrary as can be.
+    const auto transfers =
+        gen::resize(20, gen::container<std::vector<Transfer>>(gen::resize(100, gen::arbitrary<Transfer>())));
+    const auto rounds = gen::resize(6, gen::container<std::vector<std::vector<Transfer>>>(transfers));
+    return gen::build<Case>(gen::set(&Case::n, gen::inRange<std::uint64_t>(1, 60)),
+                            gen::set(&Case::block_words, gen::inRange<std::uint64_t>(1, 12)),
+                            gen::set(&Case::idle_machines, gen::inRange<std::uint32_t>(0, 10)),
+                            gen::set(&Case::outputs, gen::inRange<std::uint64_t>(0, 80)),
+                            gen::set(&Case::seed, gen::arbitrary<std::uint64_t>()),
+                            gen::set(&Case::rounds, rounds));
+  }
+};
+
+}  // namespace rc
+
+namespace roundtrip::mpc {
+namespace {
+
+using roundtrip::tests::on_all_ranks;
+using roundtrip::tests::session;
+using namespace tests;
+
+std::vector<Word> input_of(const Case& c) {
+  std::vector<Word> input(c.n);
+  for (std::uint64_t i = 0; i < c.n; ++i) input[i] = draw(c.seed, Domain::kInstance, i) >> 16;
+  return input;
+}
+
+Ledger without_scratch(Ledger ledger) {
+  for (RoundFacts& facts : ledger.rounds) facts.max_scratch_words = 0;
+  return ledger;
+}
+
+/// Collective: whether the run on this transport is the interpreter's, to the last message.
+bool agrees(const Case& c, Transport& transport, const Interpreted& expected, RunOptions options = {},
+            Ledger* ledger = nullptr) {
+  const RandomProtocol protocol(c);
+  Recorder recorder;
+  options.observer = &recorder;
+  // Other ranks have no input and must not need it.
+  const RunResult result =
+      run(protocol, transport.rank() == 0 ? input_of(c) : std::vector<Word>{}, transport, options);
+  transport.sum(recorder.sent);
+  transport.sum(recorder.received);
+  transport.sum(recorder.delivered);
+  bool same = recorder.canonical && without_scratch(result.ledger) == expected.ledger;
+  same &= recorder.sent == expected.sent && recorder.received == expected.sent;
+  same &= recorder.delivered == expected.delivered;
+  same &= result.outputs == (transport.rank() == 0 ? expected.outputs : std::vector<Word>{});
+  if (ledger != nullptr) *ledger = result.ledger;
+  return same;
+}
+
+/// Every way to run a case: both transports, tiny and large messages, steps in random order on protocols made
+/// anew.
+bool agrees_everywhere(const Case& c) {
+  static const auto in_process = make_in_process_transport();
+  static const auto mpi = session().transport();
+  static const auto mpi_in_crumbs = session().transport(2 * sizeof(Word));
+  const Interpreted expected = interpret(RandomProtocol(c), input_of(c));
+  const RunOptions shuffled{.order_seed = c.seed,
+                            .rebuild = [&] { return std::make_unique<RandomProtocol>(c); }};
+  Ledger ledgers[4];
+  bool same = agrees(c, *mpi, expected, {}, &ledgers[0]);
+  same &= agrees(c, *mpi_in_crumbs, expected, {}, &ledgers[1]);
+  same &= agrees(c, *mpi, expected, shuffled, &ledgers[2]);
+  bool same_here = true;
+  if (session().rank() == 0)
+    same_here = agrees(c, *in_process, expected, {}, &ledgers[3]);
+  else
+    ledgers[3] = ledgers[0];
+  for (const Ledger& ledger : ledgers) same_here &= ledger == ledgers[0];  // scratch included
+  return on_all_ranks(same && same_here);
+}
+
+TEST(Conformance, RandomProtocolsAgreeWithTheInterpreter) {
+  const bool holds = rc::check([](const Case& c) { RC_ASSERT(agrees_everywhere(c)); });
+  EXPECT_TRUE(holds);
+}
+
+TEST(Conformance, SizesAtTheEdge) {
+  const std::vector<Transfer> all_to_one = {{0, 0, 3}, {1, 0, 300}, {2, 0, 1}, {3, 0, 2}};
+  const std::vector<Transfer> interleaved = {{1, 0, 1}, {1, 2, 1}, {1, 0, 1},
+                                             {1, 0, 2}, {1, 2, 1}, {1, 1, 1}};
+  for (const Case& c :
+       {Case{.n = 1, .outputs = 1}, Case{.n = 1, .outputs = 0}, Case{.n = 1, .rounds = {{}, {}}},
+        Case{.n = 5, .block_words = 12, .outputs = 5, .rounds = {{{0, 0, 12}}}},
+        Case{.n = 7, .block_words = 2, .outputs = 8, .rounds = {all_to_one, interleaved, {}, all_to_one}},
+        Case{.n = 40, .idle_machines = 30, .outputs = 70, .rounds = {interleaved, all_to_one}}}) {
+    EXPECT_TRUE(agrees_everywhere(c)) << c;
+  }
+}
+
+TEST(Conformance, OneMachinePerRankNeedsExactlyThatManyRanks) {
+  const auto mpi = session().transport();
+  const auto ranks = static_cast<std::uint64_t>(session().ranks());
+  const std::vector<Transfer> ring = {{0, 1, 2}, {1, 2, 1}, {2, 3, 4}, {3, 4, 1},
+                                      {4, 5, 1}, {5, 6, 2}, {6, 0, 3}};
+  const RunOptions options{.one_machine_per_rank = true};
+  const Case exact{.n = ranks * 3, .block_words = 3, .outputs = ranks, .rounds = {ring, ring}};
+  EXPECT_TRUE(agrees(exact, *mpi, interpret(RandomProtocol(exact), input_of(exact)), options));
+  Case more = exact;
+  more.idle_machines = 1;
+  try {
+    run(RandomProtocol(more), input_of(more), *mpi, options);
+    ADD_FAILURE() << "accepted";
+  } catch (const ContractError& error) {
+    EXPECT_EQ(error.what(),
+              fmt::format("one machine per rank needs q = {} ranks, started are {}", ranks + 1, ranks));
+  }
+}
+
+TEST(Conformance, ABadInputIsRefusedOnEveryRank) {
+  const auto mpi = session().transport();
+  const Case c{.n = 9, .block_words = 2, .outputs = 3};
+  std::vector<Word> input = input_of(c);
+  input.back() = Word{1} << 48;
+  EXPECT_THROW(run(RandomProtocol(c), input, *mpi), ContractError);
+  input.pop_back();
+  EXPECT_THROW(run(RandomProtocol(c), input, *mpi), ContractError);
+  EXPECT_TRUE(agrees_everywhere(c)) << "the transport is usable afterwards";
+}
+
+}  // namespace
+}  // namespace roundtrip::mpc
