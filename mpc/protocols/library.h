@@ -20,4 +20,8 @@ ProtocolInfo sort_protocol();
 /// 1 + T_sort(N, 3); if that is 1 but the input stands on several machines, 2.
 std::uint32_t sort_rounds(const Parameters& parameters);
 
+ProtocolInfo k_hop_protocol();
+/// T_sort(N, 3) + 3 + ceil(log2 k).
+std::uint32_t k_hop_rounds(const Parameters& parameters);
+
 }  // namespace roundtrip::mpc

@@ -16,5 +16,8 @@ using Output = std::vector<std::optional<std::int64_t>>;
 Output sum(Input values, int bits);
 /// The values in ascending order.
 Output sort(Input values);
+/// x at find_k(i), find_1(i) being one more than the previous position that holds x_i; nothing where there is
+/// none.
+Output k_hop(Input values, std::uint64_t k);
 
 }  // namespace roundtrip::mpc::oracles

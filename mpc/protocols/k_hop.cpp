@@ -1,0 +1,209 @@
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "mpc/protocols/library.h"
+#include "mpc/protocols/oracles.h"
+#include "mpc/protocols/sort_input.h"
+#include "mpc/stages/sort.h"
+
+// Positions count from 1; 0 stands for none. Machine (i-1) div b is the home of position i. find_1(i) is one
+// more than the previous position with the symbol of i, so it is injective where it is not 0, and so is every
+// find_m: each has an inverse.
+namespace roundtrip::mpc {
+namespace {
+
+constexpr std::uint64_t kDefaultKappa = 8;
+constexpr std::uint64_t kLeastKappa = 6;  // B >= b, and 5 b words of state at home
+constexpr std::int64_t kMostHops = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint32_t kSymbolBits = 47;  // an output word is the symbol's plus 1, or 0 for none
+
+std::uint64_t hops(const Parameters& parameters) {
+  return static_cast<std::uint64_t>(parameters.integer_option("k", 2, 1, kMostHops));
+}
+
+class KHop final : public Composition {
+ public:
+  explicit KHop(const Parameters& parameters)
+      : hops_(hops(parameters)), value_bits_(static_cast<std::uint32_t>(std::bit_width(parameters.n))) {
+    require(!parameters.kappa_s || *parameters.kappa_s >= kLeastKappa,
+            "kappa_s is {}, allowed for k_hop is at least {}", parameters.kappa_s.value_or(0), kLeastKappa);
+    const Sizes sizes = sort_sizes(parameters, kDefaultKappa);
+    const SortPlan plan = *plan_sort(parameters.n, 3, sizes.memory_words);
+    shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);
+    shape_.word_bits = std::max({shape_.word_bits, 2 + 2 * value_bits_, sort_group_bits(parameters.n)});
+    shape_.input_bits = kSymbolBits;
+
+    then("to the sort machines", 1, 0,
+         [this, plan](const Context& context, std::uint32_t) { send_input_to_sort(context, shape_, plan); });
+    // The last record of each machine goes to the next one too, which will want to compare its first record
+    // with it.
+    const auto place = [this, block = plan.machine_records](const Context& context, std::uint64_t position,
+                                                            std::span<const Word> record) {
+      const auto machine = static_cast<MachineId>(position / block);
+      context.out.send(machine, record);
+      if (position % block == block - 1 && position + 1 < shape_.n) context.out.send(machine + 1, record);
+    };
+    const Sort& sort = then<Sort>("sort by symbol", {.plan = plan, .load = load_input_words, .place = place});
+    then("find_1 and its inverse to their homes", 1, 0, [this, &sort](const Context& context, std::uint32_t) {
+      send_predecessors(context, sort.result(context), sort.rounds() > 0 && context.machine > 0);
+    });
+    const std::uint32_t pushes = ceil_log(2, hops_);
+    const std::uint64_t state_words = 5 * shape_.block_words;
+    then("double", pushes, state_words, [this](const Context& context, std::uint32_t push) {
+      const Home home = read_home(context, push - 1);
+      if (!home.x.empty()) send_push(context, home, push - 1);
+    });
+    then("deliver", 1, state_words, [this, pushes](const Context& context, std::uint32_t) {
+      const Home home = read_home(context, pushes);
+      for (std::uint64_t j = 0; j < home.x.size(); ++j) {
+        if (home.inverse_sum[j] != 0) context.out.deliver(home.inverse_sum[j] - 1, home.x[j] + 1);
+        if (home.sum[j] == 0) context.out.deliver(home.first + j - 1, 0);
+      }
+    });
+    shape_.validate();
+  }
+
+ private:
+  enum Kind : Word { kPower, kInversePower, kSum, kInverseSum };
+
+  /// What a home machine knows of its positions first, first + 1, ..: symbols, P = find_{2^t} and its
+  /// inverse, and A = find_{k mod 2^t} (once k mod 2^t > 0) and its inverse.
+  struct Home {
+    std::uint64_t first;
+    std::span<Word> x, power, inverse_power, sum, inverse_sum;
+  };
+
+  Word packed(Kind kind, Word position, Word value) const {
+    return Word{kind} << (2 * value_bits_) | position << value_bits_ | value;
+  }
+  MachineId home_of(Word position) const {
+    return static_cast<MachineId>((position - 1) / shape_.block_words);
+  }
+  void send(const Context& context, Kind kind, Word position, Word value) const {
+    context.out.send(home_of(position), packed(kind, position, value));
+  }
+
+  /// `sorted` are pairs (symbol, position from 0); the first one is the machine's before, unless it has none.
+  void send_predecessors(const Context& context, std::span<const Word> sorted, bool preceded) const {
+    for (std::uint64_t i = preceded ? 2 : 0; i < sorted.size(); i += 2) {
+      const Word position = sorted[i + 1] + 1;
+      const bool repeats = i > 0 && sorted[i - 2] == sorted[i];
+      const Word find = repeats ? sorted[i - 1] + 2 : 0;
+      const Word found[2] = {packed(kPower, position, find), sorted[i]};
+      context.out.send(home_of(position), found);
+      if (find != 0) send(context, kInversePower, find, position);
+    }
+  }
+
+  /// State after t pushes; empty on a machine that is no home.
+  Home read_home(const Context& context, std::uint32_t t) const {
+    const std::uint64_t before = context.machine * shape_.block_words;
+    if (before >= shape_.n) return {};
+    const std::uint64_t count = std::min(shape_.block_words, shape_.n - before);
+    const std::span<Word> state = context.take(5 * count);
+    std::ranges::fill(state, 0);
+    const auto array = [&](std::uint64_t i) { return state.subspan(i * count, count); };
+    const Home home{before + 1, array(0), array(1), array(2), array(3), array(4)};
+    const std::span<Word> of_kind[4] = {home.power, home.inverse_power, home.sum, home.inverse_sum};
+    const Word low = (Word{1} << value_bits_) - 1;
+
+    const std::span<const Word> words = context.inbox.words();
+    std::span<const Word> symbols;  // what a home sends to itself begins with its symbols
+    if (t > 0) {
+      symbols = context.from(context.machine).first(count);
+      std::ranges::copy(symbols, home.x.begin());
+    }
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (words.data() + i == symbols.data() && t > 0) i += count;
+      if (i == words.size()) break;
+      const std::uint64_t slot = (words[i] >> value_bits_ & low) - home.first;
+      const Word kind = words[i] >> (2 * value_bits_);
+      of_kind[kind][slot] = words[i] & low;
+      if (t == 0 && kind == kPower) home.x[slot] = words[++i];
+    }
+    if (t == static_cast<std::uint32_t>(std::countr_zero(hops_))) {  // the lowest bit of k starts the sum
+      std::ranges::copy(home.power, home.sum.begin());
+      std::ranges::copy(home.inverse_power, home.inverse_sum.begin());
+    }
+    return home;
+  }
+
+  /// Push t + 1: find_{2^t} is doubled unless it is the last power of k, and added to the sum if k has that
+  /// bit.
+  void send_push(const Context& context, const Home& home, std::uint32_t t) const {
+    const bool doubles = hops_ >> t > 1;
+    const bool has_sum = t >= static_cast<std::uint32_t>(std::countr_zero(hops_));
+    const bool adds = t > static_cast<std::uint32_t>(std::countr_zero(hops_)) && (hops_ >> t & 1) != 0;
+    context.out.send(context.machine, home.x);
+    for (std::uint64_t slot = 0; slot < home.x.size(); ++slot) {
+      const Word j = home.first + slot;
+      const Word to = home.power[slot];            // find_{2^t}(j)
+      const Word from = home.inverse_power[slot];  // find_{2^t}(from) = j
+      const Word sum = home.sum[slot];
+      if (doubles && to != 0 && from != 0) {
+        send(context, kPower, from, to);
+        send(context, kInversePower, to, from);
+      }
+      if (adds && sum != 0 && from != 0) {
+        send(context, kSum, from, sum);
+        send(context, kInverseSum, sum, from);
+      }
+      if (has_sum && !adds && sum != 0) send(context, kSum, j, sum);
+      if (has_sum && !adds && home.inverse_sum[slot] != 0)
+        send(context, kInverseSum, j, home.inverse_sum[slot]);
+    }
+  }
+
+  std::uint64_t hops_;
+  std::uint32_t value_bits_;  // of a position or none
+};
+
+}  // namespace
+
+std::uint32_t k_hop_rounds(const Parameters& parameters) {
+  return sort_stage_rounds(parameters, kDefaultKappa) + 3 + ceil_log(2, hops(parameters));
+}
+
+ProtocolInfo k_hop_protocol() {
+  ProtocolInfo info;
+  info.name = "k_hop";
+  info.summary = "k-hop induction heads: the symbol behind the previous occurrence, k times over";
+  info.card =
+      "Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =\n"
+      "find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.\n"
+      "Guarantee: exact and deterministic, for any k >= 1.\n"
+      "Cost: R = T_sort(N, 3) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a "
+      "machine,\n"
+      "kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6); words of max(48, 2 + "
+      "2\n"
+      "ceil(log2(N+1))) bits, symbols of 47.\n"
+      "Source: the task is of Sanford, Hsu, Telgarsky 2024 (arXiv 2402.09268); find_k is injective where it "
+      "is not 0, so\n"
+      "doubling a power of find_1 is one push round along inverse pointers.";
+  info.rounds_formula = "T_sort(N, 3) + 3 + ceil(log2 k)";
+  info.kappa_s = kDefaultKappa;
+  info.options = {{"k", "2", "number of hops, an integer of at least 1; more than N is allowed"}};
+  info.output_form = OutputForm::kSymbols;
+  info.make = [](const Parameters& parameters) { return std::make_unique<KHop>(parameters); };
+  info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {
+    if (word == 0) return std::nullopt;
+    return decode_input(word - 1, protocol.shape());
+  };
+  info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {
+    return oracles::k_hop(values, hops(parameters));
+  };
+  info.generate = [](const Parameters& parameters) {
+    // Few symbols, so that chains are long: about the square root of N.
+    const std::uint64_t symbols = ceil_power(parameters.n, Rational(1, 2));
+    RandomStream stream(parameters.seed, Domain::kInstance);
+    Values values(parameters.n);
+    for (std::int64_t& value : values) value = static_cast<std::int64_t>(stream.below(symbols));
+    return values;
+  };
+  return info;
+}
+
+}  // namespace roundtrip::mpc
