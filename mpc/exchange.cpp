@@ -255,6 +255,10 @@ Exchange::Received Exchange::fill_outputs() {
   const std::uint64_t base = first_output(rank_);
   const std::uint64_t count = first_output(rank_ + 1) - base;
   const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
+  inbox_words_.release();  // read for the last time; outputs take their place
+  inbox_headers_.release();
+  // Rank 0 will gather the others' behind its own, in place.
+  outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
   outputs_.assign(count, 0);
   std::vector<bool> present(count);
   std::vector<std::uint64_t> received(count_);
@@ -275,7 +279,11 @@ Exchange::Received Exchange::fill_outputs() {
   const auto missing =
       static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
   if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
-  clear_streams();
+  for (Stream& stream : sending_) {
+    stream.headers.release();
+    stream.words.release();
+  }
+  received_.release();
   return result;
 }
 
