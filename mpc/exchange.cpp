@@ -9,6 +9,8 @@ namespace {
 
 constexpr Word kSourceTag = Word{1} << 63;
 constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
+// Runs of 2^8 - 1 words and more take a second header: by then it weighs less than a hundredth of the words.
+constexpr unsigned kMostLengthBits = 8;
 constexpr std::size_t kControlWords = 3;  // flag, headers, words
 
 constexpr Word ones(unsigned bits) {
@@ -22,7 +24,7 @@ Exchange::Fields Exchange::fields(std::uint64_t most_destinations, std::uint64_t
   const auto bits = [](std::uint64_t count) { return static_cast<unsigned>(std::bit_width(count - 1)); };
   Fields result{bits(std::max<std::uint64_t>(most_destinations, 1)),
                 bits(std::max<std::uint64_t>(most_words, 1)), 0};
-  result.length = std::min(63 - result.destination - result.sequence, 32u);
+  result.length = std::min(63 - result.destination - result.sequence, kMostLengthBits);
   return result;
 }
 
