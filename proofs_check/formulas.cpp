@@ -1,7 +1,10 @@
 #include "proofs_check/formulas.h"
 
 #include <algorithm>
+#include <boost/math/constants/constants.hpp>
+#include <boost/math/distributions/binomial.hpp>
 #include <boost/multiprecision/cpp_int.hpp>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -81,6 +84,23 @@ SortMemory sort_memory(std::uint64_t n, std::uint64_t w, std::uint64_t kappa_s, 
     const auto rounds = sort_rounds(n, w, kappa * block_words);
     if (rounds) return {kappa, kappa * block_words, *rounds};
   }
+}
+
+double identity_collision(std::uint32_t dimension, std::uint32_t functions) {
+  const boost::math::binomial_distribution<double> distance(dimension, 0.5);
+  double sum = 0;
+  for (std::uint32_t t = 1; t <= dimension; ++t) {
+    const double agree = 1 - std::acos(1 - 2.0 * t / dimension) / boost::math::constants::pi<double>();
+    sum += boost::math::pdf(distance, t) * std::pow(agree, functions);
+  }
+  return sum;
+}
+
+std::uint32_t identity_functions(std::uint64_t ids, std::uint32_t dimension, double eta) {
+  const double pairs = static_cast<double>(ids) * static_cast<double>(ids - 1) / 2;
+  std::uint32_t z = 1;
+  while (pairs * identity_collision(dimension, z) > eta) ++z;
+  return z;
 }
 
 }  // namespace roundtrip::proofs_check

@@ -31,4 +31,11 @@ struct SortMemory {
 SortMemory sort_memory(std::uint64_t n, std::uint64_t record_words, std::uint64_t kappa_s,
                        std::uint64_t block_words);
 
+/// Probability that two random sign vectors of dimension d that differ share the code of z random
+/// hyperplanes: sum over t = 1..d of C(d,t) 2^-d (1 - arccos(1 - 2t/d) / pi)^z.
+double identity_collision(std::uint32_t dimension, std::uint32_t functions);
+
+/// Least z with C(U,2) identity_collision(d, z) <= eta.
+std::uint32_t identity_functions(std::uint64_t ids, std::uint32_t dimension, double eta);
+
 }  // namespace roundtrip::proofs_check

@@ -1,17 +1,20 @@
 #include "proofs_check/report.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 
 namespace roundtrip::proofs_check {
 namespace {
 
-/// Integers in full (they are counts), anything else to 4 digits.
+/// At most 9 columns: integers below 10^9 in full (they are counts), anything else to 3 digits.
 std::string number(double value) {
-  if (value == std::floor(value) && std::abs(value) < 1e15) return fmt::format("{:.0f}", value);
-  return fmt::format("{:.4g}", value);
+  if (value == std::floor(value) && std::abs(value) < 1e9) return fmt::format("{:.0f}", value);
+  return fmt::format("{:.3g}", value);
 }
 
 std::string cut(std::string text, std::size_t columns) {
@@ -72,49 +75,108 @@ std::string_view to_string(Outcome outcome) {
   throw InternalError("outcome out of range");
 }
 
-std::string terminal_table(const Report& report) {
-  std::string out;
-  for (const StatementReport& statement : report.statements) {
-    out += fmt::format("{:<86} {:>12}\n", cut(statement.name + ": " + statement.title, 86),
-                       to_string(statement.outcome()));
-    for (const Constant& constant : statement.constants) {
-      out +=
-          "  " + cut(fmt::format("{} = {}  {}", constant.name, constant.value, constant.meaning), 96) + "\n";
-    }
-    if (!statement.checks.empty()) {
-      out += fmt::format("  {:>7} {:>5} {:>5}  {:<44} {:>9} {:>2} {:>8} {:>8}\n", "N", "eps", "delta",
-                         "quantity", "measured", "", "bound", "");
-    }
-    for (const Check& check : statement.checks) {
-      std::string verdict(check.verdict == Verdict::kVerified  ? "ok"
-                          : check.verdict == Verdict::kRefuted ? "REFUTED"
-                          : check.place.below_range            ? "no range"
-                                                               : "open");
-      out += fmt::format("  {:>7} {:>5} {:>5}  {:<44} {:>9} {:>2} {:>8} {:>8}\n", check.place.n,
-                         exponent(check.place.epsilon), exponent(check.place.delta), cut(check.quantity, 44),
-                         number(check.measured), to_string(check.relation), number(check.bound), verdict);
-      if (check.verdict != Verdict::kVerified) out += "          " + cut(check.reason, 88) + "\n";
-    }
-    for (const Control& control : statement.controls) {
-      const std::string_view state = control.holds()    ? "rejected"
-                                     : control.rejected ? "REJECTS THE SOUND ONE TOO"
-                                                        : "NOT REJECTED";
-      out += fmt::format("  control: {:<62} {:>25}\n", cut(control.control, 62), state);
-    }
-    if (!statement.failure_message.empty()) out += "  " + cut(statement.failure_message, 96) + "\n";
-    out += "\n";
+namespace {
+
+/// The checks of one quantity at one exponent, over all sizes: one line of the table.
+struct Row {
+  std::vector<const Check*> checks;
+
+  bool holds(const Check& check) const {
+    return check.quantity == checks[0]->quantity && check.place.epsilon == checks[0]->place.epsilon &&
+           check.place.delta == checks[0]->place.delta && check.relation == checks[0]->relation;
   }
+  std::size_t count(Verdict verdict) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(checks, [&](const Check* check) { return check->verdict == verdict; }));
+  }
+  std::string sizes() const {
+    std::set<std::uint64_t> sizes;
+    for (const Check* check : checks) sizes.insert(check->place.n);
+    return sizes.size() == 1 ? size(*sizes.begin()) : size(*sizes.begin()) + ".." + size(*sizes.rbegin());
+  }
+  /// The check to show: a refuted one, else an open one, else the one that comes nearest to its bound.
+  const Check& shown() const {
+    const auto rank = [](const Check* check) {
+      const double ratio = check->bound != 0 ? check->measured / check->bound : 0;
+      return std::pair(check->verdict == Verdict::kRefuted        ? 2
+                       : check->verdict == Verdict::kInconclusive ? 1
+                                                                  : 0,
+                       check->relation == Relation::kAtLeast ? -ratio : ratio);
+    };
+    return **std::ranges::max_element(checks, {}, rank);
+  }
+
+ private:
+  static std::string size(std::uint64_t n) {
+    return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
+  }
+};
+
+std::vector<Row> rows_of(const StatementReport& statement) {
+  std::vector<Row> rows;
+  for (const Check& check : statement.checks) {
+    auto row = std::ranges::find_if(rows, [&](const Row& candidate) { return candidate.holds(check); });
+    if (row == rows.end()) row = rows.insert(row, Row{});
+    row->checks.push_back(&check);
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string terminal_table(const Report& report) {
+  constexpr std::size_t kQuantityColumns = 44;
+  std::string out;
   std::size_t checks = 0;
   std::size_t controls = 0;
   for (const StatementReport& statement : report.statements) {
     checks += statement.checks.size();
     controls += statement.controls.size();
+    out += fmt::format("{:<86} {:>12}\n", cut(statement.name + ": " + statement.title, 86),
+                       to_string(statement.outcome()));
+    for (const Constant& constant : statement.constants) {
+      out +=
+          "  " + cut(fmt::format("{} = {}: {}", constant.name, constant.value, constant.meaning), 97) + "\n";
+    }
+    if (!statement.checks.empty()) {
+      out += fmt::format("  {:<44} {:>5} {:>12} {:>9}    {:<9} {:>9}\n", "quantity", "eps", "N", "measured",
+                         "bound", "sizes");
+    }
+    for (const Row& row : rows_of(statement)) {
+      const Check& shown = row.shown();
+      const std::size_t verified = row.count(Verdict::kVerified);
+      const std::string verdict = row.count(Verdict::kRefuted) != 0 ? "REFUTED"
+                                  : verified == row.checks.size()
+                                      ? fmt::format("{} ok", verified)
+                                      : fmt::format("{} of {}", verified, row.checks.size());
+      out += fmt::format("  {:<44} {:>5} {:>12} {:>9} {:>2} {:<9} {:>9}\n",
+                         cut(row.checks[0]->quantity, kQuantityColumns),
+                         exponent(row.checks[0]->place.epsilon), row.sizes(), number(shown.measured),
+                         to_string(shown.relation), number(shown.bound), verdict);
+      for (const Check* check : row.checks) {
+        if (check->verdict == Verdict::kVerified) continue;
+        out += "      " +
+               cut(fmt::format("{} at N = {}: {}", to_string(check->verdict), check->place.n, check->reason),
+                   93) +
+               "\n";
+      }
+    }
+    for (const Control& control : statement.controls) {
+      const std::string_view state = control.holds()    ? "rejected"
+                                     : control.rejected ? "SOUND ONE REJECTED TOO"
+                                                        : "NOT REJECTED";
+      out += fmt::format("  control: {:<64} {:>23}\n", cut(control.control, 64), state);
+    }
+    out += fmt::format("  {} checks, {} controls in {:.1f} s\n", statement.checks.size(),
+                       statement.controls.size(), statement.seconds);
+    if (!statement.failure_message.empty()) out += "  " + cut(statement.failure_message, 97) + "\n";
+    out += "\n";
   }
   out +=
-      fmt::format("{}: {} statements, {} checks, {} controls, sizes {}, seed {}, {} ({} ranks), {:.1f} s\n",
+      fmt::format("{}: {} statements, {} checks, {} controls; sizes {}, seed {}, {} ({} ranks), {:.1f} s\n",
                   to_string(report.outcome()), report.statements.size(), checks, controls,
                   to_string(report.sizes), report.seed, report.transport, report.ranks, report.seconds);
-  out += fmt::format("false alarms: at most {} over all statistical checks, {:.3g} each\n",
+  out += fmt::format("false alarms of statistical checks: at most {} in all, {:.3g} each\n",
                      report.false_alarm_budget, report.alarm_per_check);
   return out;
 }

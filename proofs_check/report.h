@@ -12,7 +12,8 @@ namespace roundtrip::proofs_check {
 /// failed.
 std::string_view to_string(Outcome outcome);
 
-/// Lines of at most 100 columns: one block a statement, one line a check, then the controls, then the totals.
+/// Lines of at most 100 columns: one block a statement, one line a quantity (with the check that comes
+/// nearest to its bound, out of those at all sizes), then the controls, then the totals.
 std::string terminal_table(const Report& report);
 
 /// {schema, sizes, seed, transport, ranks, seconds, false_alarm_budget, verdict, checks: [..], controls:

@@ -4,6 +4,8 @@ namespace roundtrip::proofs_check {
 
 std::vector<std::unique_ptr<const Statement>> make_statements() {
   std::vector<std::unique_ptr<const Statement>> all;
+  all.push_back(make_model_limits());
+  all.push_back(make_exact_match_by_anna());
   return all;
 }
 

@@ -10,4 +10,7 @@ namespace roundtrip::proofs_check {
 
 std::vector<std::unique_ptr<const Statement>> make_statements();
 
+std::unique_ptr<const Statement> make_model_limits();
+std::unique_ptr<const Statement> make_exact_match_by_anna();
+
 }  // namespace roundtrip::proofs_check

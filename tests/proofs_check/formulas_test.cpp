@@ -64,6 +64,15 @@ TEST(SortMemory, RaisesKappaToTheLeastThatHasAPlan) {
   EXPECT_EQ(sort_memory(1024, 3, 8, 32).kappa_s, 8u);
 }
 
+TEST(IdentityFunctions, HasTheTabulatedValues) {
+  const std::pair<int, std::uint32_t> expected[] = {{10, 43}, {12, 48}, {14, 53}, {16, 58}, {20, 68}};
+  for (const auto& [log_ids, z] : expected)
+    EXPECT_EQ(identity_functions(1u << log_ids, 128, 1e-6), z) << log_ids;
+  // One function, antipodal symmetry: two random sign vectors agree half the time, less the pairs that are
+  // equal.
+  EXPECT_NEAR(identity_collision(2, 1), 0.25, 1e-12);
+}
+
 TEST(Oracles, FollowTheDefinitions) {
   const Numbers x{3, 1, 3, 3, 1, 2, 3};
   EXPECT_EQ(oracle_sum(x, 48), Answers({16}));

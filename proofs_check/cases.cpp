@@ -1,0 +1,110 @@
+#include "proofs_check/cases.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "proofs_check/formulas.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+std::int64_t option(const Case& c, const std::string& name) {
+  const auto it = c.options.find(name);
+  require(it != c.options.end(), "case {}: option {} must be given", c.protocol, name);
+  return std::stoll(it->second);
+}
+
+}  // namespace
+
+Claim claim_of(const Case& c) {
+  Claim claim;
+  claim.n = c.n;
+  claim.outputs = c.n;
+  claim.word_bits = 48;
+  claim.block_words = root_ceil(c.n, c.epsilon);
+  const auto ceil_of = [](std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; };
+  const std::uint64_t input_machines = ceil_of(c.n, claim.block_words);
+  if (c.protocol == "sum") {
+    claim.outputs = 1;
+    claim.memory_words = c.kappa_s * claim.block_words;
+    claim.machines = input_machines;
+    claim.rounds = log_ceil(claim.memory_words, input_machines) + 1;
+    return claim;
+  }
+  if (c.protocol == "sort" || c.protocol == "k_hop") {
+    // Records (value, position, group) on machines of B = floor(s / 6) records.
+    const SortMemory sort = sort_memory(c.n, 3, c.kappa_s, claim.block_words);
+    claim.memory_words = sort.memory_words;
+    claim.machines = std::max(input_machines, ceil_of(c.n, sort.memory_words / 6));
+    claim.rounds = sort.sort_rounds + 1;
+    if (c.protocol == "k_hop") claim.rounds += 2 + log_ceil(2, static_cast<std::uint64_t>(option(c, "k")));
+    return claim;
+  }
+  throw InternalError(fmt::format("no claim is written for protocol '{}'", c.protocol));
+}
+
+Numbers input_of(const Case& c, Family family, std::uint64_t seed) {
+  // Few symbols make chains of hops; a wide range with repeats makes a sort work on all digits and on ties.
+  const bool symbols = c.protocol == "k_hop";
+  const std::uint64_t range = symbols ? root_ceil(c.n, Rational(1, 2)) : std::uint64_t{1} << 40;
+  RandomStream random(seed, Domain::kInstance, c.n, static_cast<std::uint64_t>(family));
+  Numbers x(c.n);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const bool repeat = !symbols && i > 0 && random.below(4) == 0;
+    x[i] = repeat ? x[random.below(i)]
+                  : static_cast<std::int64_t>(random.below(range)) -
+                        (symbols ? 0 : static_cast<std::int64_t>(range / 2));
+  }
+  if (family == Family::kAllEqual) std::ranges::fill(x, x[0]);
+  if (family == Family::kSorted) std::ranges::sort(x);
+  if (family == Family::kReversed) std::ranges::sort(x, std::greater<>());
+  return x;
+}
+
+Answers answers_of(const Case& c, std::span<const std::int64_t> input) {
+  if (c.protocol == "sum") return oracle_sum(input, 48);
+  if (c.protocol == "sort") return oracle_sort(input);
+  if (c.protocol == "k_hop") return oracle_k_hop(input, static_cast<std::uint64_t>(option(c, "k")));
+  throw InternalError(fmt::format("no oracle is written for protocol '{}'", c.protocol));
+}
+
+mpc::Parameters parameters_of(const Case& c, std::uint64_t seed) {
+  mpc::Parameters parameters;
+  parameters.n = c.n;
+  parameters.epsilon = c.epsilon;
+  parameters.kappa_s = c.kappa_s;
+  parameters.seed = seed;
+  parameters.options = c.options;
+  return parameters;
+}
+
+Place place_of(const std::string& theorem, const Case& c, const Claim& claim, std::uint64_t seed) {
+  return {
+      .theorem = theorem, .n = c.n, .epsilon = c.epsilon, .below_range = claim.below_range(), .seed = seed};
+}
+
+std::vector<mpc::Word> encoded(std::span<const std::int64_t> input, std::uint32_t input_bits) {
+  std::vector<mpc::Word> words;
+  const std::int64_t half = std::int64_t{1} << (input_bits - 1);
+  for (const std::int64_t x : input) {
+    require(x >= -half && x < half, "input {}: allowed {} .. {}", x, -half, half - 1);
+    words.push_back(static_cast<mpc::Word>(x + half));
+  }
+  return words;
+}
+
+Control judge_control(const std::string& theorem, std::string name, const std::string& quantity,
+                      const std::vector<Check>& defective, const std::vector<Check>& sound) {
+  const auto is = [&](Verdict verdict) {
+    return [&quantity, verdict](const Check& check) {
+      return check.quantity == quantity && check.verdict == verdict;
+    };
+  };
+  return {
+      theorem, std::move(name), quantity, std::ranges::any_of(defective, is(Verdict::kRefuted)),
+      std::ranges::any_of(sound, is(Verdict::kVerified)) &&
+          std::ranges::all_of(sound, [](const Check& check) { return check.verdict == Verdict::kVerified; })};
+}
+
+}  // namespace roundtrip::proofs_check

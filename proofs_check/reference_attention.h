@@ -1,0 +1,35 @@
+// Purpose: attention as its definition says, written by the verifier: what mechanisms are compared with, and
+// what they can be exchanged for. And a meter around any mechanism, for what a layer really uses.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "anna/attention.h"
+
+namespace roundtrip::proofs_check {
+
+/// Exact-match attention from the definition: keys grouped by their vectors in an ordered map, sums in 128
+/// bits.
+std::unique_ptr<anna::Attention> make_reference_exact_match();
+
+/// Passes everything on and notes what was asked of the mechanism: heads and dimensions that are used, not
+/// declared.
+class Meter : public anna::Attention {
+ public:
+  explicit Meter(anna::Attention& inner) : inner_(inner) {}
+  std::string name() const override { return inner_.name(); }
+  void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override;
+  /// Since the last call: heads evaluated; the most that a head used of its query or value dimension.
+  struct Used {
+    std::uint64_t heads = 0;
+    std::uint64_t dimension = 0;
+  };
+  Used take();
+
+ private:
+  anna::Attention& inner_;
+  Used used_;
+};
+
+}  // namespace roundtrip::proofs_check

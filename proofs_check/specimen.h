@@ -1,0 +1,38 @@
+// Purpose: a small protocol of the verifier's own that obeys the model, with switches that make it break the
+// model in ways that the declared shape or a doctored ledger could hide. Negative controls are made of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "mpc/protocol.h"
+#include "proofs_check/cases.h"
+
+namespace roundtrip::proofs_check {
+
+/// Problem: output the input. Each machine keeps its block by messages to itself for R - 1 = 3 rounds,
+/// passing a copy of its first word once around the ring, and delivers it. s = 2b, q = ceil(N / b), R = 4, p
+/// = 48.
+struct SpecimenDefects {
+  std::uint64_t extra_words = 0;  ///< machine 0 sends this many more words to itself in round 2
+  std::uint32_t wide_bits = 0;    ///< machine 0 sends itself a word of this many bits in round 2
+  bool early_stop = false;        ///< delivers in round 3 if the first input word is even: R depends on data
+  std::uint32_t more_machines = 0;  ///< machines beyond q, that do nothing
+};
+
+class Specimen : public mpc::Protocol {
+ public:
+  /// `first_word` stands for a shape that looks at the input, as early_stop does.
+  Specimen(const Claim& claim, const SpecimenDefects& defects, mpc::Word first_word);
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override;
+
+ private:
+  mpc::Shape shape_;
+  SpecimenDefects defects_;
+  std::uint32_t machines_ = 0;
+};
+
+Claim specimen_claim(std::uint64_t n);
+
+}  // namespace roundtrip::proofs_check

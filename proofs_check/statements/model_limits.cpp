@@ -1,0 +1,359 @@
+// Statement: every protocol keeps the model that it declares. The words are recounted from the recorded
+// messages of every machine in every round; the sizes (b, s, q, R, p) are computed by the verifier from (N,
+// eps, kappa).
+#include <algorithm>
+#include <functional>
+
+#include "mpc/registry.h"
+#include "mpc/runtime.h"
+#include "mpc/violation.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/recount.h"
+#include "proofs_check/specimen.h"
+#include "proofs_check/statements/statements.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "model_limits";
+
+/// A protocol on one input, and what must come of it.
+struct Exhibit {
+  std::string protocol;
+  Place place;
+  Claim claim;
+  std::uint32_t input_bits = 48;
+  Numbers input;
+  Answers answers;
+  std::function<std::unique_ptr<const mpc::Protocol>()> make;
+  std::function<std::optional<std::int64_t>(const mpc::Protocol&, std::uint64_t, mpc::Word)> decode;
+};
+
+/// What a control spoils: the limits that the runtime enforces, the facts it reports, or the machines' steps.
+struct Spoiled {
+  std::uint64_t limit_words = 0;
+  bool limits_overlooked = false;
+  std::function<void(mpc::RunResult&, const Trace&)> facts{};
+  /// Stands between the runtime and the recount, as if the runtime had done what it passes on.
+  std::function<void(Recount&, std::uint32_t round, mpc::MachineId, const mpc::Inbox&, const mpc::Outbox&)>
+      steps{};
+};
+
+class Spoiler : public mpc::Observer {
+ public:
+  Spoiler(const Spoiled& spoiled, Recount& recount) : spoiled_(spoiled), recount_(recount) {}
+  void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+               const mpc::Outbox& outbox) override {
+    spoiled_.steps(recount_, round, machine, inbox, outbox);
+  }
+
+ private:
+  const Spoiled& spoiled_;
+  Recount& recount_;
+};
+
+struct Seen {
+  Trace trace;
+  mpc::Shape shape;
+  std::uint64_t outputs_wrong = 0;
+  std::uint64_t ledger_wrong = 0;
+};
+
+Seen observe(const Exhibit& e, const Spoiled& spoiled, mpc::Transport& transport) {
+  const auto protocol = e.make();
+  Seen seen;
+  seen.shape = protocol->shape();
+  const auto input = encoded(e.input, e.input_bits);
+  Recount recount({seen.shape.block_words, seen.shape.machines, seen.shape.rounds, seen.shape.outputs},
+                  input);
+  mpc::RunOptions options;
+  options.limit_words = spoiled.limit_words;
+  Spoiler spoiler(spoiled, recount);
+  options.observer = &recount;
+  if (spoiled.steps) options.observer = &spoiler;
+  mpc::RunResult result = mpc::run(*protocol, input, transport, options);
+  seen.trace = recount.trace(transport);
+  if (spoiled.facts) spoiled.facts(result, seen.trace);
+
+  // Rank 0 has the outputs that the runtime gathered: they must be the words in the trace, and the right
+  // ones.
+  std::uint64_t wrong[1] = {0};
+  if (transport.rank() == 0) {
+    wrong[0] += result.outputs.size() != e.answers.size();
+    const std::size_t both = std::min(result.outputs.size(), e.answers.size());
+    for (std::size_t t = 0; t < both; ++t) {
+      wrong[0] += result.outputs[t] != seen.trace.outputs[t] ||
+                  e.decode(*protocol, t, result.outputs[t]) != e.answers[t];
+    }
+  }
+  transport.sum(wrong);
+  seen.outputs_wrong = wrong[0];
+
+  const mpc::Ledger own = seen.trace.ledger();
+  seen.ledger_wrong = own.rounds.size() != result.ledger.rounds.size();
+  for (std::size_t r = 0; r < std::min(own.rounds.size(), result.ledger.rounds.size()); ++r) {
+    const mpc::RoundFacts& a = own.rounds[r];
+    const mpc::RoundFacts& b = result.ledger.rounds[r];
+    seen.ledger_wrong += a.max_words_sent != b.max_words_sent ||
+                         a.max_words_received != b.max_words_received || a.total_words != b.total_words;
+  }
+  return seen;
+}
+
+std::uint64_t irregularities(const Trace& trace) {
+  const auto undelivered = std::ranges::count_if(trace.deliveries, [](std::uint64_t d) { return d != 1; });
+  return trace.irregular_steps + trace.disordered_inboxes + trace.stray_words + trace.input_mismatches +
+         trace.unconserved() + static_cast<std::uint64_t>(undelivered);
+}
+
+/// Words that the runtime says were used when told to allow one less than the most that a machine sent or
+/// received.
+std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Spoiled& spoiled,
+                                  mpc::Transport& transport) {
+  try {
+    mpc::RunOptions options;
+    options.limit_words = spoiled.limits_overlooked ? spoiled.limit_words : most - 1;
+    mpc::run(*e.make(), encoded(e.input, e.input_bits), transport, options);
+  } catch (const mpc::ModelViolation& violation) {
+    const auto kind = violation.facts().kind;
+    using Kind = mpc::ModelViolation::Kind;
+    if (kind == Kind::kWordsSent || kind == Kind::kWordsReceived) return violation.facts().used;
+  }
+  return 0;
+}
+
+/// The checks on all inputs of one protocol at one size: the worst of each quantity.
+std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoiled& spoiled,
+                                Context& context) {
+  std::vector<Check> worst;
+  for (const Exhibit& e : exhibits) {
+    context.progress(e.protocol + " N = " + std::to_string(e.claim.n));
+    const Seen seen = observe(e, spoiled, context.transport);
+    const Trace& trace = seen.trace;
+    std::vector<Check> checks;
+    const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
+                         std::uint64_t bound) {
+      checks.push_back(compare(e.place, e.protocol + ": " + quantity, static_cast<double>(measured), relation,
+                               static_cast<double>(bound)));
+    };
+    add("rounds", trace.rounds, Relation::kEqual, e.claim.rounds);
+    add("machines", seen.shape.machines, Relation::kEqual, e.claim.machines);
+    add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.claim.memory_words);
+    add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, e.claim.memory_words);
+    add("words received, machine and round", trace.max_received(), Relation::kAtMost, e.claim.memory_words);
+    add("bits of the widest word", trace.widest_bits, Relation::kAtMost, e.claim.word_bits);
+    add("outputs unlike the oracle's", seen.outputs_wrong, Relation::kEqual, 0);
+    add("ledger rounds unlike the recount", seen.ledger_wrong, Relation::kEqual, 0);
+    add("steps, inboxes, outputs amiss", irregularities(trace), Relation::kEqual, 0);
+    const std::uint64_t most = std::max(trace.max_sent(), trace.max_received());
+    add("words used where one less is allowed", used_at_lower_limit(e, most, spoiled, context.transport),
+        Relation::kEqual, most);
+    if (worst.empty()) worst = checks;
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+      const bool larger = checks[i].relation == Relation::kAtMost && checks[i].measured > worst[i].measured;
+      if (worst[i].verdict != Verdict::kRefuted && (checks[i].verdict == Verdict::kRefuted || larger)) {
+        worst[i] = checks[i];
+      }
+    }
+  }
+  return worst;
+}
+
+std::vector<Exhibit> exhibits_of(const Case& c, std::uint64_t seed) {
+  const Claim claim = claim_of(c);
+  const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
+  const mpc::Parameters parameters = parameters_of(c, seed);
+  std::vector<Exhibit> exhibits;
+  for (const Family family : {Family::kRandom, Family::kAllEqual, Family::kSorted, Family::kReversed}) {
+    const Numbers input = input_of(c, family, seed);
+    exhibits.push_back({c.protocol, place_of(kName, c, claim, seed), claim,
+                        info.make(parameters)->shape().input_bits, input, answers_of(c, input),
+                        [&info, parameters] { return info.make(parameters); }, info.decode});
+  }
+  return exhibits;
+}
+
+/// The specimen, on an input whose first word is odd and one whose first word is even.
+std::vector<Exhibit> specimens(const SpecimenDefects& defects, std::uint64_t seed) {
+  const Claim claim = specimen_claim(1000);
+  std::vector<Exhibit> exhibits;
+  for (const std::int64_t first : {1, 2}) {
+    Numbers input(claim.n, 3);
+    input[0] = first;
+    const mpc::Word first_word = encoded(input, claim.word_bits)[0];
+    exhibits.push_back({"specimen",
+                        {.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = seed},
+                        claim,
+                        claim.word_bits,
+                        input,
+                        Answers(input.begin(), input.end()),
+                        [=] { return std::make_unique<Specimen>(claim, defects, first_word); },
+                        [bits = claim.word_bits](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+                          return std::optional(static_cast<std::int64_t>(word) -
+                                               (std::int64_t{1} << (bits - 1)));
+                        }});
+  }
+  return exhibits;
+}
+
+void cap_ledger(mpc::RunResult& result, std::uint64_t words) {
+  for (mpc::RoundFacts& round : result.ledger.rounds) {
+    round.max_words_sent = std::min(round.max_words_sent, words);
+    round.max_words_received = std::min(round.max_words_received, words);
+  }
+}
+
+class ModelLimits : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override {
+    return "protocols keep the limits of the MPC model, in the rounds they state";
+  }
+  std::string card() const override {
+    return R"(Problem:   an R-round (gamma, eps)-MPC protocol on N words of p bits: b = ceil(N^eps) words a machine, s = kappa_s b.
+Guarantee: in every round every machine sends at most s words and receives at most s, self-messages included; R is a
+           formula in (N, eps, kappa_s) fixed before the input is seen; outputs are the task's.
+Check:     recounted from the messages of every machine and round, on random, all-equal, sorted and reversed inputs;
+           outputs against oracles written from the definitions; a limit one word below the maximum must stop the run.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
+            {"p", "48", "bits of a word"},
+            {"k", "4", "hops of k_hop"}};
+  }
+
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    for (const Case& c : cases(context.sizes)) {
+      for (Check& check : check_limits(exhibits_of(c, context.seed), {}, context))
+        all.push_back(std::move(check));
+    }
+    return all;
+  }
+
+  std::vector<Control> controls(Context& context) const override {
+    const auto seed = context.seed;
+    const Claim claim = specimen_claim(1000);
+    const std::uint64_t s = claim.memory_words;
+    const std::uint64_t b = claim.block_words;
+    std::vector<Control> all;
+    const auto judge = [&](const char* control, const char* quantity, const std::vector<Exhibit>& bad,
+                           const Spoiled& spoiled, const std::vector<Exhibit>& good, const Spoiled& sound) {
+      all.push_back(judge_control(kName, control, "specimen: " + std::string(quantity),
+                                  check_limits(bad, spoiled, context), check_limits(good, sound, context)));
+    };
+    const auto sound = specimens({}, seed);
+    const auto with = [&](const SpecimenDefects& defects) { return specimens(defects, seed); };
+
+    // The ring's neighbour adds one word to what machine 0 receives and one to what it sends: b - 1 more make
+    // s.
+    const Spoiled hidden{.limit_words = 2 * s,
+                         .facts = [s](auto& result, const Trace&) { cap_ledger(result, s); }};
+    judge("a machine sends s + 1 words, hidden by runtime and ledger", "words sent, machine and round",
+          with({.extra_words = b}), hidden, with({.extra_words = b - 1}), {});
+    judge("a machine receives s + 1 words, hidden by runtime and ledger", "words received, machine and round",
+          with({.extra_words = b}), hidden, with({.extra_words = b - 1}), {});
+    judge("a word of p + 1 bits under a wider declaration", "bits of the widest word",
+          with({.wide_bits = 49}), {}, with({.wide_bits = 48}), {});
+    judge("the rounds depend on the first input word", "rounds", with({.early_stop = true}), {}, sound, {});
+    judge("one machine more than stated", "machines", with({.more_machines = 1}), {}, sound, {});
+    judge("a ledger that forgets self-messages", "ledger rounds unlike the recount", sound,
+          {.facts =
+               [](mpc::RunResult& result, const Trace& trace) {
+                 for (std::size_t r = 0; r < trace.sent.size(); ++r) {
+                   mpc::RoundFacts facts;
+                   for (std::size_t m = 0; m < trace.sent[r].size(); ++m) {
+                     const std::uint64_t self = trace.sent_to_itself[r][m];
+                     facts.max_words_sent = std::max(facts.max_words_sent, trace.sent[r][m] - self);
+                     facts.max_words_received =
+                         std::max(facts.max_words_received, trace.received[r][m] - self);
+                     facts.total_words += trace.sent[r][m] - self;
+                   }
+                   result.ledger.rounds[r] = facts;
+                 }
+               }},
+          sound, {});
+    judge("one output word altered", "outputs unlike the oracle's", sound,
+          {.facts =
+               [](mpc::RunResult& result, const Trace&) {
+                 if (!result.outputs.empty()) result.outputs[result.outputs.size() / 2] ^= 1;
+               }},
+          sound, {});
+    judge("one output word missing", "outputs unlike the oracle's", sound,
+          {.facts =
+               [](mpc::RunResult& result, const Trace&) {
+                 if (!result.outputs.empty()) result.outputs.pop_back();
+               }},
+          sound, {});
+    judge("a word lost between two rounds", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 std::vector<mpc::RunHeader> headers;
+                 std::uint32_t begin = 0;
+                 for (const mpc::Run run : inbox) {
+                   headers.push_back({run.source, run.sequence, begin});
+                   begin += static_cast<std::uint32_t>(run.words.size());
+                 }
+                 const bool loses = round == 3 && machine == 1;
+                 recount.stepped(round, machine,
+                                 loses ? mpc::Inbox(headers, inbox.words().first(begin - 1)) : inbox, outbox);
+               }},
+          sound, {});
+    judge("a machine stepped twice in a round", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 recount.stepped(round, machine, inbox, outbox);
+                 // With nothing received and sent, so that only the step itself is amiss.
+                 if (round == 2 && machine == 1) recount.stepped(round, machine, {}, {});
+               }},
+          sound, {});
+
+    // A memory one word below the measured maximum, in words declared and in words used.
+    auto tight = with({.extra_words = b - 1});
+    for (Exhibit& e : tight) --e.claim.memory_words;
+    judge("s one word below the measured maximum", "words sent, machine and round", tight, {},
+          with({.extra_words = b - 1}), {});
+    judge("s declared one word above the stated one", "memory s declared, words", tight, {},
+          with({.extra_words = b - 1}), {});
+    judge("a runtime that overlooks the limit it is given", "words used where one less is allowed", sound,
+          {.limits_overlooked = true}, sound, {});
+    return all;
+  }
+
+ private:
+  static std::vector<Case> cases(Sizes sizes) {
+    // In range: s <= N/4. 5000 is no power, no square, and no multiple of its b.
+    std::vector<Case> all;
+    const auto add = [&](const char* protocol, std::uint64_t n, Rational epsilon, std::uint64_t kappa_s,
+                         const std::map<std::string, std::string>& options = {}) {
+      all.push_back({protocol, n, epsilon, kappa_s, options});
+    };
+    const Rational half(1, 2);
+    for (const std::uint64_t n : {1024, 5000, 16384}) {
+      add("sum", n, Rational(1, 4), 1);
+      add("sort", n, half, 8);
+      add("k_hop", n, half, 8, {{"k", "4"}});
+    }
+    if (sizes == Sizes::kFull) {
+      for (const auto& [epsilon, kappa] : {std::pair(half, 16), {Rational(1, 3), 16}, {Rational(3, 5), 6}}) {
+        for (const std::uint64_t n : {4096, 5000, 16384}) {
+          add("sum", n, epsilon, 1);
+          add("sort", n, epsilon, kappa);
+          add("k_hop", n, epsilon, kappa, {{"k", "7"}});
+        }
+      }
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_model_limits() {
+  return std::make_unique<ModelLimits>();
+}
+
+}  // namespace roundtrip::proofs_check

@@ -1,0 +1,61 @@
+// Verification under mpirun: the same numbers on every rank and for every number of ranks.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "mpi_main.h"
+#include "proofs_check/report.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/verify.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+/// All that a report says but who computed it and how long it took.
+std::string facts(const Report& report) {
+  auto json = to_json(report);
+  for (const char* key : {"transport", "ranks", "seconds"}) json.erase(key);
+  for (auto& statement : json["statements"]) statement.erase("seconds");
+  return json.dump();
+}
+
+TEST(Ranks, VerifyToTheSameNumbersAsInProcess) {
+  const auto transport = tests::session().transport();
+  const std::string mine = facts(verify({}, *transport));
+  std::string first = mine;
+  transport->broadcast(first);
+  EXPECT_EQ(mine, first);
+  if (transport->rank() == 0) {
+    const auto in_process = mpc::make_in_process_transport();
+    EXPECT_EQ(mine, facts(verify({}, *in_process)));
+  }
+}
+
+TEST(Spread, GivesEveryRankAllNumbers) {
+  const auto transport = tests::session().transport();
+  const auto squares = spread(*transport, 5, 2, [](std::size_t i) {
+    return std::vector<std::uint64_t>{i, i * i};
+  });
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(squares[i], (std::vector<std::uint64_t>{i, i * i}));
+  EXPECT_EQ(spread_count(*transport, 1000, [](std::uint64_t i) { return i % 7 == 3; }), 143u);
+  EXPECT_EQ(spread_count(*transport, 1, [](std::uint64_t) { return true; }), 1u);
+}
+
+TEST(Spread, ThrowsOnEveryRankWhatTheFirstItemThrows) {
+  const auto transport = tests::session().transport();
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    try {
+      spread(*transport, 9, 1, [](std::size_t i) -> std::vector<std::uint64_t> {
+        if (i == 6 || i == 7) throw std::runtime_error("item " + std::to_string(i));
+        return {i};
+      });
+      ADD_FAILURE() << "must throw";
+    } catch (const InternalError& error) {
+      EXPECT_STREQ(error.what(), "item 6");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::proofs_check

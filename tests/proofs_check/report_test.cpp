@@ -1,0 +1,135 @@
+// What comes of checks and controls: outcomes, the terminal table, JSON.
+#include "proofs_check/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "mpc/transport.h"
+#include "proofs_check/statement.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Place in_range(std::uint64_t n) {
+  return {.theorem = "t", .n = n, .epsilon = Rational(1, 2), .seed = 7};
+}
+
+StatementReport sound() {
+  StatementReport statement;
+  statement.name = "t";
+  statement.title = std::string(200, 'x');
+  statement.constants = {{"kappa", "8", std::string(200, 'y')}};
+  statement.checks = {compare(in_range(1024), "rounds " + std::string(100, 'z'), 29, Relation::kEqual, 29),
+                      compare(in_range(4096), "words", 100, Relation::kAtMost, 512),
+                      compare(in_range(5000), "words", 500, Relation::kAtMost, 568)};
+  statement.controls = {{"t", std::string(150, 'c'), "words", true, true}};
+  return statement;
+}
+
+Report report_of(StatementReport statement) {
+  Report report;
+  report.transport = "inprocess";
+  report.statements.push_back(std::move(statement));
+  return report;
+}
+
+TEST(Outcome, IsTheWorstThatApplies) {
+  StatementReport statement = sound();
+  EXPECT_EQ(statement.outcome(), Outcome::kVerified);
+  statement.checks.push_back(
+      compare_interval(in_range(1024), "p", 0, {0, 0.2}, Relation::kAtMost, 0.1));  // too few samples
+  EXPECT_EQ(statement.outcome(), Outcome::kInconclusive);
+  statement.checks.push_back(compare(in_range(1024), "words", 600, Relation::kAtMost, 512));
+  EXPECT_EQ(statement.outcome(), Outcome::kRefuted);
+  statement.failure = Outcome::kModelBroken;
+  EXPECT_EQ(statement.outcome(), Outcome::kModelBroken);
+  Report report = report_of(statement);
+  report.statements.push_back(sound());
+  EXPECT_EQ(report.outcome(), Outcome::kModelBroken);
+  report.statements.back().failure = Outcome::kInternalFault;
+  EXPECT_EQ(report.outcome(), Outcome::kInternalFault);
+}
+
+TEST(Outcome, OfACheckThatCannotRejectIsAFaultOfOurs) {
+  StatementReport statement = sound();
+  statement.controls[0].rejected = false;
+  EXPECT_EQ(statement.outcome(), Outcome::kInternalFault);
+  statement.controls[0] = {"t", "c", "words", true, false};
+  EXPECT_EQ(statement.outcome(), Outcome::kInternalFault);
+}
+
+TEST(Outcome, NeedsEvidenceInRange) {
+  StatementReport statement = sound();
+  for (Check& check : statement.checks) check.place.below_range = true;
+  EXPECT_EQ(statement.outcome(), Outcome::kInconclusive);
+  statement.checks.clear();
+  EXPECT_EQ(statement.outcome(), Outcome::kInconclusive);
+  EXPECT_EQ(Report{}.outcome(), Outcome::kInconclusive);
+}
+
+TEST(TerminalTable, FitsAHundredColumnsWhateverItSays) {
+  StatementReport statement = sound();
+  statement.checks.push_back(compare(in_range((1u << 30) - 1), "w", 1e14, Relation::kAtMost, -1.2345e-100));
+  statement.checks.push_back(compare({.theorem = "t", .n = 12345678, .epsilon = Rational(37, 100)}, "v",
+                                     1.23456789e-7, Relation::kAtMost,
+                                     std::numeric_limits<double>::infinity()));
+  statement.controls.push_back({"t", std::string(150, 'd'), "w", true, false});
+  statement.failure_message = std::string(300, 'f');
+  std::istringstream lines(terminal_table(report_of(statement)));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(TerminalTable, ShowsOneLineAQuantityAndEveryFailure) {
+  StatementReport statement = sound();
+  EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("2^12..5000       500 <= 568            2 ok"));
+  EXPECT_THAT(terminal_table(report_of(statement)), Not(HasSubstr("REFUTED")));
+  statement.checks.push_back(compare(in_range(64), "words", 65, Relation::kAtMost, 64));
+  EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("65 <= 64          REFUTED"));
+  EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("refuted at N = 64: 65 is not <= 64"));
+  statement.controls[0].rejected = false;
+  EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("NOT REJECTED"));
+}
+
+TEST(Json, HasTheDocumentedKeys) {
+  StatementReport statement = sound();
+  statement.checks.push_back(compare({.theorem = "t", .n = 8}, "nan",
+                                     std::numeric_limits<double>::quiet_NaN(), Relation::kAtMost, 1));
+  const auto json = nlohmann::json::parse(to_json(report_of(statement)).dump());
+  EXPECT_EQ(json["verdict"], "refuted");
+  ASSERT_EQ(json["checks"].size(), 4u);
+  for (const char* key : {"theorem", "n", "epsilon", "delta", "quantity", "measured", "relation", "bound",
+                          "verdict", "reason", "below_range", "seed"}) {
+    for (const auto& check : json["checks"]) EXPECT_TRUE(check.contains(key)) << key;
+  }
+  EXPECT_EQ(json["checks"][1]["epsilon"], "1/2");
+  EXPECT_TRUE(json["checks"][1]["delta"].is_null());
+  EXPECT_EQ(json["checks"][1]["measured"], 100);
+  EXPECT_EQ(json["checks"][3]["verdict"], "refuted");
+  EXPECT_EQ(json["controls"][0]["rejected"], true);
+  EXPECT_EQ(json["controls"][0]["theorem"], "t");
+}
+
+TEST(Registry, NamesAreUniqueAndTheNearestIsNamed) {
+  std::vector<std::string> names;
+  for (const auto& statement : all_statements()) names.push_back(statement->name());
+  ASSERT_FALSE(names.empty());
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+  try {
+    find_statement(names[0] + "x");
+    FAIL();
+  } catch (const ContractError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'" + names[0] + "'"));
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::proofs_check

@@ -1,0 +1,93 @@
+// Every statement at its small sizes: what it reports, and that each of its checks can refute.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <set>
+
+#include "mpc/transport.h"
+#include "proofs_check/report.h"
+#include "proofs_check/statement.h"
+#include "proofs_check/verify.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+class Statements : public testing::Test {
+ protected:
+  /// One verification for all tests of this binary.
+  static const Report& report() {
+    static const Report kReport = [] {
+      const auto transport = mpc::make_in_process_transport();
+      Report made = verify({}, *transport);
+      std::fputs(terminal_table(made).c_str(), stdout);
+      return made;
+    }();
+    return kReport;
+  }
+};
+
+TEST_F(Statements, AreAllVerified) {
+  ASSERT_EQ(report().statements.size(), all_statements().size());
+  for (const StatementReport& statement : report().statements) {
+    EXPECT_EQ(statement.outcome(), Outcome::kVerified) << statement.name << ": " << statement.failure_message;
+    EXPECT_FALSE(statement.constants.empty()) << statement.name;
+  }
+}
+
+TEST_F(Statements, HaveThreeSizesInRange) {
+  for (const StatementReport& statement : report().statements) {
+    std::set<std::uint64_t> sizes;
+    for (const Check& check : statement.checks) {
+      if (!check.place.below_range) sizes.insert(check.place.n);
+    }
+    EXPECT_GE(sizes.size(), 3u) << statement.name;
+  }
+}
+
+TEST_F(Statements, RefuteEveryCheckWhoseBoundIsLowered) {
+  for (const StatementReport& statement : report().statements) {
+    for (const Check& check : statement.checks) {
+      // 0.9 of the measurement where that is less; for a probability, 0.9 of what the interval leaves
+      // possible.
+      const double measured = check.interval ? check.interval->low : check.measured;
+      const double bound = measured > 0 ? 0.9 * measured : -1;
+      EXPECT_EQ(rejudged(check, bound).verdict,
+                check.relation == Relation::kAtLeast ? Verdict::kVerified : Verdict::kRefuted)
+          << statement.name << ": " << check.quantity;
+    }
+  }
+}
+
+TEST_F(Statements, HaveAControlForEveryQuantity) {
+  // "sort: rounds" and "k_hop: rounds" are one quantity, whose control may be made of another protocol.
+  const auto kind = [](const std::string& quantity) {
+    const auto colon = quantity.find(": ");
+    const auto start = colon == std::string::npos ? 0 : colon + 2;
+    return quantity.substr(start, quantity.find(", z = ") - start);
+  };
+  for (const StatementReport& statement : report().statements) {
+    std::set<std::string> controlled;
+    for (const Control& control : statement.controls) {
+      controlled.insert(kind(control.quantity));
+      EXPECT_TRUE(control.rejected) << statement.name << ": " << control.control;
+      EXPECT_TRUE(control.accepted_off) << statement.name << ": " << control.control;
+      EXPECT_EQ(control.theorem, statement.name);
+    }
+    for (const Check& check : statement.checks) {
+      EXPECT_TRUE(controlled.contains(kind(check.quantity))) << statement.name << ": " << check.quantity;
+      EXPECT_EQ(check.place.theorem, statement.name);
+    }
+  }
+}
+
+TEST_F(Statements, KeepTheirShareOfTheFalseAlarmBudget) {
+  for (const StatementReport& statement : report().statements) {
+    std::uint32_t statistical = 0;
+    for (const Check& check : statement.checks) statistical += check.interval.has_value();
+    EXPECT_LE(statistical, find_statement(statement.name).statistical_checks(Sizes::kSmall))
+        << statement.name;
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::proofs_check
