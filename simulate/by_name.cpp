@@ -9,6 +9,8 @@ namespace roundtrip::simulate {
 
 Compiled compile(std::string_view name, const mpc::Parameters& parameters, CompileOptions options) {
   options.name = name;
+  options.eta = parameters.eta;
+  if (parameters.delta_given) options.delta = parameters.delta;
   return compile(std::shared_ptr<const mpc::Protocol>(mpc::find_protocol(name).make(parameters)), options);
 }
 

@@ -27,16 +27,29 @@ DirectOptions direct_options(const CompileOptions& options) {
           .name = options.name};
 }
 
+RoutedOptions routed_options(const CompileOptions& options) {
+  return {.delta = options.delta,
+          .digits = options.digits,
+          .eta = options.eta,
+          .seed = options.seed,
+          .capacities = options.capacities,
+          .name = options.name};
+}
+
 }  // namespace
 
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options) {
-  require(options.construction == Construction::kDirect, "{}: the routed construction is not there yet",
-          options.name);
-  const DirectOptions direct = direct_options(options);
+  const mpc::Shape& shape = protocol->shape();
   Compiled compiled;
-  compiled.transformer = compile_direct(protocol, direct);
-  compiled.bound = direct_sizes(protocol->shape(), options.code);
-  compiled.passes = direct_passes(protocol->shape(), direct);
+  if (options.construction == Construction::kDirect) {
+    compiled.transformer = compile_direct(protocol, direct_options(options));
+    compiled.bound = direct_sizes(shape, options.code);
+    compiled.passes = direct_passes(shape, direct_options(options));
+  } else {
+    compiled.transformer = compile_routed(protocol, routed_options(options));
+    compiled.bound = routed_sizes(shape, routed_options(options));
+    compiled.passes = routed_passes(shape, routed_options(options));
+  }
   compiled.protocol = std::move(protocol);
   compiled.options = options;
   return compiled;
@@ -54,19 +67,31 @@ std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechan
 }
 
 EvaluationPlan plan(const mpc::Shape& shape, const CompileOptions& options) {
-  const PacketCoder coder(options.code, shape.machines, shape.memory_words);
   EvaluationPlan plan;
-  plan.sizes = direct_sizes(shape, options.code);
-  const std::uint64_t tokens = std::max({shape.n, std::uint64_t{shape.machines}, shape.outputs});
   const std::uint64_t sent = std::uint64_t{shape.machines} * shape.memory_words;
+  std::uint64_t tokens = std::max({shape.n, std::uint64_t{shape.machines}, shape.outputs});
+  std::uint64_t array_entries = 0;
   plan.words_a_layer = std::max({sent, shape.n, shape.outputs});
-  // A layer of "route" holds every packet twice, as values and as head outputs; "deliver" 4 numbers an output
-  // word.
-  const std::uint64_t route = shape.rounds > 1 ? 2 * sent * coder.entries_a_packet() : 0;
-  plan.entries_a_layer = std::max({route, 2 * 4 * std::min(sent, shape.outputs), 2 * shape.n});
-  plan.points_a_layer = std::max({2 * sent, shape.outputs * (shape.memory_words + 1) + sent, 2 * shape.n});
-  const std::uint64_t array = 16 * (2 * sent + 3 * shape.machines) + 8 * tokens;  // two arrays at a time
-  plan.peak_bytes = 16 * (plan.entries_a_layer + plan.points_a_layer) + 2 * array;
+  if (options.construction == Construction::kDirect) {
+    const PacketCoder coder(options.code, shape.machines, shape.memory_words);
+    plan.sizes = direct_sizes(shape, options.code);
+    // A layer of "route" holds every packet twice, as values and as head outputs; "deliver" 4 numbers an
+    // output word.
+    const std::uint64_t route = shape.rounds > 1 ? 2 * sent * coder.entries_a_packet() : 0;
+    plan.entries_a_layer = std::max({route, 2 * 4 * std::min(sent, shape.outputs), 2 * shape.n});
+    plan.points_a_layer = std::max({2 * sent, shape.outputs * (shape.memory_words + 1) + sent, 2 * shape.n});
+    array_entries = 2 * sent + 3 * shape.machines;
+  } else {
+    const DigitRouting routing = plan_routing(shape, routed_options(options));
+    plan.sizes = routed_sizes(shape, routed_options(options));
+    tokens = std::max(tokens, routing.nodes());
+    // All words in flight, whichever node holds them: code and word, in values and in head outputs.
+    plan.entries_a_layer = std::max({2 * 2 * sent, 2 * 2 * shape.outputs, 2 * shape.n});
+    plan.points_a_layer =
+        std::max({2 * routing.nodes() * plan.sizes.heads, shape.outputs + shape.machines, 2 * shape.n});
+    array_entries = 2 * sent + 4 * routing.nodes();
+  }
+  plan.peak_bytes = 16 * (plan.entries_a_layer + plan.points_a_layer) + 2 * (16 * array_entries + 8 * tokens);
   return plan;
 }
 

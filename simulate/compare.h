@@ -16,6 +16,7 @@
 #include "anna/transformer.h"
 #include "mpc/protocol.h"
 #include "simulate/direct.h"
+#include "simulate/routed.h"
 #include "simulate/translation.h"
 
 namespace roundtrip::simulate {
@@ -27,8 +28,13 @@ struct CompileOptions {
   Construction construction = Construction::kDirect;
   PacketCode code = PacketCode::kAutomatic;  ///< direct
   bool variance_test = true;                 ///< direct; off only as a negative control
-  std::uint64_t seed = 1;                    ///< ids, ANNA's table, intermediates
-  std::string name = "protocol";             ///< in messages
+  std::optional<Rational> delta = {};             ///< routed: fixes the number of digits
+  std::optional<std::uint32_t> digits = {};       ///< routed: forces it
+  Rational eta{1, 100};                      ///< routed: overflow probability
+  std::optional<std::vector<std::uint32_t>>
+      capacities = {};                 ///< routed: instead of those from eta (negative controls)
+  std::uint64_t seed = 1;         ///< ids, ANNA's table, intermediates
+  std::string name = "protocol";  ///< in messages
 };
 
 /// A compiled protocol.
@@ -40,7 +46,7 @@ struct Compiled {
   std::vector<Pass> passes;
 };
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options = {});
-/// The registered protocol `name` at `parameters`.
+/// The registered protocol `name` at `parameters`, from which eta and a delta that was given are taken.
 Compiled compile(std::string_view name, const mpc::Parameters& parameters, CompileOptions options = {});
 
 /// Layer `number` (0 .. L-1) of the same transformer, made from values alone: for a process that is given

@@ -12,6 +12,7 @@
 
 #include "anna/identity.h"
 #include "base/error.h"
+#include "simulate/gather.h"
 #include "simulate/machine.h"
 
 namespace roundtrip::simulate {
@@ -24,7 +25,6 @@ using anna::RowView;
 using anna::RowWriter;
 using anna::Symbol;
 
-constexpr std::uint32_t kMaxWordBits = 48;  // exact under averaging in double, see packet_code.cpp
 constexpr std::uint32_t kFaultColumns = 3;
 constexpr std::uint32_t kDeliveryColumns = 4;  // (1, source, source^2, word)
 constexpr std::uint32_t kIdDimension = anna::IdentityCodebook::kDimension;
@@ -84,9 +84,7 @@ class DirectLayer : public anna::Layer {
   std::shared_ptr<const Common> common_;
 };
 
-/// Pass "gather" (layer 0): the N words reach the first ceil(N/b) machines, which run step 1. One head, m_v =
-/// b: token t has key id(t div b) and value e_{t mod b} * word; machine i multiplies the average by the known
-/// number of its words.
+/// Pass "gather" (layer 0): see gather.h; its output map runs step 1.
 class GatherLayer final : public DirectLayer {
  public:
   using DirectLayer::DirectLayer;
@@ -97,30 +95,13 @@ class GatherLayer final : public DirectLayer {
             .output_dimension = common_->row_dimension()};
   }
   void project(const RowView& row, Projection& out) const override {
-    const mpc::Shape& shape = common_->shape;
-    if (row.token < shape.input_machines()) out.query(0, row.token);
-    if (row.token >= shape.n) return;
-    out.key(0, row.token / shape.block_words);
-    out.value(0, static_cast<std::uint32_t>(row.token % shape.block_words), row[1]);
+    project_input(common_->shape, row, out);
   }
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
-    const mpc::Shape& shape = common_->shape;
-    if (row.token >= shape.machines) return;
+    if (row.token >= common_->shape.machines) return;
     std::vector<Message> messages;
-    if (row.token < shape.input_machines()) {
-      const std::uint64_t count = std::min(shape.block_words, shape.n - row.token * shape.block_words);
-      const auto source = static_cast<std::uint32_t>(row.token);
-      for (std::uint32_t i = 0; i < count; ++i) messages.push_back({source, i, 0});
-      for (const Entry& entry : heads.head(0)) {
-        // fl(word / count) * count misses the word by less than 2^(48 - 51.9) (packet_code.cpp), so it rounds
-        // to it.
-        const double word = std::round(entry.value * static_cast<double>(count));
-        if (entry.column >= count ||
-            !(word >= 0 && word < std::ldexp(1.0, static_cast<int>(shape.input_bits)))) {
-          return write_fault({FaultKind::kUndecodable, 0, 0}, 0, out);
-        }
-        messages[entry.column].word = static_cast<mpc::Word>(word);
-      }
+    if (!gather_input(common_->shape, row.token, heads, messages)) {
+      return write_fault({FaultKind::kUndecodable, 0, 0}, 0, out);
     }
     write_step(*common_, 1, row.token, messages, out);
   }
@@ -239,10 +220,7 @@ std::uint64_t ids_of(const mpc::Shape& shape) {
 }
 
 void check(const mpc::Shape& shape, const std::string& name) {
-  require(shape.word_bits <= kMaxWordBits && shape.input_bits <= kMaxWordBits,
-          "{}: the direct construction averages words of at most {} bits exactly; this protocol declares "
-          "word_bits {}",
-          name, kMaxWordBits, std::max(shape.word_bits, shape.input_bits));
+  require_compilable(shape, name);
   require(shape.memory_words < (1u << 30),
           "{}: the direct construction needs a head for each of s = {} words, at most {}", name,
           shape.memory_words, (1u << 30) - 1);

@@ -67,7 +67,7 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
   }
   EXPECT_EQ(outputs, info.oracle(values, parameters));
   std::printf(
-      "%-8s N %5llu %s: L %llu = R + 1, H %llu, m %llu, d %llu, width %llu; run %.3f s, evaluated %.3f s\n",
+      "%-8s N %5llu %s %s: L %llu, H %llu, m %llu, d %llu, width %llu; run %.3f s, evaluated %.3f s\n",
       one.protocol.c_str(), static_cast<unsigned long long>(n), attention->name().c_str(),
       static_cast<unsigned long long>(result.sizes.depth),
       static_cast<unsigned long long>(result.sizes.heads),
@@ -85,6 +85,18 @@ TEST(Library, DirectAt256And1024OnBothMechanisms) {
         check(one, n, mechanism, parameters_of(one, n));
       }
     }
+  }
+}
+
+TEST(Library, RoutedAt256And1024WithOneDigitAndWithTwo) {
+  for (const Case& one : kCases) {
+    for (const std::uint64_t n : {256, 1024}) {
+      for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)}) {
+        check(one, n, Mechanism::kExactMatch, parameters_of(one, n),
+              {.construction = Construction::kRouted, .digits = digits});
+      }
+    }
+    check(one, 256, Mechanism::kAnna, parameters_of(one, 256), {.construction = Construction::kRouted});
   }
 }
 
@@ -160,6 +172,7 @@ TEST(Library, EveryLayerInAFreshProcessGivesTheSameWords) {
   for (const Case& one : kCases) {
     check_in_fresh_processes(one, "direct", "ema");
     check_in_fresh_processes(one, "direct", "anna");
+    check_in_fresh_processes(one, "routed", "ema");
   }
 }
 

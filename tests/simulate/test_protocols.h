@@ -55,18 +55,25 @@ inline std::uint64_t digest(const mpc::Inbox& inbox) {
   return hash;
 }
 
+/// Destinations of a round in which every machine sends and receives exactly s words: [machine * s + h],
+/// shuffled.
+inline std::vector<std::uint32_t> full_load_destinations(const mpc::Shape& shape, std::uint64_t seed,
+                                                         std::uint32_t round) {
+  std::vector<std::uint32_t> to;
+  for (std::uint64_t g = 0; g < shape.machines * shape.memory_words; ++g) {
+    to.push_back(static_cast<std::uint32_t>(g / shape.memory_words));
+  }
+  RandomStream random(seed, Domain::kTest, round);
+  for (std::size_t i = to.size(); i > 1; --i) std::swap(to[i - 1], to[random.below(i)]);
+  return to;
+}
+
 /// Every machine sends and receives exactly s words in every round but the last, destinations by a random
 /// permutation; output t is delivered by machine t mod q. Needs outputs <= q * s and outputs <= q * b.
 inline std::shared_ptr<const mpc::Protocol> full_load(const mpc::Shape& shape, std::uint64_t seed) {
-  std::vector<std::vector<std::uint32_t>> destination(shape.rounds);  // [round][machine * s + h]
-  for (std::uint32_t r = 0; r + 1 < shape.rounds; ++r) {
-    RandomStream random(seed, Domain::kTest, r);
-    for (std::uint64_t g = 0; g < shape.machines * shape.memory_words; ++g) {
-      destination[r].push_back(static_cast<std::uint32_t>(g / shape.memory_words));
-    }
-    for (std::size_t i = destination[r].size(); i > 1; --i)
-      std::swap(destination[r][i - 1], destination[r][random.below(i)]);
-  }
+  std::vector<std::vector<std::uint32_t>> destination;
+  for (std::uint32_t r = 1; r < shape.rounds; ++r)
+    destination.push_back(full_load_destinations(shape, seed, r));
   return std::make_shared<TestProtocol>(shape, [destination](const mpc::Shape& s, const mpc::Step& step,
                                                              const mpc::Inbox& inbox, mpc::Outbox& outbox) {
     const std::uint64_t hash = digest(inbox);

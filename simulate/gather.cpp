@@ -1,0 +1,45 @@
+#include "simulate/gather.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+constexpr std::uint32_t kMaxWordBits = 48;  // exact under averaging in double, see packet_code.cpp
+
+}  // namespace
+
+void project_input(const mpc::Shape& shape, const anna::RowView& row, anna::Projection& out) {
+  if (row.token < shape.input_machines()) out.query(0, row.token);
+  if (row.token >= shape.n) return;
+  out.key(0, row.token / shape.block_words);
+  out.value(0, static_cast<std::uint32_t>(row.token % shape.block_words), row[1]);
+}
+
+bool gather_input(const mpc::Shape& shape, std::uint64_t token, const anna::HeadOutputs& heads,
+                  std::vector<Message>& messages) {
+  if (token >= shape.input_machines()) return true;
+  const std::uint64_t count = std::min(shape.block_words, shape.n - token * shape.block_words);
+  const auto source = static_cast<std::uint32_t>(token);
+  for (std::uint32_t i = 0; i < count; ++i) messages.push_back({source, i, 0});
+  for (const anna::Entry& entry : heads.head(0)) {
+    // fl(word / count) * count misses the word by less than 2^(48 - 51.9) (packet_code.cpp), so it rounds to
+    // it.
+    const double word = std::round(entry.value * static_cast<double>(count));
+    if (entry.column >= count || !(word >= 0 && word < std::ldexp(1.0, static_cast<int>(shape.input_bits))))
+      return false;
+    messages[entry.column].word = static_cast<mpc::Word>(word);
+  }
+  return true;
+}
+
+void require_compilable(const mpc::Shape& shape, const std::string& name) {
+  require(shape.word_bits <= kMaxWordBits && shape.input_bits <= kMaxWordBits,
+          "{}: a transformer averages words of at most {} bits exactly; this protocol declares word_bits {}",
+          name, kMaxWordBits, std::max(shape.word_bits, shape.input_bits));
+}
+
+}  // namespace roundtrip::simulate

@@ -1,0 +1,426 @@
+// Construction 4b. Row of token u < q' (node u) between layers: columns 0..2 RowFault of machine u; column 3
+// the flag; then the bundles that the next layer sends, bundle h for the partner at offset h: slot i of
+// bundle h is the pair of columns 4 + 2 (h C_t + i): code = 1 + destination + n_d (source + q * sequence),
+// word. Code 0: empty. Never compacted. After the last routing layer the row of machine i holds its b outputs
+// instead: 4 + 2 j = present, 5 + 2 j = word.
+#include "simulate/routed.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "anna/identity.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "simulate/gather.h"
+#include "simulate/machine.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+using anna::Entry;
+using anna::HeadOutputs;
+using anna::Projection;
+using anna::RowView;
+using anna::RowWriter;
+using anna::Symbol;
+
+constexpr std::uint32_t kFlagColumn = 3;
+constexpr std::uint32_t kSlotColumns = 4;  // slots begin here
+constexpr std::uint32_t kIdDimension = anna::IdentityCodebook::kDimension;
+
+/// What a node warns of; the larger one wins where two meet.
+constexpr std::uint8_t kClear = 0;
+constexpr std::uint8_t kBundleOverflow = 1;
+constexpr std::uint8_t kMachineStopped = 2;
+
+/// A word on its way.
+struct Travelling {
+  std::uint64_t source, sequence, destination;  ///< destination: machine, or output index in round R
+  mpc::Word word;
+};
+
+/// What all layers of one transformer share: fixed before any input.
+struct Common {
+  std::shared_ptr<const mpc::Protocol> protocol;
+  mpc::Shape shape;
+  DigitRouting routing;
+  std::uint64_t seed;
+  anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
+
+  std::uint64_t destinations() const { return std::max(routing.nodes(), shape.outputs); }  // n_d
+  double code(const Travelling& word) const {
+    return static_cast<double>(1 + word.destination +
+                               destinations() * (word.source + shape.machines * word.sequence));
+  }
+  Travelling decode(double code, double word) const {
+    require(code >= 1 && code < 0x1p53 && code == std::floor(code) && word >= 0 && word < 0x1p48,
+            "a slot holds code {} and word {}", code, word);
+    const std::uint64_t number = static_cast<std::uint64_t>(code) - 1;
+    const std::uint64_t from = number / destinations();
+    return {from % shape.machines, from / shape.machines, number % destinations(),
+            static_cast<mpc::Word>(word)};
+  }
+  /// The node that a word goes to in the first or second half of a round. Any node can compute it from the
+  /// slot.
+  std::uint64_t target(const Travelling& word, std::uint32_t round, bool to_intermediate) const {
+    if (to_intermediate) {
+      return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, word.source, word.sequence);
+    }
+    return round == shape.rounds ? shape.output_machine(word.destination) : word.destination;
+  }
+};
+
+/// Routing layer l = 1 .. 2DR: which digit of which half of which round.
+struct Hop {
+  std::uint32_t round;
+  bool to_intermediate;
+  std::uint32_t digit;
+  bool last_of_round;
+};
+Hop hop_of(std::uint32_t layer, std::uint32_t digits) {
+  const std::uint32_t in_round = (layer - 1) % (2 * digits);
+  return {(layer - 1) / (2 * digits) + 1, in_round < digits, in_round % digits, in_round + 1 == 2 * digits};
+}
+
+std::uint32_t bundle_columns(const DigitRouting& routing, std::uint32_t digit) {
+  return kSlotColumns + 2 * routing.radix(digit) * routing.capacity(digit);
+}
+
+/// The state of a node inside an output map, and how it becomes the row that layer `next` reads.
+struct Node {
+  RowFault fault;
+  std::uint8_t flag = kClear;
+  std::vector<Travelling> words;
+
+  /// The machine's step; a machine that may have missed words does not run, and what it sends is its flag.
+  void step(const Common& common, std::uint32_t round, std::uint64_t token, std::vector<Message>& messages) {
+    words.clear();
+    if (flag != kClear || token >= common.shape.machines) return;
+    const Stepped stepped = run_step(*common.protocol, round, static_cast<mpc::MachineId>(token), messages);
+    fault = stepped.fault;
+    if (fault.kind != FaultKind::kNone) flag = kMachineStopped;
+    for (std::uint64_t i = 0; i < stepped.sent.size(); ++i) {
+      words.push_back({token, i, stepped.sent[i].destination, stepped.sent[i].word});
+    }
+  }
+
+  /// Bundles for the partners of the next layer; what does not fit is dropped and flagged.
+  void write_bundles(const Common& common, const Hop& next, std::uint64_t token, RowWriter& out) {
+    const DigitRouting& routing = common.routing;
+    std::vector<std::vector<const Travelling*>> bundles(routing.radix(next.digit));
+    for (const Travelling& word : words) {
+      auto& bundle =
+          bundles[routing.offset(token, common.target(word, next.round, next.to_intermediate), next.digit)];
+      if (bundle.size() < routing.capacity(next.digit)) {
+        bundle.push_back(&word);
+      } else {
+        flag = std::max(flag, kBundleOverflow);
+      }
+    }
+    write_head(out);
+    for (std::uint32_t h = 0; h < bundles.size(); ++h) {
+      std::uint32_t column = kSlotColumns + 2 * h * routing.capacity(next.digit);
+      for (const Travelling* word : bundles[h]) {
+        out.set(column++, common.code(*word));
+        out.set(column++, static_cast<double>(word->word));
+      }
+    }
+  }
+
+  void write_head(RowWriter& out) const {
+    write_fault(fault, 0, out);
+    out.set(kFlagColumn, flag);
+  }
+};
+
+class RoutedLayer : public anna::Layer {
+ public:
+  explicit RoutedLayer(std::shared_ptr<const Common> common) : common_(std::move(common)) {}
+  const anna::Codebook& codebook() const override { return common_->codebook; }
+  Symbol null_key() const override { return common_->routing.nodes(); }
+  Symbol null_query() const override { return common_->routing.nodes() + 1; }
+
+ protected:
+  std::shared_ptr<const Common> common_;
+};
+
+/// Pass "gather" (layer 0), as in the direct construction; its output map runs step 1 and fills the first
+/// bundles.
+class GatherLayer final : public RoutedLayer {
+ public:
+  using RoutedLayer::RoutedLayer;
+  anna::LayerShape shape() const override {
+    return {.heads = 1,
+            .query_dimension = kIdDimension,
+            .value_dimension = static_cast<std::uint32_t>(common_->shape.block_words),
+            .output_dimension = bundle_columns(common_->routing, 0)};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    project_input(common_->shape, row, out);
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token >= common_->routing.nodes()) return;
+    Node node;
+    std::vector<Message> messages;
+    if (gather_input(common_->shape, row.token, heads, messages)) {
+      node.step(*common_, 1, row.token, messages);
+    } else {
+      node.fault = {FaultKind::kUndecodable, 0, 0};
+      node.flag = kMachineStopped;
+    }
+    node.write_bundles(*common_, hop_of(1, common_->routing.digits()), row.token, out);
+  }
+};
+
+/// Passes "spread" (a round's first D layers, to the intermediates) and "collect" (its last D, to the
+/// destinations). Digit t has k_t heads: in head h node v's key is id(v) and its value the bundle of the
+/// partner at offset h; node u asks for the node whose partner at offset h it is. Each query matches one key.
+class HopLayer final : public RoutedLayer {
+ public:
+  HopLayer(std::shared_ptr<const Common> common, std::uint32_t number)
+      : RoutedLayer(std::move(common)), number_(number), hop_(hop_of(number, common_->routing.digits())) {}
+  anna::LayerShape shape() const override {
+    const DigitRouting& routing = common_->routing;
+    const Hop next = hop_of(number_ + 1, routing.digits());
+    return {.heads = routing.radix(hop_.digit),
+            .query_dimension = kIdDimension,
+            .value_dimension = 2 * routing.capacity(hop_.digit) + 1,
+            .output_dimension =
+                delivers() ? kSlotColumns + 2 * static_cast<std::uint32_t>(common_->shape.block_words)
+                           : bundle_columns(routing, next.digit)};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    const DigitRouting& routing = common_->routing;
+    if (row.token >= routing.nodes()) return;
+    const std::uint32_t radix = routing.radix(hop_.digit);
+    for (std::uint32_t h = 0; h < radix; ++h) {
+      out.query(h, routing.partner(row.token, hop_.digit, (radix - h) % radix));
+      out.key(h, row.token);
+    }
+    const std::uint32_t head_columns = 2 * routing.capacity(hop_.digit);
+    for (const Entry& entry : row.entries) {
+      if (entry.column < kSlotColumns) continue;
+      out.value((entry.column - kSlotColumns) / head_columns, (entry.column - kSlotColumns) % head_columns,
+                entry.value);
+    }
+    if (const double flag = row[kFlagColumn]; flag != 0) {
+      for (std::uint32_t h = 0; h < radix; ++h) out.value(h, head_columns, flag);
+    }
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token >= common_->routing.nodes()) return;
+    Node node;
+    node.fault = read_fault(row, 0);
+    if (node.fault.kind != FaultKind::kNone) node.flag = kMachineStopped;
+    receive(heads, node);
+    if (!hop_.last_of_round) {
+      return node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
+    }
+    for (const Travelling& word : node.words) {
+      require(common_->target(word, hop_.round, false) == row.token,
+              "token {} holds a word for machine {} at the end of round {}", row.token,
+              common_->target(word, hop_.round, false), hop_.round);
+    }
+    if (delivers()) return write_outputs(node, out);
+    std::vector<Message> messages;
+    for (const Travelling& word : node.words) {
+      messages.push_back(
+          {static_cast<std::uint32_t>(word.source), static_cast<std::uint32_t>(word.sequence), word.word});
+    }
+    node.step(*common_, hop_.round + 1, row.token, messages);
+    node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
+  }
+
+ private:
+  bool delivers() const { return hop_.last_of_round && hop_.round == common_->shape.rounds; }
+
+  void receive(const HeadOutputs& heads, Node& node) const {
+    const std::uint32_t flag_column = 2 * common_->routing.capacity(hop_.digit);
+    for (const std::uint32_t h : heads.nonzero_heads()) {
+      const auto entries = heads.head(h);
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+        if (entries[i].column == flag_column) {
+          node.flag = std::max(node.flag, entries[i].value == 1 ? kBundleOverflow : kMachineStopped);
+        } else if (entries[i].column % 2 == 0) {
+          const bool has_word = i + 1 < entries.size() && entries[i + 1].column == entries[i].column + 1 &&
+                                entries[i + 1].column != flag_column;
+          node.words.push_back(common_->decode(entries[i].value, has_word ? entries[i + 1].value : 0));
+        }
+      }
+    }
+  }
+
+  /// The machine's outputs, by index within its block; an index delivered twice is present twice.
+  void write_outputs(const Node& node, RowWriter& out) const {
+    std::vector<std::pair<std::uint32_t, mpc::Word>> block(common_->shape.block_words);
+    for (const Travelling& word : node.words) {
+      auto& [present, value] = block[word.destination % common_->shape.block_words];
+      ++present;
+      value = word.word;
+    }
+    node.write_head(out);
+    for (std::uint32_t j = 0; j < block.size(); ++j) {
+      if (block[j].first == 0) continue;
+      out.set(kSlotColumns + 2 * j, block[j].first);
+      out.set(kSlotColumns + 2 * j + 1, static_cast<double>(block[j].second));
+    }
+  }
+
+  std::uint32_t number_;
+  Hop hop_;
+};
+
+/// Pass "deliver" (the last layer): one head, key = own id, value = (present, word) of the machine's b
+/// outputs and its flag; output t asks for machine t div b.
+class DeliverLayer final : public RoutedLayer {
+ public:
+  using RoutedLayer::RoutedLayer;
+  anna::LayerShape shape() const override {
+    return {.heads = 1,
+            .query_dimension = kIdDimension,
+            .value_dimension = flag_column() + 1,
+            .output_dimension = kOutputDimension};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    if (row.token < common_->shape.outputs) out.query(0, common_->shape.output_machine(row.token));
+    if (row.token >= common_->shape.machines) return;
+    out.key(0, row.token);
+    for (const Entry& entry : row.entries) {
+      if (entry.column >= kSlotColumns) out.value(0, entry.column - kSlotColumns, entry.value);
+    }
+    if (const double flag = row[kFlagColumn]; flag != 0) out.value(0, flag_column(), flag);
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token < common_->shape.outputs) write_output(row.token, heads, out);
+    if (row.token >= common_->shape.machines) return;
+    if (const RowFault fault = read_fault(row, 0); fault.kind != FaultKind::kNone) {
+      write_fault(fault, kMachineFaultColumn, out);
+    }
+  }
+
+ private:
+  std::uint32_t flag_column() const { return 2 * static_cast<std::uint32_t>(common_->shape.block_words); }
+
+  void write_output(std::uint64_t token, const HeadOutputs& heads, RowWriter& out) const {
+    const auto own = static_cast<std::uint32_t>(2 * (token % common_->shape.block_words));
+    double present = 0, word = 0, flag = 0;
+    for (const Entry& entry : heads.head(0)) {
+      if (entry.column == own) present = entry.value;
+      if (entry.column == own + 1) word = entry.value;
+      if (entry.column == flag_column()) flag = entry.value;
+    }
+    FaultKind kind = FaultKind::kNone;
+    if (present != 1) kind = present == 0 ? FaultKind::kMissingOutput : FaultKind::kDuplicateOutput;
+    if (flag != 0) kind = flag == kBundleOverflow ? FaultKind::kOverflow : FaultKind::kElsewhere;
+    if (kind != FaultKind::kNone) return out.set(kOutputFaultColumn, static_cast<double>(kind));
+    out.set(kPresentColumn, 1);
+    out.set(kWordColumn, word);
+  }
+};
+
+void check(const mpc::Shape& shape, const DigitRouting& routing, const std::string& name) {
+  require_compilable(shape, name);
+  require(routing.nodes() + 2 <= anna::IdentityCodebook::kMaxSize,
+          "{}: the routed construction has ids for at most {} nodes; this protocol needs {}", name,
+          anna::IdentityCodebook::kMaxSize - 2, routing.nodes());
+  const double codes = static_cast<double>(std::max(routing.nodes(), shape.outputs)) * shape.machines *
+                       static_cast<double>(shape.memory_words);
+  require(codes < 0x1p52,
+          "{}: slots number destination, source and sequence together, n_d q s = {} must be below 2^52", name,
+          codes);
+  for (std::uint32_t t = 0; t < routing.digits(); ++t) {
+    require(2.0 * routing.radix(t) * routing.capacity(t) < 0x1p31,
+            "{}: the bundles of digit {} do not fit a row", name, t);
+  }
+}
+
+}  // namespace
+
+DigitRouting plan_routing(const mpc::Shape& shape, const RoutedOptions& options) {
+  std::vector<std::uint32_t> radices =
+      choose_radices(shape.machines, choose_digits(shape, options.delta, options.digits));
+  std::vector<std::uint32_t> capacities =
+      options.capacities ? *options.capacities : choose_capacities(shape, radices, options.eta);
+  return {std::move(radices), std::move(capacities)};
+}
+
+anna::Transformer compile_routed(std::shared_ptr<const mpc::Protocol> protocol,
+                                 const RoutedOptions& options) {
+  const mpc::Shape& shape = protocol->shape();
+  DigitRouting routing = plan_routing(shape, options);
+  check(shape, routing, options.name);
+  const std::uint64_t nodes = routing.nodes();
+  const auto common = std::make_shared<const Common>(Common{protocol, shape, std::move(routing), options.seed,
+                                                            anna::IdentityCodebook(nodes + 2, options.seed)});
+  anna::Transformer transformer;
+  transformer.tokens = std::max({shape.n, nodes, shape.outputs});
+  transformer.input_dimension = 2;
+  transformer.layers.push_back(std::make_shared<GatherLayer>(common));
+  for (std::uint32_t l = 1; l <= 2 * common->routing.digits() * shape.rounds; ++l) {
+    transformer.layers.push_back(std::make_shared<HopLayer>(common, l));
+  }
+  transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
+  return transformer;
+}
+
+TransformerSizes routed_sizes(const mpc::Shape& shape, const RoutedOptions& options) {
+  const DigitRouting routing = plan_routing(shape, options);
+  TransformerSizes sizes;
+  sizes.depth = 2 + 2ull * routing.digits() * shape.rounds;
+  sizes.query_dimension = 128;
+  sizes.value_dimension = 2 * shape.block_words + 1;
+  sizes.embedding_dimension = std::max<std::uint64_t>(4 + 2 * shape.block_words, 6);
+  sizes.width = std::max<std::uint64_t>(128, 2 * shape.block_words + 1);
+  for (std::uint32_t t = 0; t < routing.digits(); ++t) {
+    const std::uint64_t k = routing.radix(t), c = routing.capacity(t);
+    sizes.heads = std::max(sizes.heads, k);
+    sizes.value_dimension = std::max(sizes.value_dimension, 2 * c + 1);
+    sizes.embedding_dimension = std::max(sizes.embedding_dimension, 4 + 2 * k * c);
+    sizes.width = std::max(sizes.width, k * std::max<std::uint64_t>(2 * c + 1, 128));
+  }
+  return sizes;
+}
+
+double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint64_t heads,
+                        const Rational& exponent) {
+  const double ids = 128.0 * static_cast<double>(heads);
+  if (digits > 1) {
+    return static_cast<double>(
+               ceil_power(shape.n, exponent, Rational(static_cast<std::int64_t>(12 * shape.kappa_s)))) +
+           ids;
+  }
+  return 6.0 * static_cast<double>(shape.kappa_s * shape.block_words) *
+             std::log2(static_cast<double>(shape.n)) +
+         ids;
+}
+
+std::vector<Pass> routed_passes(const mpc::Shape& shape, const RoutedOptions& options) {
+  const DigitRouting routing = plan_routing(shape, options);
+  const std::uint32_t digits = routing.digits();
+  std::string radices, capacities;
+  for (std::uint32_t t = 0; t < digits; ++t) {
+    radices += fmt::format("{}{}", t == 0 ? "" : " x ", routing.radix(t));
+    capacities += fmt::format("{}{}", t == 0 ? "" : ", ", routing.capacity(t));
+  }
+  return {
+      {"digits", fmt::format("D = {}: q' = {} = {} nodes for q = {} machines", digits, radices,
+                             routing.nodes(), shape.machines)},
+      {"capacities",
+       fmt::format("C_t = {} words a bundle (mean at most s / k_t, s = {}), overflow probability {}",
+                   capacities, shape.memory_words,
+                   options.capacities ? "not bounded" : "at most " + options.eta.to_string())},
+      {"ids",
+       fmt::format("{} nodes as random sign vectors of dimension {}, 2 more for absent keys and queries",
+                   routing.nodes(), kIdDimension)},
+      {"gather", fmt::format("layer 0: N = {} words to {} machines, 1 head of value dimension b = {}; step 1",
+                             shape.n, shape.input_machines(), shape.block_words)},
+      {"spread", fmt::format("D = {} layers a round to random intermediates, {} heads", digits, radices)},
+      {"collect",
+       fmt::format("D = {} layers a round to the destinations, then the next step; {} layers for R = {}",
+                   digits, 2 * digits * shape.rounds, shape.rounds)},
+      {"deliver", fmt::format("layer {}: {} outputs to their tokens, 1 head of value dimension 2b + 1 = {}",
+                              1 + 2 * digits * shape.rounds, shape.outputs, 2 * shape.block_words + 1)}};
+}
+
+}  // namespace roundtrip::simulate
