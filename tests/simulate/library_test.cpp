@@ -1,5 +1,6 @@
 // The library's protocols, compiled: depth by formula, and words equal to the run's and to the oracle's;
 // layer by layer in processes that share nothing but the array's file.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,17 +67,15 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
     outputs.push_back(info.decode(*compiled.protocol, t, result.outputs.words[t]));
   }
   EXPECT_EQ(outputs, info.oracle(values, parameters));
-  std::printf(
-      "%-8s N %5llu %s %s: L %llu, H %llu, m %llu, d %llu, width %llu; run %.3f s, evaluated %.3f s\n",
-      one.protocol.c_str(), static_cast<unsigned long long>(n), attention->name().c_str(),
-      static_cast<unsigned long long>(result.sizes.depth),
-      static_cast<unsigned long long>(result.sizes.heads),
-      static_cast<unsigned long long>(std::max(result.sizes.query_dimension, result.sizes.value_dimension)),
-      static_cast<unsigned long long>(result.sizes.embedding_dimension),
-      static_cast<unsigned long long>(result.sizes.width), result.run_seconds, result.evaluate_seconds);
+  fmt::print("{:8} N {:5} {} {}: L {}, H {}, m {}, d {}, width {}; run {:.3f} s, evaluated {:.3f} s\n",
+             one.protocol, n, options.construction == Construction::kDirect ? "direct" : "routed",
+             attention->name(), result.sizes.depth, result.sizes.heads,
+             std::max(result.sizes.query_dimension, result.sizes.value_dimension),
+             result.sizes.embedding_dimension, result.sizes.width, result.run_seconds,
+             result.evaluate_seconds);
 }
 
-const std::vector<Case> kCases = {{"sum", {}}};
+const std::vector<Case> kCases = {{"sum", {}}, {"sort", {}}, {"k_hop", {{"k", "4"}}}};
 
 TEST(Library, DirectAt256And1024OnBothMechanisms) {
   for (const Case& one : kCases) {
