@@ -334,7 +334,12 @@ std::string write_safetensors(const Tensors& tensors, const TensorMetadata& meta
         {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {end, end + size}}};
     end += size;
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::type_error&) {
+    throw ContractError("names of tensors and metadata are stored as UTF-8; one of them is not");
+  }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begin aligned; the format allows spaces here
   const std::uint64_t header_bytes = text.size();
   require(header_bytes <= kMostHeaderBytes, "a header of {} bytes; at most {} are allowed", header_bytes,

@@ -47,7 +47,7 @@ std::string scratch(const std::string& name) {
 }
 
 int python(const std::string& mode, const std::string& path) {
-  return std::system((std::string(ROUNDTRIP_PYTHON) + " " ROUNDTRIP_TEST_SOURCES "/numpy_safetensors.py " +
+  return std::system((std::string(ROUNDTRIP_PYTHON) + " -B " ROUNDTRIP_TEST_SOURCES "/numpy_safetensors.py " +
                       mode + " " + path)
                          .c_str());
 }
@@ -241,6 +241,7 @@ TEST(Safetensors, UnreadablePathsAreRefused) {
 
 TEST(Safetensors, AWriterIsHeldToItsShapes) {
   EXPECT_THROW(write_safetensors({{"t", {Dtype::kF32, {2}, "1234"}}}), ContractError);
+  EXPECT_THROW(write_safetensors({{"\xff", {Dtype::kU8, {1}, "1"}}}), ContractError);
   EXPECT_THROW(write_safetensors({{"__metadata__", {Dtype::kU8, {1}, "1"}}}), ContractError);
 }
 
