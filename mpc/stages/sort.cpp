@@ -65,18 +65,20 @@ std::span<const Word> Sort::extra_from(const Context& context, MachineId source)
   return source == context.machine ? words.subspan(count(source) * options_.plan.record_words) : words;
 }
 
-Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std::uint32_t depth) const {
+Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std::uint32_t level) const {
   const SortPlan& plan = options_.plan;
   const std::uint64_t first = first_position(machine);
   const std::uint64_t end = first + count(machine);
   const MachineId base = machine_of(machine, 0);
   Slices result;
   const auto add = [&](const Group& group) {
+    if (group.length > plan.levels[level].group_records)
+      throw InternalError("sort: a group exceeds its bound n_l");
     const std::uint64_t group_end = group.start + group.length;
     const std::uint64_t begin = std::max(group.start, first);
     const auto first_leaf = static_cast<std::uint32_t>(group.start / plan.machine_records);
     const auto last_leaf = static_cast<std::uint32_t>((group_end - 1) / plan.machine_records);
-    const Tree tree{static_cast<std::uint32_t>(plan.fan), depth, base + first_leaf,
+    const Tree tree{static_cast<std::uint32_t>(plan.fan), plan.levels[level].depth, base + first_leaf,
                     last_leaf - first_leaf + 1};
     result.slice[result.size++] = {group, begin - first, std::min(group_end, end) - begin, tree};
   };
@@ -132,7 +134,7 @@ void Sort::step_level(const Context& context, std::uint32_t level, std::uint32_t
     }
     view.records = arrange(context, grouped);
   }
-  view.slices = slices(context.machine, view.records, depth);
+  view.slices = slices(context.machine, view.records, level);
   if (round == 4 * depth + 1) return route(context, view);
   context.out.send(context.machine, view.records);
   if (round <= depth) {
@@ -356,7 +358,10 @@ void Sort::gather_groups(const Context& context) const {
   std::uint64_t back = 0;  // words for the machine before, in front; words that stay, from the end on
   std::uint64_t stay = arrived.size();
   for (std::uint64_t i = 0; i < arrived.size(); i += width) {
-    const bool goes_back = unpacked(arrived[i + width - 1]).start < first;
+    const Group group = unpacked(arrived[i + width - 1]);
+    if (group.length > options_.plan.machine_records)
+      throw InternalError("sort: a group exceeds its bound B");
+    const bool goes_back = group.start < first;
     if (!goes_back) stay -= width;
     std::copy_n(arrived.data() + i, width, records.data() + (goes_back ? back : stay));
     if (goes_back) back += width;

@@ -93,7 +93,7 @@ class Sort final : public Stage {
   Group unpacked(Word word) const {
     return {word >> group_bits_, (word & ((Word{1} << group_bits_) - 1)) + 1};
   }
-  Slices slices(MachineId machine, std::span<const Word> records, std::uint32_t depth) const;
+  Slices slices(MachineId machine, std::span<const Word> records, std::uint32_t level) const;
   std::span<const Word> loaded(const Context& context) const;
   std::span<const Word> arrange(const Context& context, std::span<const Word> arrived) const;
   std::span<const Word> extra_from(const Context& context, MachineId source) const;
