@@ -24,7 +24,7 @@
 //   t - 1 of k is set (A := P if there is no A yet). Positions are distinct keys: an average has one term.
 //   After D layers A = find_{k mod 2^D}, so find_k = P if k = 2^D, else A. 0 is no key: find(0) = 0 without
 //   asking.
-// Last layer, one head: query find_k(i), key j, value (1, x_j).
+// Last layer, one head: query find_k(i), key j, value x_j + 1.
 //
 // An average of integers with one term is that integer (exact below 2^50); P and x are rounded half-even to
 // integers, so that rows hold integers whatever a false collision of ANNA may have mixed in.
@@ -37,6 +37,7 @@
 #include "base/error.h"
 #include "base/rational.h"
 #include "simulate/parity_codebook.h"
+#include "simulate/spread.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -142,13 +143,16 @@ class SearchLayer final : public NativeLayer {
     std::uint64_t prefix = integer(row[kPrefixColumn]);
     if (number_ == 1) {
       for (std::uint32_t level = plan_.options.levels; level >= 1 && known == 0; --level) {
-        if (const auto digit = last_child(heads.head(level - 1), plan_.digit(at, level))) {
+        const auto children = heads.head(level - 1);
+        const std::uint64_t own = plan_.digit(at, level);
+        if (const auto digit =
+                last_child(children, own, plan_.options.tolerant ? weight(children, own) : 0)) {
           known = level;
           prefix = plan_.block(at, level) * plan_.fan + *digit;
         }
       }
     } else if (known == number_ - 1) {
-      if (const auto digit = last_child(heads.head(0), plan_.fan)) {
+      if (const auto digit = last_child(heads.head(0), plan_.fan, 0)) {
         known = number_;
         prefix = prefix * plan_.fan + *digit;
       }
@@ -164,82 +168,112 @@ class SearchLayer final : public NativeLayer {
   }
 
  private:
-  // The last child below `end` that holds something.
-  static std::optional<std::uint64_t> last_child(std::span<const anna::Entry> children, std::uint64_t end) {
+  static double weight(std::span<const anna::Entry> children, std::uint64_t child) {
+    for (const anna::Entry& entry : children) {
+      if (entry.column == child) return entry.value;
+    }
+    return 0;
+  }
+  // The last child below `end` that holds something, and no less than `least`.
+  static std::optional<std::uint64_t> last_child(std::span<const anna::Entry> children, std::uint64_t end,
+                                                 double least) {
     for (std::size_t i = children.size(); i-- > 0;) {
-      if (children[i].column < end && children[i].value > 0) return children[i].column;
+      const auto& [column, value] = children[i];
+      if (column < end && value > 0 && value >= least) return column;
     }
     return std::nullopt;
   }
   std::uint32_t number_;
 };
 
+// Every token is the key of its own position and carries one number, which whoever asks for the position
+// gets.
+class PointerLayer : public NativeLayer {
+ protected:
+  PointerLayer(const Plan& plan, std::shared_ptr<const ParityCodebook> positions, std::uint32_t number_bits)
+      : NativeLayer(plan, positions), spreader_(*positions, number_bits) {}
+
+  std::uint32_t value_dimension() const { return plan_.options.tolerant ? Spreader::value_dimension() : 1; }
+  void carry(const anna::RowView& row, double number, std::uint32_t head, anna::Projection& out) const {
+    out.key(head, plan_.position(row));
+    if (!plan_.options.tolerant) {
+      out.value(head, 0, number);
+      return;
+    }
+    spreader_.encode(plan_.position(row), integer(number),
+                     [&](std::uint32_t column, double value) { out.value(head, column, value); });
+  }
+  // `asked` is a position, 0: nothing was asked. The number is 0 if nobody holds the position.
+  static void ask(double asked, std::uint32_t head, anna::Projection& out) {
+    if (asked != 0) out.query(head, integer(asked));
+  }
+  double fetched(double asked, std::span<const anna::Entry> average) const {
+    if (asked == 0 || average.empty()) return 0;
+    return plan_.options.tolerant ? static_cast<double>(spreader_.decode(integer(asked), average))
+                                  : std::nearbyint(average[0].value);
+  }
+
+ private:
+  Spreader spreader_;  // refers to the codebook that NativeLayer keeps
+};
+
 // One squaring of P and, at a set bit of k, one step of A.
-class DoublingLayer final : public NativeLayer {
+class DoublingLayer final : public PointerLayer {
  public:
   DoublingLayer(const Plan& plan, std::shared_ptr<const ParityCodebook> positions, std::uint32_t number)
-      : NativeLayer(plan, std::move(positions)),
+      : PointerLayer(plan, std::move(positions), bits_for(plan.options.n + 1)),
         step_((plan.options.k >> (number - 1) & 1) != 0),
         first_step_(plan.options.k % (std::uint64_t{1} << (number - 1)) == 0) {}
 
-  anna::LayerShape shape() const override { return shape_with(2, 1); }
+  anna::LayerShape shape() const override { return shape_with(2, value_dimension()); }
   void project(const anna::RowView& row, anna::Projection& out) const override {
     if (row[kPresentColumn] == 0) return;
-    const double asked[] = {row[kPowerColumn], row[kAccumulatorColumn]};
-    for (std::uint32_t head = 0; head < 2; ++head) {
-      out.key(head, plan_.position(row));
-      if (asked[head] != 0) out.query(head, integer(asked[head]));
-      out.value(head, 0, row[kPowerColumn]);
+    for (const std::uint32_t head : {0, 1}) {
+      carry(row, row[kPowerColumn], head, out);
+      ask(row[head == 0 ? kPowerColumn : kAccumulatorColumn], head, out);
     }
   }
   void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
     if (row[kPresentColumn] == 0) return;
-    const auto fetched = [&](std::uint32_t head, std::uint32_t asked) {
-      const auto average = heads.head(head);
-      return row[asked] != 0 && !average.empty() ? std::nearbyint(average[0].value) : 0;
-    };
-    double accumulator = row[kAccumulatorColumn];
-    if (step_) accumulator = first_step_ ? row[kPowerColumn] : fetched(1, kAccumulatorColumn);
+    const double power = row[kPowerColumn], accumulator = row[kAccumulatorColumn];
     out.set(kPresentColumn, 1);
     out.set(kWordColumn, row[kWordColumn]);
-    out.set(kPowerColumn, fetched(0, kPowerColumn));
-    out.set(kAccumulatorColumn, accumulator);
+    out.set(kPowerColumn, fetched(power, heads.head(0)));
+    out.set(kAccumulatorColumn, !step_        ? accumulator
+                                : first_step_ ? power
+                                              : fetched(accumulator, heads.head(1)));
   }
 
  private:
   bool step_, first_step_;
 };
 
-class FetchLayer final : public NativeLayer {
+class FetchLayer final : public PointerLayer {
  public:
   FetchLayer(const Plan& plan, std::shared_ptr<const ParityCodebook> positions)
-      : NativeLayer(plan, std::move(positions)),
+      : PointerLayer(plan, std::move(positions), plan.options.word_bits + 1),
         found_column_(plan.options.k == std::uint64_t{1} << plan.doublings ? kPowerColumn
                                                                            : kAccumulatorColumn) {}
 
   anna::LayerShape shape() const override {
-    anna::LayerShape result = shape_with(1, 2);
+    anna::LayerShape result = shape_with(1, value_dimension());
     result.output_dimension = kOutputDimension;
     return result;
   }
   void project(const anna::RowView& row, anna::Projection& out) const override {
     if (row[kPresentColumn] == 0) return;
-    out.key(0, plan_.position(row));
-    if (row[found_column_] != 0) out.query(0, integer(row[found_column_]));
-    out.value(0, 0, 1);
-    out.value(0, 1, row[kWordColumn]);
+    carry(row, row[kWordColumn] + 1, 0, out);
+    ask(row[found_column_], 0, out);
   }
   void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
     if (row[kPresentColumn] == 0) return;
-    const auto average = heads.head(0);
-    const bool asked = row[found_column_] != 0;
-    // A position that nobody holds: the array is not one that the layers before write.
-    if (asked && average.empty()) {
+    const double found = row[found_column_], word_and_one = fetched(found, heads.head(0));
+    if (found != 0 && word_and_one == 0) {  // nobody holds the position: no array of the layers before
       out.set(kOutputFaultColumn, static_cast<double>(FaultKind::kUndecodable));
       return;
     }
     out.set(kPresentColumn, 1);
-    if (asked) out.set(kWordColumn, 1 + (average.size() > 1 ? std::nearbyint(average[1].value) : 0));
+    out.set(kWordColumn, word_and_one);
   }
 
  private:
@@ -259,6 +293,7 @@ void KHopOptions::validate() const {
   require(word_bits + block_bits < ParityCodebook::kMaxBits,
           "k_hop: word_bits is {}; with n = {} and levels = {} at most {} are allowed", word_bits, n, levels,
           ParityCodebook::kMaxBits - 1 - block_bits);
+  require(!tolerant || levels == 1, "k_hop: a tolerant network has levels = 1, not {}", levels);
 }
 
 std::uint64_t k_hop_fan(const KHopOptions& options) {
@@ -291,7 +326,7 @@ TransformerSizes k_hop_sizes(const KHopOptions& options) {
   return {.depth = options.levels + doublings + 1,
           .heads = std::max<std::uint64_t>(options.levels, doublings > 0 ? 2 : 1),
           .query_dimension = dimension,
-          .value_dimension = std::max<std::uint64_t>(fan, 2),
+          .value_dimension = std::max(fan, options.tolerant ? dimension : 1),
           .embedding_dimension = kOutputDimension,
           .width = std::max(options.levels * std::max(fan, dimension), (doublings > 0 ? 2 : 1) * dimension)};
 }

@@ -16,7 +16,11 @@ struct KHopOptions {
   std::uint32_t levels = 2;      ///< a, 1 .. 24: the width is O(N^(1/a))
   std::uint32_t word_bits = 47;  ///< W, 1 .. 47; W and the bits of a block number are at most 61 together
   std::uint64_t seed = 1;        ///< of the vectors of symbols and positions
-  void validate() const;         ///< ContractError naming field, value and range
+  /// Values are spread by their keys' vectors, and of the keys that layer 1 sees only those count that
+  /// collide as often as the token's own: tolerates false collisions, so that fewer functions do
+  /// (simulate/spread.h). a = 1 only. Equal outputs wherever there are no false collisions.
+  bool tolerant = false;
+  void validate() const;  ///< ContractError naming field, value and range
 };
 
 /// Problem:   find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) = find_1(find_{k-1}(i)),

@@ -4,23 +4,31 @@
 
 #include "base/error.h"
 #include "simulate/parity_codebook.h"
+#include "simulate/spread.h"
 
 namespace roundtrip::simulate {
 namespace {
 
 constexpr std::uint64_t kMaxModulus = std::uint64_t{1} << 48;
+constexpr std::uint64_t kMaxN = std::uint64_t{1} << 26;
+// A tolerant network of N tokens expects at most 1/100 of an answer 1 where only other residues are in the
+// averages.
+constexpr std::uint64_t kToleratedFalseAlarms = 100;
 
 // Symbols: residues 0 .. M-1, and beyond all bits of a residue one that is only a key and one that is only a
 // query.
 class Match2Layer final : public anna::Layer {
  public:
   explicit Match2Layer(const Match2Options& options)
-      : modulus_(options.modulus), codebook_(bits_for(modulus_) + 1, options.seed) {}
+      : modulus_(options.modulus),
+        codebook_(bits_for(modulus_) + 1, options.seed),
+        tolerant_(options.tolerant),
+        squared_threshold_(squared_false_alarm_threshold(options.n * kToleratedFalseAlarms)) {}
 
   anna::LayerShape shape() const override {
     return {.heads = 1,
             .query_dimension = ParityCodebook::kDimension,
-            .value_dimension = 1,
+            .value_dimension = tolerant_ ? ParityCodebook::kDimension : 1,
             .output_dimension = kOutputDimension};
   }
   const anna::Codebook& codebook() const override { return codebook_; }
@@ -29,27 +37,40 @@ class Match2Layer final : public anna::Layer {
 
   void project(const anna::RowView& row, anna::Projection& out) const override {
     if (row[kPresentColumn] == 0) return;
-    const std::uint64_t residue = static_cast<std::uint64_t>(row[kWordColumn]) % modulus_;
-    out.query(0, residue);
-    out.key(0, residue == 0 ? 0 : modulus_ - residue);
-    out.value(0, 0, 1);
+    const std::uint64_t key = (modulus_ - residue(row)) % modulus_;
+    out.query(0, residue(row));
+    out.key(0, key);
+    if (!tolerant_) {
+      out.value(0, 0, 1);
+      return;
+    }
+    std::int32_t own[ParityCodebook::kDimension];
+    codebook_.vector(key, own);
+    for (std::uint32_t c = 0; c < ParityCodebook::kDimension; ++c) out.value(0, c, own[c]);
   }
   void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
     if (row[kPresentColumn] == 0) return;
     out.set(kPresentColumn, 1);
     const auto average = heads.head(0);
-    if (!average.empty() && average[0].value > 0) out.set(kWordColumn, 1);
+    const bool found = tolerant_ ? holds_own_vector(codebook_, residue(row), average, squared_threshold_)
+                                 : !average.empty() && average[0].value > 0;
+    if (found) out.set(kWordColumn, 1);
   }
 
  private:
+  std::uint64_t residue(const anna::RowView& row) const {
+    return static_cast<std::uint64_t>(row[kWordColumn]) % modulus_;
+  }
   std::uint64_t modulus_;
   ParityCodebook codebook_;
+  bool tolerant_;
+  double squared_threshold_;
 };
 
 }  // namespace
 
 void Match2Options::validate() const {
-  require(n >= 1, "match2: n is {}; it must be at least 1", n);
+  require(n >= 1 && n <= kMaxN, "match2: n is {}; allowed are 1 .. {}", n, kMaxN);
   require(modulus >= 1 && modulus <= kMaxModulus, "match2: modulus is {}; allowed are 1 .. {}", modulus,
           kMaxModulus);
 }
@@ -64,7 +85,7 @@ TransformerSizes match2_sizes(const Match2Options& options) {
   return {.depth = 1,
           .heads = 1,
           .query_dimension = 128,
-          .value_dimension = 1,
+          .value_dimension = options.tolerant ? 128u : 1u,
           .embedding_dimension = kOutputDimension,
           .width = 128};
 }

@@ -10,10 +10,13 @@
 namespace roundtrip::simulate {
 
 struct Match2Options {
-  std::uint64_t n = 0;        ///< N >= 1
+  std::uint64_t n = 0;        ///< N, 1 .. 2^26
   std::uint64_t modulus = 0;  ///< M, 1 .. 2^48
   std::uint64_t seed = 1;     ///< of the residues' vectors
-  void validate() const;      ///< ContractError naming field, value and range
+  /// Values are the keys' own vectors rather than 1, and the average must hold the query's: tolerates false
+  /// collisions, so that fewer functions do (simulate/spread.h). Equal outputs wherever there are none.
+  bool tolerant = false;
+  void validate() const;  ///< ContractError naming field, value and range
 };
 
 /// Problem:   output i = 1 iff some j (j = i allowed) has x_i + x_j = 0 mod M, else 0.

@@ -178,6 +178,20 @@ TEST(NativeKHop, OnEveryMechanismInAnyOrder) {
   }
 }
 
+TEST(NativeKHop, TolerantOutputsAreTheSameWithoutFalseCollisions) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const std::uint64_t n = 1 + seed % 29;
+    const KHopOptions options{.n = n, .k = 1 + seed % 9, .levels = 1, .seed = seed, .tolerant = true};
+    const anna::Transformer network = make_k_hop(options);
+    expect_sizes(options, network);
+    const Words x = random_words(n, 1 + seed % 7, 47, seed);
+    const Words expected = oracle(x, find_one(x), options.k);
+    EXPECT_EQ(outputs_of(network, *anna::make_exact_match(), x).words, expected);
+    EXPECT_EQ(outputs_of(network, *anna::make_anna(k_hop_tables(options, 1e-9)), x).words, expected);
+  }
+  EXPECT_THROW(make_k_hop({.n = 5, .levels = 2, .tolerant = true}), ContractError);
+}
+
 TEST(NativeKHop, AnnaAtALargerSize) {
   const KHopOptions options{.n = 1024, .k = 8};
   const Words x = random_words(1024, 26, 47, 1);

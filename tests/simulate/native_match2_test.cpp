@@ -80,6 +80,18 @@ TEST(NativeMatch2, RandomInputsOnEveryMechanismInAnyOrder) {
   }));
 }
 
+TEST(NativeMatch2, TolerantAnswersAreTheSameWithoutFalseCollisions) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const std::uint64_t n = 1 + seed % 40, modulus = 1 + seed % 61;
+    const Match2Options options{.n = n, .modulus = modulus, .seed = seed, .tolerant = true};
+    const anna::Transformer network = make_match2(options);
+    const Words x = random_words(n, modulus, seed);
+    EXPECT_EQ(answers_of(network, *anna::make_exact_match(), x), oracle(x, modulus));
+    EXPECT_EQ(answers_of(network, *anna::make_anna(match2_tables(options, 1e-9)), x), oracle(x, modulus));
+    EXPECT_EQ(measure(network), match2_sizes(options));
+  }
+}
+
 TEST(NativeMatch2, ANetworkServesEveryInput) {
   const anna::Transformer network = make_match2({.n = 32, .modulus = 37});
   const auto attention = anna::make_anna(match2_tables({.n = 32, .modulus = 37}, 1e-9));
