@@ -103,4 +103,23 @@ std::uint32_t identity_functions(std::uint64_t ids, std::uint32_t dimension, dou
   return z;
 }
 
+std::uint64_t packet_dimension(std::uint64_t sources, std::uint64_t memory_words) {
+  const std::uint64_t met = std::min(memory_words, sources);
+  const auto is_prime = [](std::uint64_t p) {
+    for (std::uint64_t d = 2; d * d <= p; ++d) {
+      if (p % d == 0) return false;
+    }
+    return p >= 2;
+  };
+  std::uint64_t least = 2 * sources;
+  // One digit more than log2(q) can't help: P >= 2 reaches q by then, and X only grows.
+  for (std::uint64_t k = 1; k <= std::uint64_t{log_ceil(2, sources)} + 1; ++k) {
+    const std::uint64_t points = (k - 1) * (met - 1) + 1;
+    std::uint64_t prime = std::max<std::uint64_t>(points, 2);
+    while (!is_prime(prime) || log_ceil(prime, sources) > k) ++prime;
+    least = std::min(least, 4 * points * prime);
+  }
+  return least;
+}
+
 }  // namespace roundtrip::proofs_check

@@ -38,4 +38,9 @@ double identity_collision(std::uint32_t dimension, std::uint32_t functions);
 /// Least z with C(U,2) identity_collision(d, z) <= eta.
 std::uint32_t identity_functions(std::uint64_t ids, std::uint32_t dimension, double eta);
 
+/// Value dimension of a head that carries packets of q sources, at most s' = min(s, q) of which meet: 2q
+/// (identity code) if that is at most 4XP, else the least 4XP of a cover-free code, X = (k-1)(s'-1) + 1, P
+/// prime >= max(X, 2), P^k >= q.
+std::uint64_t packet_dimension(std::uint64_t sources, std::uint64_t memory_words);
+
 }  // namespace roundtrip::proofs_check

@@ -14,6 +14,7 @@ using Vector = std::vector<std::int32_t>;
 
 class ReferenceExactMatch : public anna::Attention {
  public:
+  explicit ReferenceExactMatch(bool sums) : sums_(sums) {}
   std::string name() const override { return "reference exact match"; }
 
   void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
@@ -45,7 +46,8 @@ class ReferenceExactMatch : public anna::Attention {
       const std::size_t before = out.entries.size();
       for (const auto& [column, sum] : group->sums) {
         if (sum != 0)
-          out.entries.push_back({column, static_cast<double>(sum) / static_cast<double>(group->count)});
+          out.entries.push_back(
+              {column, static_cast<double>(sum) / static_cast<double>(sums_ ? 1 : group->count)});
       }
       if (out.entries.size() == before) return;
       out.tokens.push_back(token);
@@ -68,12 +70,14 @@ class ReferenceExactMatch : public anna::Attention {
     const auto it = std::ranges::lower_bound(points.listed, token, {}, &anna::TokenSymbol::token);
     return it != points.listed.end() && it->token == token ? it->symbol : points.default_symbol;
   }
+
+  bool sums_;
 };
 
 }  // namespace
 
-std::unique_ptr<anna::Attention> make_reference_exact_match() {
-  return std::make_unique<ReferenceExactMatch>();
+std::unique_ptr<anna::Attention> make_reference_exact_match(bool sums) {
+  return std::make_unique<ReferenceExactMatch>(sums);
 }
 
 void Meter::attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) {

@@ -11,7 +11,8 @@ namespace roundtrip::proofs_check {
 
 /// Exact-match attention from the definition: keys grouped by their vectors in an ordered map, sums in 128
 /// bits.
-std::unique_ptr<anna::Attention> make_reference_exact_match();
+/// `sums` gives sums in place of averages: a defect, for controls.
+std::unique_ptr<anna::Attention> make_reference_exact_match(bool sums = false);
 
 /// Passes everything on and notes what was asked of the mechanism: heads and dimensions that are used, not
 /// declared.

@@ -12,5 +12,6 @@ std::vector<std::unique_ptr<const Statement>> make_statements();
 
 std::unique_ptr<const Statement> make_model_limits();
 std::unique_ptr<const Statement> make_exact_match_by_anna();
+std::unique_ptr<const Statement> make_direct_simulation();
 
 }  // namespace roundtrip::proofs_check

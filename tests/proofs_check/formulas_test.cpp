@@ -73,6 +73,15 @@ TEST(IdentityFunctions, HasTheTabulatedValues) {
   EXPECT_NEAR(identity_collision(2, 1), 0.25, 1e-12);
 }
 
+TEST(PacketDimension, IsTheLeastOverBothCodes) {
+  EXPECT_EQ(packet_dimension(32, 256),
+            64u);  // identity: every cover-free code of 32 sources that may all meet is longer
+  EXPECT_EQ(packet_dimension(9, 1), 8u);  // X = 1 for all k: k = 4, P = 2
+  EXPECT_EQ(packet_dimension(1, 5), 2u);
+  // 512 sources of which 8 may meet: k = 2, X = 8, P = 23: 736; k = 3, X = 15, P = 17: 1020; identity: 1024.
+  EXPECT_EQ(packet_dimension(512, 8), 736u);
+}
+
 TEST(Oracles, FollowTheDefinitions) {
   const Numbers x{3, 1, 3, 3, 1, 2, 3};
   EXPECT_EQ(oracle_sum(x, 48), Answers({16}));

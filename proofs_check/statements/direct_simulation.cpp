@@ -1,0 +1,307 @@
+// Statement: an R-round MPC protocol is an EMA-transformer, and an ANNA-transformer, of depth R + 1 that
+// gives the same words (the direct construction). Layers are counted as they are evaluated, heads and
+// dimensions as they are used.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/random.h"
+#include "mpc/registry.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/reference_attention.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/statements/statements.h"
+#include "simulate/compare.h"
+#include "simulate/packet_code.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "direct_simulation";
+constexpr std::uint64_t kIdDimension = 128;
+
+enum class Mechanism : std::uint8_t { kExactMatch, kAnna, kReference, kSums, kFewFunctions };
+
+/// What a control spoils in a transformer or its output.
+struct Spoiled {
+  bool extra_layer = false;
+  std::uint32_t extra_heads = 0;      ///< in every layer, unused
+  std::uint32_t extra_dimension = 0;  ///< likewise, of values
+  bool extra_token = false;
+  bool output_altered = false;
+};
+
+/// A layer of declared sizes that are larger than what it uses; or one that passes its rows on.
+class Padded : public anna::Layer {
+ public:
+  Padded(std::shared_ptr<const anna::Layer> inner, const Spoiled& spoiled, bool idle)
+      : inner_(std::move(inner)), spoiled_(spoiled), idle_(idle) {}
+  anna::LayerShape shape() const override {
+    anna::LayerShape shape = inner_->shape();
+    shape.heads += spoiled_.extra_heads;
+    shape.value_dimension += spoiled_.extra_dimension;
+    return shape;
+  }
+  const anna::Codebook& codebook() const override { return inner_->codebook(); }
+  anna::Symbol null_query() const override { return inner_->null_query(); }
+  anna::Symbol null_key() const override { return inner_->null_key(); }
+  void project(const anna::RowView& row, anna::Projection& out) const override {
+    if (!idle_) inner_->project(row, out);
+  }
+  void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
+    if (!idle_) return inner_->update(row, heads, out);
+    for (const anna::Entry& entry : row.entries) out.set(entry.column, entry.value);
+  }
+
+ private:
+  std::shared_ptr<const anna::Layer> inner_;
+  Spoiled spoiled_;
+  bool idle_;
+};
+
+/// Measured facts of one evaluation, as numbers for spread().
+enum Fact : std::size_t { kDepth, kTokens, kHeads, kDimension, kWrong, kFacts };
+
+std::vector<std::uint64_t> evaluate_case(const Case& c, Mechanism mechanism, const Spoiled& spoiled,
+                                         std::uint64_t seed) {
+  const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
+  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(c, seed));
+  const simulate::Compiled compiled = simulate::compile(protocol, {.seed = seed, .name = c.protocol});
+  std::vector<std::shared_ptr<const anna::Layer>> layers = compiled.transformer.layers;
+  if (spoiled.extra_heads > 0 || spoiled.extra_dimension > 0) {
+    for (auto& layer : layers) layer = std::make_shared<Padded>(layer, spoiled, false);
+  }
+  if (spoiled.extra_layer) layers.push_back(std::make_shared<Padded>(layers.back(), Spoiled{}, true));
+
+  std::unique_ptr<anna::Attention> inner;
+  switch (mechanism) {
+    case Mechanism::kExactMatch:
+      inner = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+      break;
+    case Mechanism::kAnna:
+      inner = simulate::make_attention(compiled, simulate::Mechanism::kAnna);
+      break;
+    case Mechanism::kReference:
+    case Mechanism::kSums:
+      inner = make_reference_exact_match(mechanism == Mechanism::kSums);
+      break;
+    case Mechanism::kFewFunctions:
+      inner = anna::make_anna({.tables = 1, .functions = 4, .seed = seed});
+      break;
+  }
+  Meter meter(*inner);
+
+  const Numbers input = input_of(c, Family::kRandom, seed);
+  const Answers answers = answers_of(c, input);
+  const auto words = encoded(input, protocol->shape().input_bits);
+  // Token t < N starts with (1, word t), the others with (0, 0).
+  anna::Embedding array = anna::Embedding::with_dimension(compiled.transformer.input_dimension);
+  for (std::uint64_t t = 0; t < compiled.transformer.tokens + (spoiled.extra_token ? 1 : 0); ++t) {
+    if (t >= words.size()) {
+      array.append_row({});
+    } else {
+      array.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(words[t])}});
+    }
+  }
+  std::vector<std::uint64_t> facts(kFacts);
+  for (const auto& layer : layers) {
+    const anna::LayerShape shape = layer->shape();
+    array = anna::evaluate(*layer, meter, array);
+    const Meter::Used used = meter.take();
+    ++facts[kDepth];
+    facts[kHeads] = std::max({facts[kHeads], std::uint64_t{shape.heads}, used.heads});
+    facts[kDimension] = std::max({facts[kDimension], std::uint64_t{shape.query_dimension},
+                                  std::uint64_t{shape.value_dimension}, used.dimension});
+  }
+  facts[kTokens] = array.tokens();
+  // Row t of the last array: (present, word, fault, ..).
+  facts[kWrong] += answers.size() > array.tokens();
+  for (std::uint64_t t = 0; t < std::min<std::uint64_t>(answers.size(), array.tokens()); ++t) {
+    const anna::RowView row = array.row(t);
+    auto word = static_cast<mpc::Word>(row[1]);
+    if (spoiled.output_altered && t == answers.size() / 2) word ^= 1;
+    facts[kWrong] += row[0] != 1 || row[2] != 0 || info.decode(*protocol, t, word) != answers[t];
+  }
+  return facts;
+}
+
+std::string label(Mechanism mechanism) {
+  return mechanism == Mechanism::kReference    ? "definition"
+         : mechanism == Mechanism::kExactMatch ? "EMA"
+                                               : "ANNA";
+}
+
+struct Job {
+  Case c;
+  Mechanism mechanism;
+  Spoiled spoiled{};
+};
+
+std::vector<Check> checks_of(const Job& job, const std::vector<std::uint64_t>& facts, std::uint64_t seed) {
+  const Claim claim = claim_of(job.c);
+  const Place place = place_of(kName, job.c, claim, seed);
+  std::vector<Check> checks;
+  const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
+    checks.push_back(compare(place, job.c.protocol + " by " + label(job.mechanism) + ": " + quantity,
+                             static_cast<double>(measured), relation, static_cast<double>(bound)));
+  };
+  add("layers L", facts[kDepth], Relation::kEqual, claim.rounds + 1);
+  add("tokens N'", facts[kTokens], Relation::kEqual, std::max({claim.n, claim.machines, claim.outputs}));
+  add("heads H", facts[kHeads], Relation::kAtMost, claim.memory_words + 1);
+  add("head dimension m", facts[kDimension], Relation::kAtMost,
+      std::max({kIdDimension, claim.block_words, packet_dimension(claim.machines, claim.memory_words)}));
+  add("outputs unlike the oracle's", facts[kWrong], Relation::kEqual, 0);
+  return checks;
+}
+
+/// Collective: the checks of all jobs, evaluated on all ranks side by side.
+std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
+  const auto facts = spread(context.transport, jobs.size(), kFacts, [&](std::size_t i) {
+    context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + " by " +
+                     label(jobs[i].mechanism));
+    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].spoiled, context.seed);
+  });
+  std::vector<std::vector<Check>> checks;
+  for (std::size_t i = 0; i < jobs.size(); ++i) checks.push_back(checks_of(jobs[i], facts[i], context.seed));
+  return checks;
+}
+
+/// Every set of the q sources sends at once: the sets that the decoder of at most `met` packets takes for
+/// anything but what was sent, or doesn't take although they are that few.
+/// `decoder_met`: what the decoder takes for the most.
+Check check_packets(simulate::PacketCode code, std::uint32_t sources, std::uint32_t met,
+                    std::uint32_t decoder_met, bool variance_test, std::uint64_t seed) {
+  const simulate::PacketCoder coder(code, sources, decoder_met, variance_test);
+  std::uint64_t wrong = 0;
+  // Random words; and equal ones, and words linear in the source, by which writers can't be told apart.
+  constexpr std::uint32_t kKinds = 3;
+  for (std::uint32_t i = kKinds; i < kKinds << sources; ++i) {
+    const std::uint32_t set = i / kKinds;
+    std::vector<simulate::Packet> sent;
+    std::vector<double> sums(coder.value_dimension());
+    for (std::uint32_t j = 0; j < sources; ++j) {
+      if ((set >> j & 1) == 0) continue;
+      const mpc::Word word = i % kKinds == 0   ? draw(seed, Domain::kTest, set, j) >> 16
+                             : i % kKinds == 1 ? 6
+                                               : 6 * j;
+      sent.push_back({j, word});
+      coder.encode(j, word, [&](std::uint32_t column, double value) { sums[column] += value; });
+    }
+    std::vector<anna::Entry> average;
+    for (std::uint32_t column = 0; column < sums.size(); ++column) {
+      if (sums[column] != 0) average.push_back({column, sums[column] / static_cast<double>(sent.size())});
+    }
+    std::vector<simulate::Packet> received;
+    const bool accepted = coder.decode(average, received) == simulate::DecodeFault::kNone;
+    wrong += accepted ? received != sent || sent.size() > met : sent.size() <= met;
+  }
+  return compare({.theorem = kName, .n = sources, .seed = seed},
+                 code == simulate::PacketCode::kIdentity ? "identity code: sender sets mistaken"
+                                                         : "cover-free code: sender sets mistaken",
+                 static_cast<double>(wrong), Relation::kEqual, 0);
+}
+
+class DirectSimulation : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override { return "an R-round protocol is an ANNA-transformer of depth R + 1"; }
+  std::string card() const override {
+    return R"(Problem:   an R-round (gamma, eps)-MPC protocol as a transformer with exact-match attention or ANNA.
+Guarantee: depth L = R + 1 and the same output words on every input; N' = max(N, q, outputs) tokens, H <= s + 1 heads
+           (one a word sent; one more warns of machines that stopped), m <= max(128, b, packet dimension).
+Check:     layers, heads and dimensions counted as they are evaluated and used, outputs from rows of the last array
+           against the oracle; EMA, ANNA with a verified draw, and the verifier's own attention on the same Q, K, V;
+           the packet code on every set of senders.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; packet code and warning head are ours.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"kappa_s", "1 sum, 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
+            {"d", "128", "dimension of ids"},
+            {"k", "4", "hops of k_hop"}};
+  }
+
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    std::vector<Job> jobs;
+    for (const Case& c : cases(context.sizes)) {
+      jobs.push_back({c, Mechanism::kExactMatch});
+      jobs.push_back({c, Mechanism::kAnna});
+      if (c.n <= 1024) jobs.push_back({c, Mechanism::kReference});
+    }
+    for (const auto& checks : run_jobs(jobs, context)) all.insert(all.end(), checks.begin(), checks.end());
+    for (const std::uint32_t sources : {7, 8, 9}) {
+      for (const auto code : {simulate::PacketCode::kIdentity, simulate::PacketCode::kCoverFree}) {
+        all.push_back(check_packets(code, sources, 2, 2, true, context.seed));
+      }
+    }
+    return all;
+  }
+
+  std::vector<Control> controls(Context& context) const override {
+    const Case sound{"sum", 4096, Rational(1, 4), 1};
+    const auto reference = Mechanism::kReference;
+    const auto anna = Mechanism::kAnna;
+    struct Defect {
+      const char* control;
+      const char* quantity;
+      Job job;
+    };
+    const std::vector<Defect> defects{
+        {"one layer more", "layers L", {sound, anna, {.extra_layer = true}}},
+        {"one token more than stated", "tokens N'", {sound, anna, {.extra_token = true}}},
+        {"one head more than stated", "heads H", {sound, anna, {.extra_heads = 1}}},
+        {"one dimension more than stated", "head dimension m", {sound, anna, {.extra_dimension = 1}}},
+        {"one output word altered", "outputs unlike the oracle's", {sound, anna, {.output_altered = true}}},
+        {"4 hash functions, codes unchecked",
+         "outputs unlike the oracle's",
+         {sound, Mechanism::kFewFunctions}},
+        {"sums in place of averages", "outputs unlike the oracle's", {sound, Mechanism::kSums}}};
+    std::vector<Job> jobs{{sound, anna}, {sound, reference}};
+    for (const Defect& defect : defects) jobs.push_back(defect.job);
+    const auto checks = run_jobs(jobs, context);
+    std::vector<Control> all;
+    for (std::size_t i = 0; i < defects.size(); ++i) {
+      all.push_back(judge_control(kName, defects[i].control,
+                                  "sum by ANNA: " + std::string(defects[i].quantity), checks[2 + i],
+                                  checks[0]));
+    }
+    const auto packets = [&](const char* control, const Check& defective, const Check& good) {
+      all.push_back(judge_control(kName, control, good.quantity, {defective}, {good}));
+    };
+    const auto cover_free = simulate::PacketCode::kCoverFree;
+    const auto identity = simulate::PacketCode::kIdentity;
+    packets("packets without the variance test", check_packets(cover_free, 9, 2, 2, false, context.seed),
+            check_packets(cover_free, 9, 2, 2, true, context.seed));
+    packets("a decoder that takes one packet too many", check_packets(identity, 9, 2, 3, true, context.seed),
+            check_packets(identity, 9, 2, 2, true, context.seed));
+    return all;
+  }
+
+ private:
+  static std::vector<Case> cases(Sizes sizes) {
+    std::vector<Case> all;
+    const Rational half(1, 2);
+    // At eps = 1/4 sum has more machines (512) than a cover-free code has slots: both packet codes are met.
+    for (const std::uint64_t n : {1024, 1500, 4096}) all.push_back({"sum", n, Rational(1, 4), 1});
+    for (const std::uint64_t n : {1024, 1500, 2048}) {
+      all.push_back({"sort", n, half, 8});
+      all.push_back({"k_hop", n, half, 8, {{"k", "4"}}});
+    }
+    if (sizes == Sizes::kFull) {
+      for (const std::uint64_t n : {4096, 5000, 8192}) {
+        all.push_back({"sort", n, half, 8});
+        all.push_back({"k_hop", n, half, 8, {{"k", "7"}}});
+      }
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_direct_simulation() {
+  return std::make_unique<DirectSimulation>();
+}
+
+}  // namespace roundtrip::proofs_check
