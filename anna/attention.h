@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "anna/embedding.h"
+#include "anna/lsh/family.h"
 
 namespace roundtrip::anna {
 
@@ -88,13 +89,19 @@ class Attention {
 ///            the default query has a match); each distinct vector is read once per codebook.
 std::unique_ptr<Attention> make_exact_match();
 
-/// ANNA by locality-sensitive hashing with hyperplanes, table by table: `tables` = ell, `functions` = z per
-/// table.
+/// ANNA by locality-sensitive hashing, table by table: `tables` = ell, `functions` = z per table.
 struct AnnaParameters {
   std::uint32_t tables = 1;     ///< ell, 1 .. 2^20
   std::uint32_t functions = 1;  ///< z, 1 .. 1024 in every table
   std::uint64_t seed = 1;
-  void validate() const;  ///< ContractError naming field, value and range
+  FamilyKind family = FamilyKind::kHyperplane;
+  double width = 0;             ///< p-stable only: w in the vectors' integer units
+  std::uint32_t rotations = 2;  ///< Hadamard only
+  void validate() const;        ///< ContractError naming field, value and range
+  /// The family's parameters for vectors of `dimension` coordinates.
+  FamilyParameters functions_of(std::uint32_t dimension) const {
+    return {family, dimension, functions, width, rotations, seed};
+  }
 };
 /// Problem:   approximate nearest neighbor attention (Liu, Yu, Sanford, Andoni, Hsu 2025, Algorithm of
 /// Section 3): each

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "anna/attention.h"
-#include "anna/lsh/hyperplane.h"
+#include "anna/lsh/family.h"
 #include "base/error.h"
 
 namespace roundtrip::anna {
@@ -98,15 +98,16 @@ class BruteForceAnna final : public BruteForce {
  protected:
   void prepare(const std::vector<std::int32_t>& queries, const std::vector<std::int32_t>& keys, std::size_t n,
                std::size_t d) override {
-    Hyperplanes hash(static_cast<std::uint32_t>(d), parameters_.tables, parameters_.functions,
-                     parameters_.seed);
-    words_ = hash.code_words() * parameters_.tables;
+    const FamilyParameters family = parameters_.functions_of(static_cast<std::uint32_t>(d));
+    code_words_ = make_table(family, 0)->code_words();
+    words_ = code_words_ * parameters_.tables;
     const auto codes = [&](const std::vector<std::int32_t>& points) {
       std::vector<std::uint64_t> all(n * words_);
-      for (std::size_t i = 0; i < n; ++i) {
-        for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
-          hash.code(t, std::span(points).subspan(i * d, d),
-                    std::span(all).subspan(i * words_ + t * hash.code_words(), hash.code_words()));
+      for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
+        const auto hash = make_table(family, t);
+        for (std::size_t i = 0; i < n; ++i) {
+          hash->code(std::span(points).subspan(i * d, d),
+                     std::span(all).subspan(i * words_ + t * code_words_, code_words_));
         }
       }
       return all;
@@ -114,13 +115,12 @@ class BruteForceAnna final : public BruteForce {
     query_codes_ = codes(queries), key_codes_ = codes(keys);
   }
   std::int64_t collisions(std::size_t i, std::size_t j) const override {
-    const std::size_t code_words = words_ / parameters_.tables;
     std::int64_t count = 0;
     for (std::size_t t = 0; t < parameters_.tables; ++t) {
       bool equal = true;
-      for (std::size_t w = 0; w < code_words; ++w) {
-        equal = equal &&
-                query_codes_[i * words_ + t * code_words + w] == key_codes_[j * words_ + t * code_words + w];
+      for (std::size_t w = 0; w < code_words_; ++w) {
+        equal = equal && query_codes_[i * words_ + t * code_words_ + w] ==
+                             key_codes_[j * words_ + t * code_words_ + w];
       }
       count += equal;
     }
@@ -129,7 +129,7 @@ class BruteForceAnna final : public BruteForce {
 
  private:
   AnnaParameters parameters_;
-  std::size_t words_ = 0;                               // of all tables' codes of a vector
+  std::size_t code_words_ = 0, words_ = 0;              // of one table, of all tables
   std::vector<std::uint64_t> query_codes_, key_codes_;  // [n, words]
 };
 

@@ -8,7 +8,7 @@
 #include "anna/attention.h"
 #include "anna/attention_checks.h"
 #include "anna/interner.h"
-#include "anna/lsh/hyperplane.h"
+#include "anna/lsh/family.h"
 #include "base/error.h"
 
 namespace roundtrip::anna {
@@ -50,21 +50,21 @@ class HashBucketing final : public Bucketing {
   std::string name() const override { return "anna"; }
   std::uint32_t tables() const override { return parameters_.tables; }
   void reset(std::uint32_t dimension) override {
-    if (hash_ == nullptr || dimension != dimension_) {
-      hash_ = std::make_unique<Hyperplanes>(dimension, parameters_.tables, parameters_.functions,
-                                            parameters_.seed);
+    if (dimension != dimension_) {
+      parameters_.functions_of(dimension).validate();
+      for (Table& table : tables_) table.hash.reset();
       dimension_ = dimension;
-      code_.resize(hash_->code_words());
     }
-    for (Table& table : tables_) {
-      table.codes.reset(8 * hash_->code_words());
-      table.bucket_of_class.clear();
-    }
+    for (Table& table : tables_) table.bucket_of_class.clear();
   }
   void add_class(std::span<const std::int32_t> vector) override {
     for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
-      hash_->code(t, vector, code_);
-      tables_[t].bucket_of_class.push_back(tables_[t].codes.intern(code_.data()));
+      Table& table = tables_[t];
+      if (table.hash == nullptr) table.hash = make_table(parameters_.functions_of(dimension_), t);
+      code_.resize(table.hash->code_words());
+      if (table.bucket_of_class.empty()) table.codes.reset(8 * code_.size());
+      table.hash->code(vector, code_);
+      table.bucket_of_class.push_back(table.codes.intern(code_.data()));
     }
   }
   std::uint32_t bucket(std::uint32_t table, std::uint32_t vector_class) const override {
@@ -74,12 +74,12 @@ class HashBucketing final : public Bucketing {
 
  private:
   struct Table {
-    RecordInterner codes;  // all z bits of a code are compared
+    std::unique_ptr<const TableHash> hash;  // drawn when first used
+    RecordInterner codes;                   // all z bits of a code are compared
     std::vector<std::uint32_t> bucket_of_class;
   };
   AnnaParameters parameters_;
   std::uint32_t dimension_ = 0;
-  std::unique_ptr<Hyperplanes> hash_;
   std::vector<Table> tables_;
   std::vector<std::uint64_t> code_;
 };

@@ -6,7 +6,7 @@
 #include <numbers>
 
 #include "anna/interner.h"
-#include "anna/lsh/hyperplane.h"
+#include "anna/lsh/family.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -83,8 +83,8 @@ VerifiedDraw verified_draw(const Codebook& codebook, std::uint32_t functions, st
   parameters.validate();
   std::vector<std::int32_t> vector(codebook.dimension());
   for (std::uint32_t attempt = 1; attempt <= most_draws; ++attempt) {
-    Hyperplanes hash(codebook.dimension(), 1, functions, parameters.seed);
-    std::vector<std::uint64_t> code(hash.code_words());
+    const auto hash = make_table(parameters.functions_of(codebook.dimension()), 0);
+    std::vector<std::uint64_t> code(hash->code_words());
     RecordInterner vectors, codes;
     vectors.reset(sizeof(std::int32_t) * vector.size());
     codes.reset(sizeof(std::uint64_t) * code.size());
@@ -94,7 +94,7 @@ VerifiedDraw verified_draw(const Codebook& codebook, std::uint32_t functions, st
       const std::uint32_t before = vectors.size();
       if (vectors.intern(vector.data()) != before)
         continue;  // an equal vector was here: it shares its code rightly
-      hash.code(0, vector, code);
+      hash->code(vector, code);
       apart = codes.intern(code.data()) == before;
     }
     if (apart) return {parameters, attempt};

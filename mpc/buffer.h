@@ -20,9 +20,7 @@ class Buffer {
 
  public:
   Buffer() = default;
-  ~Buffer() {
-    if (data_ != nullptr) munmap(data_, capacity_ * sizeof(T));
-  }
+  ~Buffer() { release(); }
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     swap(other);
@@ -37,6 +35,12 @@ class Buffer {
   std::span<const T> span() const { return {data_, size_}; }
 
   void clear() { size_ = 0; }
+  /// Empties it and gives its memory back.
+  void release() {
+    if (data_ != nullptr) munmap(data_, capacity_ * sizeof(T));
+    data_ = nullptr;
+    size_ = capacity_ = 0;
+  }
   /// Room for `more` elements behind the present ones; these stay, new ones have arbitrary values.
   void reserve_more(std::size_t more) {
     if (size_ + more > capacity_) grow(size_ + more);

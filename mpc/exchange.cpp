@@ -9,6 +9,8 @@ namespace {
 
 constexpr Word kSourceTag = Word{1} << 63;
 constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
+// Runs of 2^8 - 1 words and more take a second header: by then it weighs less than a hundredth of the words.
+constexpr unsigned kMostLengthBits = 8;
 constexpr std::size_t kControlWords = 3;  // flag, headers, words
 
 constexpr Word ones(unsigned bits) {
@@ -22,7 +24,7 @@ Exchange::Fields Exchange::fields(std::uint64_t most_destinations, std::uint64_t
   const auto bits = [](std::uint64_t count) { return static_cast<unsigned>(std::bit_width(count - 1)); };
   Fields result{bits(std::max<std::uint64_t>(most_destinations, 1)),
                 bits(std::max<std::uint64_t>(most_words, 1)), 0};
-  result.length = std::min(63 - result.destination - result.sequence, 32u);
+  result.length = std::min(63 - result.destination - result.sequence, kMostLengthBits);
   return result;
 }
 
@@ -255,6 +257,10 @@ Exchange::Received Exchange::fill_outputs() {
   const std::uint64_t base = first_output(rank_);
   const std::uint64_t count = first_output(rank_ + 1) - base;
   const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
+  inbox_words_.release();  // read for the last time; outputs take their place
+  inbox_headers_.release();
+  // Rank 0 will gather the others' behind its own, in place.
+  outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
   outputs_.assign(count, 0);
   std::vector<bool> present(count);
   std::vector<std::uint64_t> received(count_);
@@ -275,7 +281,11 @@ Exchange::Received Exchange::fill_outputs() {
   const auto missing =
       static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
   if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
-  clear_streams();
+  for (Stream& stream : sending_) {
+    stream.headers.release();
+    stream.words.release();
+  }
+  received_.release();
   return result;
 }
 

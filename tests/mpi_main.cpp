@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 
 namespace roundtrip::tests {
@@ -63,6 +64,7 @@ int main(int argc, char** argv) {
   auto& listeners = testing::UnitTest::GetInstance()->listeners();
   if (the_session->rank() != 0) {
     delete listeners.Release(listeners.default_result_printer());
+    std::cerr.rdbuf(nullptr);  // where properties report
   }
   listeners.Append(new Failures);
   auto* const reducer = new VerdictReducer;

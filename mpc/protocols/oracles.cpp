@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace roundtrip::mpc::oracles {
 
@@ -20,6 +21,15 @@ Output sort(Input values) {
   Output sorted(values.begin(), values.end());
   std::stable_sort(sorted.begin(), sorted.end());
   return sorted;
+}
+
+Output match2(Input values, std::int64_t modulus) {
+  const auto reduced = [modulus](std::int64_t value) { return (value % modulus + modulus) % modulus; };
+  std::unordered_set<std::int64_t> present;
+  for (const std::int64_t value : values) present.insert(reduced(value));
+  Output output;
+  for (const std::int64_t value : values) output.push_back(present.contains(reduced(-value)) ? 1 : 0);
+  return output;
 }
 
 Output k_hop(Input values, std::uint64_t k) {

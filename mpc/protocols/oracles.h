@@ -16,6 +16,8 @@ using Output = std::vector<std::optional<std::int64_t>>;
 Output sum(Input values, int bits);
 /// The values in ascending order.
 Output sort(Input values);
+/// 1 where some value, itself included, adds up to 0 modulo `modulus` with this one, else 0.
+Output match2(Input values, std::int64_t modulus);
 /// x at find_k(i), find_1(i) being one more than the previous position that holds x_i; nothing where there is
 /// none.
 Output k_hop(Input values, std::uint64_t k);

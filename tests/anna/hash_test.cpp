@@ -6,8 +6,8 @@
 #include <numbers>
 
 #include "anna/identity.h"
+#include "anna/lsh/family.h"
 #include "anna/lsh/gaussian.h"
-#include "anna/lsh/hyperplane.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "tests/anna/generators.h"
@@ -74,8 +74,9 @@ TEST(Hyperplanes, CollideAtTheRateOfTheAngle) {
   axis[3] = 1;
   for (std::uint32_t i = 0; i < kDimension / 4; ++i) half[i] = -1;
   large[3] = 2147483647, large[4] = -2147483647 - 1;
-  Hyperplanes hash(kDimension, 1, kTrials, 11);
-  std::vector<std::uint64_t> code_a(hash.code_words()), code_b(hash.code_words());
+  // 1000 functions a table: the most that a table has is 1024.
+  constexpr std::uint32_t kFunctions = 1000;
+  std::vector<std::uint64_t> code_a(16), code_b(16);
   for (const Case& c :
        {Case{axis, ones}, Case{ones, half}, Case{axis, half}, Case{axis, large}, Case{large, half}}) {
     double ab = 0, aa = 0, bb = 0;
@@ -83,10 +84,15 @@ TEST(Hyperplanes, CollideAtTheRateOfTheAngle) {
       ab += double(c.a[i]) * c.b[i], aa += double(c.a[i]) * c.a[i], bb += double(c.b[i]) * c.b[i];
     }
     const double p = 1 - std::acos(ab / std::sqrt(aa * bb)) / std::numbers::pi;
-    hash.code(0, c.a, code_a), hash.code(0, c.b, code_b);
     int equal = 0;
-    for (std::uint32_t f = 0; f < kTrials; ++f)
-      equal += ((code_a[f / 64] ^ code_b[f / 64]) >> (f % 64) & 1) == 0;
+    for (std::uint32_t table = 0; table < kTrials / kFunctions; ++table) {
+      const auto hash = make_table({.dimension = kDimension, .functions = kFunctions, .seed = 11}, table);
+      hash->code(c.a, code_a);
+      hash->code(c.b, code_b);
+      for (std::uint32_t f = 0; f < kFunctions; ++f) {
+        equal += ((code_a[f / 64] ^ code_b[f / 64]) >> (f % 64) & 1) == 0;
+      }
+    }
     // Five standard errors: 5 cases, false-alarm rate below 3e-6 in all. Ties of <g, x> = 0 add at most 1e-4.
     EXPECT_NEAR(equal / double(kTrials), p, 5 * std::sqrt(p * (1 - p) / kTrials) + 1e-4);
   }
@@ -95,21 +101,20 @@ TEST(Hyperplanes, CollideAtTheRateOfTheAngle) {
 TEST(Hyperplanes, CodesDependOnTheVectorTheTableAndTheSeedAlone) {
   const std::vector<std::int32_t> x = {5, -3, 100};
   const auto code = [&](std::uint64_t seed, std::uint32_t table, std::uint32_t functions) {
-    Hyperplanes hash(3, 4, functions, seed);
-    std::vector<std::uint64_t> out(hash.code_words(), ~std::uint64_t{0});
-    hash.code(table, x, out);
+    const auto hash = make_table({.dimension = 3, .functions = functions, .seed = seed}, table);
+    std::vector<std::uint64_t> out(hash->code_words(), ~std::uint64_t{0});
+    hash->code(x, out);
     return out;
   };
   EXPECT_EQ(code(1, 2, 130), code(1, 2, 130));
   EXPECT_NE(code(1, 2, 130), code(1, 3, 130));
   EXPECT_NE(code(1, 2, 130), code(2, 2, 130));
   EXPECT_EQ(code(1, 2, 130)[2] >> 2, 0u) << "bits beyond z are 0";
-  Hyperplanes hash(3, 1, 5, 1);
   std::vector<std::uint64_t> out(1);
-  hash.code(0, std::vector<std::int32_t>{0, 0, 0}, out);
+  make_table({.dimension = 3, .functions = 5}, 0)->code(std::vector<std::int32_t>{0, 0, 0}, out);
   EXPECT_EQ(out[0], 31u) << "a dot product of 0 counts as positive";
-  EXPECT_THROW(Hyperplanes(0, 1, 1, 1), ContractError);
-  EXPECT_THROW(Hyperplanes((1u << 16) + 1, 1, 1, 1), ContractError);
+  EXPECT_THROW(make_table({.dimension = 0}, 0), ContractError);
+  EXPECT_THROW(make_table({.dimension = (1u << 16) + 1}, 0), ContractError);
 }
 
 TEST(IdentityCodebook, IsAFunctionOfItsSeedAndFarApart) {

@@ -112,10 +112,12 @@ TEST(Conformance, SizesAtTheEdge) {
   const std::vector<Transfer> all_to_one = {{0, 0, 3}, {1, 0, 300}, {2, 0, 1}, {3, 0, 2}};
   const std::vector<Transfer> interleaved = {{1, 0, 1}, {1, 2, 1}, {1, 0, 1},
                                              {1, 0, 2}, {1, 2, 1}, {1, 1, 1}};
+  const std::vector<Transfer> long_runs = {{0, 1, 254}, {0, 2, 255}, {0, 1, 256}, {1, 0, 1000}, {2, 2, 255}};
   for (const Case& c :
        {Case{.n = 1, .outputs = 1}, Case{.n = 1, .outputs = 0}, Case{.n = 1, .rounds = {{}, {}}},
         Case{.n = 5, .block_words = 12, .outputs = 5, .rounds = {{{0, 0, 12}}}},
         Case{.n = 7, .block_words = 2, .outputs = 8, .rounds = {all_to_one, interleaved, {}, all_to_one}},
+        Case{.n = 3, .outputs = 3, .rounds = {long_runs, long_runs}},
         Case{.n = 40, .idle_machines = 30, .outputs = 70, .rounds = {interleaved, all_to_one}}}) {
     EXPECT_TRUE(agrees_everywhere(c)) << c;
   }

@@ -1,0 +1,55 @@
+// Purpose: the inner loops that vector instructions carry, written once (kernels_body.h), compiled for every
+// instruction set that the build knows, chosen at run time. All of them work on integers: results are equal
+// on every one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace roundtrip::anna {
+
+/// One pass of a Hadamard transform: `stages` butterfly stages (1 .. 3) after a rounding shift right by
+/// `shift`.
+struct HadamardPass {
+  std::uint32_t stages;
+  std::uint32_t shift;
+};
+/// The passes of one transform of size 2^log2_size, from the largest stride down; `growth`, the stages since
+/// the values were last in scale, carries over from round to round (kHadamardMaxNorm, family.h, says why
+/// nothing overflows).
+std::vector<HadamardPass> hadamard_passes(std::uint32_t log2_size, std::uint32_t& growth);
+
+struct Kernels {
+  const char* name;
+  /// out[lane] = 2 i + [y_i < 0] for the first i of largest |y_i|, y the rounds of signs and transforms
+  /// applied to a block [size, 16]. masks[round * size + i] is 0 or -1; passes[rounds] are the rounds'
+  /// passes. scratch: [size, 16], aligned 32.
+  void (*hadamard_argmax)(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
+                          const std::int16_t* masks, const HadamardPass* passes,
+                          const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out);
+  /// dots[row * 16 + lane] = <g_row, x_lane> for a block [size, 16], size even; coefficients [rows, size].
+  /// The caller knows that every partial sum fits int32. scratch: [size, 16], aligned 32.
+  void (*project)(const std::int16_t* block, std::uint32_t size, const std::int16_t* coefficients,
+                  std::uint32_t rows, std::int16_t* scratch, std::int32_t* dots);
+  /// Adds the sum of the value rows keys[0 .. key_count-1] to each of the total rows queries[0 ..
+  /// query_count-1]; columns is a multiple of 16; rows are aligned to 32 bytes.
+  void (*add_bucket)(const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
+                     const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
+                     std::size_t query_count);
+  /// The same in 64 bits.
+  void (*add_bucket_wide)(const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
+                          const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
+                          std::size_t query_count);
+  /// row[j] = exp(row[j] - shift), returns their sum; relative error below 2e-7. For exact softmax attention.
+  float (*exp_row)(float* row, std::size_t columns, float shift);
+};
+
+/// All that were compiled in and this processor can run, portable first, best last.
+std::span<const Kernels* const> kernels();
+inline const Kernels& best_kernels() {
+  return *kernels().back();
+}
+
+}  // namespace roundtrip::anna

@@ -1,0 +1,2 @@
+#define ROUNDTRIP_KERNELS portable
+#include "anna/kernels/kernels_body.h"

@@ -1,0 +1,356 @@
+#include "anna/lsh/family.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+
+#include "anna/kernels/kernels.h"
+#include "anna/lsh/gaussian.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "base/rational.h"
+
+namespace roundtrip::anna {
+namespace {
+
+struct Name {
+  FamilyKind kind;
+  std::string_view name;
+};
+constexpr std::array<Name, 5> kNames = {{{FamilyKind::kHyperplane, "hyperplane"},
+                                         {FamilyKind::kPStable, "p-stable"},
+                                         {FamilyKind::kCrossPolytope, "cross-polytope"},
+                                         {FamilyKind::kCrossPolytopeHadamard, "hadamard"},
+                                         {FamilyKind::kBitSampling, "bit-sampling"}}};
+
+std::uint32_t max_dimension(FamilyKind kind) {
+  if (kind == FamilyKind::kCrossPolytope) return 1u << 12;          // d^2 coefficients a function
+  if (kind == FamilyKind::kCrossPolytopeHadamard) return 1u << 14;  // kHadamardMaxNorm
+  return 1u << 16;  // |x| <= 2^31 and |g| < 2^15 keep a dot product below 2^62
+}
+
+// Least number of bits that holds 0 .. values-1.
+std::uint32_t bits_for(std::uint64_t values) {
+  return std::max(1u, ceil_log(2, values));
+}
+
+// Functions that project on Gaussian rows: [functions * rows_each, d] coefficients.
+class Projections : public TableHash {
+ public:
+  Projections(const FamilyParameters& p, std::uint32_t table, std::uint32_t rows_each, std::uint32_t bits)
+      : TableHash(p.functions, bits),
+        dimension_(p.dimension),
+        padded_(std::bit_ceil(std::max(2u, p.dimension))),
+        rows_each_(rows_each),
+        coefficients_(std::size_t{p.functions} * rows_each * padded_, 0) {
+    double largest = 0;
+    for (std::uint32_t f = 0; f < p.functions; ++f) {
+      for (std::uint32_t row = 0; row < rows_each; ++row) {
+        std::int16_t* g = coefficients_.data() + (std::size_t{f} * rows_each + row) * padded_;
+        double square = 0;
+        for (std::uint32_t i = 0; i < dimension_; ++i) {
+          g[i] = static_cast<std::int16_t>(
+              gaussian(draw(p.seed, Domain::kHash, table, f | std::uint64_t{row} << 32, i)));
+          square += static_cast<double>(g[i]) * g[i];
+        }
+        largest = std::max(largest, square);
+      }
+    }
+    max_norm_ = std::sqrt(largest);
+  }
+
+ protected:
+  std::int64_t dot(std::uint32_t row, std::span<const std::int32_t> x) const {
+    const std::int16_t* g = coefficients_.data() + std::size_t{row} * padded_;
+    std::int64_t sum = 0;
+    for (std::uint32_t i = 0; i < dimension_; ++i) sum += std::int64_t{g[i]} * x[i];
+    return sum;
+  }
+  // Cauchy-Schwarz for every partial sum of every dot product; a part in 1000 covers the norms' own rounding.
+  bool fits_int32(const PointBlocks& points) const {
+    return max_norm_ * points.max_norm * 1.001 < 2147483648.0 && points.padded_dimension == padded_;
+  }
+  void project(const Kernels& kernels, const PointBlocks& points, std::size_t block, std::uint32_t f,
+               std::uint32_t rows, std::int32_t* dots) const {
+    alignas(32) static thread_local std::vector<std::int16_t> scratch;
+    scratch.resize(16 * std::size_t{padded_} + 16);
+    std::int16_t* aligned =
+        scratch.data() + (32 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 32) % 32 / 2;
+    kernels.project(points.block(block), padded_,
+                    coefficients_.data() + std::size_t{f} * rows_each_ * padded_, rows, aligned, dots);
+  }
+
+  const std::uint32_t dimension_, padded_, rows_each_;
+
+ private:
+  std::vector<std::int16_t> coefficients_;
+  double max_norm_ = 0;
+};
+
+class HyperplaneTable final : public Projections {
+ public:
+  HyperplaneTable(const FamilyParameters& p, std::uint32_t table) : Projections(p, table, 1, 1) {}
+  std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
+    return dot(f, x) >= 0;
+  }
+  bool has_block_codes(const PointBlocks& points) const override {
+    return functions_ <= 64 && fits_int32(points);
+  }
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
+                   std::span<std::uint64_t, 16> out) const override {
+    std::int32_t dots[64 * 16];
+    project(kernels, points, block, 0, functions_, dots);
+    for (std::size_t lane = 0; lane < 16; ++lane) {
+      std::uint64_t code = 0;
+      for (std::uint32_t f = 0; f < functions_; ++f) code |= std::uint64_t{dots[16 * f + lane] >= 0} << f;
+      out[lane] = code;
+    }
+  }
+};
+
+class PStableTable final : public Projections {
+ public:
+  PStableTable(const FamilyParameters& p, std::uint32_t table)
+      : Projections(p, table, 1, 64),
+        width_(static_cast<std::int64_t>(std::nearbyint(p.width * kGaussianSigma))) {
+    for (std::uint32_t f = 0; f < p.functions; ++f) {
+      offsets_.push_back(static_cast<std::int64_t>(draw_below(static_cast<std::uint64_t>(width_), p.seed,
+                                                              Domain::kHash, table, f, ~std::uint64_t{0})));
+    }
+  }
+  std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
+    const std::int64_t shifted = dot(f, x) + offsets_[f];
+    return static_cast<std::uint64_t>(shifted / width_ - (shifted % width_ < 0));  // floor
+  }
+
+ private:
+  const std::int64_t width_;  // of a cell, in units of the projections
+  std::vector<std::int64_t> offsets_;
+};
+
+class CrossPolytopeTable final : public Projections {
+ public:
+  CrossPolytopeTable(const FamilyParameters& p, std::uint32_t table)
+      : Projections(p, table, p.dimension, bits_for(2 * std::uint64_t{p.dimension})) {}
+  std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
+    std::int64_t best = -1;
+    std::uint64_t index = 0;
+    for (std::uint32_t row = 0; row < rows_each_; ++row) {
+      const std::int64_t y = dot(f * rows_each_ + row, x);
+      if (std::abs(y) > best) best = std::abs(y), index = 2 * std::uint64_t{row} + (y < 0);
+    }
+    return index;
+  }
+  bool has_block_codes(const PointBlocks& points) const override {
+    return code_words() == 1 && fits_int32(points);
+  }
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
+                   std::span<std::uint64_t, 16> out) const override {
+    static thread_local std::vector<std::int32_t> dots;
+    dots.resize(16 * std::size_t{rows_each_});
+    std::fill(out.begin(), out.end(), 0);
+    for (std::uint32_t f = 0; f < functions_; ++f) {
+      project(kernels, points, block, f, rows_each_, dots.data());
+      std::int32_t best[16], index[16] = {};
+      std::fill(std::begin(best), std::end(best), -1);
+      for (std::uint32_t row = 0; row < rows_each_; ++row) {
+        for (std::size_t lane = 0; lane < 16; ++lane) {
+          const std::int32_t y = dots[16 * row + lane], magnitude = y < 0 ? -y : y;
+          const bool larger = magnitude > best[lane];
+          best[lane] = larger ? magnitude : best[lane];
+          index[lane] = larger ? static_cast<std::int32_t>(2 * row + (y < 0)) : index[lane];
+        }
+      }
+      for (std::size_t lane = 0; lane < 16; ++lane)
+        out[lane] |= static_cast<std::uint64_t>(index[lane]) << (f * bits_);
+    }
+  }
+};
+
+class HadamardTable final : public TableHash {
+ public:
+  HadamardTable(const FamilyParameters& p, std::uint32_t table)
+      : TableHash(p.functions, bits_for(2 * std::uint64_t{std::bit_ceil(std::max(2u, p.dimension))})),
+        dimension_(p.dimension),
+        padded_(std::bit_ceil(std::max(2u, p.dimension))),
+        log2_(static_cast<std::uint32_t>(std::countr_zero(padded_))),
+        rounds_(p.rotations),
+        masks_(std::size_t{p.functions} * p.rotations * padded_) {
+    for (std::uint32_t f = 0; f < p.functions; ++f) {
+      for (std::uint32_t i = 0; i < rounds_ * padded_; ++i) {
+        const std::uint64_t bits = draw(p.seed, Domain::kHash, table, f, (std::uint64_t{1} << 32) + i / 64);
+        masks_[std::size_t{f} * rounds_ * padded_ + i] = (bits >> (i % 64) & 1) != 0 ? -1 : 0;
+      }
+    }
+    std::uint32_t growth = 0;
+    for (std::uint32_t round = 0; round < rounds_; ++round) {
+      const std::vector<HadamardPass> passes = hadamard_passes(log2_, growth);
+      passes_.insert(passes_.end(), passes.begin(), passes.end());
+      pass_counts_.push_back(static_cast<std::uint32_t>(passes.size()));
+    }
+  }
+
+  std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
+    double square = 0;
+    for (const std::int32_t coordinate : x) square += static_cast<double>(coordinate) * coordinate;
+    require(square <= static_cast<double>(kHadamardMaxNorm) * kHadamardMaxNorm,
+            "a vector of norm {} is too long for the Hadamard family; its norm must be at most {}",
+            std::sqrt(square), kHadamardMaxNorm);
+    std::vector<std::int32_t> y(padded_, 0);
+    std::copy(x.begin(), x.end(), y.begin());
+    const HadamardPass* pass = passes_.data();
+    for (std::uint32_t round = 0; round < rounds_; ++round) {
+      const std::int16_t* masks = masks_.data() + (std::size_t{f} * rounds_ + round) * padded_;
+      for (std::uint32_t i = 0; i < padded_; ++i) y[i] = masks[i] < 0 ? -y[i] : y[i];
+      std::uint32_t half = padded_ / 2;
+      for (std::uint32_t p = 0; p < pass_counts_[round]; ++p, ++pass) {
+        if (pass->shift > 0) {
+          for (std::int32_t& value : y) value = (value + (1 << (pass->shift - 1))) >> pass->shift;
+        }
+        for (std::uint32_t stage = 0; stage < pass->stages; ++stage, half /= 2) {
+          for (std::uint32_t i = 0; i < padded_; ++i) {
+            if ((i & half) != 0) continue;
+            const std::int32_t a = y[i], b = y[i + half];
+            y[i] = a + b, y[i + half] = a - b;
+          }
+        }
+      }
+    }
+    std::int32_t best = -1;
+    std::uint64_t index = 0;
+    for (std::uint32_t i = 0; i < padded_; ++i) {
+      if (std::abs(y[i]) > best) best = std::abs(y[i]), index = 2 * std::uint64_t{i} + (y[i] < 0);
+    }
+    return index;
+  }
+
+  bool has_block_codes(const PointBlocks& points) const override {
+    return code_words() == 1 && points.max_norm <= kHadamardMaxNorm && points.padded_dimension == padded_;
+  }
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
+                   std::span<std::uint64_t, 16> out) const override {
+    static thread_local std::vector<std::int16_t> scratch;
+    scratch.resize(16 * std::size_t{padded_} + 16);
+    std::int16_t* aligned =
+        scratch.data() + (32 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 32) % 32 / 2;
+    std::fill(out.begin(), out.end(), 0);
+    for (std::uint32_t f = 0; f < functions_; ++f) {
+      std::uint16_t index[16];
+      kernels.hadamard_argmax(points.block(block), log2_, rounds_,
+                              masks_.data() + std::size_t{f} * rounds_ * padded_, passes_.data(),
+                              pass_counts_.data(), aligned, index);
+      for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{index[lane]} << (f * bits_);
+    }
+  }
+
+ private:
+  const std::uint32_t dimension_, padded_, log2_, rounds_;
+  std::vector<std::int16_t> masks_;  // [functions, rounds, D], 0 or -1
+  std::vector<HadamardPass> passes_;
+  std::vector<std::uint32_t> pass_counts_;  // [rounds]
+};
+
+class BitSamplingTable final : public TableHash {
+ public:
+  BitSamplingTable(const FamilyParameters& p, std::uint32_t table) : TableHash(p.functions, 1) {
+    for (std::uint32_t f = 0; f < p.functions; ++f) {
+      coordinates_.push_back(
+          static_cast<std::uint32_t>(draw_below(p.dimension, p.seed, Domain::kHash, table, f)));
+    }
+  }
+  std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
+    return x[coordinates_[f]] > 0;
+  }
+  bool has_block_codes(const PointBlocks&) const override { return functions_ <= 64; }
+  void block_codes(const Kernels&, const PointBlocks& points, std::size_t block,
+                   std::span<std::uint64_t, 16> out) const override {
+    std::fill(out.begin(), out.end(), 0);
+    for (std::uint32_t f = 0; f < functions_; ++f) {
+      const std::int16_t* x = points.block(block) + 16 * std::size_t{coordinates_[f]};
+      for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{x[lane] > 0} << f;
+    }
+  }
+
+ private:
+  std::vector<std::uint32_t> coordinates_;
+};
+
+}  // namespace
+
+std::string to_string(FamilyKind kind) {
+  for (const Name& name : kNames) {
+    if (name.kind == kind) return std::string(name.name);
+  }
+  throw InternalError("an unknown hash family");
+}
+
+FamilyKind parse_family(std::string_view text) {
+  std::string all;
+  for (const Name& name : kNames) {
+    if (name.name == text) return name.kind;
+    all += all.empty() ? "" : ", ";
+    all += name.name;
+  }
+  throw ContractError(fmt::format("there is no hash family '{}'; known are {}", text, all));
+}
+
+void FamilyParameters::validate() const {
+  require(functions >= 1 && functions <= 1024, "functions is {}; allowed are 1 .. 1024", functions);
+  require(dimension >= 1 && dimension <= max_dimension(kind), "dimension is {}; the {} family takes 1 .. {}",
+          dimension, to_string(kind), max_dimension(kind));
+  require(kind != FamilyKind::kPStable || (width >= 1.0 / 256 && width <= 1099511627776.0),
+          "width is {}; the p-stable family takes 2^-8 .. 2^40", width);
+  require(kind != FamilyKind::kCrossPolytopeHadamard || (rotations >= 1 && rotations <= 3),
+          "rotations is {}; the hadamard family takes 1 .. 3", rotations);
+}
+
+PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension) {
+  require(points.size() == rows * dimension, "{} coordinates are not {} rows of {}", points.size(), rows,
+          dimension);
+  PointBlocks blocks;
+  blocks.rows = rows;
+  blocks.dimension = dimension;
+  blocks.padded_dimension = std::bit_ceil(std::max(2u, dimension));
+  blocks.data.assign(ceil_div(rows, PointBlocks::kLanes) * PointBlocks::kLanes * blocks.padded_dimension, 0);
+  std::int64_t largest = 0;
+  for (std::uint64_t row = 0; row < rows; ++row) {
+    std::int16_t* block =
+        blocks.data.data() + row / PointBlocks::kLanes * blocks.padded_dimension * PointBlocks::kLanes;
+    std::int64_t square = 0;
+    for (std::uint32_t i = 0; i < dimension; ++i) {
+      const std::int16_t x = points[row * dimension + i];
+      block[i * PointBlocks::kLanes + row % PointBlocks::kLanes] = x;
+      square += std::int64_t{x} * x;
+    }
+    largest = std::max(largest, square);
+  }
+  blocks.max_norm =
+      std::sqrt(static_cast<double>(largest));  // correctly rounded; comparisons leave room for it
+  return blocks;
+}
+
+void TableHash::code(std::span<const std::int32_t> x, std::span<std::uint64_t> out) const {
+  std::fill(out.begin(), out.end(), 0);
+  for (std::uint32_t f = 0; f < functions_; ++f)
+    out[f / per_word_] |= value(f, x) << (f % per_word_ * bits_ % 64);
+}
+
+std::unique_ptr<const TableHash> make_table(const FamilyParameters& parameters, std::uint32_t table) {
+  parameters.validate();
+  switch (parameters.kind) {
+    case FamilyKind::kHyperplane:
+      return std::make_unique<HyperplaneTable>(parameters, table);
+    case FamilyKind::kPStable:
+      return std::make_unique<PStableTable>(parameters, table);
+    case FamilyKind::kCrossPolytope:
+      return std::make_unique<CrossPolytopeTable>(parameters, table);
+    case FamilyKind::kCrossPolytopeHadamard:
+      return std::make_unique<HadamardTable>(parameters, table);
+    case FamilyKind::kBitSampling:
+      return std::make_unique<BitSamplingTable>(parameters, table);
+  }
+  throw InternalError("an unknown hash family");
+}
+
+}  // namespace roundtrip::anna
