@@ -151,9 +151,8 @@ class KHop final : public Composition {
         send(context, kSum, from, sum);
         send(context, kInverseSum, sum, from);
       }
+      // The sum's inverse need not be kept: the last push adds, and brings it anew.
       if (has_sum && !adds && sum != 0) send(context, kSum, j, sum);
-      if (has_sum && !adds && home.inverse_sum[slot] != 0)
-        send(context, kInverseSum, j, home.inverse_sum[slot]);
     }
   }
 
