@@ -32,6 +32,15 @@ Claim claim_of(const Case& c) {
     claim.rounds = log_ceil(claim.memory_words, input_machines) + 1;
     return claim;
   }
+  if (c.protocol == "match2") {
+    // The set of residues, one bit each and 48 to a word, goes up and down a tree beside the machine's own
+    // words.
+    claim.memory_words = c.kappa_s * claim.block_words;
+    claim.machines = input_machines;
+    const std::uint64_t set_words = ceil_of(static_cast<std::uint64_t>(option(c, "M")), 48);
+    claim.rounds = 2 * log_ceil((claim.memory_words - claim.block_words) / set_words, input_machines) + 1;
+    return claim;
+  }
   if (c.protocol == "sort" || c.protocol == "k_hop") {
     // Records (value, position, group) on machines of B = floor(s / 6) records.
     const SortMemory sort = sort_memory(c.n, 3, c.kappa_s, claim.block_words);
@@ -45,16 +54,27 @@ Claim claim_of(const Case& c) {
 }
 
 Numbers input_of(const Case& c, Family family, std::uint64_t seed) {
-  // Few symbols make chains of hops; a wide range with repeats makes a sort work on all digits and on ties.
-  const bool symbols = c.protocol == "k_hop";
-  const std::uint64_t range = symbols ? root_ceil(c.n, Rational(1, 2)) : std::uint64_t{1} << 40;
   RandomStream random(seed, Domain::kInstance, c.n, static_cast<std::uint64_t>(family));
+  const auto below = [&](std::uint64_t bound) { return static_cast<std::int64_t>(random.below(bound)); };
   Numbers x(c.n);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const bool repeat = !symbols && i > 0 && random.below(4) == 0;
-    x[i] = repeat ? x[random.below(i)]
-                  : static_cast<std::int64_t>(random.below(range)) -
-                        (symbols ? 0 : static_cast<std::int64_t>(range / 2));
+  if (c.protocol == "k_hop") {
+    // Few symbols make chains of hops.
+    for (std::int64_t& value : x) value = below(root_ceil(c.n, Rational(1, 2)));
+  } else if (c.protocol == "match2") {
+    // Half of the residues only: with all of them present every answer would be 1.
+    const std::int64_t modulus = option(c, "M");
+    Numbers residues;
+    for (std::int64_t r = 0; r < std::min<std::int64_t>(modulus, 4096); ++r) {
+      if (random.below(2) == 0 || residues.empty()) residues.push_back(r);
+    }
+    for (std::int64_t& value : x)
+      value = residues[random.below(residues.size())] + modulus * (below(2000) - 1000);
+  } else {
+    // A wide range with repeats makes a sort work on all digits and on ties.
+    constexpr std::int64_t kRange = std::int64_t{1} << 40;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = i > 0 && random.below(4) == 0 ? x[random.below(i)] : below(kRange) - kRange / 2;
+    }
   }
   if (family == Family::kAllEqual) std::ranges::fill(x, x[0]);
   if (family == Family::kSorted) std::ranges::sort(x);
@@ -64,6 +84,7 @@ Numbers input_of(const Case& c, Family family, std::uint64_t seed) {
 
 Answers answers_of(const Case& c, std::span<const std::int64_t> input) {
   if (c.protocol == "sum") return oracle_sum(input, 48);
+  if (c.protocol == "match2") return oracle_match2(input, option(c, "M"));
   if (c.protocol == "sort") return oracle_sort(input);
   if (c.protocol == "k_hop") return oracle_k_hop(input, static_cast<std::uint64_t>(option(c, "k")));
   throw InternalError(fmt::format("no oracle is written for protocol '{}'", c.protocol));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/constants/constants.hpp>
 #include <boost/math/distributions/binomial.hpp>
+#include <boost/math/distributions/poisson.hpp>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
 
@@ -120,6 +121,47 @@ std::uint64_t packet_dimension(std::uint64_t sources, std::uint64_t memory_words
     least = std::min(least, 4 * points * prime);
   }
   return least;
+}
+
+Routing routing(std::uint64_t n, std::uint64_t machines, std::uint64_t memory_words, std::uint64_t rounds,
+                const std::optional<Rational>& delta, double eta) {
+  std::uint32_t digits = 1;
+  if (delta || machines > memory_words) {
+    const std::uint64_t k = std::max<std::uint64_t>(2, root_ceil(n, delta.value_or(Rational(1, 5))));
+    digits = std::max(1u, log_ceil(k, machines));
+  }
+  Routing result;
+  result.radices.assign(digits, root_ceil(machines, Rational(1, digits)));
+  const auto nodes = [&] {
+    std::uint64_t product = 1;
+    for (const std::uint64_t k : result.radices) product *= k;
+    return product;
+  };
+  for (bool lowered = true; lowered;) {
+    lowered = false;
+    for (std::uint64_t& k : result.radices) {
+      if (k == 1) continue;
+      --k;
+      if (nodes() >= machines) {
+        lowered = true;
+      } else {
+        ++k;
+      }
+    }
+  }
+  std::erase(result.radices, 1u);
+  if (result.radices.empty()) result.radices.push_back(1);
+  std::uint64_t sum = 0;
+  for (const std::uint64_t k : result.radices) sum += k;
+  const double allowed = eta / (2.0 * static_cast<double>(rounds * nodes() * sum));
+  for (const std::uint64_t k : result.radices) {
+    const boost::math::poisson_distribution<double> load(static_cast<double>(memory_words) /
+                                                         static_cast<double>(k));
+    std::uint64_t c = up(memory_words, k);
+    while (boost::math::cdf(boost::math::complement(load, static_cast<double>(c))) > allowed) ++c;
+    result.capacities.push_back(c);
+  }
+  return result;
 }
 
 }  // namespace roundtrip::proofs_check

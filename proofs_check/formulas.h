@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/rational.h"
 
@@ -42,5 +43,17 @@ std::uint32_t identity_functions(std::uint64_t ids, std::uint32_t dimension, dou
 /// (identity code) if that is at most 4XP, else the least 4XP of a cover-free code, X = (k-1)(s'-1) + 1, P
 /// prime >= max(X, 2), P^k >= q.
 std::uint64_t packet_dimension(std::uint64_t sources, std::uint64_t memory_words);
+
+/// Digits of the routed construction: radices k_t and capacities C_t.
+struct Routing {
+  std::vector<std::uint64_t> radices;
+  std::vector<std::uint64_t> capacities;
+};
+
+/// D: 1 if no delta is given and q <= s, else ceil(log_k q), at least 1, k = max(2, ceil(N^delta)), delta =
+/// 1/5 if none is given. Radices ceil(q^{1/D}), lowered in turn while their product stays >= q, those of 1
+/// dropped. C_t >= s/k_t is the least with P[Poisson(s/k_t) > C_t] <= eta / (2 R sum_t q' k_t).
+Routing routing(std::uint64_t n, std::uint64_t machines, std::uint64_t memory_words, std::uint64_t rounds,
+                const std::optional<Rational>& delta, double eta);
 
 }  // namespace roundtrip::proofs_check

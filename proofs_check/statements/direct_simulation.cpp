@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "mpc/registry.h"
 #include "proofs_check/cases.h"
+#include "proofs_check/evaluation.h"
 #include "proofs_check/formulas.h"
 #include "proofs_check/reference_attention.h"
 #include "proofs_check/spread.h"
@@ -32,98 +33,40 @@ struct Spoiled {
   bool output_altered = false;
 };
 
-/// A layer of declared sizes that are larger than what it uses; or one that passes its rows on.
-class Padded : public anna::Layer {
- public:
-  Padded(std::shared_ptr<const anna::Layer> inner, const Spoiled& spoiled, bool idle)
-      : inner_(std::move(inner)), spoiled_(spoiled), idle_(idle) {}
-  anna::LayerShape shape() const override {
-    anna::LayerShape shape = inner_->shape();
-    shape.heads += spoiled_.extra_heads;
-    shape.value_dimension += spoiled_.extra_dimension;
-    return shape;
-  }
-  const anna::Codebook& codebook() const override { return inner_->codebook(); }
-  anna::Symbol null_query() const override { return inner_->null_query(); }
-  anna::Symbol null_key() const override { return inner_->null_key(); }
-  void project(const anna::RowView& row, anna::Projection& out) const override {
-    if (!idle_) inner_->project(row, out);
-  }
-  void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
-    if (!idle_) return inner_->update(row, heads, out);
-    for (const anna::Entry& entry : row.entries) out.set(entry.column, entry.value);
-  }
-
- private:
-  std::shared_ptr<const anna::Layer> inner_;
-  Spoiled spoiled_;
-  bool idle_;
-};
-
-/// Measured facts of one evaluation, as numbers for spread().
-enum Fact : std::size_t { kDepth, kTokens, kHeads, kDimension, kWrong, kFacts };
-
-std::vector<std::uint64_t> evaluate_case(const Case& c, Mechanism mechanism, const Spoiled& spoiled,
-                                         std::uint64_t seed) {
+Evaluation evaluate_case(const Case& c, Mechanism mechanism, const Spoiled& spoiled, std::uint64_t seed) {
   const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
   const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(c, seed));
   const simulate::Compiled compiled = simulate::compile(protocol, {.seed = seed, .name = c.protocol});
-  std::vector<std::shared_ptr<const anna::Layer>> layers = compiled.transformer.layers;
-  if (spoiled.extra_heads > 0 || spoiled.extra_dimension > 0) {
-    for (auto& layer : layers) layer = std::make_shared<Padded>(layer, spoiled, false);
+  Network network{compiled.transformer.layers, compiled.transformer.tokens + (spoiled.extra_token ? 1 : 0),
+                  compiled.transformer.input_dimension};
+  for (auto& layer : network.layers) {
+    layer = padded(layer, {.heads = spoiled.extra_heads, .dimension = spoiled.extra_dimension});
   }
-  if (spoiled.extra_layer) layers.push_back(std::make_shared<Padded>(layers.back(), Spoiled{}, true));
+  if (spoiled.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
 
-  std::unique_ptr<anna::Attention> inner;
+  std::unique_ptr<anna::Attention> attention;
   switch (mechanism) {
     case Mechanism::kExactMatch:
-      inner = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+      attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
       break;
     case Mechanism::kAnna:
-      inner = simulate::make_attention(compiled, simulate::Mechanism::kAnna);
+      attention = simulate::make_attention(compiled, simulate::Mechanism::kAnna);
       break;
     case Mechanism::kReference:
     case Mechanism::kSums:
-      inner = make_reference_exact_match(mechanism == Mechanism::kSums);
+      attention = make_reference_exact_match(mechanism == Mechanism::kSums);
       break;
     case Mechanism::kFewFunctions:
-      inner = anna::make_anna({.tables = 1, .functions = 4, .seed = seed});
+      attention = anna::make_anna({.tables = 1, .functions = 4, .seed = seed});
       break;
   }
-  Meter meter(*inner);
-
   const Numbers input = input_of(c, Family::kRandom, seed);
   const Answers answers = answers_of(c, input);
-  const auto words = encoded(input, protocol->shape().input_bits);
-  // Token t < N starts with (1, word t), the others with (0, 0).
-  anna::Embedding array = anna::Embedding::with_dimension(compiled.transformer.input_dimension);
-  for (std::uint64_t t = 0; t < compiled.transformer.tokens + (spoiled.extra_token ? 1 : 0); ++t) {
-    if (t >= words.size()) {
-      array.append_row({});
-    } else {
-      array.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(words[t])}});
-    }
-  }
-  std::vector<std::uint64_t> facts(kFacts);
-  for (const auto& layer : layers) {
-    const anna::LayerShape shape = layer->shape();
-    array = anna::evaluate(*layer, meter, array);
-    const Meter::Used used = meter.take();
-    ++facts[kDepth];
-    facts[kHeads] = std::max({facts[kHeads], std::uint64_t{shape.heads}, used.heads});
-    facts[kDimension] = std::max({facts[kDimension], std::uint64_t{shape.query_dimension},
-                                  std::uint64_t{shape.value_dimension}, used.dimension});
-  }
-  facts[kTokens] = array.tokens();
-  // Row t of the last array: (present, word, fault, ..).
-  facts[kWrong] += answers.size() > array.tokens();
-  for (std::uint64_t t = 0; t < std::min<std::uint64_t>(answers.size(), array.tokens()); ++t) {
-    const anna::RowView row = array.row(t);
-    auto word = static_cast<mpc::Word>(row[1]);
-    if (spoiled.output_altered && t == answers.size() / 2) word ^= 1;
-    facts[kWrong] += row[0] != 1 || row[2] != 0 || info.decode(*protocol, t, word) != answers[t];
-  }
-  return facts;
+  return evaluate_measured(network, *attention, encoded(input, protocol->shape().input_bits), answers.size(),
+                           [&](std::uint64_t t, mpc::Word word) {
+                             if (spoiled.output_altered && t == answers.size() / 2) word ^= 1;
+                             return info.decode(*protocol, t, word) == answers[t];
+                           });
 }
 
 std::string label(Mechanism mechanism) {
@@ -138,7 +81,7 @@ struct Job {
   Spoiled spoiled{};
 };
 
-std::vector<Check> checks_of(const Job& job, const std::vector<std::uint64_t>& facts, std::uint64_t seed) {
+std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
   const Claim claim = claim_of(job.c);
   const Place place = place_of(kName, job.c, claim, seed);
   std::vector<Check> checks;
@@ -146,24 +89,25 @@ std::vector<Check> checks_of(const Job& job, const std::vector<std::uint64_t>& f
     checks.push_back(compare(place, job.c.protocol + " by " + label(job.mechanism) + ": " + quantity,
                              static_cast<double>(measured), relation, static_cast<double>(bound)));
   };
-  add("layers L", facts[kDepth], Relation::kEqual, claim.rounds + 1);
-  add("tokens N'", facts[kTokens], Relation::kEqual, std::max({claim.n, claim.machines, claim.outputs}));
-  add("heads H", facts[kHeads], Relation::kAtMost, claim.memory_words + 1);
-  add("head dimension m", facts[kDimension], Relation::kAtMost,
+  add("layers L", facts.depth, Relation::kEqual, claim.rounds + 1);
+  add("tokens N'", facts.tokens, Relation::kEqual, std::max({claim.n, claim.machines, claim.outputs}));
+  add("heads H", facts.heads, Relation::kAtMost, claim.memory_words + 1);
+  add("head dimension m", facts.dimension, Relation::kAtMost,
       std::max({kIdDimension, claim.block_words, packet_dimension(claim.machines, claim.memory_words)}));
-  add("outputs unlike the oracle's", facts[kWrong], Relation::kEqual, 0);
+  add("outputs unlike the oracle's", facts.wrong + facts.flagged, Relation::kEqual, 0);
   return checks;
 }
 
 /// Collective: the checks of all jobs, evaluated on all ranks side by side.
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), kFacts, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + " by " +
                      label(jobs[i].mechanism));
-    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].spoiled, context.seed);
+    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].spoiled, context.seed).numbers();
   });
   std::vector<std::vector<Check>> checks;
-  for (std::size_t i = 0; i < jobs.size(); ++i) checks.push_back(checks_of(jobs[i], facts[i], context.seed));
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    checks.push_back(checks_of(jobs[i], Evaluation::from(facts[i]), context.seed));
   return checks;
 }
 
@@ -216,9 +160,9 @@ Check:     layers, heads and dimensions counted as they are evaluated and used, 
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; packet code and warning head are ours.)";
   }
   std::vector<Constant> constants() const override {
-    return {{"kappa_s", "1 sum, 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
+    return {{"kappa_s", "1 sum; 2 match2; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
             {"d", "128", "dimension of ids"},
-            {"k", "4", "hops of k_hop"}};
+            {"k, M", "4, 37", "hops of k_hop, modulus of match2"}};
   }
 
   std::vector<Check> checks(Context& context) const override {
@@ -285,6 +229,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; pac
     // At eps = 1/4 sum has more machines (512) than a cover-free code has slots: both packet codes are met.
     for (const std::uint64_t n : {1024, 1500, 4096}) all.push_back({"sum", n, Rational(1, 4), 1});
     for (const std::uint64_t n : {1024, 1500, 2048}) {
+      all.push_back({"match2", n, Rational(1, 4), 2, {{"M", "37"}}});
       all.push_back({"sort", n, half, 8});
       all.push_back({"k_hop", n, half, 8, {{"k", "4"}}});
     }

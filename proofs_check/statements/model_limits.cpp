@@ -218,9 +218,9 @@ Check:     recounted from the messages of every machine and round, on random, al
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
   }
   std::vector<Constant> constants() const override {
-    return {{"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
+    return {{"kappa_s", "1 sum; 2 match2; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
             {"p", "48", "bits of a word"},
-            {"k", "4", "hops of k_hop"}};
+            {"k, M", "4, 37", "hops of k_hop, modulus of match2"}};
   }
 
   std::vector<Check> checks(Context& context) const override {
@@ -334,6 +334,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     const Rational half(1, 2);
     for (const std::uint64_t n : {1024, 5000, 16384}) {
       add("sum", n, Rational(1, 4), 1);
+      add("match2", n, Rational(1, 4), 2, {{"M", "37"}});
       add("sort", n, half, 8);
       add("k_hop", n, half, 8, {{"k", "4"}});
     }

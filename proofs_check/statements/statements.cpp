@@ -7,6 +7,7 @@ std::vector<std::unique_ptr<const Statement>> make_statements() {
   all.push_back(make_model_limits());
   all.push_back(make_exact_match_by_anna());
   all.push_back(make_direct_simulation());
+  all.push_back(make_routed_simulation());
   return all;
 }
 

@@ -13,5 +13,6 @@ std::vector<std::unique_ptr<const Statement>> make_statements();
 std::unique_ptr<const Statement> make_model_limits();
 std::unique_ptr<const Statement> make_exact_match_by_anna();
 std::unique_ptr<const Statement> make_direct_simulation();
+std::unique_ptr<const Statement> make_routed_simulation();
 
 }  // namespace roundtrip::proofs_check

@@ -1,0 +1,240 @@
+// Statement: an R-round MPC protocol is an ANNA-transformer of depth O(R) and width O(N^{eps + delta}) (the
+// routed construction). Depth, heads, dimension and width are compared exactly; overflow is counted over the
+// intermediates.
+#include <algorithm>
+#include <cmath>
+
+#include "mpc/registry.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/evaluation.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/reference_attention.h"
+#include "proofs_check/specimen.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/statements/statements.h"
+#include "proofs_check/statistics.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "routed_simulation";
+constexpr std::uint64_t kIdDimension = 128;
+const Rational kEta(1, 100);      // of the sizes' runs
+const Rational kEtaTested(1, 5);  // of the runs whose overflows are counted: large enough to be seen
+
+struct Job {
+  Case c;
+  std::optional<Rational> delta{};
+  bool anna = false;
+  Padding padding{};
+  bool extra_layer = false;
+  bool output_altered = false;
+};
+
+Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+  const mpc::ProtocolInfo& info = mpc::find_protocol(job.c.protocol);
+  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(job.c, seed));
+  const simulate::Compiled compiled = simulate::compile(
+      protocol,
+      {.construction = simulate::Construction::kRouted, .delta = job.delta, .eta = kEta, .seed = seed});
+  Network network{compiled.transformer.layers, compiled.transformer.tokens,
+                  compiled.transformer.input_dimension};
+  for (auto& layer : network.layers) layer = padded(layer, job.padding);
+  if (job.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
+  const auto attention = simulate::make_attention(
+      compiled, job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
+  const Numbers input = input_of(job.c, Family::kRandom, seed);
+  const Answers answers = answers_of(job.c, input);
+  return evaluate_measured(network, *attention, encoded(input, protocol->shape().input_bits), answers.size(),
+                           [&](std::uint64_t t, mpc::Word word) {
+                             if (job.output_altered && t == answers.size() / 2) word ^= 1;
+                             return info.decode(*protocol, t, word) == answers[t];
+                           });
+}
+
+std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
+  const Claim claim = claim_of(job.c);
+  Place place = place_of(kName, job.c, claim, seed);
+  place.delta = job.delta;
+  const Routing digits =
+      routing(claim.n, claim.machines, claim.memory_words, claim.rounds, job.delta, kEta.to_double());
+  std::uint64_t heads = 0;
+  std::uint64_t dimension = std::max(kIdDimension, 2 * claim.block_words + 1);
+  std::uint64_t width = dimension;
+  for (std::size_t t = 0; t < digits.radices.size(); ++t) {
+    const std::uint64_t m = std::max(2 * digits.capacities[t] + 1, kIdDimension);
+    heads = std::max(heads, digits.radices[t]);
+    dimension = std::max(dimension, m);
+    width = std::max(width, digits.radices[t] * m);
+  }
+  std::vector<Check> checks;
+  const auto add = [&](const char* quantity, double measured, Relation relation, double bound) {
+    checks.push_back(compare(place, job.c.protocol + (job.anna ? " by ANNA: " : " by EMA: ") + quantity,
+                             measured, relation, bound));
+  };
+  add("layers L = 2 + 2DR", static_cast<double>(facts.depth), Relation::kEqual,
+      static_cast<double>(2 + 2 * digits.radices.size() * claim.rounds));
+  add("heads H", static_cast<double>(facts.heads), Relation::kAtMost, static_cast<double>(heads));
+  add("head dimension m", static_cast<double>(facts.dimension), Relation::kAtMost,
+      static_cast<double>(dimension));
+  add("width, exact formula", static_cast<double>(facts.width), Relation::kAtMost,
+      static_cast<double>(width));
+  // The theorem's power law: 12 kappa_s N^{eps + delta} + 128 H for D > 1, 6 kappa_s b log2 N + 128 H for D
+  // = 1.
+  const auto kappa = static_cast<double>(claim.memory_words) / static_cast<double>(claim.block_words);
+  const double ids = static_cast<double>(kIdDimension * heads);
+  const double power =
+      digits.radices.size() > 1
+          ? 12 * kappa *
+                static_cast<double>(root_ceil(claim.n, job.c.epsilon + job.delta.value_or(Rational(1, 5))))
+          : 6 * kappa * static_cast<double>(claim.block_words) * std::log2(static_cast<double>(claim.n));
+  add("width, power law", static_cast<double>(facts.width), Relation::kAtMost, power + ids);
+  add("outputs unlike the oracle's", static_cast<double>(facts.wrong + facts.flagged), Relation::kEqual, 0);
+  return checks;
+}
+
+std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
+  const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
+    context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) +
+                     (jobs[i].anna ? " by ANNA" : " by EMA"));
+    return evaluate_job(jobs[i], context.seed).numbers();
+  });
+  std::vector<std::vector<Check>> checks;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    checks.push_back(checks_of(jobs[i], Evaluation::from(facts[i]), context.seed));
+  }
+  return checks;
+}
+
+/// Repeated evaluations of the specimen's transformer, each with intermediates of its own: how many flagged
+/// an overflow, how many gave a wrong word. `tight`: bundles hold the mean load of a full machine and no
+/// more.
+std::vector<Check> check_overflow(Context& context, bool tight, bool altered) {
+  context.progress("overflow over the intermediates");
+  const std::uint64_t trials = context.sizes == Sizes::kSmall ? 100 : 2000;
+  const Claim claim = specimen_claim(64);
+  const Routing digits = routing(claim.n, claim.machines, claim.memory_words, claim.rounds, std::nullopt,
+                                 kEtaTested.to_double());
+  std::vector<std::uint32_t> capacities;
+  for (const std::uint64_t k : digits.radices) {
+    capacities.push_back(static_cast<std::uint32_t>((claim.memory_words + k - 1) / k));
+  }
+  const auto protocol = std::make_shared<Specimen>(claim, SpecimenDefects{}, 0);
+  Numbers input(claim.n);
+  for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::int64_t>(i * i);
+  const auto words = encoded(input, claim.word_bits);
+  const auto parts = spread(context.transport, trials, 2, [&](std::size_t trial) {
+    simulate::CompileOptions options{.construction = simulate::Construction::kRouted, .eta = kEtaTested};
+    if (tight) options.capacities = capacities;
+    options.seed = context.seed * 1000003 + trial;
+    const simulate::Compiled compiled = simulate::compile(protocol, options);
+    const auto attention = make_reference_exact_match();
+    const Evaluation facts = evaluate_measured(
+        {compiled.transformer.layers, compiled.transformer.tokens, compiled.transformer.input_dimension},
+        *attention, words, claim.n,
+        [&](std::uint64_t t, mpc::Word word) { return word == words[t] && !(altered && t == 5); });
+    return std::vector<std::uint64_t>{facts.flagged > 0, facts.wrong};
+  });
+  std::uint64_t flagged = 0;
+  std::uint64_t wrong = 0;
+  for (const auto& part : parts) flagged += part[0], wrong += part[1];
+  const Place place{.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = context.seed};
+  return {compare_interval(
+              place, "P[overflow], eta .2", static_cast<double>(flagged) / static_cast<double>(trials),
+              clopper_pearson(flagged, trials, context.alarm), Relation::kAtMost, kEtaTested.to_double()),
+          compare(place, "wrong words, overflow or not", static_cast<double>(wrong), Relation::kEqual, 0)};
+}
+
+class RoutedSimulation : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override {
+    return "an R-round protocol is an ANNA-transformer of width O(N^{eps+delta})";
+  }
+  std::string card() const override {
+    return R"(Problem:   an R-round (gamma, eps)-MPC protocol as an ANNA-transformer within the theorem's width.
+Guarantee: L = 2 + 2DR, H = max k_t, m = max(2 C_t + 1, 2b + 1, 128); for every fixed input the outputs are the run's
+           with probability >= 1 - eta over the intermediates, else every output concerned reports a fault.
+Check:     sizes metered as they are used against formulas computed anew; outputs against the oracle; overflows counted
+           over 100 draws of the intermediates at eta = 0.2; never a wrong word, even with capacities too small.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valiant 1982, H = k_t instead of their
+           O(N^{delta/4}).)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
+            {"delta", "none, 1/5", "none: one digit where q <= s"},
+            {"eta", "1/100; 1/5 where overflows are counted", "overflow probability"},
+            {"width", "12 kappa_s N^(eps+delta) + 128 H; D = 1: 6 kappa_s b log2 N + 128 H", "power law"}};
+  }
+  std::uint32_t statistical_checks(Sizes) const override { return 3; }
+
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    for (const auto& checks : run_jobs(jobs(context.sizes), context))
+      all.insert(all.end(), checks.begin(), checks.end());
+    const auto overflow = check_overflow(context, false, false);
+    all.insert(all.end(), overflow.begin(), overflow.end());
+    return all;
+  }
+
+  std::vector<Control> controls(Context& context) const override {
+    const Case sound{"sum", 1024, Rational(1, 4), 1};
+    struct Defect {
+      const char* control;
+      const char* quantity;
+      Job job;
+    };
+    const std::vector<Defect> defects{
+        {"one layer more", "layers L = 2 + 2DR", {.c = sound, .extra_layer = true}},
+        {"one head more than stated", "heads H", {.c = sound, .padding = {.heads = 1}}},
+        {"one head more than stated (width)", "width, exact formula", {.c = sound, .padding = {.heads = 1}}},
+        {"one dimension more than stated", "head dimension m", {.c = sound, .padding = {.dimension = 128}}},
+        {"twice the heads", "width, power law", {.c = sound, .padding = {.heads = 60}}},
+        {"one output word altered", "outputs unlike the oracle's", {.c = sound, .output_altered = true}}};
+    std::vector<Job> jobs{{.c = sound}};
+    for (const Defect& defect : defects) jobs.push_back(defect.job);
+    const auto checks = run_jobs(jobs, context);
+    std::vector<Control> all;
+    for (std::size_t i = 0; i < defects.size(); ++i) {
+      all.push_back(judge_control(kName, defects[i].control,
+                                  "sum by EMA: " + std::string(defects[i].quantity), checks[1 + i],
+                                  checks[0]));
+    }
+    const auto enough = check_overflow(context, false, false);
+    all.push_back(judge_control(kName, "bundles of s/k words, the mean load: overflows appear",
+                                enough[0].quantity, check_overflow(context, true, false), enough));
+    all.push_back(judge_control(kName, "a word that is wrong and not flagged", enough[1].quantity,
+                                check_overflow(context, false, true), enough));
+    return all;
+  }
+
+ private:
+  static std::vector<Job> jobs(Sizes sizes) {
+    std::vector<Job> all;
+    const Rational half(1, 2);
+    const Rational fifth(1, 5);
+    for (const std::uint64_t n : {1024, 1500, 4096}) all.push_back({.c = {"sum", n, Rational(1, 4), 1}});
+    for (const std::uint64_t n : {1024, 1500, 2048}) {
+      all.push_back({.c = {"k_hop", n, half, 8, {{"k", "4"}}}});
+      all.push_back({.c = {"sort", n, half, 8}, .delta = fifth});
+    }
+    all.push_back({.c = {"k_hop", 1024, half, 8, {{"k", "4"}}}, .delta = fifth, .anna = true});
+    all.push_back({.c = {"k_hop", 1500, half, 8, {{"k", "4"}}}, .anna = true});
+    all.push_back({.c = {"sum", 4096, Rational(1, 4), 1}, .anna = true});
+    if (sizes == Sizes::kFull) {
+      for (const std::uint64_t n : {4096, 5000, 8192}) {
+        all.push_back({.c = {"k_hop", n, half, 8, {{"k", "7"}}}, .delta = fifth, .anna = true});
+      }
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_routed_simulation() {
+  return std::make_unique<RoutedSimulation>();
+}
+
+}  // namespace roundtrip::proofs_check
