@@ -27,6 +27,8 @@ DirectOptions direct_options(const CompileOptions& options) {
           .name = options.name};
 }
 
+}  // namespace
+
 RoutedOptions routed_options(const CompileOptions& options) {
   return {.delta = options.delta,
           .digits = options.digits,
@@ -35,8 +37,6 @@ RoutedOptions routed_options(const CompileOptions& options) {
           .capacities = options.capacities,
           .name = options.name};
 }
-
-}  // namespace
 
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options) {
   const mpc::Shape& shape = protocol->shape();

@@ -28,14 +28,17 @@ struct CompileOptions {
   Construction construction = Construction::kDirect;
   PacketCode code = PacketCode::kAutomatic;  ///< direct
   bool variance_test = true;                 ///< direct; off only as a negative control
-  std::optional<Rational> delta = {};             ///< routed: fixes the number of digits
-  std::optional<std::uint32_t> digits = {};       ///< routed: forces it
+  std::optional<Rational> delta = {};        ///< routed: fixes the number of digits
+  std::optional<std::uint32_t> digits = {};  ///< routed: forces it
   Rational eta{1, 100};                      ///< routed: overflow probability
-  std::optional<std::vector<std::uint32_t>>
-      capacities = {};                 ///< routed: instead of those from eta (negative controls)
+  std::optional<std::vector<std::uint32_t>> capacities =
+      {};                         ///< routed: instead of those from eta (negative controls)
   std::uint64_t seed = 1;         ///< ids, ANNA's table, intermediates
   std::string name = "protocol";  ///< in messages
 };
+
+/// What of these concerns the routed construction.
+RoutedOptions routed_options(const CompileOptions& options);
 
 /// A compiled protocol.
 struct Compiled {

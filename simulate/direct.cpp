@@ -250,6 +250,14 @@ anna::Transformer compile_direct(std::shared_ptr<const mpc::Protocol> protocol,
   return transformer;
 }
 
+std::vector<WordInRow> direct_words(const RowView& row) {
+  std::vector<WordInRow> words;
+  for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
+    words.push_back({row.token, row.token, h, destination, static_cast<double>(word)});
+  });
+  return words;
+}
+
 TransformerSizes direct_sizes(const mpc::Shape& shape, PacketCode code) {
   const std::uint64_t s = shape.memory_words;
   const std::uint64_t packet = PacketCoder(code, shape.machines, s).value_dimension();

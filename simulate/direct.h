@@ -41,6 +41,9 @@ anna::Transformer compile_direct(std::shared_ptr<const mpc::Protocol> protocol,
 /// The passes of compile_direct and what each did, as text.
 std::vector<Pass> direct_passes(const mpc::Shape& shape, const DirectOptions& options = {});
 
+/// The words on their way in a row between layers 0 and R, for reports.
+std::vector<WordInRow> direct_words(const anna::RowView& row);
+
 /// The sizes by formula, from the declared shape alone: the bound that a check compares with measure().
 TransformerSizes direct_sizes(const mpc::Shape& shape, PacketCode code = PacketCode::kAutomatic);
 

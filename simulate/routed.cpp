@@ -212,8 +212,7 @@ class HopLayer final : public RoutedLayer {
     if (row.token >= common_->routing.nodes()) return;
     Node node;
     node.fault = read_fault(row, 0);
-    if (node.fault.kind != FaultKind::kNone) node.flag = kMachineStopped;
-    receive(heads, node);
+    receive(heads, node);  // its own flag comes with its own bundle, head 0
     if (!hop_.last_of_round) {
       return node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
     }
@@ -380,6 +379,23 @@ TransformerSizes routed_sizes(const mpc::Shape& shape, const RoutedOptions& opti
     sizes.width = std::max(sizes.width, k * std::max<std::uint64_t>(2 * c + 1, 128));
   }
   return sizes;
+}
+
+std::vector<WordInRow> routed_words(const mpc::Shape& shape, const DigitRouting& routing,
+                                    const RowView& row) {
+  const std::uint64_t destinations = std::max(routing.nodes(), shape.outputs);
+  std::vector<WordInRow> words;
+  for (std::size_t i = 0; i < row.entries.size(); ++i) {
+    const Entry& entry = row.entries[i];
+    if (entry.column < kSlotColumns || entry.column % 2 != 0 || !(entry.value >= 1 && entry.value < 0x1p53))
+      continue;
+    const bool has_word = i + 1 < row.entries.size() && row.entries[i + 1].column == entry.column + 1;
+    const std::uint64_t number = static_cast<std::uint64_t>(entry.value) - 1;
+    const std::uint64_t from = number / destinations;
+    words.push_back({row.token, from % shape.machines, from / shape.machines, number % destinations,
+                     has_word ? row.entries[i + 1].value : 0});
+  }
+  return words;
 }
 
 double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint64_t heads,

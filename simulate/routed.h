@@ -52,6 +52,10 @@ std::vector<Pass> routed_passes(const mpc::Shape& shape, const RoutedOptions& op
 /// The sizes by formula, from the declared shape alone.
 TransformerSizes routed_sizes(const mpc::Shape& shape, const RoutedOptions& options = {});
 
+/// The words in the bundles of a row between layers 0 and 2DR, for reports.
+std::vector<WordInRow> routed_words(const mpc::Shape& shape, const DigitRouting& routing,
+                                    const anna::RowView& row);
+
 /// The power law shown beside the exact width: 12 kappa_s N^{eps + delta} + 128 H for D > 1 (pass eps +
 /// delta), 6 kappa_s b log2 N + 128 H for D = 1 (the exponent is then not used).
 double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint64_t heads,

@@ -89,6 +89,14 @@ struct TransformerSizes {
 };
 TransformerSizes measure(const anna::Transformer& transformer);
 
+/// A word on its way, as some row holds it.
+struct WordInRow {
+  std::uint64_t token = 0;  ///< whose row
+  std::uint64_t source = 0, sequence = 0, destination = 0;
+  double word = 0;
+  friend bool operator==(const WordInRow&, const WordInRow&) = default;
+};
+
 /// One named pass of a translator and what it did to layers, heads, dimensions, rounds, machines.
 struct Pass {
   std::string name;

@@ -61,6 +61,14 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
   EXPECT_EQ(result.sizes, compiled.bound);
   if (options.construction == Construction::kDirect) {
     EXPECT_EQ(result.sizes.depth, shape.rounds + 1u);
+  } else {
+    const std::uint64_t digits = (result.sizes.depth - 2) / (2 * shape.rounds);
+    EXPECT_EQ(result.sizes.depth, 2 + 2 * digits * shape.rounds);
+    if (digits == 1 || parameters.delta_given) {
+      EXPECT_LE(static_cast<double>(result.sizes.width),
+                routed_power_law(shape, static_cast<std::uint32_t>(digits), result.sizes.heads,
+                                 parameters.epsilon + parameters.delta));
+    }
   }
   mpc::Outputs outputs;
   for (std::uint64_t t = 0; t < shape.outputs; ++t) {
@@ -168,11 +176,39 @@ void check_in_fresh_processes(const Case& one, const std::string& construction,
 }
 
 TEST(Library, EveryLayerInAFreshProcessGivesTheSameWords) {
+  const Case sum{"sum", {}}, k_hop{"k_hop", {{"k", "4"}}};
+  check_in_fresh_processes(sum, "direct", "ema");
+  check_in_fresh_processes(sum, "direct", "anna");
+  check_in_fresh_processes(sum, "routed", "ema");
+  check_in_fresh_processes(k_hop, "direct", "ema");
+}
+
+// ---- all exponents; `--gtest_filter=*Long.*` under ctest -C Long
+
+void check_all_exponents(std::uint64_t n) {
   for (const Case& one : kCases) {
-    check_in_fresh_processes(one, "direct", "ema");
-    check_in_fresh_processes(one, "direct", "anna");
-    check_in_fresh_processes(one, "routed", "ema");
+    for (const Rational& epsilon : {Rational(1, 3), Rational(1, 2), Rational(2, 3)}) {
+      mpc::Parameters parameters = parameters_of(one, n);
+      parameters.epsilon = epsilon;
+      check(one, n, Mechanism::kExactMatch, parameters);
+      for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
+        parameters.delta = delta;
+        parameters.delta_given = true;
+        check(one, n, Mechanism::kExactMatch, parameters, {.construction = Construction::kRouted});
+      }
+      check(one, n, Mechanism::kExactMatch, parameters, {.construction = Construction::kRouted, .digits = 2});
+    }
   }
+}
+
+TEST(Library, AllExponentsAt256) {
+  check_all_exponents(256);
+}
+TEST(LibraryLong, AllExponentsAt1024) {
+  check_all_exponents(1024);
+}
+TEST(LibraryLong, AllExponentsAt4096) {
+  check_all_exponents(4096);
 }
 
 }  // namespace
