@@ -83,7 +83,7 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
              result.evaluate_seconds);
 }
 
-const std::vector<Case> kCases = {{"sum", {}}, {"sort", {}}, {"k_hop", {{"k", "4"}}}};
+const std::vector<Case> kCases = {{"sum", {}}, {"sort", {}}, {"match2", {}}, {"k_hop", {{"k", "4"}}}};
 
 TEST(Library, DirectAt256And1024OnBothMechanisms) {
   for (const Case& one : kCases) {
