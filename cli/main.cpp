@@ -1,2 +1,89 @@
+// Purpose: the command line from argv to exit status. All ranks parse the same arguments; only rank 0 speaks.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
 #include "cli/cli.h"
-int roundtrip::cli::main(int, char**) { return 70; }
+#include "cli/command.h"
+#include "cli/team.h"
+#include "mpc/transport.h"
+#include "mpc/violation.h"
+
+namespace roundtrip::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "Massively Parallel Computation protocols and ANNA-transformers, each compiled to the other.";
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  roundtrip list\n"
+    "  mpirun -n 2 roundtrip run k_hop --input text.txt --format words --param k=4 --check\n"
+    "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
+    "  roundtrip verify\n"
+    "`roundtrip SUBCOMMAND --help` shows each one's flags and an example.\n"
+    "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
+    "4 inconclusive, 70 internal fault.\n";
+
+int act(const Command* command, const Request& request, const Team& team) {
+  if (!request.error.empty()) throw ContractError(request.error);
+  if (command != nullptr) return command->act(team);
+  team.on_root([&] { write_whole("-", request.text + (request.text.back() == '\n' ? "" : "\n")); });
+  return kDone;
+}
+
+void complain(const char* message) {
+  const std::string line = "roundtrip: error: " + one_line(message) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);  // in one piece: no other process writes inside the line
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CommandLine line(kDescription, kFooter, version_text);
+  const std::array<Command, 4> commands = {add_list(line), add_run(line), add_compile(line),
+                                           add_verify(line)};
+  const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
+  const auto found = std::find_if(commands.begin(), commands.end(),
+                                  [&](const Command& command) { return command.name == request.subcommand; });
+  const Command* command = found == commands.end() ? nullptr : &*found;
+
+  const bool mpi = mpc::under_launcher() || (command != nullptr && command->transport() == "mpi");
+  std::optional<mpc::MpiSession> session;
+  std::unique_ptr<mpc::Transport> transport;
+  try {
+    if (mpi) session.emplace(argc, argv);
+    transport = mpi ? session->transport() : mpc::make_in_process_transport();
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return kInternal;
+  }
+  const Team team(*transport);
+  // These are the same on every rank: each leaves with the status, rank 0 says why.
+  const auto leave = [&](const char* message, int status) {
+    if (team.root()) complain(message);
+    return status;
+  };
+  try {
+    return act(command, request, team);
+  } catch (const ContractError& error) {
+    return leave(error.what(), kUsage);
+  } catch (const mpc::ModelViolation& violation) {
+    return leave(violation.what(), kViolated);
+  } catch (const AgreedFault& fault) {
+    return leave(fault.what(), kInternal);
+  } catch (const std::bad_alloc&) {
+    complain("out of memory");
+  } catch (const std::exception& error) {
+    complain(error.what());
+  }
+  // A fault that this rank alone may have seen: the others could be waiting for it.
+  transport->abort(kInternal);
+  return kInternal;
+}
+
+}  // namespace roundtrip::cli

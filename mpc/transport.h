@@ -66,6 +66,9 @@ class MpiSession {
   std::unique_ptr<Environment> environment_;
 };
 
+/// The MPI library in use, in one line; may be asked at any time.
+std::string mpi_version();
+
 /// Whether a launcher (mpirun, srun) started this process as one of its ranks.
 bool under_launcher();
 

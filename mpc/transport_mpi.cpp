@@ -108,4 +108,11 @@ void MpiSession::abort(int status) {
   std::abort();  // not reached
 }
 
+std::string mpi_version() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  return text;
+}
+
 }  // namespace roundtrip::mpc

@@ -1,0 +1,45 @@
+// Purpose: the flags that several subcommands share, and what they mean: which protocol at which size on
+// which input.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/flags.h"
+#include "cli/input.h"
+#include "mpc/parameters.h"
+
+namespace roundtrip::cli {
+
+/// What every subcommand is told.
+struct OutputArguments {
+  std::string json;  ///< FILE or "-"; empty: none
+  bool quiet = false;
+};
+
+/// What subcommands that run a protocol are told.
+struct ProtocolArguments {
+  std::string protocol;
+  mpc::Parameters parameters;  ///< n is known once the input is read
+  std::string input;           ///< FILE or "-"; empty: generated
+  std::optional<Format> format;
+  std::optional<std::uint64_t> n;
+  std::uint64_t limit_words = 0;
+  std::string transport;  ///< "inprocess", "mpi" or empty
+  bool one_machine_per_rank = false;
+  bool plan = false;
+  std::string output;  ///< FILE or "-"; empty: none
+  OutputArguments out;
+};
+
+/// A decimal integer in low..high; ContractError naming flag, text and range otherwise.
+std::uint64_t parse_count(const std::string& text, const std::string& flag, std::uint64_t low,
+                          std::uint64_t high);
+
+/// --json, --quiet.
+void add_output_arguments(Flags& flags, OutputArguments& arguments);
+/// PROTOCOL and the flags of input, shape, transport and output.
+void add_protocol_arguments(Flags& flags, ProtocolArguments& arguments);
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,28 @@
+// Purpose: what a subcommand is: its flags on the command line, and what it does once they are parsed.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/flags.h"
+#include "cli/team.h"
+
+namespace roundtrip::cli {
+
+struct Command {
+  std::string name;
+  /// Collective; returns the exit status. Errors are thrown, the same on every rank.
+  std::function<int(const Team&)> act;
+  /// The transport that the flags ask for, or empty: mpi under a launcher, else inprocess.
+  std::function<std::string()> transport = [] { return std::string(); };
+};
+
+Command add_list(CommandLine& line);
+Command add_run(CommandLine& line);
+Command add_compile(CommandLine& line);
+Command add_verify(CommandLine& line);
+
+/// Program, compiler, MPI and BLAS, a line each.
+std::string version_text();
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,253 @@
+// Purpose: `roundtrip compile PROTOCOL`: the transformer that a protocol is, evaluated beside the run and
+// compared.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/execution.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct CompileArguments {
+  ProtocolArguments common;
+  std::string construction = "direct";
+  std::string attention = "ema";
+  std::optional<std::uint32_t> digits;
+  bool check = false;
+};
+
+simulate::CompileOptions compile_options(const CompileArguments& arguments, const Instance& instance) {
+  simulate::CompileOptions options;
+  const bool routed = arguments.construction == "routed";
+  require(routed || !arguments.digits, "--digits: only with --construction routed");
+  options.construction = routed ? simulate::Construction::kRouted : simulate::Construction::kDirect;
+  if (instance.parameters.delta_given) options.delta = instance.parameters.delta;
+  options.digits = arguments.digits;
+  options.eta = instance.parameters.eta;
+  options.seed = instance.parameters.seed;
+  options.name = instance.info->name;
+  return options;
+}
+
+/// D of a routed transformer, from its depth L = 2 + 2 D R; none otherwise.
+std::optional<std::uint64_t> digits(const CompileArguments& arguments,
+                                    const simulate::TransformerSizes& sizes, const mpc::Shape& shape) {
+  if (arguments.construction != "routed") return {};
+  return (sizes.depth - 2) / (2 * shape.rounds);
+}
+
+nlohmann::ordered_json sizes_json(const simulate::TransformerSizes& sizes) {
+  return {{"depth", sizes.depth},
+          {"heads", sizes.heads},
+          {"embedding_dim", sizes.embedding_dimension},
+          {"width", sizes.width}};
+}
+
+int show_plan(const CompileArguments& arguments, const Instance& instance,
+              const simulate::EvaluationPlan& plan, const Team& team) {
+  team.on_root([&] {
+    const mpc::Shape& shape = instance.shape();
+    nlohmann::ordered_json json = {{"schema", "roundtrip-plan-1"},
+                                   {"protocol", instance.info->name},
+                                   {"n", shape.n},
+                                   {"machines", shape.machines},
+                                   {"memory_words", shape.memory_words},
+                                   {"rounds_bound", shape.rounds},
+                                   {"exchange_bytes", exchange_bytes(shape)},
+                                   {"construction", arguments.construction}};
+    json.update(sizes_json(plan.sizes));
+    json["evaluation_bytes"] = plan.peak_bytes;
+    const simulate::TransformerSizes& sizes = plan.sizes;
+    publish(arguments.common.out, false,
+            heading(instance) +
+                fmt::format(
+                    "  transformer       L = {} layers, H = {} heads, m = {}, width H * m = {}, d = {}\n"
+                    "  bytes             at most {} for words in flight, {} to evaluate the transformer\n",
+                    sizes.depth, sizes.heads, std::max(sizes.query_dimension, sizes.value_dimension),
+                    sizes.width, sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes),
+            json);
+  });
+  return kDone;
+}
+
+/// What rank 0 found: the transformer's outputs, their comparison with the run and, on request, with the
+/// oracle.
+struct Findings {
+  simulate::Comparison comparison;
+  mpc::Outputs outputs;
+  std::string transport_differs;
+  std::string oracle_differs;
+  std::string verdict;
+};
+
+Findings evaluate(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
+                  const simulate::Compiled& compiled) {
+  const auto mechanism =
+      arguments.attention == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch;
+  const std::unique_ptr<anna::Attention> attention = simulate::make_attention(compiled, mechanism);
+  Findings found;
+  found.comparison = simulate::compare(compiled, execution.words, *attention);
+  const simulate::Comparison& comparison = found.comparison;
+  if (!comparison.fault) found.outputs = decode(instance, comparison.outputs.words);
+  if (comparison.run_words != execution.result.outputs)
+    found.transport_differs = "the run in process gave other words";
+  if (arguments.check && !comparison.fault) {
+    found.oracle_differs = difference(instance, found.outputs,
+                                      instance.info->oracle(instance.input->values(), instance.parameters));
+  }
+  const bool holds = comparison.equal && comparison.sizes.depth == compiled.bound.depth &&
+                     comparison.sizes.width <= compiled.bound.width && found.transport_differs.empty() &&
+                     found.oracle_differs.empty();
+  found.verdict = comparison.overflow ? "inconclusive" : holds ? "verified" : "refuted";
+  return found;
+}
+
+std::string side_by_side(const CompileArguments& arguments, const Instance& instance,
+                         const Execution& execution, const simulate::Compiled& compiled,
+                         const Findings& found) {
+  const mpc::Shape& shape = instance.shape();
+  const mpc::RoundFacts facts = execution.result.ledger.overall();
+  const simulate::Comparison& comparison = found.comparison;
+  const simulate::TransformerSizes& sizes = comparison.sizes;
+  std::string text = heading(instance);
+  const auto row = [&](std::string_view what, const std::string& run, const std::string& transformer) {
+    text += fmt::format("  {:<17} {:<38} {}\n", what, run, transformer);
+  };
+  row("",
+      fmt::format("RUN ({}, {} rank{})", execution.transport, execution.ranks,
+                  execution.ranks == 1 ? "" : "s"),
+      fmt::format("TRANSFORMER ({}, {})", arguments.construction, arguments.attention));
+  row("steps", fmt::format("R = {} rounds", execution.result.ledger.rounds.size()),
+      fmt::format("L = {} layers (formula: {})", sizes.depth, compiled.bound.depth));
+  row("who computes", fmt::format("q = {} machines", shape.machines),
+      fmt::format("N' = {} tokens", compiled.transformer.tokens));
+  row("memory", fmt::format("s = {} words a machine", shape.memory_words),
+      fmt::format("H * m = {} * {} = {} numbers a token", sizes.heads,
+                  std::max(sizes.query_dimension, sizes.value_dimension), sizes.width));
+  row("used at most", fmt::format("{} words out, {} in", facts.max_words_sent, facts.max_words_received),
+      fmt::format("d = {} numbers between layers", sizes.embedding_dimension));
+  row("outputs", fmt::format("{} words", execution.result.outputs.size()),
+      comparison.equal   ? "equal, word for word"
+      : comparison.fault ? fmt::format("{} report a fault", comparison.outputs.faulty.size())
+                         : fmt::format("differ, first at output {}", comparison.first_difference->output));
+  row("seconds", fmt::format("{:.3f}", execution.result.seconds),
+      fmt::format("{:.3f}", comparison.evaluate_seconds));
+  if (!found.transport_differs.empty()) text += "  " + found.transport_differs + "\n";
+  if (arguments.check) {
+    text += fmt::format("  oracle            {}\n",
+                        found.oracle_differs.empty() ? "equal, word for word" : found.oracle_differs);
+  }
+  if (comparison.overflow) {
+    text += fmt::format(
+        "  overflow          a bundle was too small for the intermediates of seed {}: try another\n",
+        instance.parameters.seed);
+  }
+  if (comparison.overflow) {
+    text += fmt::format(
+        "  overflow          a bundle was too small for the intermediates of seed {}: try another\n",
+        instance.parameters.seed);
+  }
+  return text + "verdict: " + found.verdict + "\n";
+}
+
+nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Instance& instance,
+                                    const Execution& execution, const simulate::Compiled& compiled,
+                                    const Findings& found) {
+  nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
+  json["schema"] = "roundtrip-compile-1";
+  json["construction"] = arguments.construction;
+  json["attention"] = arguments.attention;
+  const std::optional<std::uint64_t> routing_digits = digits(arguments, compiled.bound, instance.shape());
+  json["digits"] = routing_digits ? nlohmann::ordered_json(*routing_digits) : nlohmann::ordered_json();
+  json.update(sizes_json(found.comparison.sizes));
+  json["depth_bound"] = compiled.bound.depth;
+  json["width_bound"] = compiled.bound.width;
+  json["tokens"] = compiled.transformer.tokens;
+  json["overflow"] = found.comparison.overflow;
+  json["equal"] = found.comparison.equal;
+  json["evaluate_seconds"] = found.comparison.evaluate_seconds;
+  nlohmann::ordered_json& passes = json["passes"] = nlohmann::ordered_json::array();
+  for (const simulate::Pass& pass : compiled.passes)
+    passes.push_back({{"name", pass.name}, {"effect", pass.effect}});
+  return json;
+}
+
+int compile(const CompileArguments& arguments, const Team& team) {
+  const ProtocolArguments& common = arguments.common;
+  const Instance instance = prepare(common, team);
+  require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
+          instance.info->name);
+  const simulate::CompileOptions options = compile_options(arguments, instance);
+  const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
+  if (common.plan) return show_plan(arguments, instance, plan, team);
+  const simulate::Compiled compiled = simulate::compile(instance.protocol, options);
+  team.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
+  const Execution execution = execute(instance, common, team);
+
+  // The transformer is evaluated, judged and told by rank 0; its status is everyone's.
+  const std::string status = team.from_root([&] {
+    if (execution.violation) {
+      publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
+              run_json(instance, execution, "violated"));
+      return std::to_string(kViolated);
+    }
+    const Findings found = evaluate(arguments, instance, execution, compiled);
+    if (!common.output.empty() && !found.comparison.fault) {
+      write_whole(common.output, output_text(instance, found.outputs));
+    }
+    publish(common.out, common.output == "-", side_by_side(arguments, instance, execution, compiled, found),
+            compile_json(arguments, instance, execution, compiled, found));
+    return std::to_string(found.verdict == "verified"  ? kDone
+                          : found.verdict == "refuted" ? kRefuted
+                                                       : kInconclusive);
+  });
+  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  return std::stoi(status);
+}
+
+std::string one_of(const std::string& flag, const std::string& value,
+                   const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
+  throw ContractError(fmt::format("{} {}: expected {}", flag, value, fmt::join(allowed, " or ")));
+}
+
+}  // namespace
+
+Command add_compile(CommandLine& line) {
+  Flags& flags = line.add("compile", "Compile a protocol to an ANNA-transformer and compare the two",
+                          "Examples:\n"
+                          "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
+                          "  roundtrip compile sort --n 256 --attention anna --json facts.json\n");
+  auto arguments = std::make_shared<CompileArguments>();
+  add_protocol_arguments(flags, arguments->common);
+  flags.value("--construction", "NAME", "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
+              [arguments](const std::string& text) {
+                arguments->construction = one_of("--construction", text, {"direct", "routed"});
+              });
+  flags.value("--digits", "D",
+              "routed: digits of a machine's address (default: from --delta, else 1 if q <= s)",
+              [arguments](const std::string& text) {
+                arguments->digits = static_cast<std::uint32_t>(parse_count(text, "--digits", 1, 64));
+              });
+  flags.value("--eta", "P/Q", "routed: failure probability over the intermediates (default 1/100)",
+              [arguments](const std::string& text) {
+                arguments->common.parameters.eta = Rational::parse(text, "--eta");
+              });
+  flags.value("--attention", "NAME",
+              "ema (default): exact match; anna: one table of locality-sensitive hashing",
+              [arguments](const std::string& text) {
+                arguments->attention = one_of("--attention", text, {"ema", "anna"});
+              });
+  flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle as well");
+  return {.name = "compile",
+          .act = [arguments](const Team& team) { return compile(*arguments, team); },
+          .transport = [arguments] { return arguments->common.transport; }};
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,259 @@
+#include "cli/execution.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "cli/progress.h"
+
+namespace roundtrip::cli {
+namespace {
+
+void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters) {
+  std::vector<std::string> names;
+  for (const mpc::OptionInfo& option : info.options) names.push_back(option.name);
+  for (const auto& [name, value] : parameters.options) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    require(!names.empty(), "--param {}: {} has no parameters", name, info.name);
+    throw ContractError(fmt::format("--param {}: {} has no such parameter; did you mean '{}'?", name,
+                                    info.name, nearest_name(name, names)));
+  }
+}
+
+/// Bytes of memory that this host can still give, or 0 if the system doesn't say.
+std::uint64_t available_bytes() {
+  std::ifstream facts("/proc/meminfo");
+  std::string name;
+  std::uint64_t kibibytes = 0;
+  while (facts >> name >> kibibytes) {
+    if (name == "MemAvailable:") return kibibytes * 1024;
+    facts.ignore(256, '\n');
+  }
+  return 0;
+}
+
+std::string epsilon_text(const mpc::Parameters& parameters, const mpc::Shape& shape) {
+  if (!parameters.memory_words) return parameters.epsilon.to_string();
+  // With --memory, eps is what the block size says; it is reported and decides nothing, so floating point
+  // will do.
+  if (shape.n < 2) return "0";
+  return fmt::format(
+      "{:.6f}", std::log(static_cast<double>(shape.block_words)) / std::log(static_cast<double>(shape.n)));
+}
+
+std::string options_text(const mpc::Parameters& parameters) {
+  std::string text;
+  for (const auto& [name, value] : parameters.options) text += fmt::format(" {}={}", name, value);
+  return text;
+}
+
+}  // namespace
+
+Instance prepare(const ProtocolArguments& arguments, const Team& team) {
+  Instance instance;
+  instance.info = &mpc::find_protocol(arguments.protocol);
+  instance.parameters = arguments.parameters;
+  mpc::Parameters& parameters = instance.parameters;
+  check_options(*instance.info, parameters);
+  require(!arguments.input.empty() || arguments.n, "no input: give --input FILE or --n N");
+  require(!arguments.input.empty() || !arguments.format, "--format: only with --input");
+  require(arguments.output != "-" || arguments.out.json != "-",
+          "--output - and --json -: only one can be standard output");
+
+  if (arguments.input.empty()) {
+    parameters.n = *arguments.n;
+  } else {
+    parameters.n = std::stoull(team.from_root([&] {
+      instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n);
+      return std::to_string(instance.input->size());
+    }));
+  }
+  parameters.validate();
+  instance.protocol = instance.info->make(parameters);
+  instance.shape().validate();
+  if (arguments.plan) return instance;
+  team.on_root([&] {
+    // Half of the bound, what is received were every machine full, and on rank 0 the input as values and as
+    // words.
+    const auto ranks = static_cast<std::uint64_t>(team.transport().ranks());
+    require_memory(exchange_bytes(instance.shape()) / 2 / ranks + 2 * sizeof(mpc::Word) * parameters.n,
+                   "the run");
+    if (arguments.input.empty()) instance.input = Input::generate(*instance.info, parameters);
+  });
+  return instance;
+}
+
+std::uint64_t exchange_bytes(const mpc::Shape& shape) {
+  return 2 * sizeof(mpc::Word) * shape.machines * shape.memory_words;
+}
+
+void require_memory(std::uint64_t bytes, std::string_view work) {
+  const std::uint64_t free_bytes = available_bytes();
+  require(free_bytes == 0 || bytes <= free_bytes, "{} needs {} bytes of memory, {} are free", work, bytes,
+          free_bytes);
+}
+
+Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team) {
+  const mpc::Shape& shape = instance.shape();
+  Execution execution;
+  std::unique_ptr<mpc::Transport> own;
+  mpc::Transport* transport = &team.transport();
+  if (arguments.transport == "inprocess" && transport->name() != "inprocess") {
+    require(transport->ranks() == 1, "--transport inprocess: needs a single rank, started with {}",
+            transport->ranks());
+    own = mpc::make_in_process_transport();
+    transport = own.get();
+  }
+  execution.transport = transport->name();
+  execution.ranks = transport->ranks();
+
+  team.on_root([&] { execution.words = instance.input->encode(shape); });
+
+  Progress progress(team.root() && !arguments.out.quiet);
+  mpc::RunOptions options;
+  options.limit_words = arguments.limit_words;
+  options.one_machine_per_rank = arguments.one_machine_per_rank;
+  options.progress = [&](std::uint32_t round, std::uint32_t rounds) {
+    progress.draw(fmt::format("round {} of {}", round, rounds));
+  };
+  try {
+    execution.result = mpc::run(*instance.protocol, execution.words, *transport, options);
+  } catch (const mpc::ModelViolation& violation) {
+    execution.violation = violation;
+  }
+  return execution;
+}
+
+mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words) {
+  mpc::Outputs outputs(words.size());
+  for (std::size_t t = 0; t < words.size(); ++t)
+    outputs[t] = instance.info->decode(*instance.protocol, t, words[t]);
+  return outputs;
+}
+
+std::string difference(const Instance& instance, const mpc::Outputs& outputs, const mpc::Outputs& expected) {
+  if (outputs.size() != expected.size()) {
+    return fmt::format("{} outputs where {} are expected", outputs.size(), expected.size());
+  }
+  const auto [ours, theirs] = std::mismatch(outputs.begin(), outputs.end(), expected.begin());
+  if (ours == outputs.end()) return {};
+  const auto show = [&](const std::optional<std::int64_t>& value) {
+    if (!value) return std::string("none");
+    return instance.info->output_form == mpc::OutputForm::kSymbols ? instance.input->text(*value)
+                                                                   : fmt::format("{}", *value);
+  };
+  return fmt::format("output {} is {}, expected {}", ours - outputs.begin(), show(*ours), show(*theirs));
+}
+
+std::string output_text(const Instance& instance, const mpc::Outputs& outputs) {
+  std::string text;
+  switch (instance.info->output_form) {
+    case mpc::OutputForm::kSymbols:
+      for (const auto& value : outputs) text += (value ? instance.input->text(*value) : std::string()) + "\n";
+      break;
+    case mpc::OutputForm::kNumbers:
+      for (const auto& value : outputs) text += (value ? fmt::format("{}", *value) : std::string()) + "\n";
+      break;
+    case mpc::OutputForm::kTriple:
+      for (const auto& value : outputs) {
+        if (value) text += (text.empty() ? "" : " ") + fmt::format("{}", *value);
+      }
+      text += "\n";
+      break;
+  }
+  return text;
+}
+
+std::string heading(const Instance& instance) {
+  const mpc::Shape& shape = instance.shape();
+  std::string text =
+      fmt::format("{}{}: N = {} words, eps = {}\n", instance.info->name, options_text(instance.parameters),
+                  shape.n, epsilon_text(instance.parameters, shape));
+  text += fmt::format(
+      "  machines          q = {}, with b = {} input words and s = {} words of memory each (kappa_s = {})\n",
+      shape.machines, shape.block_words, shape.memory_words, shape.kappa_s);
+  text += fmt::format("  rounds            R = {} = {}\n", shape.rounds, instance.info->rounds_formula);
+  if (shape.kappa_raised)
+    text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
+  if (shape.below_range())
+    text += "  below range       s > N/4: one machine could hold the input; bounds prove nothing here\n";
+  return text;
+}
+
+std::string run_table(const Instance& instance, const Execution& execution) {
+  const mpc::Shape& shape = instance.shape();
+  const mpc::RoundFacts facts = execution.result.ledger.overall();
+  std::string text = fmt::format("run on {} with {} rank{}, {:.3f} s\n", execution.transport, execution.ranks,
+                                 execution.ranks == 1 ? "" : "s", execution.result.seconds);
+  text += fmt::format("  rounds            {} of {}\n", execution.result.ledger.rounds.size(), shape.rounds);
+  text += fmt::format("  words sent        {} of {} (most by a machine in a round)\n", facts.max_words_sent,
+                      shape.memory_words);
+  text += fmt::format("  words received    {} of {}\n", facts.max_words_received, shape.memory_words);
+  text += fmt::format("  scratch words     {} of {}\n", facts.max_scratch_words, shape.scratch_words);
+  text += fmt::format("  words in all      {}\n", facts.total_words);
+  return text;
+}
+
+nlohmann::ordered_json run_json(const Instance& instance, const Execution& execution,
+                                const std::string& verdict) {
+  const mpc::Shape& shape = instance.shape();
+  const mpc::Parameters& parameters = instance.parameters;
+  const mpc::RoundFacts facts = execution.result.ledger.overall();
+  nlohmann::ordered_json json = {
+      {"schema", "roundtrip-run-1"},
+      {"protocol", instance.info->name},
+      {"options", parameters.options},
+      {"n", shape.n},
+      {"epsilon", epsilon_text(parameters, shape)},
+      {"gamma", parameters.gamma.to_string()},
+      {"delta", parameters.delta.to_string()},
+      {"eta", parameters.eta.to_string()},
+      {"kappa_s", shape.kappa_s},
+      {"kappa_q",
+       shape.kappa_q ? nlohmann::ordered_json(shape.kappa_q->to_string()) : nlohmann::ordered_json()},
+      {"seed", parameters.seed},
+      {"machines", shape.machines},
+      {"memory_words", shape.memory_words},
+      {"word_bits", shape.word_bits},
+      {"rounds", execution.result.ledger.rounds.size()},
+      {"rounds_bound", shape.rounds},
+      {"max_words_sent", facts.max_words_sent},
+      {"max_words_received", facts.max_words_received},
+      {"max_scratch_words", facts.max_scratch_words},
+      {"total_words", facts.total_words},
+      {"below_range", shape.below_range()},
+      {"transport", execution.transport},
+      {"ranks", execution.ranks},
+      {"seconds", execution.result.seconds},
+      {"verdict", verdict},
+  };
+  if (execution.violation) {
+    const mpc::ModelViolation::Facts& broken = execution.violation->facts();
+    json["violation"] = {{"machine", broken.machine},
+                         {"round", broken.round},
+                         {"used", broken.used},
+                         {"allowed", broken.allowed},
+                         {"message", execution.violation->what()}};
+  }
+  nlohmann::ordered_json& ledger = json["ledger"] = nlohmann::ordered_json::array();
+  for (const mpc::RoundFacts& round : execution.result.ledger.rounds) {
+    ledger.push_back({{"max_words_sent", round.max_words_sent},
+                      {"max_words_received", round.max_words_received},
+                      {"max_scratch_words", round.max_scratch_words},
+                      {"total_words", round.total_words}});
+  }
+  return json;
+}
+
+void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
+             const nlohmann::ordered_json& json) {
+  if (!arguments.json.empty()) write_whole(arguments.json, json.dump(2) + "\n");
+  if (!arguments.quiet && arguments.json != "-" && !output_taken) write_whole("-", text);
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,69 @@
+// Purpose: one protocol on one input: made ready (all errors of input and shape known to every rank), run,
+// and told as text and JSON. `run` and `compile` both stand on it.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/input.h"
+#include "cli/team.h"
+#include "mpc/registry.h"
+#include "mpc/runtime.h"
+
+namespace roundtrip::cli {
+
+/// Ready to run; equal on every rank but for `input`, which rank 0 alone has.
+struct Instance {
+  const mpc::ProtocolInfo* info = nullptr;
+  mpc::Parameters parameters;
+  std::shared_ptr<const mpc::Protocol> protocol;
+  std::optional<Input> input;
+  const mpc::Shape& shape() const { return protocol->shape(); }
+};
+
+/// Collective. Reads or generates the input on rank 0 and makes the protocol; ContractError, the same on
+/// every rank.
+Instance prepare(const ProtocolArguments& arguments, const Team& team);
+
+/// What a run measured, or where it broke its model.
+struct Execution {
+  std::string transport;
+  int ranks = 1;
+  std::vector<mpc::Word> words;  ///< the encoded input; on rank 0
+  mpc::RunResult result;
+  std::optional<mpc::ModelViolation> violation;
+};
+
+/// Collective. Refused with what it needs if its messages can't fit in memory. A violation is caught and
+/// reported.
+Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team);
+
+/// The outputs as the user sees them; on rank 0.
+mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);
+/// The first difference between two lists of outputs, in one line; empty if there is none.
+std::string difference(const Instance& instance, const mpc::Outputs& outputs, const mpc::Outputs& expected);
+/// Outputs as `--output` writes them: one a line, absent ones empty; a triple's positions on one line.
+std::string output_text(const Instance& instance, const mpc::Outputs& outputs);
+
+/// Bytes that the words in flight take at most, over all ranks: every machine full, sent and received.
+std::uint64_t exchange_bytes(const mpc::Shape& shape);
+
+/// ContractError naming what `work` needs unless this host has that much memory left.
+void require_memory(std::uint64_t bytes, std::string_view work);
+
+/// "k_hop (k=4): N = 20000, eps = 1/2 ..." and, after a run, the table of measured facts beside their limits.
+std::string heading(const Instance& instance);
+std::string run_table(const Instance& instance, const Execution& execution);
+/// The documented keys of a run, `verdict` included.
+nlohmann::ordered_json run_json(const Instance& instance, const Execution& execution,
+                                const std::string& verdict);
+/// Writes `text` and `json` where the arguments say; on rank 0.
+void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
+             const nlohmann::ordered_json& json);
+
+}  // namespace roundtrip::cli

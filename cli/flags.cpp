@@ -1,0 +1,129 @@
+#include "cli/flags.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+
+namespace roundtrip::cli {
+namespace {
+
+class AppFlags final : public Flags {
+ public:
+  explicit AppFlags(CLI::App& app) : app_(app) {}
+
+  void positional(const std::string& name, bool required, bool many, const std::string& help,
+                  std::function<void(const std::string&)> set) override {
+    app_.add_option(name, each(std::move(set)), help)
+        ->type_name("")
+        ->required(required)
+        ->expected(1, many ? -1 : 1);
+  }
+  void value(const std::string& flag, const std::string& value_name, const std::string& help,
+             std::function<void(const std::string&)> set, bool repeatable) override {
+    CLI::Option* option =
+        app_.add_option(flag, each(std::move(set)), help)->type_name(value_name)->expected(1);
+    if (repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+  void toggle(const std::string& flag, bool& target, const std::string& help) override {
+    app_.add_flag(flag, target, help);
+  }
+
+ private:
+  static CLI::callback_t each(std::function<void(const std::string&)> set) {
+    return [set = std::move(set)](const std::vector<std::string>& texts) {
+      for (const std::string& text : texts) set(text);
+      return true;
+    };
+  }
+  CLI::App& app_;
+};
+
+/// The first flag that `app` doesn't know, with the nearest that it does; empty if it knows all of them.
+std::string unknown_flag(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const std::string& argument : arguments) {
+    if (argument.size() < 3 || argument.compare(0, 2, "--") != 0) continue;
+    const std::string name = argument.substr(0, argument.find('='));
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    return fmt::format("{}: no such flag; did you mean {}?", name, nearest_name(name, names));
+  }
+  return {};
+}
+
+}  // namespace
+
+struct CommandLine::Parser {
+  CLI::App app;
+  std::vector<std::unique_ptr<AppFlags>> flags;
+
+  explicit Parser(const std::string& description) : app(description, "roundtrip") {}
+
+  /// What is wrong with the arguments, in one line that names the nearest thing that would be right.
+  std::string explain(const std::vector<std::string>& arguments, const CLI::ParseError& error) const {
+    if (arguments.empty()) return "no subcommand; see `roundtrip --help`";
+    const std::string& first = arguments.front();
+    std::string unknown;
+    if (first.compare(0, 1, "-") == 0) {
+      unknown = unknown_flag(app, arguments);
+      return unknown.empty() ? one_line(error.what()) : unknown;
+    }
+    const std::vector<const CLI::App*> apps = app.get_subcommands([](const CLI::App*) { return true; });
+    std::vector<std::string> names;
+    for (const CLI::App* subcommand : apps) names.push_back(subcommand->get_name());
+    const auto found = std::find(names.begin(), names.end(), first);
+    if (found == names.end()) {
+      return fmt::format("{}: no such subcommand; did you mean '{}'?", first, nearest_name(first, names));
+    }
+    unknown = unknown_flag(*apps[static_cast<std::size_t>(found - names.begin())],
+                           {arguments.begin() + 1, arguments.end()});
+    return fmt::format("{}: {}", first, unknown.empty() ? one_line(error.what()) : unknown);
+  }
+};
+
+CommandLine::CommandLine(const std::string& description, const std::string& footer,
+                         std::function<std::string()> version)
+    : parser_(std::make_unique<Parser>(description)) {
+  parser_->app.footer(footer);
+  parser_->app.set_version_flag("--version", std::move(version), "Program, compiler, MPI and BLAS");
+  parser_->app.require_subcommand(1);
+}
+
+CommandLine::~CommandLine() = default;
+
+Flags& CommandLine::add(const std::string& name, const std::string& description, const std::string& footer) {
+  CLI::App* app = parser_->app.add_subcommand(name, description)->footer(footer);
+  return *parser_->flags.emplace_back(std::make_unique<AppFlags>(*app));
+}
+
+Request CommandLine::parse(const std::vector<std::string>& arguments) {
+  CLI::App& app = parser_->app;
+  try {
+    // CLI11 takes the arguments from the back of the vector.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    return {.error = {}, .text = app.help(), .subcommand = {}};
+  } catch (const CLI::CallForVersion& version) {
+    return {.error = {}, .text = version.what(), .subcommand = {}};
+  } catch (const CLI::ParseError& error) {
+    return {.error = parser_->explain(arguments, error), .text = {}, .subcommand = {}};
+  } catch (const ContractError& error) {
+    return {.error = error.what(), .text = {}, .subcommand = {}};
+  }
+  return {.error = {}, .text = {}, .subcommand = app.get_subcommands().front()->get_name()};
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,55 @@
+// Purpose: what the user hands in, read once and fast: numbers, words or bytes, from a file, standard input
+// or generated.
+//   numbers  signed decimals separated by white space
+//   words    maximal runs of bytes that are not ASCII white space, numbered by first occurrence from 0
+//   bytes    every byte a number 0..255
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mpc/parameters.h"
+#include "mpc/registry.h"
+
+namespace roundtrip::cli {
+
+enum class Format : std::uint8_t { kNumbers, kWords, kBytes };
+/// ContractError naming the nearest format unless `name` is one.
+Format parse_format(std::string_view name);
+
+/// Values with what is needed to name them again: their text and place.
+class Input {
+ public:
+  /// Reads `path` ("-": standard input); `limit` takes the first that many values. ContractError, in one
+  /// line, for what can't be read, holds no value or fewer than `limit`, or isn't of the format.
+  static Input read(const std::string& path, Format format, std::optional<std::uint64_t> limit);
+  /// A generated instance: the protocol's own, or uniform in [0, N).
+  static Input generate(const mpc::ProtocolInfo& protocol, const mpc::Parameters& parameters);
+
+  std::uint64_t size() const { return values_.size(); }
+  const mpc::Values& values() const { return values_; }
+  /// All values as words of the protocol; ContractError naming line, value and range for one that doesn't
+  /// fit.
+  std::vector<mpc::Word> encode(const mpc::Shape& shape) const;
+  /// Value `symbol` as the user wrote it: the word of that number, or the decimal.
+  std::string text(std::int64_t symbol) const;
+
+ private:
+  Input() = default;
+  void parse_numbers(std::uint64_t limit);
+  void parse_words(std::uint64_t limit);
+  std::string place(std::uint64_t index) const;  // where value `index` stands in the source, for messages
+
+  std::string name_;  // of the source, for messages; empty if generated
+  std::unique_ptr<const std::string>
+      bytes_;  // words point into it; a moved short string would take its bytes along
+  Format format_ = Format::kNumbers;
+  mpc::Values values_;
+  std::vector<std::string_view> words_;  // by number
+};
+
+}  // namespace roundtrip::cli

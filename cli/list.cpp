@@ -1,0 +1,79 @@
+// Purpose: `roundtrip list [NAME]`: the protocols, or one protocol's card, parameters, kappa and round
+// formula.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "mpc/registry.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct ListArguments {
+  std::string name;
+  OutputArguments out;
+};
+
+nlohmann::ordered_json describe(const mpc::ProtocolInfo& info) {
+  nlohmann::ordered_json options = nlohmann::ordered_json::array();
+  for (const mpc::OptionInfo& option : info.options) {
+    options.push_back({{"name", option.name}, {"default", option.fallback}, {"help", option.help}});
+  }
+  return {{"name", info.name},       {"summary", info.summary}, {"rounds_formula", info.rounds_formula},
+          {"kappa_s", info.kappa_s}, {"options", options},      {"oracle", static_cast<bool>(info.oracle)}};
+}
+
+std::string overview(const std::vector<const mpc::ProtocolInfo*>& protocols) {
+  std::size_t width = 0;
+  for (const mpc::ProtocolInfo* info : protocols) width = std::max(width, info->name.size());
+  std::string text;
+  for (const mpc::ProtocolInfo* info : protocols)
+    text += fmt::format("{:<{}}  {}\n", info->name, width, info->summary);
+  return text + "\n`roundtrip list NAME` shows parameters, memory and the round formula.\n";
+}
+
+std::string details(const mpc::ProtocolInfo& info) {
+  std::string text = fmt::format("{}: {}\n", info.name, info.summary);
+  if (!info.card.empty()) text += "\n" + info.card + (info.card.back() == '\n' ? "" : "\n");
+  text += fmt::format(
+      "\nrounds   R = {}\nmemory   s = kappa_s * b words, kappa_s = {} unless --kappa-s says otherwise\n",
+      info.rounds_formula, info.kappa_s);
+  text += info.oracle ? "check    --check compares with a sequential oracle\n"
+                      : "check    none: no sequential oracle\n";
+  for (const mpc::OptionInfo& option : info.options) {
+    text += fmt::format("--param {}={}   {}\n", option.name, option.fallback, option.help);
+  }
+  return text;
+}
+
+int list(const ListArguments& arguments, const Team& team) {
+  std::vector<const mpc::ProtocolInfo*> protocols = mpc::all_protocols();
+  if (!arguments.name.empty()) protocols = {&mpc::find_protocol(arguments.name)};
+  team.on_root([&] {
+    if (!arguments.out.json.empty()) {
+      nlohmann::ordered_json json = {{"schema", "roundtrip-list-1"},
+                                     {"protocols", nlohmann::ordered_json::array()}};
+      for (const mpc::ProtocolInfo* info : protocols) json["protocols"].push_back(describe(*info));
+      write_whole(arguments.out.json, json.dump(2) + "\n");
+    }
+    if (arguments.out.quiet || arguments.out.json == "-") return;
+    write_whole("-", arguments.name.empty() ? overview(protocols) : details(*protocols.front()));
+  });
+  return kDone;
+}
+
+}  // namespace
+
+Command add_list(CommandLine& line) {
+  Flags& flags = line.add("list", "List the protocols, or show one", "Example:\n  roundtrip list k_hop\n");
+  auto arguments = std::make_shared<ListArguments>();
+  flags.positional("NAME", false, false, "Show this protocol's parameters, memory and round formula",
+                   [arguments](const std::string& text) { arguments->name = text; });
+  add_output_arguments(flags, arguments->out);
+  return {.name = "list", .act = [arguments](const Team& team) { return list(*arguments, team); }};
+}
+
+}  // namespace roundtrip::cli

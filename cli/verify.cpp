@@ -1,0 +1,82 @@
+// Purpose: `roundtrip verify [THEOREM...]`: the checks of the theorems and the defects that they must catch.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/execution.h"
+#include "cli/progress.h"
+#include "proofs_check/report.h"
+#include "proofs_check/verify.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct VerifyArguments {
+  proofs_check::VerifyOptions options;
+  OutputArguments out;
+};
+
+proofs_check::Sizes parse_sizes(const std::string& name) {
+  if (name == "small") return proofs_check::Sizes::kSmall;
+  require(name == "full", "--sizes {}: expected small or full", name);
+  return proofs_check::Sizes::kFull;
+}
+
+/// The first that applies of 70, 3, 1, 4, 0.
+Status status_of(proofs_check::Outcome outcome) {
+  switch (outcome) {
+    case proofs_check::Outcome::kInternalFault:
+      return kInternal;
+    case proofs_check::Outcome::kModelBroken:
+      return kViolated;
+    case proofs_check::Outcome::kRefuted:
+      return kRefuted;
+    case proofs_check::Outcome::kInconclusive:
+      return kInconclusive;
+    case proofs_check::Outcome::kVerified:
+      return kDone;
+  }
+  return kInternal;
+}
+
+int verify(const VerifyArguments& arguments, const Team& team) {
+  proofs_check::VerifyOptions options = arguments.options;
+  Progress progress(team.root() && !arguments.out.quiet);
+  options.progress = [&](std::string_view statement, std::string_view what) {
+    progress.draw(fmt::format("{}: {}", statement, what));
+  };
+  const proofs_check::Report report = proofs_check::verify(options, team.transport());
+  progress.wipe();
+  team.on_root([&] {
+    publish(arguments.out, false, proofs_check::terminal_table(report), proofs_check::to_json(report));
+  });
+  return status_of(report.outcome());
+}
+
+}  // namespace
+
+Command add_verify(CommandLine& line) {
+  std::string footer =
+      "Examples:\n"
+      "  roundtrip verify\n"
+      "  mpirun -n 2 roundtrip verify --sizes full --json report.json\n"
+      "Theorems:\n";
+  for (const auto& statement : proofs_check::all_statements()) {
+    footer += fmt::format("  {:<24}  {}\n", statement->name(), statement->title());
+  }
+  Flags& flags = line.add("verify", "Check the theorems, and that each check catches its defects", footer);
+  auto arguments = std::make_shared<VerifyArguments>();
+  flags.positional("THEOREM", false, true, "Which ones; all by default",
+                   [arguments](const std::string& text) { arguments->options.statements.push_back(text); });
+  flags.value("--sizes", "SIZES", "small (default, within a minute) or full",
+              [arguments](const std::string& text) { arguments->options.sizes = parse_sizes(text); });
+  flags.value("--seed", "SEED", "Public seed (default 1)", [arguments](const std::string& text) {
+    arguments->options.seed = parse_count(text, "--seed", 0, ~std::uint64_t{0});
+  });
+  add_output_arguments(flags, arguments->out);
+  return {.name = "verify", .act = [arguments](const Team& team) { return verify(*arguments, team); }};
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,14 @@
+// Purpose: `roundtrip --version`: what a report of a problem needs to name.
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "mpc/transport.h"
+
+namespace roundtrip::cli {
+
+std::string version_text() {
+  return fmt::format("roundtrip {}\ncompiler: {} {}\nMPI: {}\nBLAS: {}", ROUNDTRIP_VERSION,
+                     ROUNDTRIP_COMPILER, __VERSION__, mpc::mpi_version(), ROUNDTRIP_BLAS);
+}
+
+}  // namespace roundtrip::cli

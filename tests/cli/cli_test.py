@@ -1,0 +1,389 @@
+"""Drives the built program as a user does. One class is one ctest entry: cli_test.py --roundtrip PATH CLASS.
+
+Statuses, streams and files are what is looked at: every refusal is exactly one line on standard error, and no run may
+leave a partial file or hang (each call has a timeout)."""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROUNDTRIP = "roundtrip"  # set by main()
+MPIEXEC = "mpirun"
+RANKS = (1, 2, 3, 4, 7)
+LICENCES = pathlib.Path("/usr/share/common-licenses")
+# Of a run's JSON, what may differ between ranks and transports.
+PLACE_KEYS = ("transport", "ranks", "seconds")
+RUN_KEYS = """schema protocol n epsilon gamma delta eta kappa_s kappa_q seed machines memory_words word_bits rounds
+ rounds_bound max_words_sent max_words_received max_scratch_words total_words below_range transport ranks seconds
+ verdict""".split()
+TRANSFORMER_KEYS = """construction digits depth depth_bound heads embedding_dim width width_bound overflow
+ equal""".split()
+
+
+def call(*arguments, ranks=0, stdin="", timeout=60):
+    """Runs roundtrip, under mpirun if ranks > 0, and returns the finished process."""
+    launcher = [MPIEXEC, "-q", "--oversubscribe", "-n", str(ranks)] if ranks else []
+    return subprocess.run(launcher + [ROUNDTRIP, *map(str, arguments)], input=stdin, capture_output=True, text=True,
+                          timeout=timeout)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name)
+
+    def file(self, content, name="input"):
+        path = self.path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def licences(self):
+        """The licence texts that every Debian has, each once: 37,000 words."""
+        files = sorted(f for f in LICENCES.iterdir() if not f.is_symlink())
+        return self.file(b"".join(f.read_bytes() for f in files), "licences")
+
+    def succeed(self, *arguments, status=0, **options):
+        done = call(*arguments, **options)
+        self.assertEqual(done.returncode, status, f"{arguments}: {done.stderr}{done.stdout}")
+        self.assertEqual(done.stderr, "", arguments)
+        return done.stdout
+
+    def refuse(self, *arguments, says, status=2, **options):
+        """Ends with the status and one line that holds every part of `says`."""
+        done = call(*arguments, **options)
+        self.assertEqual(done.returncode, status, f"{arguments}: {done.stderr}{done.stdout}")
+        self.assertEqual(done.stdout, "", arguments)
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertTrue(lines[0].startswith("roundtrip: error: "), lines[0])
+        for part in [says] if isinstance(says, str) else says:
+            self.assertIn(part, lines[0])
+        return lines[0]
+
+    def run_facts(self, *arguments, status=0, **options):
+        """(JSON, output bytes) of `run`."""
+        output, facts = self.path / "output", self.path / "facts"
+        for stale in (output, facts):
+            stale.unlink(missing_ok=True)
+        self.succeed("run", *arguments, "--output", output, "--json", facts, status=status, **options)
+        return json.loads(facts.read_text()), output.read_bytes()
+
+
+def hop(words, k):
+    """k_hop by its definition (Sanford, Hsu, Telgarsky 2024), positions from 1; quadratic; None is absent."""
+    n = len(words)
+    find = [0] * (n + 1)
+    for i in range(1, n + 1):
+        find[i] = next((j for j in range(i, 1, -1) if words[j - 2] == words[i - 1]), 0)
+    outputs = []
+    for i in range(1, n + 1):
+        for _ in range(k):
+            i = find[i]
+        outputs.append(words[i - 1] if i else None)
+    return outputs
+
+
+def lines_of(outputs):
+    return "".join(("" if word is None else word) + "\n" for word in outputs)
+
+
+class Refusals(Case):
+    def test_input(self):
+        words = ("--format", "words", "--input")
+        self.refuse("run", "k_hop", *words, self.file(""), says="holds no words")
+        self.refuse("run", "k_hop", *words, self.file(" \n\t\r\v\f"), says="holds no words")
+        self.refuse("run", "k_hop", *words, self.path / "missing", says=["missing", "No such file"])
+        self.refuse("run", "k_hop", *words, self.path, says=["is a directory"])
+        self.refuse("run", "sort", "--input", self.file(b"\x7fELF\x02\x01\x00\x00"), says=["line 1", "\\x7fELF", "not a number"])
+        self.refuse("run", "sort", "--input", self.file("1 2\n3 4x\n"), says=["line 2", "'4x'", "not a number"])
+        self.refuse("run", "sort", "--input", self.file("1 2\n3 140737488355328\n"), says=["line 2", "140737488355328", "140737488355327"])
+        self.refuse("run", "sort", "--input", self.file("1\n\n-99999999999999999999\n"), says=["line 3", "-99999999999999999999"])
+        self.refuse("run", "sort", "--input", self.file("1 2 3"), "--n", 4, says=["--n 4", "3 numbers"])
+        self.refuse("run", "sort", says="no input")
+        self.refuse("run", "sort", "--input", "-", stdin="", says=["standard input", "holds no numbers"])
+
+    def test_parameters(self):
+        for eps in ("0", "1", "-1/2", "3/2"):
+            self.refuse("run", "sort", "--n", 100, "--eps", eps, says=["eps"])
+        for eps in ("1/0", "x", ""):
+            self.refuse("run", "sort", "--n", 100, "--eps", eps, says=["--eps"])
+        self.refuse("run", "k_hop", "--n", 100, "--param", "k=0", says=["k", "0"])
+        self.refuse("run", "k_hop", "--n", 100, "--param", "k=x", says=["k", "x"])
+        self.refuse("run", "k_hop", "--n", 100, "--param", "hops=2", says=["hops", "'k'"])
+        self.refuse("run", "k_hop", "--n", 100, "--param", "k", says=["name=value"])
+        self.refuse("run", "sum", "--n", 0, says=["--n 0", "1.."])
+        self.refuse("run", "sum", "--n", "-3", says=["--n"])
+        self.refuse("run", "sum", "--n", 100, "--memory", 1, says=["memory"])
+        self.refuse("run", "sum", "--n", 100, "--machines", 1, says=["machines"])
+
+    def test_names(self):
+        self.refuse("rum", "sort", says=["rum", "'run'"])
+        self.refuse("run", "srot", "--n", 9, says=["srot", "sort"])
+        self.refuse("list", "khop", says=["khop", "k_hop"])
+        self.refuse("compile", "match", "--n", 9, says=["match2"])
+        self.refuse("run", "sort", "--n", 9, "--chekc", says=["--chekc", "--check"])
+        self.refuse("run", "sort", "--n=9", "--ouptut=x", says=["--ouptut", "--output"])
+        self.refuse("run", "sort", "--n", 9, "--transport", "tcp", says=["--transport tcp"])
+        self.refuse("run", "sort", "--input", "x", "--format", "word", says=["word", "'words'"])
+        self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct or routed"])
+        self.refuse("compile", "sort", "--n", 9, "--digits", 2, says=["--digits", "--construction routed"])
+        self.refuse("verify", "theorem_of_nobody", says=["theorem_of_nobody"])
+        self.refuse(says="subcommand")
+        self.refuse("run", says="PROTOCOL")
+
+    def test_one_machine_per_rank(self):
+        machines = json.loads(self.succeed("run", "sum", "--n", 64, "--json", "-"))["machines"]
+        self.assertGreater(machines, 2)
+        self.refuse("run", "sum", "--n", 64, "--one-machine-per-rank", says=[str(machines)])
+        self.refuse("run", "sum", "--n", 64, "--one-machine-per-rank", ranks=2, says=[str(machines), "2"])
+
+    def test_on_every_rank_count(self):
+        """One line and one status, whoever sees the error first; nobody waits for anybody."""
+        for ranks in (1, 2, 4):
+            self.refuse("run", "sort", "--input", self.path / "missing", ranks=ranks, says="No such file")
+            self.refuse("run", "sort", "--n", 9, "--eps", "2", ranks=ranks, says="eps")
+            self.refuse("rum", ranks=ranks, says="'run'")
+            self.refuse("run", "sort", "--n", 9, "--output", self.path / "no" / "file", ranks=ranks, says="cannot write")
+        self.refuse("run", "sort", "--n", 9, "--transport", "inprocess", ranks=2, says="--transport inprocess")
+
+    def test_no_partial_output(self):
+        kept = self.file("kept", "kept")
+        self.refuse("run", "sort", "--n", 100, "--limit-words", 1, "--quiet", "--output", kept, status=3, says="round")
+        self.assertEqual(kept.read_text(), "kept")
+        self.assertEqual([f.name for f in self.path.iterdir()], ["kept"])
+
+
+class Formats(Case):
+    def test_numbers(self):
+        numbers = self.file("3 -1\t4\r\n1\v-5\f9 +2 -140737488355328 140737488355327")
+        self.assertEqual(self.run_facts("sort", "--input", numbers)[1].split(),
+                         b"-140737488355328 -5 -1 1 2 3 4 9 140737488355327".split())
+        self.assertEqual(self.succeed("run", "sort", "--input", "-", "--n", 3, "--output", "-", stdin="3 1 2 x"), "1\n2\n3\n")
+
+    def test_bytes(self):
+        everything = self.file(bytes(range(255, -1, -1)))
+        self.assertEqual(self.run_facts("sort", "--input", everything, "--format", "bytes")[1].split(),
+                         [b"%d" % value for value in range(256)])
+
+    def test_words(self):
+        """Case kept; separators are ASCII white space alone: no-break space and the NUL byte belong to words."""
+        text = b"\xc2\xa0a B\x00 b \xff a\nB\x00\xe2\x80\x83 b"
+        words = [w.decode("latin-1") for w in text.replace(b"\n", b" ").split(b" ")]
+        facts, output = self.run_facts("k_hop", "--input", self.file(text), "--format", "words", "--param", "k=1")
+        self.assertEqual(facts["n"], len(words))
+        self.assertEqual(output.decode("latin-1"), lines_of(hop(words, 1)))
+
+    def test_small_texts(self):
+        """One word, fewer than a block, not a square, all equal, k beyond N: as the quadratic oracle says."""
+        texts = {"one": 1, "a b": 1, "a b a": 2, "x x x x x x x": 3, "to be or not to be or not to see": 1}
+        texts[" ".join("abcabbacab" * 13)] = 4
+        for text, k in texts.items():
+            for hops in (k, 1000):
+                words = text.split()
+                facts, output = self.run_facts("k_hop", "--input", self.file(text), "--format", "words", "--param", f"k={hops}",
+                                               "--check")
+                self.assertEqual(output.decode(), lines_of(hop(words, hops)), text)
+                self.assertEqual((facts["verdict"], facts["n"]), ("verified", len(words)))
+
+    def test_memory_and_machines(self):
+        facts, _ = self.run_facts("sum", "--n", 1000, "--memory", 64, "--machines", 500)
+        self.assertEqual((facts["memory_words"], facts["machines"]), (64, 500))
+
+
+class Reports(Case):
+    def test_help_and_version(self):
+        for subcommand in ([], ["list"], ["run"], ["compile"], ["verify"]):
+            self.assertIn("Example", self.succeed(*subcommand, "--help"))
+        version = self.succeed("--version")
+        for part in ("roundtrip ", "compiler: ", "MPI: ", "BLAS: "):
+            self.assertIn(part, version)
+        self.assertEqual(self.succeed("--version", ranks=3), version)  # rank 0 alone speaks
+
+    def test_list(self):
+        overview = self.succeed("list")
+        for name in ("sum", "sort", "match2", "k_hop"):
+            self.assertIn(name, overview)
+            self.assertIn("R = ", self.succeed("list", name))
+        listed = json.loads(self.succeed("list", "--json", "-"))["protocols"]
+        self.assertLessEqual({"sum", "sort", "match2", "k_hop"}, {p["name"] for p in listed})
+
+    def test_run(self):
+        report = self.succeed("run", "sort", "--n", 300, "--check")
+        self.assertEqual(report.splitlines()[-1], "verdict: verified")
+        self.assertEqual(self.succeed("run", "sort", "--n", 300, "--quiet"), "")
+        facts = json.loads(self.succeed("run", "sort", "--n", 300, "--eps", "0.5", "--json", "-"))
+        self.assertLessEqual(set(RUN_KEYS), set(facts))
+        self.assertEqual((facts["verdict"], facts["epsilon"], facts["n"]), ("done", "1/2", 300))
+        self.assertEqual(len(facts["ledger"]), facts["rounds"])
+        self.assertEqual(facts["rounds"], facts["rounds_bound"])
+        self.assertEqual(sum(r["total_words"] for r in facts["ledger"]), facts["total_words"])
+        for key in ("max_words_sent", "max_words_received"):
+            self.assertEqual(max(r[key] for r in facts["ledger"]), facts[key])
+            self.assertLessEqual(facts[key], facts["memory_words"])
+
+    def test_seed(self):
+        one, two, again = (self.run_facts("sort", "--n", 300, "--seed", seed)[1] for seed in (1, 2, 1))
+        self.assertEqual(one, again)
+        self.assertNotEqual(one, two)
+
+    def test_plan(self):
+        planned = json.loads(self.succeed("run", "sort", "--n", 4096, "--plan", "--json", "-"))
+        facts, _ = self.run_facts("sort", "--n", 4096)
+        for key in ("machines", "memory_words", "rounds_bound"):
+            self.assertEqual(planned[key], facts[key])
+        self.assertIn("transformer", self.succeed("compile", "sort", "--n", 4096, "--plan"))
+        self.refuse("run", "sum", "--n", 1 << 40, "--eps", "1/2", says="bytes")
+
+    def test_compile(self):
+        report = self.succeed("compile", "k_hop", "--n", 100, "--param", "k=3", "--check")
+        self.assertEqual(report.splitlines()[-1], "verdict: verified")
+        for attention in ("ema", "anna"):
+            facts = json.loads(self.succeed("compile", "sum", "--n", 256, "--attention", attention, "--json", "-"))
+            self.assertLessEqual(set(RUN_KEYS + TRANSFORMER_KEYS), set(facts))
+            self.assertTrue(facts["equal"])
+            self.assertEqual(facts["depth"], facts["rounds"] + 1)
+        facts = json.loads(self.succeed("compile", "sum", "--n", 256, "--construction", "routed", "--digits", 2, "--json", "-"))
+        self.assertTrue(facts["equal"])
+        self.assertEqual((facts["digits"], facts["depth"]), (2, 2 + 2 * 2 * facts["rounds"]))
+        self.assertLessEqual(facts["width"], facts["width_bound"])
+        output, run_output = self.path / "transformer", self.path / "run"
+        self.succeed("compile", "sort", "--n", 100, "--output", output, "--quiet")
+        self.succeed("run", "sort", "--n", 100, "--output", run_output, "--quiet")
+        self.assertEqual(output.read_bytes(), run_output.read_bytes())
+
+    def test_pipes(self):
+        """A reader that leaves early ends the program without a word; a full disk is an error."""
+        shell = f"set -o pipefail; '{ROUNDTRIP}' run sort --n 200000 --output - | head -n 1"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.stderr, done.stdout.count("\n"), done.returncode), ("", 1, 141))
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([ROUNDTRIP, "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cannot write 'standard output'", done.stderr)
+        self.refuse("run", "sort", "--n", 9, "--output", "-", "--json", "-", says="only one")
+
+
+class Ranks(Case):
+    """Output, ledger and JSON are the same on any number of ranks and in process."""
+
+    def compare(self, *arguments):
+        facts, output = self.run_facts(*arguments)
+        self.assertEqual((facts["transport"], facts["ranks"]), ("inprocess", 1))
+        for ranks in RANKS:
+            others, theirs = self.run_facts(*arguments, ranks=ranks)
+            self.assertEqual((others["transport"], others["ranks"]), ("mpi", ranks))
+            self.assertEqual({k: v for k, v in others.items() if k not in PLACE_KEYS},
+                             {k: v for k, v in facts.items() if k not in PLACE_KEYS})
+            self.assertEqual(theirs, output)
+        return facts, output
+
+    def test_small_text(self):
+        text = pathlib.Path(__file__).with_name("raven.txt")
+        facts, output = self.compare("k_hop", "--input", text, "--format", "words", "--eps", "1/2", "--param", "k=4", "--check")
+        self.assertEqual(output.decode(), lines_of(hop(text.read_text().split(), 4)))
+        self.assertEqual(facts["verdict"], "verified")
+
+    def test_large_text(self):
+        facts, _ = self.compare("k_hop", "--input", self.licences(), "--format", "words", "--eps", "1/2", "--param", "k=4",
+                                "--check")
+        self.assertGreaterEqual(facts["n"], 20000)
+        self.assertEqual(facts["verdict"], "verified")
+
+    def test_others(self):
+        for protocol in ("sum", "sort", "match2"):
+            self.assertEqual(self.compare(protocol, "--n", 1000, "--check")[0]["verdict"], "verified")
+
+    def test_more_ranks_than_machines(self):
+        self.compare("k_hop", "--n", 5)
+
+    def test_limit(self):
+        """One word less than the busiest machine moves stops every rank with the same line, status 3."""
+        arguments = ("k_hop", "--n", 2000, "--param", "k=4")
+        facts, _ = self.run_facts(*arguments)
+        most = max(facts["max_words_sent"], facts["max_words_received"])
+        self.run_facts(*arguments, "--limit-words", most)
+        said = set()
+        for ranks in (0,) + RANKS:
+            json_file = self.path / "violated"
+            said.add(self.refuse("run", *arguments, "--limit-words", most - 1, "--json", json_file, "--quiet", ranks=ranks,
+                                 status=3, says=["machine", "round", str(most), str(most - 1)]))
+            broken = json.loads(json_file.read_text())
+            self.assertEqual(broken["verdict"], "violated")
+            self.assertEqual((broken["violation"]["used"], broken["violation"]["allowed"]), (most, most - 1))
+        self.assertEqual(len(said), 1, said)
+
+    def test_one_machine_per_rank(self):
+        arguments = ("k_hop", "--n", 30, "--eps", "1/3", "--param", "k=2")
+        facts, output = self.run_facts(*arguments)
+        machines = facts["machines"]
+        self.assertTrue(7 < machines <= 36, machines)
+        single, theirs = self.run_facts(*arguments, "--one-machine-per-rank", ranks=machines)
+        self.assertEqual(theirs, output)
+        self.assertEqual(single["ledger"], facts["ledger"])
+
+
+class Memory(Case):
+    """Peak resident memory of a sort, summed over ranks, less that of an N = 1 run: at most 6 * 8 * w bytes a word of
+    input, w = 3 words a record."""
+
+    def peak_bytes(self, n, ranks):
+        peaks = self.path / f"peaks_{n}_{ranks}"
+        peaks.mkdir()
+        launcher = [MPIEXEC, "--oversubscribe", "-n", str(ranks)] if ranks else []
+        measured = [sys.executable, __file__, "--peak-into", peaks, ROUNDTRIP, "run", "sort", "--n", n, "--eps", "1/2", "--quiet"]
+        subprocess.run(launcher + list(map(str, measured)), check=True, timeout=300)
+        files = list(peaks.iterdir())
+        self.assertEqual(len(files), max(ranks, 1))
+        return sum(int(f.read_text()) for f in files)
+
+    def test_sort(self):
+        n, words_a_record = 1 << 20, 3
+        for ranks in (0, 2):
+            used = self.peak_bytes(n, ranks) - self.peak_bytes(1, ranks)
+            print(f"sort of N = {n} words, {ranks or 'no'} ranks: {used / 2**20:.1f} MiB over an N = 1 run, {used / n:.1f} bytes a word")
+            self.assertLessEqual(used, 6 * 8 * words_a_record * n)
+
+
+def peak_into(directory, command):
+    """Runs the command and leaves its peak resident bytes in a file of `directory`."""
+    status = subprocess.call(command)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    (pathlib.Path(directory) / str(os.getpid())).write_text(str(peak))
+    return status
+
+
+class ManyRanks(Case):
+    """More than a hundred ranks, one machine each, on a real text."""
+
+    def test_one_machine_per_rank(self):
+        arguments = ("k_hop", "--input", self.licences(), "--n", 20000, "--format", "words", "--param", "k=4")
+        facts, output = self.run_facts(*arguments)
+        self.assertGreater(facts["machines"], 100)
+        single, theirs = self.run_facts(*arguments, "--one-machine-per-rank", ranks=facts["machines"], timeout=900)
+        self.assertEqual(theirs, output)
+        self.assertEqual(single["ledger"], facts["ledger"])
+
+
+def main():
+    global ROUNDTRIP, MPIEXEC
+    if sys.argv[1] == "--peak-into":
+        sys.exit(peak_into(sys.argv[2], sys.argv[3:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--roundtrip", required=True)
+    parser.add_argument("--mpiexec", default="mpirun")
+    arguments, rest = parser.parse_known_args()
+    ROUNDTRIP, MPIEXEC = os.path.abspath(arguments.roundtrip), arguments.mpiexec
+    # Open MPI refuses to run as root unless told twice.
+    os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()
