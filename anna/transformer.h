@@ -89,10 +89,10 @@ struct Transformer {
 };
 
 struct EvaluateOptions {
-  std::optional<std::uint64_t> order_seed;  ///< evaluate rows in random order (tests)
+  std::optional<std::uint64_t> order_seed = {};  ///< evaluate rows in random order (tests)
   bool twice = false;  ///< evaluate every map twice and throw InternalError if the two differ
   /// Sees the input (0 layers done) and the array after every layer of a transformer.
-  std::function<void(std::size_t layers_done, const Embedding&)> observe;
+  std::function<void(std::size_t layers_done, const Embedding&)> observe = {};
 };
 
 /// One layer on one array. Cost: time and memory linear in the entries that the maps write plus N'. A map

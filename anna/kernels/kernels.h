@@ -42,6 +42,8 @@ struct Kernels {
   void (*add_bucket_wide)(const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
                           const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
                           std::size_t query_count);
+  /// The largest of `columns` >= 1 numbers, none of them NaN.
+  float (*max_row)(const float* row, std::size_t columns);
   /// row[j] = exp(row[j] - shift), returns their sum; relative error below 2e-7. For exact softmax attention.
   float (*exp_row)(float* row, std::size_t columns, float shift);
 };

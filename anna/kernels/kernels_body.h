@@ -1,14 +1,22 @@
 // The bodies of kernels.h; included once for every instruction set, with ROUNDTRIP_KERNELS its namespace.
-// Vectors of the compiler (32 bytes) are lowered to what the target has. Glossary: lane = one of 16 tokens.
+// Vectors are the compiler's own, as wide as the target's: wider ones would be taken apart number by number.
+// Lane = one of 16 tokens.
 #include "anna/kernels/kernels.h"
 
 namespace roundtrip::anna::ROUNDTRIP_KERNELS {
 namespace {
 
-typedef std::int16_t Short16 __attribute__((vector_size(32), may_alias));
-typedef std::int32_t Int8 __attribute__((vector_size(32), may_alias));
-typedef std::int16_t Short8 __attribute__((vector_size(16), may_alias));
-typedef float Float8 __attribute__((vector_size(32), may_alias, aligned(4)));
+#if defined(__AVX2__)
+constexpr int kBytes = 32;
+#else
+constexpr int kBytes = 16;
+#endif
+constexpr std::uint32_t kShorts = kBytes / 2;
+constexpr std::size_t kFloats = kBytes / 4;
+typedef std::int16_t Short __attribute__((vector_size(kBytes), may_alias));
+typedef std::int32_t Int __attribute__((vector_size(kBytes), may_alias));
+typedef std::int64_t Long __attribute__((vector_size(kBytes), may_alias));
+typedef float Float __attribute__((vector_size(kBytes), may_alias, aligned(4)));
 
 template <typename Vector>
 inline Vector load(const void* from) {
@@ -19,13 +27,14 @@ inline Vector load(const void* from) {
 
 // y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors.
 template <int kStages>
-inline void butterflies(Short16* x) {
+inline void butterflies(Short* x) {
   constexpr int kSize = 1 << kStages;
+#pragma GCC unroll 3
   for (int half = kSize / 2; half > 0; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
-      const Short16 a = x[i], b = x[i + half];
+      const Short a = x[i], b = x[i + half];
       x[i] = a + b;
       x[i + half] = a - b;
     }
@@ -33,24 +42,25 @@ inline void butterflies(Short16* x) {
 }
 
 struct Best {
-  Short16 magnitude, value, index;
+  Short magnitude, value, index;
 };
 
-// One pass in place over `data` [2^log2_size, 16] at strides `stride` .. `stride` << (kStages - 1). The first
-// pass of a round reads from `source` and flips signs; the last one of all only keeps the best.
+// One pass of butterflies at strides `stride` .. `stride` << (kStages - 1) from `source` to `data`, both
+// [size, 16], on kShorts lanes. The first pass of a round flips signs; the last one of all only keeps the
+// best.
 template <int kStages, bool kMasks, bool kKeepBest>
-inline void pass(const std::int16_t* source, const std::int16_t* masks, Short16* data, std::uint32_t size,
-                 std::uint32_t stride, std::uint32_t shift, Best* best) {
+inline void pass(const std::int16_t* source, const std::int16_t* masks, std::int16_t* data,
+                 std::uint32_t size, std::uint32_t stride, std::uint32_t shift, Best* best) {
   constexpr std::uint32_t kSize = 1u << kStages;
   const std::int16_t half = static_cast<std::int16_t>(shift == 0 ? 0 : 1 << (shift - 1));
   for (std::uint32_t group = 0; group < size; group += kSize * stride) {
     for (std::uint32_t i = group; i < group + stride; ++i) {
-      Short16 x[kSize];
+      Short x[kSize];
 #pragma GCC unroll 8
       for (std::uint32_t j = 0; j < kSize; ++j) {
-        x[j] = load<Short16>(source + 16 * std::size_t{i + j * stride});
+        x[j] = load<Short>(source + 16 * std::size_t{i + j * stride});
         if (kMasks) {
-          const Short16 mask = Short16{} + masks[i + j * stride];
+          const Short mask = Short{} + masks[i + j * stride];
           x[j] = (x[j] ^ mask) - mask;
         }
       }
@@ -62,15 +72,17 @@ inline void pass(const std::int16_t* source, const std::int16_t* masks, Short16*
       if (kKeepBest) {
 #pragma GCC unroll 8
         for (std::uint32_t j = 0; j < kSize; ++j) {
-          const Short16 magnitude = x[j] < 0 ? -x[j] : x[j];
-          const Short16 larger = magnitude > best->magnitude;
+          const Short magnitude = x[j] < 0 ? -x[j] : x[j];
+          const Short larger = magnitude > best->magnitude;
           best->magnitude = larger ? magnitude : best->magnitude;
           best->value = larger ? x[j] : best->value;
-          best->index = larger ? Short16{} + static_cast<std::int16_t>(i + j) : best->index;
+          best->index = larger ? Short{} + static_cast<std::int16_t>(i + j) : best->index;
         }
       } else {
 #pragma GCC unroll 8
-        for (std::uint32_t j = 0; j < kSize; ++j) data[i + j * stride] = x[j];
+        for (std::uint32_t j = 0; j < kSize; ++j) {
+          __builtin_memcpy(data + 16 * std::size_t{i + j * stride}, &x[j], sizeof(Short));
+        }
       }
     }
   }
@@ -78,7 +90,7 @@ inline void pass(const std::int16_t* source, const std::int16_t* masks, Short16*
 
 template <bool kMasks, bool kKeepBest>
 inline void pass_of(std::uint32_t stages, const std::int16_t* source, const std::int16_t* masks,
-                    Short16* data, std::uint32_t size, std::uint32_t stride, std::uint32_t shift,
+                    std::int16_t* data, std::uint32_t size, std::uint32_t stride, std::uint32_t shift,
                     Best* best) {
   if (stages == 3) return pass<3, kMasks, kKeepBest>(source, masks, data, size, stride, shift, best);
   if (stages == 2) return pass<2, kMasks, kKeepBest>(source, masks, data, size, stride, shift, best);
@@ -86,81 +98,103 @@ inline void pass_of(std::uint32_t stages, const std::int16_t* source, const std:
 }
 
 void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
-                     const std::int16_t* masks, const HadamardPass* passes, const std::uint32_t* pass_counts,
-                     std::int16_t* scratch, std::uint16_t* out) {
+                     const std::int16_t* masks, const HadamardPass* all_passes,
+                     const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out) {
   const std::uint32_t size = 1u << log2_size;
-  Short16* data = reinterpret_cast<Short16*>(scratch);
-  Best best = {Short16{} - 1, Short16{}, Short16{}};
-  for (std::uint32_t round = 0; round < rounds; ++round) {
-    const std::int16_t* source = round == 0 ? block : scratch;
-    std::uint32_t stride = size;
-    for (std::uint32_t p = 0; p < pass_counts[round]; ++p, ++passes) {
-      stride >>= passes->stages;
-      const bool last = round + 1 == rounds && p + 1 == pass_counts[round];
+  for (std::uint32_t lane = 0; lane < 16; lane += kShorts) {
+    const HadamardPass* passes = all_passes;
+    Best best = {Short{} - 1, Short{}, Short{}};
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+      const std::int16_t* source = (round == 0 ? block : scratch) + lane;
       const std::int16_t* mask = masks + std::size_t{round} * size;
-      // A single pass is both first and last.
-      if (p == 0 && last) {
-        pass_of<true, true>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
-      } else if (p == 0) {
-        pass_of<true, false>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
-      } else if (last) {
-        pass_of<false, true>(passes->stages, scratch, mask, data, size, stride, passes->shift, &best);
-      } else {
-        pass_of<false, false>(passes->stages, scratch, mask, data, size, stride, passes->shift, &best);
+      std::int16_t* data = scratch + lane;
+      std::uint32_t stride = size;
+      for (std::uint32_t p = 0; p < pass_counts[round]; ++p, ++passes) {
+        stride >>= passes->stages;
+        const bool last = round + 1 == rounds && p + 1 == pass_counts[round];
+        if (p == 0 && last) {
+          pass_of<true, true>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
+        } else if (p == 0) {
+          pass_of<true, false>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
+        } else if (last) {
+          pass_of<false, true>(passes->stages, data, mask, data, size, stride, passes->shift, &best);
+        } else {
+          pass_of<false, false>(passes->stages, data, mask, data, size, stride, passes->shift, &best);
+        }
       }
     }
+    const Short code = best.index + best.index - (best.value < 0);
+    __builtin_memcpy(out + lane, &code, sizeof(code));
   }
-  const Short16 code = best.index + best.index - (best.value < 0);
-  __builtin_memcpy(out, &code, sizeof(code));
 }
 
-// Sums of products of neighbours: lane k gets a[2k] b[2k] + a[2k+1] b[2k+1].
-inline Int8 multiply_add_pairs(Short16 a, Short16 b) {
+// Sums of products of neighbours: number k gets a[2k] b[2k] + a[2k+1] b[2k+1].
+inline Int multiply_add_pairs(Short a, Short b) {
 #if defined(__AVX2__)
   typedef short Builtin __attribute__((vector_size(32)));
-  return (Int8)__builtin_ia32_pmaddwd256((Builtin)a, (Builtin)b);
+  return (Int)__builtin_ia32_pmaddwd256((Builtin)a, (Builtin)b);
+#elif defined(__SSE2__)
+  typedef short Builtin __attribute__((vector_size(16)));
+  return (Int)__builtin_ia32_pmaddwd128((Builtin)a, (Builtin)b);
 #else
-  Int8 sum;
-  for (int k = 0; k < 8; ++k) sum[k] = a[2 * k] * b[2 * k] + a[2 * k + 1] * b[2 * k + 1];
+  Int sum;
+  for (std::uint32_t k = 0; k < kShorts / 2; ++k) sum[k] = a[2 * k] * b[2 * k] + a[2 * k + 1] * b[2 * k + 1];
   return sum;
 #endif
 }
 
 void project(const std::int16_t* block, std::uint32_t size, const std::int16_t* coefficients,
              std::uint32_t rows, std::int16_t* scratch, std::int32_t* dots) {
-  // Coordinates 2i and 2i+1 of a token side by side: [size / 2, 2 halves, 8 tokens, 2].
+  constexpr std::uint32_t kParts = 32 / kShorts;  // vectors that hold a pair of coordinates of 16 lanes
+  // Coordinates 2i and 2i+1 of a lane side by side: [size / 2, 16, 2].
   for (std::uint32_t i = 0; i < size; i += 2) {
     for (std::uint32_t lane = 0; lane < 16; ++lane) {
       scratch[16 * std::size_t{i} + 2 * lane] = block[16 * std::size_t{i} + lane];
       scratch[16 * std::size_t{i} + 2 * lane + 1] = block[16 * std::size_t{i + 1} + lane];
     }
   }
-  const Short16* pairs = reinterpret_cast<const Short16*>(scratch);
   for (std::uint32_t row = 0; row < rows; ++row) {
     const std::int16_t* g = coefficients + std::size_t{row} * size;
-    Int8 low = {}, high = {};
+    Int sums[kParts] = {};
     for (std::uint32_t i = 0; i < size; i += 2) {
       std::int32_t two;
       __builtin_memcpy(&two, g + i, sizeof(two));
-      const Short16 both = (Short16)(Int8{} + two);
-      low += multiply_add_pairs(pairs[i], both);
-      high += multiply_add_pairs(pairs[i + 1], both);
+      const Short both = (Short)(Int{} + two);
+#pragma GCC unroll 4
+      for (std::uint32_t part = 0; part < kParts; ++part) {
+        sums[part] += multiply_add_pairs(load<Short>(scratch + 16 * std::size_t{i} + kShorts * part), both);
+      }
     }
-    __builtin_memcpy(dots + 16 * std::size_t{row}, &low, sizeof(low));
-    __builtin_memcpy(dots + 16 * std::size_t{row} + 8, &high, sizeof(high));
+    __builtin_memcpy(dots + 16 * std::size_t{row}, sums, sizeof(sums));
   }
 }
 
-// kVectors * 8 columns at once.
-template <int kVectors, typename Total, typename Vector>
-inline void add_columns(const std::int16_t* values, Total* totals, std::uint32_t columns,
+// Value rows, widened to the type of their totals.
+struct To32 {
+  using Number = std::int32_t;
+  using Vector = Int;
+  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 2), may_alias));
+};
+struct To64 {
+  using Number = std::int64_t;
+  using Vector = Long;
+  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 4), may_alias));
+};
+
+// kVectors vectors of columns at once.
+template <int kVectors, typename To>
+inline void add_columns(const std::int16_t* values, typename To::Number* totals, std::uint32_t columns,
                         const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
                         std::size_t query_count) {
+  using Vector = typename To::Vector;
+  constexpr int kNumbers = kBytes / sizeof(typename To::Number);
   Vector sum[kVectors] = {};
   for (std::size_t k = 0; k < key_count; ++k) {
     const std::int16_t* row = values + std::size_t{keys[k]} * columns;
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[v] += __builtin_convertvector(load<Short8>(row + 8 * v), Vector);
+    for (int v = 0; v < kVectors; ++v) {
+      sum[v] += __builtin_convertvector(load<typename To::Narrow>(row + kNumbers * v), Vector);
+    }
   }
   for (std::size_t q = 0; q < query_count; ++q) {
     Vector* row = reinterpret_cast<Vector*>(totals + std::size_t{queries[q]} * columns);
@@ -169,65 +203,80 @@ inline void add_columns(const std::int16_t* values, Total* totals, std::uint32_t
   }
 }
 
-template <typename Total, typename Vector>
-inline void add_bucket_as(const std::int16_t* values, Total* totals, std::uint32_t columns,
+template <typename To>
+inline void add_bucket_as(const std::int16_t* values, typename To::Number* totals, std::uint32_t columns,
                           const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
                           std::size_t query_count) {
+  constexpr std::uint32_t kOne = kBytes / sizeof(typename To::Number), kEight = 8 * kOne;
   std::uint32_t c = 0;
-  for (; c + 64 <= columns; c += 64) {
-    add_columns<8, Total, Vector>(values + c, totals + c, columns, keys, key_count, queries, query_count);
+  for (; c + kEight <= columns; c += kEight) {
+    add_columns<8, To>(values + c, totals + c, columns, keys, key_count, queries, query_count);
   }
-  for (; c < columns; c += 16) {
-    add_columns<2, Total, Vector>(values + c, totals + c, columns, keys, key_count, queries, query_count);
+  for (; c < columns; c += kOne) {
+    add_columns<1, To>(values + c, totals + c, columns, keys, key_count, queries, query_count);
   }
 }
-
-typedef std::int64_t Long8 __attribute__((vector_size(64), may_alias, aligned(32)));
 
 void add_bucket(const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
                 const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
                 std::size_t query_count) {
-  add_bucket_as<std::int32_t, Int8>(values, totals, columns, keys, key_count, queries, query_count);
+  add_bucket_as<To32>(values, totals, columns, keys, key_count, queries, query_count);
 }
 
 void add_bucket_wide(const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
                      const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
                      std::size_t query_count) {
-  add_bucket_as<std::int64_t, Long8>(values, totals, columns, keys, key_count, queries, query_count);
+  add_bucket_as<To64>(values, totals, columns, keys, key_count, queries, query_count);
+}
+
+// Largest of n numbers, NaN-free.
+float max_row(const float* row, std::size_t columns) {
+  float largest = row[0];
+  std::size_t j = 0;
+  if (columns >= kFloats) {
+    Float best = load<Float>(row);
+    for (j = kFloats; j + kFloats <= columns; j += kFloats) {
+      const Float x = load<Float>(row + j);
+      best = x > best ? x : best;
+    }
+    for (std::size_t k = 0; k < kFloats; ++k) largest = best[k] > largest ? best[k] : largest;
+  }
+  for (; j < columns; ++j) largest = row[j] > largest ? row[j] : largest;
+  return largest;
 }
 
 // exp(x) = 2^n exp(f), n = round(x / ln 2), |f| <= ln 2 / 2; a polynomial of degree 6 (Cephes) for exp(f).
-inline Float8 exponential(Float8 x) {
-  const Float8 least = Float8{} - 87.0f;
+inline Float exponential(Float x) {
+  const Float least = Float{} - 87.0f;
   x = x < least ? least : x;
-  const Float8 magic = Float8{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const Float8 shifted = x * 1.44269504088896341f + magic;
-  const Float8 n = shifted - magic;
-  const Float8 f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Float8 p = Float8{} + 1.9875691500e-4f;
+  const Float magic = Float{} + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const Float shifted = x * 1.44269504088896341f + magic;
+  const Float n = shifted - magic;
+  const Float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Float p = Float{} + 1.9875691500e-4f;
   p = p * f + 1.3981999507e-3f;
   p = p * f + 8.3334519073e-3f;
   p = p * f + 4.1665795894e-2f;
   p = p * f + 1.6666665459e-1f;
   p = p * f + 5.0000001201e-1f;
   p = p * (f * f) + f + 1.0f;
-  typedef std::int32_t Bits __attribute__((vector_size(32), may_alias, aligned(4)));
+  typedef std::int32_t Bits __attribute__((vector_size(kBytes), may_alias, aligned(4)));
   const Bits power = ((Bits)shifted - (Bits)magic + 127) << 23;
-  return p * (Float8)power;
+  return p * (Float)power;
 }
 
 float exp_row(float* row, std::size_t columns, float shift) {
-  Float8 sum = {};
+  Float sum = {};
   std::size_t j = 0;
-  for (; j + 8 <= columns; j += 8) {
-    const Float8 y = exponential(load<Float8>(row + j) - shift);
+  for (; j + kFloats <= columns; j += kFloats) {
+    const Float y = exponential(load<Float>(row + j) - shift);
     __builtin_memcpy(row + j, &y, sizeof(y));
     sum += y;
   }
   float total = 0;
-  for (int k = 0; k < 8; ++k) total += sum[k];
+  for (std::size_t k = 0; k < kFloats; ++k) total += sum[k];
   for (; j < columns; ++j) {
-    row[j] = exponential(Float8{} + (row[j] - shift))[0];
+    row[j] = exponential(Float{} + (row[j] - shift))[0];
     total += row[j];
   }
   return total;
@@ -242,7 +291,7 @@ const Kernels kKernels = {
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_bucket, add_bucket_wide, exp_row,
+    hadamard_argmax, project, add_bucket, add_bucket_wide, max_row, exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS

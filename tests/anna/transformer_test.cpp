@@ -82,7 +82,7 @@ TEST(Evaluate, OrderTwiceAndMechanismChangeNothing) {
     std::vector<Embedding> seen;
     const Embedding expected =
         evaluate(transformer, *exact, input,
-                 {.order_seed = {}, .twice = false, .observe = [&](std::size_t done, const Embedding& array) {
+                 {.twice = false, .observe = [&](std::size_t done, const Embedding& array) {
                     RC_ASSERT(done == seen.size());
                     seen.push_back(array);
                   }});
@@ -90,7 +90,7 @@ TEST(Evaluate, OrderTwiceAndMechanismChangeNothing) {
     RC_ASSERT(seen.front() == input);
     RC_ASSERT(seen.back() == expected);
     RC_ASSERT(evaluate(transformer, *exact, input,
-                       {.order_seed = *rc::gen::arbitrary<std::uint64_t>(), .twice = true, .observe = {}}) ==
+                       {.order_seed = *rc::gen::arbitrary<std::uint64_t>(), .twice = true}) ==
               expected);
     RC_ASSERT(evaluate(transformer, *brute, input) == expected);
     RC_ASSERT(evaluate(transformer, *anna, input) == expected);
@@ -149,7 +149,7 @@ TEST(Evaluate, TakesQueriesAndKeysComputedFromTheRow) {
     for (int repeat = 0; repeat < 2;
          ++repeat) {  // the same mechanism again: nothing is left over from the first time
       const Embedding next =
-          evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true, .observe = {}});
+          evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true});
       for (std::uint64_t t = 0; t < 6; ++t)
         EXPECT_EQ(next.row(t)[0], t == 1 ? 0 : 1) << t << attention->name();
     }
@@ -182,7 +182,7 @@ TEST(Evaluate, TwiceNoticesStateInAMap) {
   for (const bool in_update : {false, true}) {
     EXPECT_NO_THROW(evaluate(StatefulLayer(6, in_update), *attention, array));
     EXPECT_THROW(evaluate(StatefulLayer(6, in_update), *attention, array,
-                          {.order_seed = {}, .twice = true, .observe = {}}),
+                          {.twice = true}),
                  InternalError);
   }
 }

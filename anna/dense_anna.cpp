@@ -1,0 +1,475 @@
+// ANNA and exact match on dense matrices, a table at a time:
+//   codes      of all keys and queries, 16 at a time (lsh/family.h)
+//   partition  both by the top bits of a bijective mix of the code (counting sort), so that a partition fits
+//   the cache join       in each partition: an open-addressing table of the keys' codes, queries looked up,
+//   both grouped by bucket add        each bucket that has keys and queries: the sum of its value rows, in
+//   registers, added to each query's total
+// Threads share codes and partitions; a query has one bucket in a table, so no total is written by two
+// threads.
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <limits>
+
+#include "anna/dense.h"
+#include "anna/huge_array.h"
+#include "anna/interner.h"
+#include "anna/kernels/kernels.h"
+#include "anna/lsh/family.h"
+#include "base/error.h"
+#include "base/rational.h"
+
+namespace roundtrip::anna {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Where the codes of a table come from.
+class Coder {
+ public:
+  virtual ~Coder() = default;
+  virtual std::string name() const = 0;
+  virtual std::uint32_t tables() const = 0;
+  virtual std::uint32_t functions() const = 0;
+  virtual void prepare(const DenseHead& head) = 0;
+  // Codes of all keys and queries in one table: equal iff the table says so.
+  virtual void codes(std::uint32_t table, const Kernels& kernels, int threads, HugeArray<std::uint64_t>& keys,
+                     HugeArray<std::uint64_t>& queries) = 0;
+};
+
+class ExactCoder final : public Coder {
+ public:
+  std::string name() const override { return "ema"; }
+  std::uint32_t tables() const override { return 1; }
+  std::uint32_t functions() const override { return 0; }
+  void prepare(const DenseHead& head) override { head_ = &head; }
+  void codes(std::uint32_t, const Kernels&, int, HugeArray<std::uint64_t>& keys,
+             HugeArray<std::uint64_t>& queries) override {
+    RecordInterner vectors;
+    vectors.reset(sizeof(std::int16_t) * head_->keys.columns);
+    for (std::uint64_t i = 0; i < keys.size(); ++i) keys[i] = vectors.intern(head_->keys.row(i).data());
+    for (std::uint64_t i = 0; i < queries.size(); ++i)
+      queries[i] = vectors.intern(head_->queries.row(i).data());
+  }
+
+ private:
+  const DenseHead* head_ = nullptr;
+};
+
+class HashCoder final : public Coder {
+ public:
+  explicit HashCoder(const AnnaParameters& parameters) : parameters_(parameters) {}
+  std::string name() const override { return "anna"; }
+  std::uint32_t tables() const override { return parameters_.tables; }
+  std::uint32_t functions() const override { return parameters_.functions; }
+  void prepare(const DenseHead& head) override {
+    family_ = parameters_.functions_of(head.keys.columns);
+    family_.validate();
+    keys_ = make_blocks(head.keys.data, head.keys.rows, head.keys.columns);
+    queries_ = make_blocks(head.queries.data, head.queries.rows, head.queries.columns);
+  }
+  void codes(std::uint32_t table, const Kernels& kernels, int threads, HugeArray<std::uint64_t>& keys,
+             HugeArray<std::uint64_t>& queries) override {
+    const auto hash = make_table(family_, table);
+    if (hash->has_block_codes(keys_) && hash->has_block_codes(queries_)) {
+      by_blocks(*hash, kernels, threads, keys_, keys);
+      by_blocks(*hash, kernels, threads, queries_, queries);
+      return;
+    }
+    RecordInterner wide;  // codes of several words become numbers
+    wide.reset(8 * hash->code_words());
+    by_definition(*hash, threads, keys_, keys, wide);
+    by_definition(*hash, threads, queries_, queries, wide);
+  }
+
+ private:
+  static void by_blocks(const TableHash& hash, const Kernels& kernels, int threads, const PointBlocks& points,
+                        HugeArray<std::uint64_t>& out) {
+    const auto blocks = static_cast<std::int64_t>(ceil_div(points.rows, 16));
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      std::uint64_t codes[16];
+      hash.block_codes(kernels, points, static_cast<std::size_t>(b), codes);
+      const std::uint64_t begin = 16 * static_cast<std::uint64_t>(b), end = std::min(points.rows, begin + 16);
+      std::copy(codes, codes + (end - begin), &out[begin]);
+    }
+  }
+  static void by_definition(const TableHash& hash, int threads, const PointBlocks& points,
+                            HugeArray<std::uint64_t>& out, RecordInterner& wide) {
+    const std::size_t words = hash.code_words();
+    std::vector<std::uint64_t> codes(points.rows * words);
+    const auto rows = static_cast<std::int64_t>(points.rows);
+    std::exception_ptr refused;  // an exception must not leave a parallel region
+#pragma omp parallel num_threads(threads)
+    {
+      std::vector<std::int32_t> x(points.dimension);
+#pragma omp for schedule(static)
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const auto r = static_cast<std::uint64_t>(row);
+        for (std::uint32_t i = 0; i < points.dimension; ++i) x[i] = points.at(r, i);
+        try {
+          hash.code(x, std::span(codes).subspan(r * words, words));
+        } catch (...) {
+#pragma omp critical
+          refused = std::current_exception();
+        }
+      }
+    }
+    if (refused) std::rethrow_exception(refused);
+    for (std::uint64_t row = 0; row < points.rows; ++row) {
+      out[row] = words == 1 ? codes[row] : wide.intern(&codes[row * words]);
+    }
+  }
+
+  AnnaParameters parameters_;
+  FamilyParameters family_;
+  PointBlocks keys_, queries_;
+};
+
+struct Record {
+  std::uint64_t mixed;  // the code, mixed bijectively
+  std::uint32_t row;
+};
+
+// Rows sorted by partition: the top `bits` bits of the mixed code.
+class Partitioned {
+ public:
+  void sort(const HugeArray<std::uint64_t>& codes, std::uint32_t bits, int threads) {
+    const std::size_t n = codes.size(), partitions = std::size_t{1} << bits;
+    if (records_.size() != n) records_ = HugeArray<Record>(n);
+    starts_.assign(partitions + 1, 0);
+    std::vector<std::size_t> counts(partitions * static_cast<std::size_t>(threads),
+                                    0);  // [threads, partitions]
+#pragma omp parallel num_threads(threads)
+    {
+      const auto t = static_cast<std::size_t>(omp_get_thread_num()),
+                 all = static_cast<std::size_t>(omp_get_num_threads());
+      const std::size_t begin = n * t / all, end = n * (t + 1) / all;
+      std::size_t* mine = counts.data() + t * partitions;
+      for (std::size_t i = begin; i < end; ++i) ++mine[partition(mix(codes[i]), bits)];
+#pragma omp barrier
+#pragma omp single
+      {
+        std::size_t sum = 0;
+        for (std::size_t p = 0; p < partitions; ++p) {
+          starts_[p] = sum;
+          for (std::size_t u = 0; u < all; ++u) sum += std::exchange(counts[u * partitions + p], sum);
+        }
+        starts_[partitions] = sum;
+      }
+      for (std::size_t i = begin; i < end; ++i) {
+        const std::uint64_t mixed = mix(codes[i]);
+        records_[mine[partition(mixed, bits)]++] = {mixed, static_cast<std::uint32_t>(i)};
+      }
+    }
+  }
+  std::span<const Record> operator[](std::size_t p) const {
+    return {records_.data() + starts_[p], starts_[p + 1] - starts_[p]};
+  }
+
+ private:
+  static std::uint64_t mix(std::uint64_t code) {
+    code *= 0x9E3779B97F4A7C15u;  // odd: a bijection, so equal mixes are equal codes
+    return code ^ code >> 32;     // so is this
+  }
+  static std::size_t partition(std::uint64_t mixed, std::uint32_t bits) {
+    return bits == 0 ? 0 : mixed >> (64 - bits);
+  }
+  HugeArray<Record> records_;
+  std::vector<std::size_t> starts_;
+};
+
+// One thread's buffers for a partition's join.
+struct Join {
+  std::vector<std::uint32_t> slots;  // bucket + 1, 0 = free
+  std::vector<std::uint64_t> codes;  // [buckets]
+  std::vector<std::uint32_t> key_counts, query_counts, key_bucket, query_bucket;
+  std::vector<std::uint32_t> wanted;                                   // buckets with queries
+  std::vector<std::uint32_t> key_starts, query_starts, keys, queries;  // rows by wanted bucket
+  std::uint64_t key_rows = 0, query_rows = 0;
+};
+
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+void join_partition(std::span<const Record> keys, std::span<const Record> queries,
+                    std::uint32_t partition_bits, Join& j) {
+  const std::uint32_t slot_bits = std::min(62 - partition_bits, ceil_log(2, 2 * keys.size() + 1));
+  const std::uint64_t mask = (std::uint64_t{1} << slot_bits) - 1;
+  const auto first_slot = [&](std::uint64_t mixed) {
+    return mixed >> (64 - partition_bits - slot_bits) & mask;
+  };
+  j.slots.assign(mask + 1, 0);
+  j.codes.clear(), j.key_counts.clear();
+  j.key_bucket.resize(keys.size()), j.query_bucket.resize(queries.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    std::uint64_t slot = first_slot(keys[i].mixed);
+    while (j.slots[slot] != 0 && j.codes[j.slots[slot] - 1] != keys[i].mixed) slot = (slot + 1) & mask;
+    if (j.slots[slot] == 0) {
+      j.codes.push_back(keys[i].mixed), j.key_counts.push_back(0);
+      j.slots[slot] = static_cast<std::uint32_t>(j.codes.size());
+    }
+    j.key_bucket[i] = j.slots[slot] - 1;
+    ++j.key_counts[j.key_bucket[i]];
+  }
+  j.query_counts.assign(j.codes.size(), 0);
+  j.wanted.clear();
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    std::uint64_t slot = first_slot(queries[i].mixed);
+    while (j.slots[slot] != 0 && j.codes[j.slots[slot] - 1] != queries[i].mixed) slot = (slot + 1) & mask;
+    j.query_bucket[i] = j.slots[slot] == 0 ? kNone : j.slots[slot] - 1;
+    if (j.slots[slot] != 0 && j.query_counts[j.query_bucket[i]]++ == 0) j.wanted.push_back(j.query_bucket[i]);
+  }
+  // Counting sorts by wanted bucket; the counts' arrays become cursors.
+  j.key_starts.assign(1, 0), j.query_starts.assign(1, 0);
+  for (const std::uint32_t b : j.wanted) {
+    j.key_starts.push_back(j.key_starts.back() + j.key_counts[b]);
+    j.query_starts.push_back(j.query_starts.back() + j.query_counts[b]);
+  }
+  for (std::size_t b = 0; b < j.codes.size(); ++b) j.key_counts[b] = kNone;
+  for (std::size_t w = 0; w < j.wanted.size(); ++w) {
+    j.key_counts[j.wanted[w]] = j.key_starts[w], j.query_counts[j.wanted[w]] = j.query_starts[w];
+  }
+  j.keys.resize(j.key_starts.back()), j.queries.resize(j.query_starts.back());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (j.key_counts[j.key_bucket[i]] != kNone) j.keys[j.key_counts[j.key_bucket[i]]++] = keys[i].row;
+  }
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (j.query_bucket[i] != kNone) j.queries[j.query_counts[j.query_bucket[i]]++] = queries[i].row;
+  }
+}
+
+void add(const Kernels& kernels, const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
+         std::span<const std::uint32_t> keys, std::span<const std::uint32_t> queries) {
+  kernels.add_bucket(values, totals, columns, keys.data(), keys.size(), queries.data(), queries.size());
+}
+void add(const Kernels& kernels, const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
+         std::span<const std::uint32_t> keys, std::span<const std::uint32_t> queries) {
+  kernels.add_bucket_wide(values, totals, columns, keys.data(), keys.size(), queries.data(), queries.size());
+}
+
+// Adds the buckets of a joined partition; false if a count would exceed `most`.
+template <typename Total>
+bool add_partition(const Kernels& kernels, const Join& j, const std::int16_t* values, Total* totals,
+                   std::uint32_t columns, std::uint64_t* counts, std::uint64_t most) {
+  constexpr std::size_t kAhead = 8;  // rows under way: each is a few cache lines from memory
+  const auto prefetch = [&](const void* row, std::size_t bytes) {
+    for (std::size_t byte = 0; byte < bytes; byte += 64)
+      __builtin_prefetch(static_cast<const char*>(row) + byte, 1);
+  };
+  std::size_t key_ahead = 0, query_ahead = 0;
+  for (std::size_t w = 0; w < j.wanted.size(); ++w) {
+    const std::size_t key_end = j.key_starts[w + 1], query_end = j.query_starts[w + 1];
+    for (; key_ahead < std::min(j.keys.size(), key_end + kAhead); ++key_ahead) {
+      prefetch(values + std::size_t{j.keys[key_ahead]} * columns, columns * sizeof(*values));
+    }
+    for (; query_ahead < std::min(j.queries.size(), query_end + kAhead); ++query_ahead) {
+      prefetch(totals + std::size_t{j.queries[query_ahead]} * columns, columns * sizeof(Total));
+    }
+    const auto keys = std::span(j.keys).subspan(j.key_starts[w], key_end - j.key_starts[w]);
+    const auto queries = std::span(j.queries).subspan(j.query_starts[w], query_end - j.query_starts[w]);
+    for (const std::uint32_t query : queries) {
+      counts[query] += keys.size();
+      if (counts[query] > most) return false;
+    }
+    add(kernels, values, totals, columns, keys, queries);
+  }
+  return true;
+}
+
+class DenseBuckets final : public DenseAttention {
+ public:
+  DenseBuckets(std::function<std::unique_ptr<Coder>()> make_coder, DenseOptions options,
+               std::string guarantee, std::string cost)
+      : make_coder_(std::move(make_coder)),
+        options_(std::move(options)),
+        guarantee_(std::move(guarantee)),
+        cost_(std::move(cost)) {
+    require(options_.threads <= 4096, "threads is {}; allowed are 0 (all) .. 4096", options_.threads);
+    require(options_.partition_keys >= 1, "partition_keys is 0; it must be at least 1");
+  }
+  std::string name() const override { return make_coder_()->name(); }
+  std::string guarantee() const override { return guarantee_; }
+  std::string cost() const override { return cost_; }
+
+  DenseResult attend(const DenseHead& head) const override {
+    head.validate();
+    const auto start = Clock::now();
+    const std::unique_ptr<Coder> coder = make_coder_();
+    coder->prepare(head);
+    const std::uint32_t columns = static_cast<std::uint32_t>(ceil_div(head.values.columns, 16) * 16);
+    HugeArray<std::int16_t> values(head.values.rows * columns);
+    std::int32_t largest = 1;
+    for (std::uint64_t row = 0; row < head.values.rows; ++row) {
+      const auto from = head.values.row(row);
+      std::int16_t* to = values.data() + row * columns;
+      std::fill(std::copy(from.begin(), from.end(), to), to + columns, std::int16_t{0});
+      for (const std::int16_t v : from) largest = std::max(largest, std::abs(std::int32_t{v}));
+    }
+    DenseResult result;
+    // A total of T values is at most T * largest: 32 bits hold it up to this T. Beyond, everything is done in
+    // 64, where N ell 2^15 < 2^32 2^20 2^15 has room.
+    const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max() / largest);
+    if (!run<std::int32_t>(head, *coder, values, columns, most, result)) {
+      result = {};
+      result.facts.wide = true;
+      run<std::int64_t>(head, *coder, values, columns, ~std::uint64_t{0}, result);
+    }
+    result.facts.seconds = seconds_since(start);
+    return result;
+  }
+
+ private:
+  template <typename Total>
+  bool run(const DenseHead& head, Coder& coder, const HugeArray<std::int16_t>& values, std::uint32_t columns,
+           std::uint64_t most, DenseResult& result) const {
+    const Kernels& kernels = options_.kernels != nullptr ? *options_.kernels : best_kernels();
+    const int threads = options_.threads != 0 ? static_cast<int>(options_.threads) : omp_get_max_threads();
+    const std::uint64_t n_queries = head.queries.rows, n_keys = head.keys.rows;
+    HugeArray<Total> totals(n_queries * columns);
+    HugeArray<std::uint64_t> counts(n_queries), key_codes(n_keys), query_codes(n_queries);
+    if (n_queries > 0) std::memset(totals.data(), 0, n_queries * columns * sizeof(Total));
+    std::fill(counts.data(), counts.data() + n_queries, 0);
+    const std::uint32_t bits = std::min(14u, ceil_log(2, ceil_div(n_keys + 1, options_.partition_keys)));
+    const auto partitions = std::int64_t{1} << bits;
+    Partitioned keys, queries;
+    DenseFacts& facts = result.facts;
+    for (std::uint32_t table = 0; table < coder.tables(); ++table) {
+      auto start = Clock::now();
+      coder.codes(table, kernels, threads, key_codes, query_codes);
+      facts.hash_seconds += seconds_since(start);
+      start = Clock::now();
+      keys.sort(key_codes, bits, threads);
+      queries.sort(query_codes, bits, threads);
+      facts.group_seconds += seconds_since(start);
+      start = Clock::now();
+      std::atomic<bool> fits = true;
+      std::uint64_t key_rows = 0, query_rows = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : key_rows, query_rows)
+      {
+        Join join;
+#pragma omp for schedule(dynamic, 4)
+        for (std::int64_t p = 0; p < partitions; ++p) {
+          if (!fits.load(std::memory_order_relaxed)) continue;
+          const auto index = static_cast<std::size_t>(p);
+          if (keys[index].empty() || queries[index].empty()) continue;
+          join_partition(keys[index], queries[index], bits, join);
+          if (!add_partition(kernels, join, values.data(), totals.data(), columns, counts.data(), most))
+            fits = false;
+          key_rows += join.keys.size(), query_rows += join.queries.size();
+        }
+      }
+      facts.add_seconds += seconds_since(start);
+      if (!fits) return false;
+      facts.key_rows_added += key_rows, facts.query_rows_added += query_rows;
+      if (options_.progress) options_.progress(table + 1, coder.tables());
+    }
+    facts.hash_evaluations = std::uint64_t{coder.tables()} * coder.functions() * (n_keys + n_queries);
+    const std::uint32_t m = head.values.columns;
+    result.rows.resize(n_queries * m);
+    for (std::uint64_t q = 0; q < n_queries; ++q) {
+      facts.collisions += counts[q];
+      if (counts[q] == 0) ++facts.empty_queries;
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries); ++row) {
+      const auto q = static_cast<std::uint64_t>(row);
+      const auto count = static_cast<double>(counts[q]);
+      const Total* total = totals.data() + q * columns;
+      for (std::uint32_t c = 0; c < m; ++c) {
+        // Both rounded once, divided once; the unit is a power of two.
+        result.rows[q * m + c] =
+            counts[q] == 0 ? 0.0 : static_cast<double>(total[c]) / count * head.values.unit;
+      }
+    }
+    return true;
+  }
+
+  std::function<std::unique_ptr<Coder>()> make_coder_;
+  DenseOptions options_;
+  std::string guarantee_, cost_;
+};
+
+// Every pair, every table, by the definition; shares the hash functions alone with the engine above.
+class DenseBruteForce final : public DenseAttention {
+ public:
+  explicit DenseBruteForce(const AnnaParameters& parameters) : parameters_(parameters) {}
+  std::string name() const override { return "brute-force anna"; }
+  std::string guarantee() const override { return "the definition of ANNA by LSH, pair by pair"; }
+  std::string cost() const override { return "time O(ell N_q N_k)"; }
+
+  DenseResult attend(const DenseHead& head) const override {
+    head.validate();
+    const FamilyParameters family = parameters_.functions_of(head.keys.columns);
+    std::vector<std::uint64_t> weights(head.queries.rows * head.keys.rows, 0);  // c_ij
+    for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
+      const auto hash = make_table(family, t);
+      const auto codes = [&](const FixedRows& rows) {
+        std::vector<std::vector<std::uint64_t>> all;
+        for (std::uint64_t i = 0; i < rows.rows; ++i) {
+          all.emplace_back(hash->code_words());
+          hash->code(std::vector<std::int32_t>(rows.row(i).begin(), rows.row(i).end()), all.back());
+        }
+        return all;
+      };
+      const auto query_codes = codes(head.queries), key_codes = codes(head.keys);
+      for (std::size_t i = 0; i < query_codes.size(); ++i) {
+        for (std::size_t j = 0; j < key_codes.size(); ++j) {
+          weights[i * key_codes.size() + j] += query_codes[i] == key_codes[j];
+        }
+      }
+    }
+    DenseResult result;
+    const std::uint32_t m = head.values.columns;
+    for (std::uint64_t i = 0; i < head.queries.rows; ++i) {
+      std::uint64_t total = 0;
+      std::vector<std::int64_t> sum(m, 0);
+      for (std::uint64_t j = 0; j < head.keys.rows; ++j) {
+        const std::uint64_t weight = weights[i * head.keys.rows + j];
+        total += weight;
+        for (std::uint32_t c = 0; c < m; ++c)
+          sum[c] += static_cast<std::int64_t>(weight) * head.values.row(j)[c];
+      }
+      result.facts.collisions += total;
+      result.facts.empty_queries += total == 0;
+      for (std::uint32_t c = 0; c < m; ++c) {
+        result.rows.push_back(
+            total == 0 ? 0.0 : static_cast<double>(sum[c]) / static_cast<double>(total) * head.values.unit);
+      }
+    }
+    return result;
+  }
+
+ private:
+  AnnaParameters parameters_;
+};
+
+}  // namespace
+
+std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options) {
+  parameters.validate();
+  return std::make_unique<DenseBuckets>(
+      [parameters] { return std::make_unique<HashCoder>(parameters); }, std::move(options),
+      "weights are numbers of shared codes, exact; approximate nearest neighbors by choice of (z, ell)",
+      "time O(ell (z d' + m) (N_q + N_k)), d' a function's own cost; memory O((d + m) (N_q + N_k))");
+}
+
+std::unique_ptr<DenseAttention> make_dense_exact_match(DenseOptions options) {
+  return std::make_unique<DenseBuckets>([] { return std::make_unique<ExactCoder>(); }, std::move(options),
+                                        "uniform weights over the keys equal to the query, exact",
+                                        "time and memory O((d + m) (N_q + N_k))");
+}
+
+std::unique_ptr<DenseAttention> make_dense_brute_force(const AnnaParameters& parameters) {
+  parameters.validate();
+  return std::make_unique<DenseBruteForce>(parameters);
+}
+
+}  // namespace roundtrip::anna

@@ -1,0 +1,196 @@
+#include "anna/instances.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "anna/kernels/kernels.h"
+#include "anna/lsh/gaussian.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "base/rational.h"
+
+namespace roundtrip::anna {
+namespace {
+
+constexpr std::array<std::pair<InstanceKind, std::string_view>, 3> kNames = {
+    {{InstanceKind::kUniform, "uniform"},
+     {InstanceKind::kClustered, "clustered"},
+     {InstanceKind::kPlanted, "planted"}}};
+constexpr std::uint64_t kClusterTokens = 64, kGroupTokens = 9;
+
+using Vector = std::vector<double>;
+
+void normalise(Vector& x) {
+  double square = 0;
+  for (const double v : x) square += v * v;
+  const double length = std::sqrt(square);
+  for (double& v : x) v /= length;
+}
+
+Vector direction(std::uint32_t d, RandomStream& stream) {
+  Vector x(d);
+  do {
+    for (double& v : x) v = gaussian(stream());
+  } while (std::all_of(x.begin(), x.end(), [](double v) { return v == 0; }));
+  normalise(x);
+  return x;
+}
+
+// A unit vector at chord distance `tau` from the unit vector x, in a random direction.
+Vector at_distance(const Vector& x, double tau, RandomStream& stream) {
+  Vector y = direction(static_cast<std::uint32_t>(x.size()), stream);
+  double along = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) along += x[i] * y[i];
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] -= along * x[i];
+  normalise(y);
+  const double cosine = 1 - tau * tau / 2, sine = std::sqrt(1 - cosine * cosine);
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = cosine * x[i] + sine * y[i];
+  return y;
+}
+
+}  // namespace
+
+std::string to_string(InstanceKind kind) {
+  for (const auto& [known, name] : kNames) {
+    if (known == kind) return std::string(name);
+  }
+  throw InternalError("an unknown kind of instance");
+}
+
+InstanceKind parse_instance(std::string_view text) {
+  for (const auto& [kind, name] : kNames) {
+    if (name == text) return kind;
+  }
+  throw ContractError(fmt::format("there is no instance '{}'; known are uniform, clustered, planted", text));
+}
+
+void InstanceParameters::validate() const {
+  require(tokens >= 1 && tokens <= std::uint64_t{1} << 28, "tokens is {}; allowed are 1 .. 2^28", tokens);
+  require(dimension >= 2 && dimension <= 1u << 14, "dimension is {}; allowed are 2 .. 16384", dimension);
+  require(value_dimension >= 1 && value_dimension <= 1u << 14,
+          "value_dimension is {}; allowed are 1 .. 16384", value_dimension);
+  require(c > 1 && c <= 1000, "c is {}; it must exceed 1 (and be at most 1000)", c);
+}
+
+double Instance::near_radius() const {
+  return std::sqrt(2.0) / parameters.c;
+}
+
+Instance generate_instance(const InstanceParameters& p) {
+  p.validate();
+  Instance instance{
+      p, {p.tokens, p.dimension, {}}, {p.tokens, p.dimension, {}}, {p.tokens, p.value_dimension, {}}, {}};
+  instance.queries.data.resize(p.tokens * p.dimension);
+  instance.keys.data.resize(p.tokens * p.dimension);
+  instance.groups.resize(p.tokens);
+  const double r = instance.near_radius();
+  const std::uint64_t group_tokens = p.kind == InstanceKind::kPlanted     ? kGroupTokens
+                                     : p.kind == InstanceKind::kClustered ? kClusterTokens
+                                                                          : 1;
+  std::vector<std::uint64_t> place(p.tokens);
+  std::iota(place.begin(), place.end(), 0);
+  RandomStream order(p.seed, Domain::kInstance, 1);
+  for (std::uint64_t i = p.tokens; i > 1; --i) std::swap(place[i - 1], place[order.below(i)]);
+  RandomStream stream(p.seed, Domain::kInstance, 2);
+  const auto store = [&](RealRows& rows, std::uint64_t token, const Vector& x) {
+    std::transform(x.begin(), x.end(), rows.data.begin() + static_cast<std::ptrdiff_t>(token * p.dimension),
+                   [](double v) { return static_cast<float>(v); });
+  };
+  Vector centre;
+  for (std::uint64_t i = 0; i < p.tokens; ++i) {
+    if (i % group_tokens == 0) centre = direction(p.dimension, stream);
+    const std::uint64_t token = place[i];
+    instance.groups[token] = i / group_tokens;
+    switch (p.kind) {
+      case InstanceKind::kUniform:
+        store(instance.queries, token, centre);
+        store(instance.keys, token, direction(p.dimension, stream));
+        break;
+      case InstanceKind::kClustered:
+        store(instance.queries, token, at_distance(centre, r / 2, stream));
+        store(instance.keys, token, at_distance(centre, r / 2, stream));
+        break;
+      case InstanceKind::kPlanted: {
+        // Two queries of a group lie about sqrt 2 * s apart, their keys about as far: beyond r, within c r =
+        // sqrt 2.
+        const double s = std::min(0.6, std::max(1.5 * r, 0.5));
+        const Vector query = at_distance(centre, s, stream);
+        store(instance.queries, token, query);
+        store(instance.keys, token, at_distance(query, r, stream));
+        break;
+      }
+    }
+  }
+  RandomStream values(p.seed, Domain::kInstance, 3);
+  instance.values.data.resize(p.tokens * p.value_dimension);
+  for (float& v : instance.values.data)
+    v = static_cast<float>(static_cast<double>(values() >> 40) * 0x1p-23 - 1);
+  return instance;
+}
+
+WeightFacts measure_weights(const Instance& instance, const DenseHead& head, const AnnaParameters& anna,
+                            std::uint64_t samples) {
+  head.validate();
+  require(samples >= 1, "samples is 0; at least 1 query must be sampled");
+  samples = std::min(samples, head.queries.rows);
+  const std::uint64_t n = head.keys.rows;
+  FixedRows sampled{samples, head.queries.columns, head.queries.unit, 0, {}};
+  std::vector<std::uint64_t> tokens(samples);
+  for (std::uint64_t s = 0; s < samples; ++s) {
+    tokens[s] = s * head.queries.rows / samples;
+    sampled.data.insert(sampled.data.end(), head.queries.row(tokens[s]).begin(),
+                        head.queries.row(tokens[s]).end());
+  }
+  const PointBlocks keys = make_blocks(head.keys.data, n, head.keys.columns);
+  const PointBlocks queries = make_blocks(sampled.data, samples, sampled.columns);
+  std::vector<std::uint32_t> weights(samples * n, 0);  // [samples, N] c_ij
+  std::vector<std::uint64_t> key_codes(n + 16), query_codes(samples + 16);
+  for (std::uint32_t t = 0; t < anna.tables; ++t) {
+    const auto hash = make_table(anna.functions_of(head.keys.columns), t);
+    require(hash->has_block_codes(keys) && hash->has_block_codes(queries),
+            "codes of {} functions do not fit one word", anna.functions);
+    const auto codes = [&](const PointBlocks& points, std::vector<std::uint64_t>& out) {
+      const auto blocks = static_cast<std::int64_t>(ceil_div(points.rows, 16));
+#pragma omp parallel for
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        hash->block_codes(best_kernels(), points, static_cast<std::size_t>(b),
+                          std::span<std::uint64_t, 16>(&out[16 * static_cast<std::size_t>(b)], 16));
+      }
+    };
+    codes(keys, key_codes), codes(queries, query_codes);
+#pragma omp parallel for
+    for (std::int64_t row = 0; row < static_cast<std::int64_t>(samples); ++row) {
+      const auto s = static_cast<std::uint64_t>(row);
+      for (std::uint64_t j = 0; j < n; ++j) weights[s * n + j] += key_codes[j] == query_codes[s];
+    }
+  }
+  WeightFacts facts{.sampled_queries = samples};
+  // Rounding at the door moved a point by at most sqrt(d) max_error: pairs at exactly r must still count as
+  // near.
+  const double slack = 2 * std::sqrt(static_cast<double>(head.keys.columns)) * head.keys.max_error;
+  const double r = instance.near_radius(), cr = std::sqrt(2.0);
+  std::uint64_t found = 0;
+  double total = 0, own = 0, within = 0;
+  for (std::uint64_t s = 0; s < samples; ++s) {
+    for (std::uint64_t j = 0; j < n; ++j) {
+      std::int64_t square = 0;
+      for (std::uint32_t i = 0; i < head.keys.columns; ++i) {
+        const std::int64_t difference = std::int64_t{sampled.row(s)[i]} - head.keys.row(j)[i];
+        square += difference * difference;
+      }
+      const double distance = std::sqrt(static_cast<double>(square)) * head.keys.unit;
+      const std::uint32_t weight = weights[s * n + j];
+      if (distance <= r + slack) ++facts.near_pairs, found += weight > 0;
+      total += weight;
+      if (instance.groups[j] == instance.groups[tokens[s]]) own += weight;
+      if (distance <= cr) within += weight;
+    }
+  }
+  if (facts.near_pairs > 0) facts.recall = static_cast<double>(found) / static_cast<double>(facts.near_pairs);
+  if (total > 0) facts.purity = own / total, facts.within_cr = within / total;
+  return facts;
+}
+
+}  // namespace roundtrip::anna
