@@ -14,5 +14,7 @@ std::unique_ptr<const Statement> make_model_limits();
 std::unique_ptr<const Statement> make_exact_match_by_anna();
 std::unique_ptr<const Statement> make_direct_simulation();
 std::unique_ptr<const Statement> make_routed_simulation();
+std::unique_ptr<const Statement> make_match2_one_layer();
+std::unique_ptr<const Statement> make_k_hop_depth();
 
 }  // namespace roundtrip::proofs_check
