@@ -102,6 +102,7 @@ struct AnnaParameters {
   FamilyParameters functions_of(std::uint32_t dimension) const {
     return {family, dimension, functions, width, rotations, seed};
   }
+  friend bool operator==(const AnnaParameters&, const AnnaParameters&) = default;
 };
 /// Problem:   approximate nearest neighbor attention (Liu, Yu, Sanford, Andoni, Hsu 2025, Algorithm of
 /// Section 3): each

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "anna/lsh/probability.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/quote.h"
@@ -128,8 +129,6 @@ std::unique_ptr<Attention> make_attention(const Mechanism& mechanism) {
   const auto* anna = std::get_if<Anna>(&mechanism);
   require(anna != nullptr, "no evaluator for the mechanism '{}'; there are ema and anna",
           mechanism_name(mechanism));
-  require(anna->family == "hyperplane", "no evaluator for the hash family {}; there is hyperplane",
-          quote(anna->family));
   return make_anna(anna->parameters);
 }
 
@@ -137,6 +136,16 @@ void Model::validate() const {
   const auto& layers = transformer.layers;
   require(mechanisms.size() == layers.size(), "{} layers have {} mechanisms", layers.size(),
           mechanisms.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const auto* anna = std::get_if<Anna>(&mechanisms[l]);
+    if (anna == nullptr) continue;
+    try {
+      anna->parameters.validate();
+      anna->parameters.functions_of(layers[l]->shape().query_dimension).validate();
+    } catch (const ContractError& error) {
+      throw ContractError(fmt::format("layer {}: {}", l, error.what()));
+    }
+  }
   if (protocol) return;
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const WeightLayer& layer = weight_layer(*layers[l], l);
@@ -247,6 +256,24 @@ Model make_random_model(const RandomModel& parameters, std::uint64_t tokens, con
   }
   model.validate();
   return model;
+}
+
+Anna random_model_tables(const RandomModel& parameters, std::uint64_t tokens, double eta) {
+  parameters.validate();
+  Anna anna;
+  anna.factor = parameters.factor.to_double();
+  anna.near_radius = std::sqrt(2.0) / *anna.factor;
+  anna.parameters.family = FamilyKind::kCrossPolytope;
+  anna.parameters.seed = parameters.seed;
+  const FamilyParameters family = anna.parameters.functions_of(parameters.dimension);
+  const TableChoice choice = choose_tables(tokens, eta, collision_probability(family, *anna.near_radius).low,
+                                           collision_probability(family, std::sqrt(2.0)).high);
+  require(choice.tables <= UINT32_MAX, "random model: {} tables at c = {}; at most {} can be evaluated",
+          choice.tables, parameters.factor.to_string(), UINT32_MAX);
+  anna.parameters.functions = choice.functions;
+  anna.parameters.tables = static_cast<std::uint32_t>(choice.tables);
+  anna.parameters.validate();
+  return anna;
 }
 
 std::vector<std::uint64_t> random_words(const RandomModel& parameters, std::uint64_t n) {

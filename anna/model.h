@@ -22,15 +22,10 @@ struct ExactMatch {
 };
 /// ANNA by the tables of a hash family; r and c are what its z and ell were computed for, if known.
 struct Anna {
-  std::string family = "hyperplane";
   AnnaParameters parameters;
   std::optional<double> near_radius;  ///< r > 0, on the unit sphere
   std::optional<double> factor;       ///< c > 1
-  friend bool operator==(const Anna& a, const Anna& b) {
-    return a.family == b.family && a.parameters.tables == b.parameters.tables &&
-           a.parameters.functions == b.parameters.functions && a.parameters.seed == b.parameters.seed &&
-           a.near_radius == b.near_radius && a.factor == b.factor;
-  }
+  friend bool operator==(const Anna&, const Anna&) = default;
 };
 /// Kernel attention with positive features of dimension `rank`.
 struct LowRank {
@@ -46,7 +41,7 @@ using Mechanism = std::variant<ExactMatch, Anna, LowRank, Softmax>;
 
 /// "ema", "anna", "low_rank", "softmax".
 std::string_view mechanism_name(const Mechanism& mechanism);
-/// ContractError naming the mechanism or family if this program has no evaluator for it.
+/// ContractError naming the mechanism if this program has no evaluator for it.
 std::unique_ptr<Attention> make_attention(const Mechanism& mechanism);
 
 /// Maps that are a registered protocol's, compiled: what the protocol is called and was made with.
@@ -81,7 +76,7 @@ struct RandomModel {
   std::uint32_t value_dimension = 8;  ///< m, 1 .. 1024
   std::uint32_t row_dimension = 8;    ///< w, of the rows between layers, 1 .. 1024
   std::uint32_t word_bits = 16;       ///< p, of the input words, 8 .. 24
-  Rational factor{4};                 ///< c, > 1 and <= 64: what the caller computes z and ell for
+  Rational factor{4};                 ///< c, > 1 and <= 64, of random_model_tables()
   std::uint64_t seed = 1;
 
   /// Reads `random:KEY=VALUE,..` with keys L H d m w p c seed, each at most once, any absent; ContractError
@@ -93,6 +88,9 @@ struct RandomModel {
 };
 /// Depth L, width H max(d, m).
 Model make_random_model(const RandomModel& parameters, std::uint64_t tokens, const Mechanism& mechanism);
+/// Cross-polytope tables for it: the smallest (z, ell) that give every query ANNA's guarantee at r = sqrt 2 /
+/// c, c r = sqrt 2 with probability >= 1 - eta per head; never capped.
+Anna random_model_tables(const RandomModel& parameters, std::uint64_t tokens, double eta);
 /// Input words for it: about N/4 different ones, each several times.
 std::vector<std::uint64_t> random_words(const RandomModel& parameters, std::uint64_t n);
 

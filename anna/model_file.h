@@ -2,18 +2,19 @@
 // PyTorch read. Maps that are a registered protocol's are stored by name; what a protocol is, a resolver
 // knows, not this folder.
 //
-// The description (docs/model_format.md shows one):
-//   schema "roundtrip-model", version 1, tokens, input_dimension,
-//   maps    {kind "weights", file, xxh3 (optional: of the file's bytes, 16 hexadecimal digits)} or
-//           {kind "protocol", protocol, construction, version, seed, parameters {name: text}},
-//   layers  [{heads, query_dimension, value_dimension, output_dimension, mechanism, weights (if kind is
-//   "weights")}], mechanism {kind "ema"} | {kind "anna", family, tables, functions, seed, r, c (optional)} |
-//             {kind "low_rank", rank, seed} | {kind "softmax", scale},
-//   weights {row_limit, row_fraction_bits, position_digits, position_base, heads [{query, key, value}],
-//   output},
-//           each map a list of stages {weight, bias (optional), weight_fraction_bits, output_fraction_bits,
-//           relu, clamp (optional)}; weight [outputs, inputs] and bias [outputs] name tensors, each used
-//           once.
+// The description:
+//   schema "roundtrip-model", version 1, tokens, input_dimension
+//   maps       {kind "weights", file, xxh3 (optional: of the file's bytes, 16 hexadecimal digits)} or
+//              {kind "protocol", protocol, construction, version, seed, parameters {name: text}}
+//   layers     list of {heads, query_dimension, value_dimension, output_dimension, mechanism,
+//              weights (if the maps' kind is "weights")}
+//   mechanism  {kind "ema"} or {kind "low_rank", rank, seed} or {kind "softmax", scale} or
+//              {kind "anna", family, tables, functions, seed, width (p-stable only),
+//              rotations (hadamard only), r (optional), c (optional)}
+//   weights    {row_limit, row_fraction_bits, position_digits, position_base, output,
+//              heads: list of {query, key, value}}; output, query, key and value are maps
+//   map        list of {weight, bias (optional), weight_fraction_bits, output_fraction_bits, relu,
+//              clamp (optional)}; weight [outputs, inputs] and bias [outputs] name tensors, each used once
 #pragma once
 
 #include <functional>

@@ -1,13 +1,9 @@
 #include "anna/safetensors.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -24,29 +20,6 @@ static_assert(std::endian::native == std::endian::little, "tensors are read in p
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the format's own limit
 constexpr std::string_view kMetadata = "__metadata__";
-
-struct DtypeInfo {
-  Dtype dtype;
-  std::string_view name;
-  std::size_t bytes;
-};
-constexpr std::array<DtypeInfo, 13> kDtypes = {{{Dtype::kF64, "F64", 8},
-                                                {Dtype::kI64, "I64", 8},
-                                                {Dtype::kU64, "U64", 8},
-                                                {Dtype::kF32, "F32", 4},
-                                                {Dtype::kI32, "I32", 4},
-                                                {Dtype::kU32, "U32", 4},
-                                                {Dtype::kF16, "F16", 2},
-                                                {Dtype::kBf16, "BF16", 2},
-                                                {Dtype::kI16, "I16", 2},
-                                                {Dtype::kU16, "U16", 2},
-                                                {Dtype::kI8, "I8", 1},
-                                                {Dtype::kU8, "U8", 1},
-                                                {Dtype::kBool, "BOOL", 1}}};
-
-const DtypeInfo& info(Dtype dtype) {
-  return kDtypes[static_cast<std::size_t>(dtype)];
-}
 
 struct HeaderEntry {
   std::optional<Dtype> dtype;
@@ -107,11 +80,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (level_ != 2 || array_ != nullptr) return fail("a text");
     if (in_metadata_) return metadata.emplace(field_, text), true;
     if (field_ != "dtype") return fail("a text");
-    const auto* found =
-        std::find_if(kDtypes.begin(), kDtypes.end(), [&](const DtypeInfo& d) { return d.name == text; });
-    require(found != kDtypes.end(), "{}: tensor {} has the unknown dtype {}", quote(path_), quote(name_),
-            quote(text));
-    entries.find(name_)->second.dtype = found->dtype;
+    const std::optional<Dtype> dtype = dtype_of(text);
+    require(dtype && dtype_name(*dtype) == text, "{}: tensor {} has the unknown dtype {}", quote(path_),
+            quote(name_), quote(text));
+    entries.find(name_)->second.dtype = dtype;
     return true;
   }
   bool start_array(std::size_t) override {
@@ -153,30 +125,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::vector<std::uint64_t>* array_ = nullptr;  // the open list
 };
 
-template <typename T>
-T element(std::string_view bytes, std::size_t i) {
-  T value;
-  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-  return value;
-}
-
-double half_to_double(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  const double magnitude = exponent == 31  ? (fraction != 0 ? std::numeric_limits<double>::quiet_NaN()
-                                                            : std::numeric_limits<double>::infinity())
-                           : exponent == 0 ? std::ldexp(fraction, -24)
-                                           : std::ldexp(1024 + fraction, exponent - 25);
-  return bits >> 15 != 0 ? -magnitude : magnitude;
-}
-
 }  // namespace
-
-std::string_view dtype_name(Dtype dtype) {
-  return info(dtype).name;
-}
-std::size_t element_bytes(Dtype dtype) {
-  return info(dtype).bytes;
-}
 
 SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& path) {
   SafetensorsFile file;
@@ -185,7 +134,8 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& pat
   const std::string_view all = *file.bytes_;
   require(all.size() >= kLengthBytes,
           "{}: {} bytes are less than the 8 of a safetensors file's header length", quote(path), all.size());
-  const auto header_bytes = element<std::uint64_t>(all, 0);
+  std::uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, all.data(), kLengthBytes);
   require(header_bytes <= all.size() - kLengthBytes && header_bytes <= kMostHeaderBytes,
           "{}: the header claims {} bytes; the file has {} behind its length, and at most {} are allowed",
           quote(path), header_bytes, all.size() - kLengthBytes, kMostHeaderBytes);
@@ -204,11 +154,9 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& pat
             quote(path), quote(name),
             fmt::join(offsets.begin(), offsets.begin() + std::min<std::size_t>(offsets.size(), 4), ", "),
             data.size());
-    std::uint64_t size = element_bytes(*entry.dtype);
-    for (const std::uint64_t extent : *entry.shape) {
-      require(!__builtin_mul_overflow(size, extent, &size),
-              "{}: the shape of tensor {} has more than 2^64 bytes", quote(path), quote(name));
-    }
+    std::uint64_t size = 0;
+    require(tensor_bytes(*entry.dtype, *entry.shape, size),
+            "{}: the shape of tensor {} has more than 2^64 bytes", quote(path), quote(name));
     require(size == offsets[1] - offsets[0],
             "{}: tensor {} has {} bytes by its shape and dtype, {} by its data_offsets", quote(path),
             quote(name), size, offsets[1] - offsets[0]);
@@ -248,72 +196,6 @@ const TensorView& SafetensorsFile::tensor(std::string_view name) const {
                                   names.empty() ? "" : "; nearest is " + quote(nearest_name(name, names))));
 }
 
-bool is_integer(Dtype dtype) {
-  return dtype != Dtype::kF64 && dtype != Dtype::kF32 && dtype != Dtype::kF16 && dtype != Dtype::kBf16;
-}
-
-std::vector<std::int64_t> integers_of(const TensorView& tensor, std::string_view what) {
-  require(is_integer(tensor.dtype), "tensor {} has dtype {}; integers are needed", quote(what),
-          dtype_name(tensor.dtype));
-  std::vector<std::int64_t> out(tensor.bytes.size() / element_bytes(tensor.dtype));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    switch (tensor.dtype) {
-      case Dtype::kI64:
-        out[i] = element<std::int64_t>(tensor.bytes, i);
-        break;
-      case Dtype::kI32:
-        out[i] = element<std::int32_t>(tensor.bytes, i);
-        break;
-      case Dtype::kU32:
-        out[i] = element<std::uint32_t>(tensor.bytes, i);
-        break;
-      case Dtype::kI16:
-        out[i] = element<std::int16_t>(tensor.bytes, i);
-        break;
-      case Dtype::kU16:
-        out[i] = element<std::uint16_t>(tensor.bytes, i);
-        break;
-      case Dtype::kI8:
-        out[i] = element<std::int8_t>(tensor.bytes, i);
-        break;
-      case Dtype::kU64: {
-        const auto value = element<std::uint64_t>(tensor.bytes, i);
-        require(std::in_range<std::int64_t>(value),
-                "tensor {} has {} at element {}; at most 2^63 - 1 is allowed", quote(what), value, i);
-        out[i] = static_cast<std::int64_t>(value);
-        break;
-      }
-      default:
-        out[i] = element<std::uint8_t>(tensor.bytes, i);
-        break;
-    }
-  }
-  return out;
-}
-
-std::vector<double> reals_of(const TensorView& tensor, std::string_view what) {
-  require(!is_integer(tensor.dtype), "tensor {} has dtype {}; floating-point numbers are needed", quote(what),
-          dtype_name(tensor.dtype));
-  std::vector<double> out(tensor.bytes.size() / element_bytes(tensor.dtype));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    switch (tensor.dtype) {
-      case Dtype::kF64:
-        out[i] = element<double>(tensor.bytes, i);
-        break;
-      case Dtype::kF32:
-        out[i] = element<float>(tensor.bytes, i);
-        break;
-      case Dtype::kF16:
-        out[i] = half_to_double(element<std::uint16_t>(tensor.bytes, i));
-        break;
-      default:  // BF16: the upper half of an F32
-        out[i] = std::bit_cast<float>(std::uint32_t{element<std::uint16_t>(tensor.bytes, i)} << 16);
-        break;
-    }
-  }
-  return out;
-}
-
 std::string write_safetensors(const Tensors& tensors, const TensorMetadata& metadata) {
   std::vector<const Tensors::value_type*> order;
   for (const auto& entry : tensors) order.push_back(&entry);
@@ -325,11 +207,10 @@ std::string write_safetensors(const Tensors& tensors, const TensorMetadata& meta
   std::uint64_t end = 0;
   for (const auto* entry : order) {
     const auto& [name, tensor] = *entry;
-    const std::uint64_t size =
-        std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::uint64_t{element_bytes(tensor.dtype)},
-                        std::multiplies<>());
-    require(name != kMetadata && size == tensor.bytes.size(),
-            "tensor {}: {} bytes for a shape and dtype of {}", quote(name), tensor.bytes.size(), size);
+    std::uint64_t size = 0;
+    require(
+        name != kMetadata && tensor_bytes(tensor.dtype, tensor.shape, size) && size == tensor.bytes.size(),
+        "tensor {}: {} bytes do not match its shape and dtype", quote(name), tensor.bytes.size());
     header[name] = {
         {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {end, end + size}}};
     end += size;

@@ -4,41 +4,14 @@
 // hostile input.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "base/tensor.h"
 
 namespace roundtrip::anna {
-
-enum class Dtype : std::uint8_t {
-  kF64,
-  kI64,
-  kU64,
-  kF32,
-  kI32,
-  kU32,
-  kF16,
-  kBf16,
-  kI16,
-  kU16,
-  kI8,
-  kU8,
-  kBool
-};
-
-std::string_view dtype_name(Dtype dtype);  ///< as the format writes it: "F64", "BF16", ..
-std::size_t element_bytes(Dtype dtype);
-
-/// A tensor whose bytes live elsewhere: in a SafetensorsFile, or with the caller that writes one.
-struct TensorView {
-  Dtype dtype = Dtype::kU8;
-  std::vector<std::uint64_t> shape;
-  std::string_view bytes;  ///< product of shape * element_bytes(dtype)
-};
 
 using Tensors = std::map<std::string, TensorView, std::less<>>;
 using TensorMetadata = std::map<std::string, std::string, std::less<>>;
@@ -65,12 +38,6 @@ class SafetensorsFile {
   Tensors tensors_;
   TensorMetadata metadata_;
 };
-
-bool is_integer(Dtype dtype);  ///< one of I8..I64, U8..U64, BOOL
-/// The elements as integers; ContractError naming `what` for a floating dtype, or an element above 2^63 - 1.
-std::vector<std::int64_t> integers_of(const TensorView& tensor, std::string_view what);
-/// The elements as doubles, exactly; ContractError naming `what` for an integer dtype. NaN and infinity pass.
-std::vector<double> reals_of(const TensorView& tensor, std::string_view what);
 
 /// The bytes of a file with these tensors; larger elements first, then by name, so that every tensor is
 /// aligned.

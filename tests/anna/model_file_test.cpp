@@ -80,16 +80,29 @@ LoadedModel parse(const std::string& description, const std::string& weights,
       description, "m.json", [&](const std::string&) { return weights; }, resolver);
 }
 
+Anna of_family(FamilyKind kind) {
+  Anna anna;
+  anna.parameters.family = kind;
+  if (kind == FamilyKind::kPStable) anna.parameters.width = 2.5;
+  if (kind == FamilyKind::kCrossPolytopeHadamard) anna.parameters.rotations = 3;
+  return anna;
+}
+
 TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
   const Folder folder;
   const std::string path = folder / "m.json";
   Anna anna;
-  anna.parameters = {77, 13, UINT64_MAX};
+  anna.parameters.tables = 77;
+  anna.parameters.functions = 13;
+  anna.parameters.seed = UINT64_MAX;
   const Anna plain = anna;
   anna.near_radius = std::sqrt(2.0) / 8;
   anna.factor = 8;
-  for (const Mechanism& mechanism : {Mechanism(ExactMatch{}), Mechanism(anna), Mechanism(plain),
-                                     Mechanism(LowRank{3, 4}), Mechanism(Softmax{0.1})}) {
+  for (const Mechanism& mechanism :
+       {Mechanism(ExactMatch{}), Mechanism(anna), Mechanism(plain),
+        Mechanism(of_family(FamilyKind::kPStable)), Mechanism(of_family(FamilyKind::kCrossPolytope)),
+        Mechanism(of_family(FamilyKind::kCrossPolytopeHadamard)),
+        Mechanism(of_family(FamilyKind::kBitSampling)), Mechanism(LowRank{3, 4}), Mechanism(Softmax{0.1})}) {
     Model model = sample(mechanism);
     model.mechanisms[0] = LowRank{};
     save_model(model, path);
@@ -102,7 +115,9 @@ TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
 TEST(ModelFile, ALoadedModelEvaluatesAsTheSavedOne) {
   const Folder folder;
   Anna anna;
-  anna.parameters = {7, 9, 3};
+  anna.parameters.tables = 7;
+  anna.parameters.functions = 9;
+  anna.parameters.family = FamilyKind::kCrossPolytope;
   const Model model = sample(anna);
   save_model(model, folder / "m.json");
   EXPECT_EQ(evaluate(load_model(folder / "m.json").model, input_of(model)), evaluate(model, input_of(model)));
@@ -254,6 +269,28 @@ TEST(ModelFile, EveryFieldIsCheckedAndNamed) {
       {"/layers/0/mechanism",
        {{"kind", "anna"}, {"family", "hyperplane"}, {"tables", 1}, {"functions", 1}, {"seed", 1}, {"r", 0}},
        "layers[0].mechanism.r is 0"},
+      {"/layers/0/mechanism",
+       {{"kind", "anna"}, {"family", "m\noons"}, {"tables", 1}, {"functions", 1}, {"seed", 1}},
+       "layers[0].mechanism.family is 'm\\x0aoons'; allowed are hyperplane"},
+      {"/layers/0/mechanism",
+       {{"kind", "anna"}, {"family", "p-stable"}, {"tables", 1}, {"functions", 1}, {"seed", 1}},
+       "layers[0].mechanism lacks the field 'width'"},
+      {"/layers/0/mechanism",
+       {{"kind", "anna"},
+        {"family", "p-stable"},
+        {"tables", 1},
+        {"functions", 1},
+        {"seed", 1},
+        {"width", 1e300}},
+       "layer 0: width is 1e+300"},
+      {"/layers/0/mechanism",
+       {{"kind", "anna"},
+        {"family", "hyperplane"},
+        {"tables", 1},
+        {"functions", 1},
+        {"seed", 1},
+        {"rotations", 1}},
+       "layers[0].mechanism.rotations is for the hadamard family only"},
       {"/layers/0/mechanism",
        {{"kind", "low_rank"}, {"rank", 0}, {"seed", 1}},
        "layers[0].mechanism.rank is 0"},

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
+#include "anna/lsh/probability.h"
 #include "base/error.h"
 
 namespace roundtrip::anna {
@@ -194,11 +196,34 @@ TEST(Model, MechanismsThatHaveNoEvaluatorAreRefusedByName) {
   };
   EXPECT_EQ(message(ExactMatch{}), "accepted");
   EXPECT_EQ(message(Anna{}), "accepted");
-  Anna other;
-  other.family = "moons";
-  EXPECT_THAT(message(other), HasSubstr("'moons'"));
-  other = tables(0, 1);
-  EXPECT_THAT(message(other), HasSubstr("tables is 0"));
+  EXPECT_THAT(message(tables(0, 1)), HasSubstr("tables is 0"));
+  EXPECT_THAT(message(LowRank{}), HasSubstr("'low_rank'"));
+}
+
+TEST(RandomModel, TablesAreTheSmallestThatGiveTheGuarantee) {
+  const RandomModel parameters = RandomModel::parse("random:d=16,c=8");
+  const std::uint64_t n = 256;
+  const Anna anna = random_model_tables(parameters, n, 1e-2);
+  EXPECT_EQ(anna.parameters.family, FamilyKind::kCrossPolytope);
+  EXPECT_EQ(anna.near_radius, std::sqrt(2.0) / 8);
+  // The two inequalities at (z, ell), and the failure of one of them at ell - 1 and at z - 1 with its own
+  // ell.
+  const FamilyParameters family = anna.parameters.functions_of(16);
+  const double p1 = collision_probability(family, *anna.near_radius).low;
+  const double p2 = collision_probability(family, std::sqrt(2.0)).high;
+  const double z = anna.parameters.functions, ell = anna.parameters.tables, pairs = double(n * n),
+               half = 0.5e-2;
+  EXPECT_LE(pairs * ell * std::pow(p2, z), half);
+  EXPECT_LE(pairs * std::pow(1 - std::pow(p1, z), ell), half);
+  EXPECT_GT(pairs * std::pow(1 - std::pow(p1, z), ell - 1), half);
+  const double fewer = std::ceil(std::log(pairs / half) / -std::log1p(-std::pow(p1, z - 1)));
+  EXPECT_GT(pairs * fewer * std::pow(p2, z - 1), half);
+  // Evaluated with them, a model is the same by buckets and by all pairs.
+  const Model model = make_random_model(parameters, 40, random_model_tables(parameters, 40, 1e-1));
+  const Embedding input = input_of(parameters, 40);
+  EXPECT_EQ(evaluate(model, input),
+            evaluate(model.transformer,
+                     *make_brute_force_anna(std::get<Anna>(model.mechanisms[0]).parameters), input));
 }
 
 TEST(Model, EachLayerUsesItsOwnMechanism) {

@@ -1,0 +1,33 @@
+// Purpose: numpy's .npy files: one array of 1 or 2 dimensions, little-endian, in C order. Read as hostile
+// input.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/tensor.h"
+
+namespace roundtrip {
+
+/// A file in memory.
+class NpyFile {
+ public:
+  /// ContractError naming `path` and the field unless `bytes` are a whole file of version 1, 2 or 3 whose
+  /// header has exactly descr, fortran_order and shape, of a known dtype and at most 65535 bytes, and whose
+  /// data have exactly the bytes of that shape.
+  static NpyFile parse(std::string bytes, const std::string& path);
+  static NpyFile load(const std::string& path);
+
+  const TensorView& array() const { return array_; }
+  std::uint64_t rows() const { return array_.shape[0]; }
+  std::uint64_t columns() const { return array_.shape.size() == 2 ? array_.shape[1] : 1; }
+
+ private:
+  std::unique_ptr<const std::string> bytes_;  // on the heap: the view survives a move
+  TensorView array_;
+};
+
+/// The bytes of a .npy file, version 1.0; `array` has 1 or 2 dimensions and a dtype that numpy has.
+std::string write_npy(const TensorView& array);
+
+}  // namespace roundtrip
