@@ -1,18 +1,40 @@
 // Purpose: a growable array for the exchange. Growing remaps pages instead of copying them, and pages never
 // written take no memory: the peak stays at what was really used, not at twice that as while a std::vector
-// grows.
+// grows. Large arrays ask for large pages: a scatter to many machines writes to more 4 KiB pages than the TLB
+// holds.
 #pragma once
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 namespace roundtrip::mpc {
+
+/// Copies words between arrays that don't overlap; the short runs that messages mostly are, without a call.
+template <typename T>
+inline void copy_words(T* to, const T* from, std::size_t count) {
+  constexpr std::size_t kMostInline = 32;
+  if (count > kMostInline) {
+    std::memcpy(to, from, count * sizeof(T));
+    return;
+  }
+  for (; count >= 4; count -= 4, to += 4, from += 4) std::memcpy(to, from, 4 * sizeof(T));
+  if ((count & 2) != 0) {
+    std::memcpy(to, from, 2 * sizeof(T));
+    to += 2, from += 2;
+  }
+  if ((count & 1) != 0) *to = *from;
+}
+
+/// How often any Buffer of this process has grown; a steady round grows none (tests).
+inline std::uint64_t buffer_growths = 0;
 
 template <typename T>
 class Buffer {
@@ -54,16 +76,44 @@ class Buffer {
   }
 
  private:
+  // Only where the unused end of the last large page is small beside the array.
+  static constexpr std::size_t kLeastBytesForLargePages = std::size_t{8} << 20;
+  static constexpr std::size_t kLargePage = std::size_t{2} << 20;
+
+  /// Fresh pages; a large array begins at a large page, so that remapping moves large pages whole.
+  static void* map(std::size_t bytes) {
+    const std::size_t slack = bytes >= kLeastBytesForLargePages ? kLargePage : 0;
+    void* const mapped =
+        mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    if (slack == 0) return mapped;
+    auto* const begin = static_cast<std::byte*>(mapped);
+    const std::size_t before =
+        (kLargePage - reinterpret_cast<std::uintptr_t>(begin) % kLargePage) % kLargePage;
+    if (before != 0) munmap(begin, before);
+    if (before != slack) munmap(begin + before + bytes, slack - before);
+    return begin + before;
+  }
+
   void grow(std::size_t least) {
     constexpr std::size_t kPage = 4096;
     const std::size_t wanted = std::max(least, capacity_ + capacity_ / 2) * sizeof(T);
     const std::size_t bytes = (wanted + kPage - 1) / kPage * kPage;
     // The capacity in bytes is remembered through the element count, so it must divide.
     const std::size_t count = bytes / sizeof(T);
-    void* grown = data_ == nullptr ? mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                   : mremap(data_, capacity_ * sizeof(T), count * sizeof(T), MREMAP_MAYMOVE);
-    if (grown == MAP_FAILED) throw std::bad_alloc();
+    void* const grown = map(count * sizeof(T));
+    if (data_ != nullptr) {
+      if (size_ == 0) {  // nothing to keep: fresh pages are large from the start
+        munmap(data_, capacity_ * sizeof(T));
+      } else if (mremap(data_, capacity_ * sizeof(T), count * sizeof(T), MREMAP_MAYMOVE | MREMAP_FIXED,
+                        grown) == MAP_FAILED) {
+        munmap(grown, count * sizeof(T));
+        throw std::bad_alloc();
+      }
+    }
+    // A refusal costs nothing but time.
+    if (count * sizeof(T) >= kLeastBytesForLargePages) madvise(grown, count * sizeof(T), MADV_HUGEPAGE);
+    ++buffer_growths;
     data_ = static_cast<T*>(grown);
     capacity_ = count;
   }

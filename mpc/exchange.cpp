@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 namespace roundtrip::mpc {
 namespace {
@@ -11,7 +10,8 @@ constexpr Word kSourceTag = Word{1} << 63;
 constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
 // Runs of 2^8 - 1 words and more take a second header: by then it weighs less than a hundredth of the words.
 constexpr unsigned kMostLengthBits = 8;
-constexpr std::size_t kControlWords = 3;  // flag, headers, words
+constexpr std::ptrdiff_t kRunsAhead = 16;  // a few hundred ns of scattering: more than DRAM takes
+constexpr std::size_t kControlWords = 3;   // flag, headers, words
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
@@ -44,7 +44,7 @@ Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& tra
       views_(sending_.size()),
       counts_out_(sending_.size() * kControlWords),
       counts_in_(counts_out_.size()),
-      cursors_(count_ + std::size_t{1}) {
+      cursors_(std::max<std::size_t>(count_, ones(message_fields_.destination) + 1) + 1) {
   clear_streams();
 }
 
@@ -138,11 +138,7 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
     if (long_run) *header++ = length;
     stream.headers.set_size(static_cast<std::size_t>(header - stream.headers.data()));
     Word* target = stream.words.data() + stream.words.size();
-    if (length == 1) {
-      *target = words[sequence];
-    } else {
-      std::memcpy(target, words.data() + sequence, length * sizeof(Word));
-    }
+    copy_words(target, words.data() + sequence, length);
     stream.words.set_size(stream.words.size() + length);
     sequence += length;
   }
@@ -168,6 +164,7 @@ bool Exchange::swap(bool flag) {
   }
   if (flags != 0) return true;
 
+  received_.clear();
   received_.resize(total);
   send_pieces_.clear();
   receive_pieces_.clear();
@@ -190,9 +187,10 @@ bool Exchange::swap(bool flag) {
 }
 
 /// Calls visit(destination, length, source, sequence, words) for each run, in the order of (source,
-/// sequence).
-template <typename Visit>
-void Exchange::for_each_run(const Fields& layout, Visit&& visit) const {
+/// sequence). Some runs earlier it calls ahead(destination), whose argument may be any value of the
+/// destination's field (what is read there may not be the header of a run).
+template <typename Visit, typename Ahead>
+void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead) const {
   const Word destination_mask = ones(layout.destination);
   const Word sequence_mask = ones(layout.sequence);
   const Word length_mask = ones(layout.length);
@@ -201,6 +199,7 @@ void Exchange::for_each_run(const Fields& layout, Visit&& visit) const {
     MachineId source = 0;
     const Word* const end = view.headers.data() + view.headers.size();
     for (const Word* at = view.headers.data(); at != end;) {
+      if (end - at > kRunsAhead) ahead(at[kRunsAhead] & destination_mask);
       const Word header = *at++;
       if ((header & kSourceTag) != 0) {
         source = static_cast<MachineId>(header);
@@ -219,10 +218,13 @@ Exchange::Received Exchange::fill_inboxes() {
   Received result;
   // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
   std::fill(cursors_.begin(), cursors_.end(), Cursor{});
-  for_each_run(message_fields_, [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
-    cursors_[machine + 1].word += length;
-    cursors_[machine + 1].run += 1;
-  });
+  for_each_run(
+      message_fields_,
+      [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
+        cursors_[machine + 1].word += length;
+        cursors_[machine + 1].run += 1;
+      },
+      [](Word) {});
   Cursor next;
   for (std::uint32_t m = 0; m < count_; ++m) {
     const Cursor tally = std::exchange(cursors_[m + 1], next);
@@ -232,21 +234,25 @@ Exchange::Received Exchange::fill_inboxes() {
     next.run += tally.run;
   }
   if (!result.overload) {
+    inbox_words_.clear();  // what the machines read is dead
+    inbox_headers_.clear();
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
     Word* const words = inbox_words_.data();
     RunHeader* const headers = inbox_headers_.data();
-    for_each_run(message_fields_,
-                 [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-                   Cursor& cursor = cursors_[machine + 1];
-                   headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-                   if (length == 1) {
-                     words[cursor.word] = *run;
-                   } else {
-                     std::memcpy(words + cursor.word, run, length * sizeof(Word));
-                   }
-                   cursor.word += length;
-                 });
+    for_each_run(
+        message_fields_,
+        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+          Cursor& cursor = cursors_[machine + 1];
+          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+          copy_words(words + cursor.word, run, length);
+          cursor.word += length;
+        },
+        [&](Word machine) {
+          const Cursor& cursor = cursors_[machine + 1];
+          __builtin_prefetch(words + cursor.word, 1);
+          __builtin_prefetch(headers + cursor.run, 1);
+        });
   }
   clear_streams();
   return result;
@@ -264,16 +270,19 @@ Exchange::Received Exchange::fill_outputs() {
   outputs_.assign(count, 0);
   std::vector<bool> present(count);
   std::vector<std::uint64_t> received(count_);
-  for_each_run(output_fields_, [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
-    for (std::uint64_t t = first; t < first + length; ++t) {
-      ++received[machine_of(t) - first_];
-      if (present[t] && (!result.duplicate_output || base + t < result.duplicate_output->value)) {
-        result.duplicate_output = Finding{machine_of(t), base + t};
-      }
-      present[t] = true;
-      outputs_[t] = words[t - first];
-    }
-  });
+  for_each_run(
+      output_fields_,
+      [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
+        for (std::uint64_t t = first; t < first + length; ++t) {
+          ++received[machine_of(t) - first_];
+          if (present[t] && (!result.duplicate_output || base + t < result.duplicate_output->value)) {
+            result.duplicate_output = Finding{machine_of(t), base + t};
+          }
+          present[t] = true;
+          outputs_[t] = words[t - first];
+        }
+      },
+      [](Word) {});
   for (std::uint32_t m = 0; m < count_; ++m) {
     result.max_words = std::max(result.max_words, received[m]);
     if (received[m] > limit_words_ && !result.overload) result.overload = Finding{first_ + m, received[m]};

@@ -85,8 +85,8 @@ class Exchange {
   static Fields fields(std::uint64_t most_destinations, std::uint64_t most_words);
   template <bool kLastRound>
   void pack_runs(MachineId source, const Outbox& outbox);
-  template <typename Visit>
-  void for_each_run(const Fields& layout, Visit&& visit) const;
+  template <typename Visit, typename Ahead>
+  void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead) const;
   void clear_streams();
   std::uint64_t first_output(int rank) const;
 
@@ -109,8 +109,10 @@ class Exchange {
 
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
-  std::vector<Cursor> cursors_;  // [0] and, after a fill, the end of machine m's inbox at [m + 1]
-  std::vector<Word> outputs_;    // of the machines hosted here
+  // [0] and, after a fill, the end of machine m's inbox at [m + 1]; then zeros up to the most that a header's
+  // destination field holds.
+  std::vector<Cursor> cursors_;
+  std::vector<Word> outputs_;  // of the machines hosted here
 };
 
 }  // namespace roundtrip::mpc
