@@ -10,10 +10,9 @@ namespace roundtrip::simulate {
 
 /// One cell of the grid: wrong output words among all outputs of all draws.
 struct ErrorPoint {
-  std::uint32_t tables = 0;  ///< ell of the first layer
-  std::uint32_t last_tables =
-      0;  ///< ell of the last layer; equal to `tables` for Match2, whose one layer is both
-  std::uint32_t functions = 0;  ///< z, in every table
+  std::uint32_t tables = 0;       ///< ell of the first layer
+  std::uint32_t last_tables = 0;  ///< ell of the last layer, which in Match2 is the first
+  std::uint32_t functions = 0;    ///< z, in every table
   std::uint64_t wrong = 0;
   std::uint64_t outputs = 0;
   double error() const { return static_cast<double>(wrong) / static_cast<double>(outputs); }
@@ -31,11 +30,9 @@ struct ErrorGrid {
   void validate() const;  ///< ContractError naming field, value and range
 };
 
-/// The plain constructions hold query and key vectors that are equal for a match, so one table finds every
-/// match and more tables only add false collisions: their error falls with z alone, to 0 at match2_tables /
-/// k_hop_tables, and grows with ell. A trained network's near keys are not equal and its values are not
-/// fragile, so there the error falls with ell, too; so does that of the tolerant networks, whose values are
-/// told apart by the keys' vectors.
+/// In the plain constructions the query and key of a match are equal, so one table finds every match and more
+/// tables only add false collisions: their error falls with z, to 0 at match2_tables / k_hop_tables, and
+/// grows with ell. The tolerant ones tell values apart by their keys' vectors; their error falls with both.
 std::vector<ErrorPoint> match2_errors(const ErrorGrid& grid);
 /// Induction heads: k_hop with k = 1 and one level, L = 2.
 std::vector<ErrorPoint> induction_errors(const ErrorGrid& grid);

@@ -1,33 +1,35 @@
-// The layers, and why each is right. Write p(i) = max({0} u {j < i : x_j = x_i}), the predecessor. For j >=
-// 2, x_{j-1} = x_i and j <= i say that j - 1 < i is a position with x_i's word; so find_1(i) = p(i) + 1 if
-// p(i) > 0, else 0. The search is for p(i), whose key is in j's own row: no layer is spent on learning a
-// neighbour's word.
+// The layers, and why each is right. Write p(i) = max({0} u {j < i : x_j = x_i}), the predecessor. For
+// j >= 2, x_{j-1} = x_i and j <= i say that j - 1 < i is a position with x_i's word; so find_1(i) is
+// p(i) + 1 if p(i) > 0, else 0. The search is for p(i), whose key is in j's own row: no layer is spent on
+// learning a neighbour's word.
 //
-// Positions 0 .. N have a digits of base F, F^a >= N + 1, first digit the most significant; block_h(j) is the
-// number of the first h - 1 digits (block_1 = 0 for all), digit_h(j) the next one.
+// Positions 1 .. N have a digits of base F, F^a >= N + 1, first digit the most significant; block_h(j) is
+// the number of the first h - 1 digits (block_1 = 0 for all), digit_h(j) the next one.
 //
 // Layer 1, head h = 1 .. a: query (x_i, block_h(i)), key (x_j, block_h(j)), value one-hot at digit_h(j).
-// Output h of i is
-//   positive exactly at the digits c for which block_h(i) has a position with the word x_i in its child c.
-//   Let (*): some c < digit_h(i) is positive. j < i iff at the first digit h where they differ j's is
-//   smaller, so p(i) > 0 iff (*) holds for some h; of two positions before i the one that differs from i
-//   later is the larger, so p(i) first differs from i at the deepest such h; and its digit h is the largest
-//   positive c < digit_h(i). Known now: h digits of p(i).
+//   Output h of i is positive exactly at the digits c for which block_h(i) has a position with the word
+//   x_i in its child c. Let (*): some c < digit_h(i) is positive. j < i iff at the first digit h where
+//   they differ j's is smaller, so p(i) > 0 iff (*) holds for some h; of two positions before i the one
+//   that differs from i later is the larger, so p(i) first differs from i at the deepest such h; and its
+//   digit h is the largest positive c < digit_h(i). Known now: h digits of p(i).
 // Layer t = 2 .. a, one head: query (x_i, the t - 1 known digits) of the tokens that know exactly t - 1,
-// others ask nothing;
-//   key (x_j, block_t(j)), value one-hot at digit_t(j). All positions of that block precede i (their first
-//   differing digit is smaller), p(i) is one of them and the last with x_i's word; so its digit t is the
-//   largest positive one. After layer a every token knows a digits or has no predecessor.
-// Doubling t = 1 .. D = ceil(log2 k), two heads: P = find_{2^(t-1)}, A = find_{k mod 2^(t-1)} (nothing yet if
-// that is 0).
-//   query P(i), key j, value P(j) gives P(P(i)); query A(i), same key and value, gives P(A(i)), taken if bit
-//   t - 1 of k is set (A := P if there is no A yet). Positions are distinct keys: an average has one term.
-//   After D layers A = find_{k mod 2^D}, so find_k = P if k = 2^D, else A. 0 is no key: find(0) = 0 without
-//   asking.
+//   others ask nothing; key (x_j, block_t(j)), value one-hot at digit_t(j). All positions of that block
+//   precede i (their first differing digit is smaller), p(i) is one of them and the last with x_i's word;
+//   so its digit t is the largest positive one. After layer a every token knows a digits or has no
+//   predecessor.
+// Doubling t = 1 .. D = ceil(log2 k), two heads: P = find_{2^(t-1)}, A = find_{k mod 2^(t-1)} (nothing yet
+//   if that is 0). Query P(i), key j, value P(j) gives P(P(i)); query A(i), same key and value, gives
+//   P(A(i)), taken if bit t - 1 of k is set (A := P if there is no A yet). Positions are distinct keys: an
+//   average has one term. After D layers A = find_{k mod 2^D}, so find_k = P if k = 2^D, else A. 0 is no
+//   key: find(0) = 0 without asking.
 // Last layer, one head: query find_k(i), key j, value x_j + 1.
 //
-// An average of integers with one term is that integer (exact below 2^50); P and x are rounded half-even to
-// integers, so that rows hold integers whatever a false collision of ANNA may have mixed in.
+// An average of integers with one term is that integer (exact below 2^50); P and x + 1 are rounded
+// half-even to integers, so that rows hold integers whatever a false collision of ANNA may have mixed in.
+//
+// Tolerant, a = 1: a child of layer 1 is a single position, and a token's own key collides with its query
+// in all tables, so a position with an equal word has exactly the own position's weight, others less
+// unless they collide in all tables, too. P and x + 1 travel spread by their keys' vectors.
 #include "simulate/native_k_hop.h"
 
 #include <algorithm>
@@ -70,7 +72,7 @@ struct Plan {
   explicit Plan(const KHopOptions& chosen)
       : options(chosen), fan(k_hop_fan(chosen)), doublings(ceil_log(2, chosen.k)) {}
 
-  std::uint64_t position(const anna::RowView& row) const { return row.token + 1; }
+  static std::uint64_t position(const anna::RowView& row) { return row.token + 1; }
   // Block of level h = 1 .. a that holds `at`, and the digit of its child.
   std::uint64_t block(std::uint64_t at, std::uint32_t h) const {
     return at / power(fan, options.levels + 1 - h);
@@ -186,8 +188,8 @@ class SearchLayer final : public NativeLayer {
   std::uint32_t number_;
 };
 
-// Every token is the key of its own position and carries one number, which whoever asks for the position
-// gets.
+// Every token is the key of its own position (symbol: its number, position - 1) and carries one number, which
+// whoever asks for the position gets.
 class PointerLayer : public NativeLayer {
  protected:
   PointerLayer(const Plan& plan, std::shared_ptr<const ParityCodebook> positions, std::uint32_t number_bits)
@@ -195,21 +197,21 @@ class PointerLayer : public NativeLayer {
 
   std::uint32_t value_dimension() const { return plan_.options.tolerant ? Spreader::value_dimension() : 1; }
   void carry(const anna::RowView& row, double number, std::uint32_t head, anna::Projection& out) const {
-    out.key(head, plan_.position(row));
+    out.key(head, row.token);
     if (!plan_.options.tolerant) {
       out.value(head, 0, number);
       return;
     }
-    spreader_.encode(plan_.position(row), integer(number),
+    spreader_.encode(row.token, integer(number),
                      [&](std::uint32_t column, double value) { out.value(head, column, value); });
   }
   // `asked` is a position, 0: nothing was asked. The number is 0 if nobody holds the position.
   static void ask(double asked, std::uint32_t head, anna::Projection& out) {
-    if (asked != 0) out.query(head, integer(asked));
+    if (asked != 0) out.query(head, integer(asked) - 1);
   }
   double fetched(double asked, std::span<const anna::Entry> average) const {
     if (asked == 0 || average.empty()) return 0;
-    return plan_.options.tolerant ? static_cast<double>(spreader_.decode(integer(asked), average))
+    return plan_.options.tolerant ? static_cast<double>(spreader_.decode(integer(asked) - 1, average))
                                   : std::nearbyint(average[0].value);
   }
 
@@ -297,7 +299,8 @@ void KHopOptions::validate() const {
 }
 
 std::uint64_t k_hop_fan(const KHopOptions& options) {
-  return ceil_power(options.n + 1, Rational(1, options.levels));
+  const std::uint64_t least = ceil_power(options.n + 1, Rational(1, options.levels));
+  return options.binary ? std::uint64_t{1} << bits_for(least) : least;
 }
 
 anna::Transformer make_k_hop(const KHopOptions& options) {
@@ -306,7 +309,7 @@ anna::Transformer make_k_hop(const KHopOptions& options) {
   // One bit more than the data needs, for the two null symbols.
   const auto pairs =
       std::make_shared<ParityCodebook>(options.word_bits + plan.block_bits() + 1, options.seed);
-  const auto positions = std::make_shared<ParityCodebook>(bits_for(options.n + 1) + 1, options.seed);
+  const auto positions = std::make_shared<ParityCodebook>(bits_for(options.n) + 1, options.seed);
   anna::Transformer result{.tokens = options.n, .input_dimension = 2, .layers = {}};
   for (std::uint32_t t = 1; t <= options.levels; ++t) {
     result.layers.push_back(std::make_shared<SearchLayer>(plan, pairs, t));
@@ -334,7 +337,7 @@ TransformerSizes k_hop_sizes(const KHopOptions& options) {
 anna::AnnaParameters k_hop_tables(const KHopOptions& options, double eta, std::uint32_t tables) {
   options.validate();
   // C(U_pairs, 2) + C(U_positions, 2) <= C(U_pairs + U_positions, 2): one union bound for both codebooks.
-  return symbol_tables((options.levels + 1) * options.n + 1, eta, options.seed, tables);
+  return symbol_tables((options.levels + 1) * options.n, eta, options.seed, tables);
 }
 
 }  // namespace roundtrip::simulate

@@ -22,11 +22,10 @@ struct Match2Options {
 /// Problem:   output i = 1 iff some j (j = i allowed) has x_i + x_j = 0 mod M, else 0.
 /// Method:    query x_i mod M, key -x_j mod M, value 1; the average is > 0 iff some key is the query
 ///            (Liu, Yu, Sanford, Andoni, Hsu 2025: Match2 in one ANNA layer).
-/// Guarantee: exact with exact-match attention. With ANNA a true match is always found (equal vectors collide
-/// in every
-///            table); an answer 0 becomes 1 only if two different residues collide, for all tokens together
-///            with probability <= eta over the draw of vectors and functions with match2_tables' parameters,
-///            any fixed input.
+/// Guarantee: exact with exact-match attention. With ANNA a true match is always found (equal vectors
+///            collide in every table); an answer 0 becomes 1 only if two different residues collide, for
+///            all tokens together with probability <= eta over the draw of vectors and functions with
+///            match2_tables' parameters, for any fixed input.
 /// Cost:      match2_sizes: L = 1, H = 1, m = 128.
 /// Input by input_embedding(words, N), output by read_outputs(last, N).
 anna::Transformer make_match2(const Match2Options& options);

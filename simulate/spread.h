@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "anna/embedding.h"
@@ -21,7 +20,7 @@ namespace roundtrip::simulate {
 /// W)), stays below the weight of q's key.
 class Spreader {
  public:
-  /// ContractError unless 1 <= bits <= d.
+  /// ContractError unless 1 <= bits <= 64.
   Spreader(const ParityCodebook& codebook, std::uint32_t bits);
   static constexpr std::uint32_t value_dimension() { return ParityCodebook::kDimension; }
 

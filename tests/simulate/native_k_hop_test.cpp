@@ -79,7 +79,8 @@ TEST(NativeKHop, SixHundredRandomInstances) {
                               .k = ks[stream.below(10)],
                               .levels = 1 + static_cast<std::uint32_t>(stream.below(seed % 10 == 0 ? 9 : 3)),
                               .word_bits = word_bits,
-                              .seed = seed};
+                              .seed = seed,
+                              .binary = seed % 5 == 0};
     const anna::Transformer network = make_k_hop(options);
     expect_sizes(options, network);
     const Words x = random_words(n, alphabet, word_bits, seed);
@@ -256,6 +257,9 @@ TEST(NativeKHop, WidthIsTheFormula) {
   EXPECT_EQ(k_hop_fan({.n = 16, .levels = 2}), 5u);
   EXPECT_EQ(k_hop_fan({.n = (1 << 18) - 1, .levels = 3}), 64u);
   EXPECT_EQ(k_hop_fan({.n = 1 << 18, .levels = 3}), 65u);
+  EXPECT_EQ(k_hop_fan({.n = 16, .levels = 2, .binary = true}), 8u);
+  EXPECT_EQ(k_hop_fan({.n = 15, .levels = 2, .binary = true}), 4u);
+  EXPECT_EQ(k_hop_fan({.n = 1, .levels = 9, .binary = true}), 2u);
   const KHopOptions wide{.n = 1 << 16, .k = 100, .levels = 2};
   EXPECT_EQ(k_hop_sizes(wide).width, 2u * 257);
   EXPECT_EQ(k_hop_sizes({.n = 1 << 16, .k = 1, .levels = 1}).width, 65537u);
