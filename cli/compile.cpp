@@ -53,7 +53,7 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
               const simulate::EvaluationPlan& plan, const Team& team) {
   team.on_root([&] {
     const mpc::Shape& shape = instance.shape();
-    nlohmann::ordered_json json = {{"schema", "roundtrip-plan-1"},
+    nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
                                    {"protocol", instance.info->name},
                                    {"n", shape.n},
                                    {"machines", shape.machines},
@@ -160,7 +160,7 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
                                     const Execution& execution, const simulate::Compiled& compiled,
                                     const Findings& found) {
   nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
-  json["schema"] = "roundtrip-compile-1";
+  json["schema"] = "roundtrip/compile/1";
   json["construction"] = arguments.construction;
   json["attention"] = arguments.attention;
   const std::optional<std::uint64_t> routing_digits = digits(arguments, compiled.bound, instance.shape());

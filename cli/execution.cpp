@@ -205,7 +205,7 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
   const mpc::Parameters& parameters = instance.parameters;
   const mpc::RoundFacts facts = execution.result.ledger.overall();
   nlohmann::ordered_json json = {
-      {"schema", "roundtrip-run-1"},
+      {"schema", "roundtrip/run/1"},
       {"protocol", instance.info->name},
       {"options", parameters.options},
       {"n", shape.n},

@@ -154,9 +154,12 @@ void Input::parse_numbers(std::uint64_t limit) {
     const bool plus = token.size() > 1 && token[0] == '+' && token[1] != '-';
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(token.data() + plus, token.data() + token.size(), value);
-    require(end == token.data() + token.size() && error != std::errc::invalid_argument,
-            "{} line {}: '{}' is not a number (format numbers: signed decimals separated by white space)",
-            name_, line_of(*bytes_, token), shown(token));
+    // Not require(): its arguments are evaluated even if all is well, and the line is a walk over all bytes.
+    if (end != token.data() + token.size() || error == std::errc::invalid_argument) {
+      throw ContractError(fmt::format(
+          "{} line {}: '{}' is not a number (format numbers: signed decimals separated by white space)",
+          name_, line_of(*bytes_, token), shown(token)));
+    }
     // Beyond 64 bits is beyond any protocol's input width: encode() refuses it, with the width known then.
     if (error == std::errc::result_out_of_range) value = token[0] == '-' ? kLeast : kGreatest;
     values_.push_back(value);

@@ -54,7 +54,7 @@ int list(const ListArguments& arguments, const Team& team) {
   if (!arguments.name.empty()) protocols = {&mpc::find_protocol(arguments.name)};
   team.on_root([&] {
     if (!arguments.out.json.empty()) {
-      nlohmann::ordered_json json = {{"schema", "roundtrip-list-1"},
+      nlohmann::ordered_json json = {{"schema", "roundtrip/list/1"},
                                      {"protocols", nlohmann::ordered_json::array()}};
       for (const mpc::ProtocolInfo* info : protocols) json["protocols"].push_back(describe(*info));
       write_whole(arguments.out.json, json.dump(2) + "\n");

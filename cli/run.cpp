@@ -21,7 +21,7 @@ int show_plan(const RunArguments& arguments, const Instance& instance, const Tea
   team.on_root([&] {
     const mpc::Shape& shape = instance.shape();
     const nlohmann::ordered_json json = {
-        {"schema", "roundtrip-plan-1"}, {"protocol", instance.info->name},    {"n", shape.n},
+        {"schema", "roundtrip/plan/1"}, {"protocol", instance.info->name},    {"n", shape.n},
         {"machines", shape.machines},   {"memory_words", shape.memory_words}, {"rounds_bound", shape.rounds},
         {"exchange_bytes", bytes}};
     publish(arguments.common.out, false,
