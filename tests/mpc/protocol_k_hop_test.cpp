@@ -83,17 +83,17 @@ TEST(KHop, ManyHops) {
 }
 
 TEST(KHop, OracleAgreesWithTheDefinition) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 200);
     const auto k = *rc::gen::inRange<std::uint64_t>(1, 300);
     const auto symbols = *rc::gen::inRange<std::int64_t>(1, 50);
     const Values values = random_values(n, 0, symbols, *rc::gen::arbitrary<std::uint64_t>());
     RC_ASSERT(find_protocol("k_hop").oracle(values, hop_parameters(n, k)) == by_definition(values, k));
-  });
+  }));
 }
 
 TEST(KHop, AnyShapeProperty) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 1200);
     const auto k = *rc::gen::inRange<std::uint64_t>(1, 40);
     const auto symbols = *rc::gen::inRange<std::int64_t>(1, 90);
@@ -103,7 +103,7 @@ TEST(KHop, AnyShapeProperty) {
     const Parameters parameters = hop_parameters(n, k, epsilon, kappa);
     expect_hops(parameters, values, find_protocol("k_hop").oracle(values, parameters));
     RC_ASSERT(!::testing::Test::HasFatalFailure());
-  });
+  }));
 }
 
 TEST(KHop, PowersOfTwoAndTheirNeighbours) {

@@ -69,7 +69,7 @@ TEST(Match2, SmallCasesAgreeWithTheDefinition) {
 }
 
 TEST(Match2, AnyShapeProperty) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 1500);
     const auto bits = *rc::gen::inRange(0, 46);
     const auto modulus =
@@ -86,7 +86,7 @@ TEST(Match2, AnyShapeProperty) {
     RC_ASSERT(find_protocol("match2").oracle(values, parameters) == expected);
     expect_matches(n, modulus, epsilon, values, expected);
     RC_ASSERT(!::testing::Test::HasFatalFailure());
-  });
+  }));
 }
 
 TEST(Match2, PowersOfTwoAndTheirNeighbours) {

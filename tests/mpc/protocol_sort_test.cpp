@@ -105,7 +105,7 @@ TEST(SortPlan, HasTheLiteralValues) {
 }
 
 TEST(SortPlan, EqualsTheFormulaInTheTests) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<long>(1, 200000);
     const auto w = *rc::gen::inRange<long>(3, 9);
     const auto wk = *rc::gen::inRange<long>(2, w);
@@ -113,7 +113,7 @@ TEST(SortPlan, EqualsTheFormulaInTheTests) {
     const auto plan = plan_sort(static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(w),
                                 static_cast<std::uint64_t>(s), static_cast<std::uint64_t>(wk));
     RC_ASSERT((plan ? static_cast<long>(plan->rounds) : -1) == formula_t_sort(n, w, s, wk));
-  });
+  }));
 }
 
 TEST(Sort, TinySizes) {
@@ -159,14 +159,14 @@ TEST(Sort, OtherExponentsAndAdversarialData) {
 }
 
 TEST(Sort, AnyShapeProperty) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 3000);
     const auto numerator = *rc::gen::inRange(2, 10);
     const auto kappa = *rc::gen::inRange<std::uint64_t>(1, 20);
     const auto kind = *rc::gen::inRange(0, int{kKinds});
     expect_sorted(n, Rational(numerator, 10), kappa, static_cast<Kind>(kind), n);
     RC_ASSERT(!::testing::Test::HasFatalFailure());
-  });
+  }));
 }
 
 TEST(Sort, RandomOrderAndRebuiltProtocolChangeNothing) {

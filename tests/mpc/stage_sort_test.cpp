@@ -131,7 +131,7 @@ TEST(SortStage, OneMachineSortsAtOnce) {
 }
 
 TEST(SortStage, AnyLayoutProperty) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     Layout layout{.records = *rc::gen::inRange<std::uint64_t>(1, 1500),
                   .key_words = *rc::gen::inRange<std::uint64_t>(1, 4),
                   .payload_words = *rc::gen::inRange<std::uint64_t>(0, 3),
@@ -144,7 +144,7 @@ TEST(SortStage, AnyLayoutProperty) {
       layout.memory_words += 10;
     expect_sorted(layout);
     RC_ASSERT(!::testing::Test::HasFatalFailure());
-  });
+  }));
 }
 
 /// Data against the sampling: every leaf's last t0 - 1 records, and every node's last f - 1 samples, which

@@ -166,7 +166,7 @@ TEST(Tree, InnerNodesStandOnDistinctMachinesButTheFirst) {
 }
 
 TEST(TreeReduce, CombinesInMachineOrderAndKeepsWords) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const Case c = any_case();
     const Observed seen = observe(Which::kReduce, c.machines, c.block, c.tree);
     for (MachineId machine = 0; machine < c.machines; ++machine) {
@@ -178,11 +178,11 @@ TEST(TreeReduce, CombinesInMachineOrderAndKeepsWords) {
       RC_ASSERT(std::ranges::equal(seen.protocol->kept[machine], own));
     }
     RC_ASSERT(seen.ledger.rounds.size() == c.tree.depth + 1);
-  });
+  }));
 }
 
 TEST(Broadcast, ReachesEveryMachine) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const Case c = any_case();
     const Observed seen = observe(Which::kBroadcast, c.machines, c.block, c.tree);
     const MachineId root = c.tree.root();
@@ -193,11 +193,11 @@ TEST(Broadcast, ReachesEveryMachine) {
       const auto own = std::span(seen.input).subspan(machine * c.block, c.block);
       RC_ASSERT(std::ranges::equal(seen.protocol->kept[machine], own));
     }
-  });
+  }));
 }
 
 TEST(TreeScan, GivesWhatPrecedesAndTheTotal) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const Case c = any_case();
     const Observed seen = observe(Which::kScan, c.machines, c.block, c.tree);
     for (MachineId machine = c.tree.first; machine < c.tree.first + c.tree.leaves; ++machine) {
@@ -211,7 +211,7 @@ TEST(TreeScan, GivesWhatPrecedesAndTheTotal) {
       RC_ASSERT(std::ranges::equal(seen.protocol->kept[machine], own));
     }
     RC_ASSERT(seen.ledger.rounds.size() == 2 * c.tree.depth + 1);
-  });
+  }));
 }
 
 TEST(Segmented, StartsAnewWhereAFlagStands) {
@@ -224,13 +224,13 @@ TEST(Segmented, StartsAnewWhereAFlagStands) {
   EXPECT_EQ(combined({1, 5}, {0, 7}), (std::vector<Word>{1, 12}));
   EXPECT_EQ(combined({1, 5}, {1, 7}), (std::vector<Word>{1, 7}));
   EXPECT_EQ(combined({0, 5}, {0, 7}), (std::vector<Word>{0, 12}));
-  rc::check([&] {  // associative
+  EXPECT_TRUE(rc::check([&] {  // associative
     const auto any = [] {
       return std::vector<Word>{*rc::gen::inRange<Word>(0, 2), *rc::gen::inRange<Word>(0, 100)};
     };
     const auto a = any(), b = any(), c = any();
     RC_ASSERT(combined(combined(a, b), c) == combined(a, combined(b, c)));
-  });
+  }));
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST(Direct, SizesAreTheFormulasLiterally) {
 }
 
 TEST(Direct, RandomShapes) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto b = *rc::gen::inRange<std::uint64_t>(1, 6);
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 40);
     const auto kappa = *rc::gen::inRange<std::uint64_t>(1, 4);
@@ -73,7 +73,7 @@ TEST(Direct, RandomShapes) {
     const Comparison result = compare_with(compiled, random_input(shape, seed), Mechanism::kExactMatch);
     RC_ASSERT(result.equal);
     RC_ASSERT(result.sizes == compiled.bound);
-  });
+  }));
 }
 
 TEST(Direct, OneTransformerServesEveryInput) {

@@ -200,7 +200,7 @@ TEST(PacketCode, RefusesWhatItCannotServe) {
 }
 
 TEST(PacketCode, AnyAverageIsDecodedOrRejectedWithoutHarm) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const PacketCoder coder(*rc::gen::element(PacketCode::kIdentity, PacketCode::kCoverFree), 40, 4);
     const auto columns = *rc::gen::container<std::map<std::uint32_t, double>>(
         rc::gen::inRange<std::uint32_t>(0, 500),
@@ -210,11 +210,11 @@ TEST(PacketCode, AnyAverageIsDecodedOrRejectedWithoutHarm) {
     std::vector<Packet> got;
     if (coder.decode(average, got) != DecodeFault::kNone) RC_ASSERT(got.empty());
     for (const Packet& packet : got) RC_ASSERT(packet.source < 40u);
-  });
+  }));
 }
 
 TEST(PacketCode, RandomSetsDecodeOrAreRejected) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto q = *rc::gen::inRange<std::uint32_t>(1, 2000);
     const auto s = *rc::gen::inRange<std::uint32_t>(1, 20);
     const auto code =
@@ -230,7 +230,7 @@ TEST(PacketCode, RandomSetsDecodeOrAreRejected) {
     got.erase(got.begin());
     RC_ASSERT((fault == DecodeFault::kNone) == (sent.size() <= std::min(q, s)));
     if (fault == DecodeFault::kNone) RC_ASSERT(got == sent);
-  });
+  }));
 }
 
 }  // namespace

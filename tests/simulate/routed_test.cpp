@@ -146,7 +146,7 @@ TEST(Routed, WidthIsBelowThePowerLaw) {
 }
 
 TEST(Routed, RandomShapes) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto b = *rc::gen::inRange<std::uint64_t>(1, 6);
     const auto n = *rc::gen::inRange<std::uint64_t>(1, 40);
     const auto kappa = *rc::gen::inRange<std::uint64_t>(1, 4);
@@ -166,7 +166,7 @@ TEST(Routed, RandomShapes) {
       if (std::ranges::count(result.outputs.faulty, t) == 0)
         RC_ASSERT(result.outputs.words[t] == result.run_words[t]);
     }
-  });
+  }));
 }
 
 TEST(Routed, OneTransformerServesEveryInput) {
