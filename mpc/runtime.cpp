@@ -64,7 +64,7 @@ struct Failure {
   std::vector<Transport::SendPiece> send_pieces;
   std::vector<Transport::ReceivePiece> receive_pieces;
   if (winner == static_cast<std::size_t>(transport.rank())) {
-    std::memcpy(detail.data(), mine->detail.data(), detail_bytes);
+    if (detail_bytes != 0) std::memcpy(detail.data(), mine->detail.data(), detail_bytes);
     for (int r = 0; r < transport.ranks(); ++r) {
       if (r != transport.rank()) send_pieces.push_back({r, detail});
     }
