@@ -29,4 +29,24 @@ ProtocolInfo k_hop_protocol();
 /// T_sort(N, 3) + 3 + ceil(log2 k).
 std::uint32_t k_hop_rounds(const Parameters& parameters);
 
+ProtocolInfo three_sum_protocol();
+/// T_sort(N, 3) + 5 + 2 d1 + db + dd + dr: see the protocol's card.
+std::uint32_t three_sum_rounds(const Parameters& parameters);
+
+ProtocolInfo list_ranking_protocol();
+/// ceil(log2 N) + 2.
+std::uint32_t list_ranking_rounds(const Parameters& parameters);
+
+ProtocolInfo one_or_two_cycles_protocol();
+/// T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3.
+std::uint32_t one_or_two_cycles_rounds(const Parameters& parameters);
+
+ProtocolInfo components_protocol();
+/// P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3: see the protocol's card.
+std::uint32_t components_rounds(const Parameters& parameters);
+
+ProtocolInfo join_protocol();
+/// T_sort(N, 3) + 2 ceil(log_f M) + 4.
+std::uint32_t join_rounds(const Parameters& parameters);
+
 }  // namespace roundtrip::mpc

@@ -1,6 +1,7 @@
 #include "mpc/protocols/oracles.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -56,6 +57,93 @@ Output k_hop(Input values, std::uint64_t k) {
     if (found[i] != 0) output[i - 1] = values[found[i] - 1];
   }
   return output;
+}
+
+Output join(Input values) {
+  Output output;
+  for (const std::int64_t value : values) {
+    const bool is_position = value >= 0 && value < static_cast<std::int64_t>(values.size());
+    output.push_back(is_position ? std::optional(values[static_cast<std::size_t>(value)]) : std::nullopt);
+  }
+  return output;
+}
+
+Output list_ranking(Input values) {
+  Output output(values.size());
+  std::vector<bool> is_followed_by_none(values.size(), true);
+  for (const std::int64_t next : values) {
+    if (next >= 0) is_followed_by_none[static_cast<std::size_t>(next)] = false;  // heads of lists are left
+  }
+  for (std::size_t head = 0; head < values.size(); ++head) {
+    if (!is_followed_by_none[head]) continue;
+    std::vector<std::size_t> list = {head};
+    while (values[list.back()] >= 0) list.push_back(static_cast<std::size_t>(values[list.back()]));
+    for (std::size_t i = 0; i < list.size(); ++i)
+      output[list[i]] = static_cast<std::int64_t>(list.size() - 1 - i);
+  }
+  return output;
+}
+
+namespace {
+
+/// Every vertex's least fellow, by union and find.
+std::map<std::int64_t, std::int64_t> least_fellows(Input values) {
+  std::map<std::int64_t, std::int64_t> parent;
+  for (const std::int64_t vertex : values) parent[vertex] = vertex;
+  const auto find = [&parent](std::int64_t vertex) {
+    while (parent[vertex] != vertex) vertex = parent[vertex] = parent[parent[vertex]];
+    return vertex;
+  };
+  for (std::size_t edge = 0; edge + 1 < values.size(); edge += 2) {
+    const std::int64_t u = find(values[edge]);
+    const std::int64_t v = find(values[edge + 1]);
+    parent[std::max(u, v)] = std::min(u, v);
+  }
+  for (const auto& [vertex, above] : parent) parent[vertex] = find(vertex);
+  return parent;
+}
+
+}  // namespace
+
+Output cycles(Input values) {
+  std::map<std::int64_t, int> degree;
+  for (const std::int64_t vertex : values) ++degree[vertex];
+  for (const auto& [vertex, edges] : degree) {
+    if (edges != 2) return {std::nullopt};
+  }
+  std::int64_t count = 0;
+  for (const auto& [vertex, least] : least_fellows(values)) count += vertex == least ? 1 : 0;
+  return {count};
+}
+
+Output components(Input values) {
+  Output output(values.size());
+  for (const auto& [vertex, least] : least_fellows(values)) output[static_cast<std::size_t>(vertex)] = least;
+  return output;
+}
+
+Output three_sum(Input values) {
+  std::unordered_map<std::int64_t, std::vector<std::int64_t>> positions;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    positions[values[i]].push_back(static_cast<std::int64_t>(i) + 1);
+  std::vector<std::int64_t> distinct;
+  for (const auto& [value, where] : positions) distinct.push_back(value);
+  std::sort(distinct.begin(), distinct.end());
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    for (std::size_t j = i; j < distinct.size(); ++j) {
+      const std::int64_t third = -distinct[i] - distinct[j];
+      if (third < distinct[j]) break;
+      if (!positions.contains(third)) continue;
+      std::map<std::int64_t, std::size_t> used;
+      Output output;
+      for (const std::int64_t value : {distinct[i], distinct[j], third}) {
+        const std::vector<std::int64_t>& where = positions[value];
+        if (used[value] < where.size()) output.push_back(where[used[value]++]);
+      }
+      if (output.size() == 3) return output;
+    }
+  }
+  return Output(3);
 }
 
 }  // namespace roundtrip::mpc::oracles

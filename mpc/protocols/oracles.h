@@ -22,4 +22,17 @@ Output match2(Input values, std::int64_t modulus);
 /// none.
 Output k_hop(Input values, std::uint64_t k);
 
+/// The value at the position (from 0) that each value names; nothing where there is none.
+Output join(Input values);
+/// How many follow each element; value i is what follows element i, or -1. Nothing on a cycle.
+Output list_ranking(Input values);
+/// The number of cycles of a graph of which every vertex has degree 2, otherwise nothing; edges u0 v0 u1 v1
+/// ..
+Output cycles(Input values);
+/// The least vertex of every vertex's component, for vertices 0 .. N - 1; nothing for one without edges.
+Output components(Input values);
+/// Positions (from 1) of three values that add up to 0: of the least such values the first occurrences; or
+/// nothing.
+Output three_sum(Input values);
+
 }  // namespace roundtrip::mpc::oracles

@@ -72,13 +72,15 @@ void Composition::append(std::string name, std::unique_ptr<const Stage> stage) {
 }
 
 Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
-                   const std::function<bool(const Sizes&)>& has_plan) {
+                   const std::function<bool(const Sizes&)>& has_plan, const Rational& delta) {
   parameters.validate();
   Sizes sizes{};
   sizes.kappa_s = parameters.kappa_s.value_or(default_kappa_s);
   for (;; ++sizes.kappa_s, sizes.kappa_raised = true) {
     sizes.block_words = block_words(parameters, sizes.kappa_s);
-    sizes.memory_words = sizes.kappa_s * sizes.block_words;
+    sizes.memory_words = sizes.kappa_s * (parameters.memory_words || delta == Rational(0)
+                                              ? sizes.block_words
+                                              : ceil_power(parameters.n, parameters.epsilon + delta));
     const bool fits = sizes.block_words >= 1 && has_plan(sizes);
     if (fits) return sizes;
     require(!parameters.memory_words,

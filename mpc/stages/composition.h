@@ -94,7 +94,7 @@ class Composition : public Protocol {
   std::uint64_t pending_result_words_ = 0;  // scratch of results that the next step may read
 };
 
-/// kappa_s, b and s = kappa_s b of a run.
+/// kappa_s, b and s of a run.
 struct Sizes {
   std::uint64_t kappa_s;
   std::uint64_t block_words;
@@ -103,10 +103,11 @@ struct Sizes {
 };
 
 /// The user's kappa_s or else the protocol's default, raised to the least with which `has_plan` holds; a
-/// function of (N, eps) and kappa alone. With --memory nothing is raised: ContractError naming S if there is
-/// no plan.
+/// function of (N, eps) and kappa alone. A protocol that states a delta passes it: s = kappa_s ceil(N^(eps +
+/// delta)) then. With --memory nothing is raised, and s = kappa_s b whatever the delta: ContractError naming
+/// S if there is no plan.
 Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
-                   const std::function<bool(const Sizes&)>& has_plan);
+                   const std::function<bool(const Sizes&)>& has_plan, const Rational& delta = Rational(0));
 
 /// A shape of `outputs` outputs on exactly max(ceil(N / b), machines, output machines) machines, or
 /// --machines Q if that is no less (ContractError otherwise). p = p_in = 48; rounds and scratch are left to

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,27 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
 }
 
 const std::vector<Case> kCases = {{"sum", {}}, {"sort", {}}, {"match2", {}}, {"k_hop", {{"k", "4"}}}};
+
+/// The rest of the library, on its generated instances: every protocol, both constructions.
+const std::vector<Case> kMoreCases = {
+    {"join", {}}, {"list_ranking", {}}, {"one_or_two_cycles", {}}, {"components", {}}, {"three_sum", {}},
+};
+
+TEST(Library, TheRestAt256ByBothConstructions) {
+  for (const Case& one : kMoreCases) {
+    check(one, 256, Mechanism::kExactMatch, parameters_of(one, 256));
+    check(one, 256, Mechanism::kExactMatch, parameters_of(one, 256), {.construction = Construction::kRouted});
+  }
+}
+
+TEST(Library, NoProtocolIsLeftOut) {
+  std::set<std::string> compiled;
+  for (const auto* cases : {&kCases, &kMoreCases}) {
+    for (const Case& one : *cases) compiled.insert(one.protocol);
+  }
+  for (const mpc::ProtocolInfo* info : mpc::all_protocols())
+    EXPECT_TRUE(compiled.contains(info->name)) << info->name;
+}
 
 TEST(Library, DirectAt256And1024OnBothMechanisms) {
   for (const Case& one : kCases) {

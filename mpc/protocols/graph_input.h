@@ -1,0 +1,22 @@
+// Purpose: what protocols on graphs share. The input is a list of edges u0 v0 u1 v1 .., N = 2E words;
+// vertices are numbered from 0, as readers of edge lists number them: by first occurrence.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "mpc/registry.h"
+
+namespace roundtrip::mpc {
+
+/// ContractError naming the protocol unless N is even and at most `most`.
+void require_edges(std::uint64_t n, std::string_view protocol, std::uint64_t most);
+
+/// 0 .. count-1 in random order.
+std::vector<std::uint64_t> random_order(std::uint64_t count, RandomStream& stream);
+
+Values numbered_by_first_occurrence(const Values& values);
+
+}  // namespace roundtrip::mpc

@@ -1,0 +1,105 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "mpc/protocols/graph_input.h"
+#include "mpc/protocols/library.h"
+#include "mpc/protocols/oracles.h"
+#include "mpc/stages/doubling.h"
+
+namespace roundtrip::mpc {
+namespace {
+
+constexpr std::uint64_t kDefaultKappa = 4;  // doubling keeps four words an element
+
+Sizes list_sizes(const Parameters& parameters) {
+  require(parameters.n < std::uint64_t{1} << 30, "N is {}, allowed for list_ranking is 1 to 2^30 - 1",
+          parameters.n);
+  return choose_sizes(parameters, kDefaultKappa,
+                      [](const Sizes& sizes) { return sizes.memory_words >= 4 * sizes.block_words; });
+}
+
+class ListRanking final : public Composition {
+ public:
+  explicit ListRanking(const Parameters& parameters) {
+    shape_ = declare_shape(parameters, list_sizes(parameters), parameters.n, 1);
+    const Doubling& ranks = then<Doubling>(
+        "double",
+        {.elements = shape_.n,
+         .block_words = shape_.block_words,
+         .doublings = ceil_log(2, shape_.n),
+         .links = [this](const Context& context, const Doubling& doubling) { link(context, doubling); },
+         .start = [](std::uint64_t, bool has_next) -> Word { return has_next ? 1 : 0; },
+         // On a cycle there is no end to it.
+         .combine = [this](Word own, Word behind) { return std::min<Word>(own + behind, shape_.n); }});
+    shape_.word_bits = std::max(shape_.word_bits, ranks.word_bits());
+    then("deliver", 1, 0, [&ranks](const Context& context, std::uint32_t) {
+      const Doubling::State state = ranks.result(context);
+      for (std::uint64_t i = 0; i < state.value.size(); ++i)
+        context.out.deliver(state.first + i, state.next[i] == 0 ? state.value[i] + 1 : 0);
+    });
+    shape_.validate();
+  }
+
+ private:
+  void link(const Context& context, const Doubling& doubling) const {
+    std::uint64_t element = context.machine * shape_.block_words;
+    for (const Word word : context.inbox.words()) {
+      const std::int64_t next = decode_input(word, shape_);
+      require(next >= -1 && next < static_cast<std::int64_t>(shape_.n),
+              "element {} is followed by {}, allowed is 0 to {} or, at an end, -1", element, next,
+              shape_.n - 1);
+      if (next >= 0) doubling.link(context, element, static_cast<std::uint64_t>(next));
+      ++element;
+    }
+  }
+};
+
+}  // namespace
+
+std::uint32_t list_ranking_rounds(const Parameters& parameters) {
+  return 2 + ceil_log(2, parameters.n);
+}
+
+ProtocolInfo list_ranking_protocol() {
+  ProtocolInfo info;
+  info.name = "list_ranking";
+  info.summary = "for every element of linked lists, how many come behind it";
+  info.card =
+      "Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any "
+      "number of lists,\n"
+      "no element followed by two. Output i: the number of elements behind i, or nothing if i is on a "
+      "cycle.\n"
+      "Guarantee: exact and deterministic. Two elements followed by the same one are named, or their "
+      "machine's limit is.\n"
+      "Cost: R = ceil(log2 N) + 2 rounds; at most 4 b words sent and received by a machine, s = kappa_s b "
+      "with\n"
+      "kappa_s = 4 (at least 4); q = ceil(N / b); words of max(48, 2 + 2 bits(N)) bits.\n"
+      "Source: Wyllie 1979 (pointer jumping), pushed along inverse pointers instead of read: one round a "
+      "doubling.";
+  info.rounds_formula = "ceil(log2 N) + 2";
+  info.kappa_s = kDefaultKappa;
+  info.make = [](const Parameters& parameters) { return std::make_unique<ListRanking>(parameters); };
+  info.decode = [](const Protocol&, std::uint64_t, Word word) -> std::optional<std::int64_t> {
+    if (word == 0) return std::nullopt;
+    return static_cast<std::int64_t>(word - 1);
+  };
+  info.oracle = [](std::span<const std::int64_t> values, const Parameters&) {
+    return oracles::list_ranking(values);
+  };
+  info.generate = [](const Parameters& parameters) {
+    // Lists of about sqrt N elements, which stand in random order.
+    const std::uint64_t n = parameters.n;
+    RandomStream stream(parameters.seed, Domain::kInstance);
+    const auto order = random_order(n, stream);
+    Values values(n, -1);
+    const std::uint64_t length = ceil_power(n, Rational(1, 2));
+    for (std::uint64_t i = 0; i + 1 < n; ++i) {
+      if (stream.below(length) != 0) values[order[i]] = static_cast<std::int64_t>(order[i + 1]);
+    }
+    return values;
+  };
+  return info;
+}
+
+}  // namespace roundtrip::mpc

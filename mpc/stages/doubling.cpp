@@ -1,0 +1,52 @@
+#include "mpc/stages/doubling.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace roundtrip::mpc {
+
+Doubling::State Doubling::read(const Context& context, std::uint32_t doublings) const {
+  const std::uint64_t first = context.machine * options_.block_words;
+  if (first >= options_.elements) return {};
+  const std::uint64_t count = std::min(options_.block_words, options_.elements - first);
+  const std::span<Word> words = context.take(4 * count);
+  std::ranges::fill(words, 0);
+  const auto array = [&](std::uint64_t i) { return words.subspan(i * count, count); };
+  const State state{first, array(kNext), array(kPrevious), array(kOwn)};
+  const std::span<Word> behind = array(kBehind);
+  constexpr Word kPresent = Word{1} << 63;
+  const Word low = (Word{1} << bits_) - 1;
+  for (const Word word : context.inbox.words()) {
+    const Word kind = word >> (2 * bits_);
+    const std::uint64_t slot = (word >> bits_ & low) - first;
+    if (kind > kBehind || slot >= count) continue;
+    Word& place = words[kind * count + slot];
+    require(kind != kPrevious || place == 0, "elements {} and {} are both followed by {}; allowed is one",
+            std::min(place, word & low) - 1, std::max(place, word & low) - 1, first + slot);
+    place = (word & low) | (kind == kBehind ? kPresent : 0);
+  }
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (doublings == 0) {
+      state.value[i] = options_.start(first + i, state.next[i] != 0);
+    } else if (behind[i] != 0) {
+      state.value[i] = options_.combine(state.value[i], behind[i] & low);
+    }
+  }
+  return state;
+}
+
+void Doubling::step(const Context& context, std::uint32_t round) const {
+  if (round == 1) return options_.links(context, *this);
+  const State state = read(context, round - 2);
+  for (std::uint64_t i = 0; i < state.next.size(); ++i) {
+    const std::uint64_t element = state.first + i;
+    send(context, kOwn, element, state.value[i]);
+    if (state.next[i] != 0) send(context, kPrevious, state.next[i] - 1, state.previous[i]);
+    if (state.previous[i] == 0) continue;
+    send(context, kBehind, state.previous[i] - 1, state.value[i]);
+    send(context, kNext, state.previous[i] - 1, state.next[i]);
+  }
+}
+
+}  // namespace roundtrip::mpc
