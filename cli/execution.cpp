@@ -98,7 +98,8 @@ void require_memory(std::uint64_t bytes, std::string_view work) {
           free_bytes);
 }
 
-Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team) {
+Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team,
+                  mpc::RunOptions options) {
   const mpc::Shape& shape = instance.shape();
   Execution execution;
   std::unique_ptr<mpc::Transport> own;
@@ -115,7 +116,6 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments, 
   team.on_root([&] { execution.words = instance.input->encode(shape); });
 
   Progress progress(team.root() && !arguments.out.quiet);
-  mpc::RunOptions options;
   options.limit_words = arguments.limit_words;
   options.one_machine_per_rank = arguments.one_machine_per_rank;
   options.progress = [&](std::uint32_t round, std::uint32_t rounds) {

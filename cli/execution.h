@@ -41,7 +41,8 @@ struct Execution {
 
 /// Collective. Refused with what it needs if its messages can't fit in memory. A violation is caught and
 /// reported.
-Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team);
+Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team,
+                  mpc::RunOptions options = {});
 
 /// The outputs as the user sees them; on rank 0.
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);

@@ -27,7 +27,7 @@ constexpr const char* kFooter =
     "  roundtrip verify\n"
     "`roundtrip SUBCOMMAND --help` shows each one's flags and an example.\n"
     "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
-    "4 inconclusive, 70 internal fault.\n";
+    "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault.\n";
 
 int act(const Command* command, const Request& request, const Team& team) {
   if (!request.error.empty()) throw ContractError(request.error);

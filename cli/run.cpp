@@ -1,5 +1,9 @@
 // Purpose: `roundtrip run PROTOCOL`: the protocol on its machines, measured against its declared limits and,
 // on request, its sequential oracle.
+#include <csignal>
+
+#include <atomic>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -14,7 +18,55 @@ namespace {
 struct RunArguments {
   ProtocolArguments common;
   bool check = false;
+  std::string checkpoint;                ///< directory; empty: none
+  std::optional<std::uint32_t> every{};  ///< rounds
+  std::string resume;                    ///< directory; empty: from the start
 };
+
+std::atomic<bool> stop_asked = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal's handler
+
+/// SIGUSR1 and SIGTERM ask for a checkpoint at the end of the round, while this lives.
+class StopSignals {
+ public:
+  StopSignals() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { stop_asked = true; };
+    action.sa_flags = SA_RESTART;
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
+  }
+  ~StopSignals() {
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+ private:
+  static constexpr int kSignals[] = {SIGUSR1, SIGTERM};
+  struct sigaction before_[std::size(kSignals)] = {};
+};
+
+mpc::CheckpointOptions checkpoint_options(const RunArguments& arguments, const Instance& instance) {
+  mpc::CheckpointOptions options;
+  options.resume = arguments.resume;
+  options.directory = arguments.checkpoint.empty() ? arguments.resume : arguments.checkpoint;
+  require(!options.directory.empty() || !arguments.every, "--every: only with --checkpoint or --resume");
+  options.every = arguments.every.value_or(1);
+  const mpc::Parameters& parameters = instance.parameters;
+  options.identity = {{"version", ROUNDTRIP_VERSION},
+                      {"protocol", instance.info->name},
+                      {"seed", std::to_string(parameters.seed)},
+                      {"epsilon", parameters.epsilon.to_string()},
+                      {"gamma", parameters.gamma.to_string()},
+                      {"delta", parameters.delta.to_string()},
+                      {"eta", parameters.eta.to_string()}};
+  for (const auto& [name, value] : parameters.options) options.identity.emplace_back("param " + name, value);
+  options.stop = &stop_asked;
+  options.warn = [](const std::string& line) {
+    std::fputs(("roundtrip: warning: " + one_line(line) + "\n").c_str(), stderr);
+  };
+  return options;
+}
 
 int show_plan(const RunArguments& arguments, const Instance& instance, const Team& team) {
   const std::uint64_t bytes = exchange_bytes(instance.shape());
@@ -38,7 +90,24 @@ int run(const RunArguments& arguments, const Team& team) {
   require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
           instance.info->name);
   if (common.plan) return show_plan(arguments, instance, team);
-  const Execution execution = execute(instance, common, team);
+  mpc::RunOptions options;
+  options.checkpoint = checkpoint_options(arguments, instance);
+  std::optional<StopSignals> signals;
+  if (!options.checkpoint.directory.empty()) signals.emplace();
+  const std::string directory = options.checkpoint.directory;
+  const Execution execution = execute(instance, common, team, std::move(options));
+  if (const auto round = execution.result.stopped_after) {
+    team.on_root([&] {
+      std::fputs(
+          one_line(fmt::format("roundtrip: stopped at the checkpoint after round {} of {}; the same command "
+                               "with --resume {} goes on",
+                               *round, instance.shape().rounds, directory))
+              .append("\n")
+              .c_str(),
+          stderr);
+    });
+    return kStopped;
+  }
 
   // Rank 0 judges and writes; its status is everyone's.
   const std::string status = team.from_root([&] {
@@ -78,6 +147,20 @@ Command add_run(CommandLine& line) {
   auto arguments = std::make_shared<RunArguments>();
   add_protocol_arguments(flags, arguments->common);
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle");
+  const auto directory = [&flags](const std::string& flag, const std::string& help, std::string& target) {
+    flags.value(flag, "DIR", help, [flag, &target](const std::string& text) {
+      require(!text.empty(), "{}: the name of the directory is empty", flag);
+      target = text;
+    });
+  };
+  directory("--checkpoint", "Keep the last two checkpoints in DIR; SIGUSR1 stops at the next one",
+            arguments->checkpoint);
+  flags.value("--every", "R", "Rounds from one checkpoint to the next (default 1)",
+              [arguments](const std::string& text) {
+                arguments->every = static_cast<std::uint32_t>(parse_count(text, "--every", 1, 0xffffffffu));
+              });
+  directory("--resume", "Go on from the last checkpoint in DIR, and keep checkpoints there",
+            arguments->resume);
   return {.name = "run",
           .act = [arguments](const Team& team) { return run(*arguments, team); },
           .transport = [arguments] { return arguments->common.transport; }};

@@ -18,6 +18,7 @@ enum Status : int {
   kUsage = 2,         ///< usage or bad input
   kViolated = 3,      ///< the protocol broke its model
   kInconclusive = 4,  ///< too few samples, or no size in range
+  kStopped = 5,       ///< at a checkpoint
   kInternal = 70,     ///< a fault of ours
 };
 

@@ -98,6 +98,17 @@ Inbox Exchange::inbox(MachineId machine) const {
           inbox_words_.span().subspan(begin.word, end.word - begin.word)};
 }
 
+void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, std::span<const Word> words) {
+  const std::uint32_t m = machine - first_;
+  cursors_[m] = m == 0 ? Cursor{} : cursors_[m];
+  const auto [word, run] = cursors_[m];
+  inbox_words_.resize(word + words.size());
+  inbox_headers_.resize(run + headers.size());
+  std::copy(words.begin(), words.end(), inbox_words_.data() + word);
+  std::copy(headers.begin(), headers.end(), inbox_headers_.data() + run);
+  cursors_[m + 1] = {inbox_words_.size(), inbox_headers_.size()};
+}
+
 template <bool kLastRound>
 void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
   const std::span<const Sending> sendings = outbox.sendings();
@@ -148,9 +159,9 @@ void Exchange::pack(MachineId source, const Outbox& outbox) {
   outbox.limits().last_round ? pack_runs<true>(source, outbox) : pack_runs<false>(source, outbox);
 }
 
-bool Exchange::swap(bool flag) {
+std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   for (std::size_t r = 0; r < sending_.size(); ++r) {
-    counts_out_[r * kControlWords] = flag;
+    counts_out_[r * kControlWords] = own_flags;
     counts_out_[r * kControlWords + 1] = sending_[r].headers.size();
     counts_out_[r * kControlWords + 2] = sending_[r].words.size();
   }
@@ -162,7 +173,7 @@ bool Exchange::swap(bool flag) {
     flags |= counts_in_[r * kControlWords];
     if (r != self) total += counts_in_[r * kControlWords + 1] + counts_in_[r * kControlWords + 2];
   }
-  if (flags != 0) return true;
+  if ((flags & kFailed) != 0) return flags;
 
   received_.clear();
   received_.resize(total);
@@ -183,7 +194,7 @@ bool Exchange::swap(bool flag) {
     views_[r].words = add(sending_[r].words.span(), counts_in_[r * kControlWords + 2]);
   }
   transport_.exchange(send_pieces_, receive_pieces_);
-  return false;
+  return flags;
 }
 
 /// Calls visit(destination, length, source, sequence, words) for each run, in the order of (source,

@@ -33,12 +33,16 @@ class Exchange {
   /// Collective: hands rank 0's input to the machines as their inboxes of round 1.
   void scatter_input(std::span<const Word> input);
   Inbox inbox(MachineId machine) const;
+  /// Instead of scatter_input: a machine's inbox as it was, for the machines hosted here in order.
+  void restore(MachineId machine, std::span<const RunHeader> headers, std::span<const Word> words);
 
   /// Appends a message list to the streams; sources ascend within a round.
   void pack(MachineId source, const Outbox& outbox);
 
-  /// Collective: swaps the streams unless any rank raises its flag; returns whether one did.
-  bool swap(bool flag);
+  /// What a rank tells all others along with its counts.
+  static constexpr std::uint64_t kFailed = 1, kStop = 2;
+  /// Collective: swaps the streams unless any rank raises kFailed; returns the flags that any rank raised.
+  std::uint64_t swap(std::uint64_t flags);
 
   /// A machine's count of received words, or output word, that breaks a rule.
   struct Finding {

@@ -92,19 +92,28 @@ class Execution {
   }
 
   RunResult run(std::span<const Word> input) {
-    exchange_.scatter_input(input);
     RunResult result;
     result.ledger.rounds.resize(shape_.rounds);
+    Checkpoints checkpoints(options_.checkpoint, shape_, limit_words_, input, transport_);
+    const std::uint32_t done = checkpoints.resume(exchange_, result.ledger);
+    if (done == 0) exchange_.scatter_input(input);
     const auto start = std::chrono::steady_clock::now();
-    for (std::uint32_t round = 1; round <= shape_.rounds; ++round) {
+    for (std::uint32_t round = done + 1; round <= shape_.rounds; ++round) {
       RoundFacts& facts = result.ledger.rounds[round - 1];
       if (!failure_) step_all(round, facts);
-      if (exchange_.swap(failure_.has_value())) throw_first(transport_, failure_);
+      const bool stop = swap(checkpoints.stop_wanted());
       note_received(round, round == shape_.rounds ? exchange_.fill_outputs() : exchange_.fill_inboxes(),
                     facts);
       if (options_.progress && transport_.rank() == 0) options_.progress(round, shape_.rounds);
+      if (round == shape_.rounds || !checkpoints.wanted() || !(stop || checkpoints.due(round))) continue;
+      Ledger ledger = result.ledger;
+      reduce(ledger);
+      if (!checkpoints.write(round, exchange_, ledger, failure_.has_value()) || !stop) continue;
+      result.stopped_after = round;
+      result.ledger = ledger;
+      return result;
     }
-    if (exchange_.swap(failure_.has_value())) throw_first(transport_, failure_);
+    swap(false);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     reduce(result.ledger);
     result.outputs = exchange_.gather_outputs();
@@ -112,6 +121,14 @@ class Execution {
   }
 
  private:
+  /// Collective: ends the run everywhere if any rank has a failure; returns whether any wants to stop.
+  bool swap(bool stop) {
+    const std::uint64_t flags =
+        exchange_.swap((failure_ ? Exchange::kFailed : 0) | (stop ? Exchange::kStop : 0));
+    if ((flags & Exchange::kFailed) != 0) throw_first(transport_, failure_);
+    return (flags & Exchange::kStop) != 0;
+  }
+
   void step_all(std::uint32_t round, RoundFacts& facts) {
     if (!options_.order_seed) {
       for (const MachineId machine : order_) {
@@ -272,6 +289,8 @@ RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& 
     return Execution(protocol, transport, options).run(input);
   } catch (const ModelViolation&) {
     throw;  // agreed by all ranks
+  } catch (const ContractError&) {
+    throw;  // likewise: a checkpoint's
   } catch (const std::exception& error) {
     // Only this rank knows (memory ran out while it received, say), and the others wait for it.
     if (transport.ranks() == 1) throw;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "mpc/checkpoint.h"
 #include "mpc/protocol.h"
 #include "mpc/violation.h"
 
@@ -51,12 +52,15 @@ struct RunOptions {
   Observer* observer = nullptr;
   std::function<void(std::uint32_t round, std::uint32_t rounds)>
       progress{};  ///< called on rank 0 after each round
+  CheckpointOptions checkpoint{};
 };
 
 struct RunResult {
   std::vector<Word> outputs{};  ///< by output index; on rank 0, empty elsewhere
   Ledger ledger{};              ///< equal on all ranks
   double seconds = 0;           ///< wall clock of the rounds, this rank
+  /// The round after which the run was stopped at a checkpoint, with no outputs; equal on all ranks.
+  std::optional<std::uint32_t> stopped_after{};
 };
 
 /// Runs all R rounds. `input` is read on rank 0 only: N words of input_bits bits. Collective. Throws
