@@ -60,7 +60,7 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a) {
       [&a](const std::string& text) { add_parameter(a.parameters, text); }, true);
 
   add_text(flags, "--input", "Read the input words from FILE (- is standard input)", a.input);
-  flags.value("--format", "FORMAT", "numbers (default), words or bytes",
+  flags.value("--format", "FORMAT", "numbers (default), words, bytes, npy or edges; .gz of each",
               [&a](const std::string& text) { a.format = parse_format(text); });
   add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMostWords,
             [&a](std::uint64_t value) { a.n = value; });

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -10,41 +11,36 @@
 #include <charconv>
 #include <cstring>
 #include <limits>
-#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "base/npy.h"
 #include "base/random.h"
+#include "cli/edge_list.h"
 
 namespace roundtrip::cli {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Format>, 3> kFormats{{
-    {"numbers", Format::kNumbers},
-    {"words", Format::kWords},
-    {"bytes", Format::kBytes},
+struct FormatName {
+  std::string_view name;
+  std::string_view unit;  ///< what there are N of
+};
+// By Format.
+constexpr std::array<FormatName, 5> kFormats{{
+    {"numbers", "numbers"},
+    {"words", "words"},
+    {"bytes", "bytes"},
+    {"npy", "numbers"},
+    {"edges", "ends of edges"},
 }};
 
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 
-constexpr bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/// The next maximal run of bytes that are not white space, from `position` on, which moves behind it; empty
-/// at the end.
-std::string_view next_token(std::string_view bytes, std::size_t& position) {
-  while (position < bytes.size() && is_space(bytes[position])) ++position;
-  const std::size_t begin = position;
-  while (position < bytes.size() && !is_space(bytes[position])) ++position;
-  return bytes.substr(begin, position - begin);
-}
-
 /// `token` for an error line: shortened, and every byte that is not printable ASCII escaped.
 std::string shown(std::string_view token) {
-  constexpr std::size_t kMostBytes = 24;
+  constexpr std::size_t kMostBytes = 40;
   std::string text;
   for (const char c : token.substr(0, kMostBytes)) {
     if (c >= ' ' && c <= '~') {
@@ -64,31 +60,43 @@ std::uint64_t line_of(std::string_view bytes, std::string_view token) {
 struct File {
   int descriptor;
   ~File() {
-    if (descriptor > STDIN_FILENO) ::close(descriptor);
+    if (descriptor >= 0) ::close(descriptor);
   }
 };
 
+/// All bytes of a file, decompressed by zlib if they start as gzip.
 std::string read_bytes(const std::string& path, const std::string& name) {
-  const File file{path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  const auto refuse = [&] {
-    throw ContractError(fmt::format("cannot read {}: {}", name, std::strerror(errno)));
+  const auto refuse = [&](const char* why) {
+    throw ContractError(fmt::format("cannot read {}: {}", name, why));
   };
+  File file{path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat facts = {};
-  if (file.descriptor < 0 || ::fstat(file.descriptor, &facts) != 0) refuse();
-  if (S_ISDIR(facts.st_mode)) throw ContractError(fmt::format("cannot read {}: it is a directory", name));
+  if (file.descriptor < 0 || ::fstat(file.descriptor, &facts) != 0) refuse(std::strerror(errno));
+  if (S_ISDIR(facts.st_mode)) refuse("it is a directory");
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> stream(::gzdopen(file.descriptor, "rb"), ::gzclose);
+  if (stream == nullptr) throw std::bad_alloc();
+  file.descriptor = -1;  // the stream's now
   std::string bytes;
   constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+  constexpr std::size_t kMostBytesAtOnce = std::size_t{1} << 30;  // zlib counts in 32 bits
   // One byte more than the size, so that the end of a regular file is seen without growing.
   std::size_t room = S_ISREG(facts.st_mode) ? static_cast<std::size_t>(facts.st_size) + 1 : kChunkBytes;
   std::size_t used = 0;
   for (;;) {
     bytes.resize(std::max(bytes.size(), used + room));
-    const ssize_t got = ::read(file.descriptor, bytes.data() + used, bytes.size() - used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) refuse();
-    if (got == 0) break;
-    used += static_cast<std::size_t>(got);
-    room = used < bytes.size() ? 0 : std::max(kChunkBytes, used);
+    const int got = ::gzread(stream.get(), bytes.data() + used,
+                             static_cast<unsigned>(std::min(bytes.size() - used, kMostBytesAtOnce)));
+    if (got > 0) {
+      used += static_cast<std::size_t>(got);
+      room = used < bytes.size() ? 0 : std::max(kChunkBytes, used);
+      continue;
+    }
+    int error = Z_OK;
+    ::gzerror(stream.get(), &error);
+    if (error == Z_ERRNO) refuse(std::strerror(errno));
+    if (error == Z_MEM_ERROR) throw std::bad_alloc();
+    if (error != Z_OK) refuse("its gzip data are damaged or cut short");
+    break;
   }
   bytes.resize(used);
   return bytes;
@@ -98,19 +106,23 @@ std::string read_bytes(const std::string& path, const std::string& name) {
 
 Format parse_format(std::string_view name) {
   std::vector<std::string> names;
-  for (const auto& [known, format] : kFormats) {
-    if (known == name) return format;
-    names.emplace_back(known);
+  for (std::size_t i = 0; i < kFormats.size(); ++i) {
+    if (kFormats[i].name == name) return static_cast<Format>(i);
+    names.emplace_back(kFormats[i].name);
   }
-  throw ContractError(fmt::format("--format {}: no such format; did you mean '{}'? (numbers, words, bytes)",
-                                  shown(name), nearest_name(name, names)));
+  throw ContractError(fmt::format("--format {}: no such format; did you mean '{}'? ({})", shown(name),
+                                  nearest_name(name, names), fmt::join(names, ", ")));
 }
 
 Input Input::read(const std::string& path, Format format, std::optional<std::uint64_t> limit) {
   Input input;
   input.name_ = path == "-" ? "standard input" : fmt::format("'{}'", path);
   input.format_ = format;
-  input.bytes_ = std::make_unique<const std::string>(read_bytes(path, input.name_));
+  auto bytes = std::make_unique<std::string>(read_bytes(path, input.name_));
+  if (format == Format::kNpy) {
+    input.values_ = integers_of(NpyFile::parse(std::move(*bytes), path).array(), path);
+  }
+  input.bytes_ = std::move(bytes);
   const std::uint64_t most = limit.value_or(std::numeric_limits<std::uint64_t>::max());
   switch (format) {
     case Format::kNumbers:
@@ -124,8 +136,15 @@ Input Input::read(const std::string& path, Format format, std::optional<std::uin
         input.values_.push_back(static_cast<unsigned char>(c));
       }
       break;
+    case Format::kNpy:
+      input.values_.resize(std::min<std::uint64_t>(input.values_.size(), most));
+      break;
+    case Format::kEdges:
+      require(most % 2 == 0 || !limit, "--n {}: edges are two words each, give an even number", most);
+      input.parse_edges(most);
+      break;
   }
-  const std::string_view unit = kFormats.at(static_cast<std::size_t>(format)).first;
+  const std::string_view unit = kFormats.at(static_cast<std::size_t>(format)).unit;
   require(!input.values_.empty(), "{} holds no {}", input.name_, unit);
   require(!limit || input.size() == *limit, "--n {}: {} holds only {} {}", limit.value_or(0), input.name_,
           input.size(), unit);
@@ -167,15 +186,28 @@ void Input::parse_numbers(std::uint64_t limit) {
 }
 
 void Input::parse_words(std::uint64_t limit) {
-  std::unordered_map<std::string_view, std::int64_t> numbers;
+  Numbering numbers;
   std::size_t position = 0;
   while (values_.size() < limit) {
     const std::string_view token = next_token(*bytes_, position);
     if (token.empty()) return;
-    const auto [entry, fresh] = numbers.try_emplace(token, static_cast<std::int64_t>(words_.size()));
-    if (fresh) words_.push_back(token);
-    values_.push_back(entry->second);
+    add_name(token, numbers);
   }
+}
+
+void Input::parse_edges(std::uint64_t limit) {
+  Numbering numbers;
+  for_each_edge(*bytes_, name_, [&](std::string_view u, std::string_view v) {
+    add_name(u, numbers);
+    add_name(v, numbers);
+    return values_.size() < limit;
+  });
+}
+
+void Input::add_name(std::string_view name, Numbering& numbers) {
+  const auto [entry, fresh] = numbers.try_emplace(name, static_cast<std::int64_t>(words_.size()));
+  if (fresh) words_.push_back(name);
+  values_.push_back(entry->second);
 }
 
 std::vector<mpc::Word> Input::encode(const mpc::Shape& shape) const {
@@ -184,27 +216,30 @@ std::vector<mpc::Word> Input::encode(const mpc::Shape& shape) const {
     try {
       words[i] = mpc::encode_input(values_[i], shape, {});
     } catch (const ContractError&) {  // its place is worked out only now, not for every value
-      mpc::encode_input(values_[i], shape, place(i));
+      const std::int64_t half = std::int64_t{1} << (shape.input_bits - 1);
+      throw ContractError(fmt::format("{} is out of range; allowed is {} to {} (words of {} bits)", place(i),
+                                      -half, half - 1, shape.input_bits));
     }
   }
   return words;
 }
 
 std::string Input::place(std::uint64_t index) const {
-  if (name_.empty()) return fmt::format("generated value {}", index + 1);
-  if (format_ == Format::kBytes) return fmt::format("{} byte {}", name_, index + 1);
+  const std::int64_t value = values_[index];
+  if (name_.empty()) return fmt::format("generated value {}: {}", index + 1, value);
+  if (format_ != Format::kNumbers && format_ != Format::kWords)
+    return fmt::format("{} {} {}: {}", name_, format_ == Format::kBytes ? "byte" : "value", index + 1, value);
   std::size_t position = 0;
   std::string_view token;
   for (std::uint64_t i = 0; i <= index; ++i) token = next_token(*bytes_, position);
-  const bool cut = format_ == Format::kNumbers && (values_[index] == kLeast || values_[index] == kGreatest);
-  return fmt::format("{} line {}: '{}'{}", name_, line_of(*bytes_, token), shown(token),
-                     cut ? ", cut to 64 bits," : "");
+  return fmt::format("{} line {}: '{}'", name_, line_of(*bytes_, token), shown(token));
 }
 
 std::string Input::text(std::int64_t symbol) const {
-  if (format_ != Format::kWords) return fmt::format("{}", symbol);
+  if (format_ != Format::kWords && format_ != Format::kEdges) return fmt::format("{}", symbol);
   require(symbol >= 0 && static_cast<std::uint64_t>(symbol) < words_.size(),
-          "the protocol put out {}, which is no word's number (0..{})", symbol, words_.size() - 1);
+          "the protocol put out {}, which is the number of no {} (0..{})", symbol,
+          format_ == Format::kWords ? "word" : "vertex", words_.size() - 1);
   return std::string(words_[static_cast<std::size_t>(symbol)]);
 }
 

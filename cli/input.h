@@ -1,8 +1,12 @@
-// Purpose: what the user hands in, read once and fast: numbers, words or bytes, from a file, standard input
-// or generated.
+// Purpose: what the user hands in, read once and fast, from a file, standard input or generated.
 //   numbers  signed decimals separated by white space
 //   words    maximal runs of bytes that are not ASCII white space, numbered by first occurrence from 0
 //   bytes    every byte a number 0..255
+//   npy      the integers of a .npy file, row by row
+//   edges    an edge list (cli/edge_list.h): E edges are the N = 2E words u0 v0 u1 v1 .., vertices numbered
+//   by
+//            first occurrence from 0
+// Input that starts as gzip is decompressed first, whatever the format.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "mpc/parameters.h"
@@ -17,7 +22,7 @@
 
 namespace roundtrip::cli {
 
-enum class Format : std::uint8_t { kNumbers, kWords, kBytes };
+enum class Format : std::uint8_t { kNumbers, kWords, kBytes, kNpy, kEdges };
 /// ContractError naming the nearest format unless `name` is one.
 Format parse_format(std::string_view name);
 
@@ -35,13 +40,16 @@ class Input {
   /// All values as words of the protocol; ContractError naming line, value and range for one that doesn't
   /// fit.
   std::vector<mpc::Word> encode(const mpc::Shape& shape) const;
-  /// Value `symbol` as the user wrote it: the word of that number, or the decimal.
+  /// Value `symbol` as the user wrote it: the word or vertex of that number, or the decimal.
   std::string text(std::int64_t symbol) const;
 
  private:
   Input() = default;
   void parse_numbers(std::uint64_t limit);
   void parse_words(std::uint64_t limit);
+  void parse_edges(std::uint64_t limit);
+  using Numbering = std::unordered_map<std::string_view, std::int64_t>;
+  void add_name(std::string_view name, Numbering& numbers);
   std::string place(std::uint64_t index) const;  // where value `index` stands in the source, for messages
 
   std::string name_;  // of the source, for messages; empty if generated

@@ -9,6 +9,7 @@ find_dependency(OpenMP COMPONENTS CXX)
 find_dependency(fmt)
 find_dependency(nlohmann_json)
 find_dependency(CLI11)
+find_dependency(ZLIB)
 # OpenBLAS by name: its thread count is set around our own threads (anna/softmax.cpp).
 set(BLA_VENDOR OpenBLAS)
 find_dependency(BLAS)

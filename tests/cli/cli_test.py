@@ -4,10 +4,12 @@ Statuses, streams and files are what is looked at: every refusal is exactly one 
 leave a partial file or hang (each call has a timeout)."""
 
 import argparse
+import gzip
 import json
 import os
 import pathlib
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -76,6 +78,12 @@ class Case(unittest.TestCase):
         return json.loads(facts.read_text()), output.read_bytes()
 
 
+def npy(descr, shape, data):
+    """A .npy file as numpy's format description has it."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
 def hop(words, k):
     """k_hop by its definition (Sanford, Hsu, Telgarsky 2024), positions from 1; quadratic; None is absent."""
     n = len(words)
@@ -104,10 +112,38 @@ class Refusals(Case):
         self.refuse("run", "sort", "--input", self.file(b"\x7fELF\x02\x01\x00\x00"), says=["line 1", "\\x7fELF", "not a number"])
         self.refuse("run", "sort", "--input", self.file("1 2\n3 4x\n"), says=["line 2", "'4x'", "not a number"])
         self.refuse("run", "sort", "--input", self.file("1 2\n3 140737488355328\n"), says=["line 2", "140737488355328", "140737488355327"])
-        self.refuse("run", "sort", "--input", self.file("1\n\n-99999999999999999999\n"), says=["line 3", "-99999999999999999999"])
+        for huge in ("-99999999999999999999", "99999999999999999999999999"):  # beyond 64 bits
+            self.refuse("run", "sum", "--input", self.file(f"1\n\n{huge}\n"),
+                        says=f"line 3: '{huge}' is out of range; allowed is -140737488355328 to 140737488355327 (words of 48 bits)")
         self.refuse("run", "sort", "--input", self.file("1 2 3"), "--n", 4, says=["--n 4", "3 numbers"])
         self.refuse("run", "sort", says="no input")
         self.refuse("run", "sort", "--input", "-", stdin="", says=["standard input", "holds no numbers"])
+
+    def test_npy(self):
+        def refuse(content, says):
+            self.refuse("run", "sort", "--format", "npy", "--input", self.file(content, "a.npy"), says=["a.npy", says])
+        refuse("1 2 3", "not an .npy file")
+        refuse(npy("<f8", "(3,)", bytes(24)), "F64")
+        refuse(npy("<i8", "(3,)", bytes(23)), "23 bytes")
+        refuse(npy("<u8", "(2,)", bytes(15) + b"\x80"), "2^63")
+        refuse(npy("<i8", "(2,)", bytes(14) + b"\x00\x40"), "value 2: 4611686018427387904 is out of range")
+
+    def test_edges(self):
+        def refuse(content, *says):
+            self.refuse("run", "sort", "--format", "edges", "--input", self.file(content), says=["'", *says])
+        refuse("# nothing\n% here\n", "holds no ends of edges")
+        refuse("1 2\n\n3\n", "line 3", "'3' is not two vertices")
+        refuse("%%MatrixMarket matrix array real general\n2 2\n1\n2\n", "line 1", "coordinates")
+        refuse("%%MatrixMarket matrix coordinate pattern general\n% 9\n4 4 x\n1 2\n", "line 3", "rows, columns and entries")
+        refuse("%%MatrixMarket matrix coordinate pattern general\n4 4 3\n1 2\n3 4\n", "2 entries", "announces 3")
+        refuse('digraph g {\n"a" -> "b"\n"a" -> {b c}\n}\n', "line 3", "vertex to vertex")
+        self.refuse("run", "sort", "--format", "edges", "--input", self.file("1 2\n"), "--n", 1, says="even")
+        self.refuse("run", "sort", "--format", "edges", "--input", self.file("1 2\n"), "--n", 4, says="only 2 ends of edges")
+
+    def test_gzip(self):
+        whole = gzip.compress(b"1 2 3 " * 1000)
+        for damaged in (whole[:-1], whole[:len(whole) // 2], whole[:20], whole[:-5] + b"\0" + whole[-4:]):
+            self.refuse("run", "sort", "--input", self.file(damaged, "a.gz"), says=["a.gz", "gzip data are damaged"])
 
     def test_parameters(self):
         for eps in ("0", "1", "-1/2", "3/2"):
@@ -191,6 +227,41 @@ class Formats(Case):
                                                "--check")
                 self.assertEqual(output.decode(), lines_of(hop(words, hops)), text)
                 self.assertEqual((facts["verdict"], facts["n"]), ("verified", len(words)))
+
+    def test_npy(self):
+        for descr, code in (("<i8", "q"), ("<i2", "h"), ("|i1", "b")):
+            table = self.file(npy(descr, "(2, 3)", struct.pack("<6" + code, 5, -3, 0, 100, -128, 1)))
+            self.assertEqual(self.run_facts("sort", "--input", table, "--format", "npy")[1], b"-128\n-3\n0\n1\n5\n100\n")
+        self.assertEqual(self.run_facts("sort", "--input", table, "--format", "npy", "--n", 4)[1], b"-3\n0\n5\n100\n")
+
+    def test_edges(self):
+        """The words are the ends of the edges in order, numbered by first occurrence; sorted, by that number."""
+        lists = {
+            "# SNAP\n# FromNodeId\tToNodeId\n30\t1412\r\n30\t3352\n\n1412\t30": "30 30 30 1412 1412 3352",
+            "% sym unweighted\n% 3 3 3\n7 5 1 9876543\n5 6 1 9876544\n": "7 5 5 6",
+            "%%MatrixMarket matrix coordinate real symmetric\n% by hand\n3 3 2\n3 1 -0.5\n2 2 7\n": "3 1 2 2",
+            "one two\n  two three and more\n": "one two two three",
+            'digraph packages {\nconcentrate=true;\nsize="30,40";\n"b" [color=orange,shape=box];\n"b" -> "a b"[color=blue];\n'
+            '"c++-9" -> "b";\nx->y--z [w=1];\n}\n': "b b a+b c++-9 x y y z",
+        }
+        for text, ends in lists.items():
+            facts, output = self.run_facts("sort", "--input", self.file(text), "--format", "edges")
+            self.assertEqual(output.decode().replace("a b", "a+b").split(), ends.split(), text)
+            self.assertEqual(facts["n"], len(ends.split()))
+        self.assertEqual(self.run_facts("sort", "--input", self.file("a b\nb c\nnonsense"), "--format", "edges", "--n", 4)[1],
+                         b"a\nb\nb\nc\n")
+
+    def test_gzip(self):
+        """Compressed input of any format is the same input, in several members and from standard input too."""
+        text = pathlib.Path(__file__).with_name("raven.txt").read_bytes()
+        arguments = ("k_hop", "--format", "words", "--input")
+        plain = self.run_facts(*arguments, self.file(text))[1]
+        packed = self.file(gzip.compress(text[:1000]) + gzip.compress(text[1000:]), "raven.gz")
+        self.assertEqual(self.run_facts(*arguments, packed)[1], plain)
+        shell = f"'{ROUNDTRIP}' run {' '.join(arguments)} - --output - < '{packed}'"
+        self.assertEqual(subprocess.run(["bash", "-c", shell], capture_output=True, timeout=60, check=True).stdout, plain)
+        table = gzip.compress(npy("<i8", "(2,)", struct.pack("<2q", 2, 1)))
+        self.assertEqual(self.run_facts("sort", "--input", self.file(table), "--format", "npy")[1], b"1\n2\n")
 
     def test_memory_and_machines(self):
         facts, _ = self.run_facts("sum", "--n", 1000, "--memory", 64, "--machines", 500)
