@@ -64,7 +64,7 @@ Word encode_input(std::int64_t value, const Shape& shape, std::string_view what)
 }
 
 std::int64_t decode_input(Word word, const Shape& shape) {
-  return static_cast<std::int64_t>(word) - (std::int64_t{1} << (shape.input_bits - 1));
+  return static_cast<std::int64_t>(word - (Word{1} << (shape.input_bits - 1)));  // modulo 2^64, for any word
 }
 
 }  // namespace roundtrip::mpc

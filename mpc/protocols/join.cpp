@@ -139,7 +139,8 @@ class Join final : public Composition {
       for (const Run run : context.inbox) {
         std::span<const Word> words = run.words;
         if (words.data() <= records.data() && records.data() < words.data() + words.size())
-          words = words.subspan(static_cast<std::size_t>(records.data() + records.size() - words.data()));
+          words = words.subspan(std::min<std::size_t>(
+              words.size(), static_cast<std::size_t>(records.data() + records.size() - words.data())));
         for (std::uint64_t i = 0; i < words.size(); ++i) {
           const std::uint64_t slot = (words[i] & (kAsks - 1)) - first;
           if ((words[i] & kAsks) != 0) {

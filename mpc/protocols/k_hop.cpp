@@ -88,7 +88,7 @@ class KHop final : public Composition {
 
   /// `sorted` are pairs (symbol, position from 0); the first one is the machine's before, unless it has none.
   void send_predecessors(const Context& context, std::span<const Word> sorted, bool preceded) const {
-    for (std::uint64_t i = preceded ? 2 : 0; i < sorted.size(); i += 2) {
+    for (std::uint64_t i = preceded ? 2 : 0; i + 1 < sorted.size(); i += 2) {
       const Word position = sorted[i + 1] + 1;
       const bool repeats = i > 0 && sorted[i - 2] == sorted[i];
       const Word find = repeats ? sorted[i - 1] + 2 : 0;
@@ -113,7 +113,9 @@ class KHop final : public Composition {
     const std::span<const Word> words = context.inbox.words();
     std::span<const Word> symbols;  // what a home sends to itself begins with its symbols
     if (t > 0) {
-      symbols = context.from(context.machine).first(count);
+      symbols = context.from(context.machine);
+      expect_received(symbols.size() >= count);
+      symbols = symbols.first(count);
       std::ranges::copy(symbols, home.x.begin());
     }
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -121,8 +123,11 @@ class KHop final : public Composition {
       if (i == words.size()) break;
       const std::uint64_t slot = (words[i] >> value_bits_ & low) - home.first;
       const Word kind = words[i] >> (2 * value_bits_);
+      expect_received(slot < count && kind <= kInverseSum);
       of_kind[kind][slot] = words[i] & low;
-      if (t == 0 && kind == kPower) home.x[slot] = words[++i];
+      if (t != 0 || kind != kPower) continue;
+      expect_received(++i < words.size());
+      home.x[slot] = words[i];
     }
     if (t == static_cast<std::uint32_t>(std::countr_zero(hops_))) {  // the lowest bit of k starts the sum
       std::ranges::copy(home.power, home.sum.begin());

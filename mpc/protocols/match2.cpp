@@ -105,6 +105,7 @@ class Match2 final : public Composition {
     then("deliver", 1, 0, [this, &known](const Context& context, std::uint32_t) {
       const std::span<const Word> words = known.kept(context);
       if (words.empty()) return;
+      expect_received(known.tree().covers(context.machine));
       const std::span<const Word> set = known.result(context);
       std::uint64_t index = context.machine * shape_.block_words;
       for (const Word word : words) {
@@ -137,7 +138,7 @@ class Match2 final : public Composition {
                             [&sort](const Context& context, std::span<Word> element) {
                               element[0] = 0;
                               const std::span<const Word> sorted = sort.result(context);
-                              for (std::size_t i = 0; i < sorted.size(); i += 2)
+                              for (std::size_t i = 0; i + 1 < sorted.size(); i += 2)
                                 element[0] = largest(element[0], sorted[i]);
                             },
                         .combine = [](std::span<Word> left,
@@ -148,8 +149,9 @@ class Match2 final : public Composition {
     then("deliver", 1, 0, [this, &scan](const Context& context, std::uint32_t) {
       const std::span<const Word> sorted = scan.kept(context);
       if (sorted.empty()) return;
+      expect_received(scan.tree().covers(context.machine));
       Word before = scan.result(context).before[0];
-      for (std::size_t i = 0; i < sorted.size(); i += 2) {
+      for (std::size_t i = 0; i + 1 < sorted.size(); i += 2) {
         before = largest(before, sorted[i]);
         if (sorted[i + 1] >= shape_.n)
           context.out.deliver(sorted[i + 1] - shape_.n, before == sorted[i] / 2 + 1 ? 1 : 0);
@@ -166,7 +168,10 @@ class Match2 final : public Composition {
     return [this](const Context& context, std::uint64_t first, std::span<Word> records) {
       std::uint64_t record = first;                        // next tie of a record here
       std::uint64_t question = std::max(first, shape_.n);  // and of a question
+      const std::uint64_t end = first + records.size() / 2;
+      expect_received(2 * context.inbox.words().size() == records.size());
       for (const Word key : context.inbox.words()) {
+        expect_received(key % 2 == 0 ? record < std::min(shape_.n, end) : question < end);
         const std::uint64_t tie = key % 2 == 0 ? record++ : question++;
         records[2 * (tie - first)] = key;
         records[2 * (tie - first) + 1] = tie;

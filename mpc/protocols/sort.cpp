@@ -67,6 +67,7 @@ void send_input_to_sort(const Context& context, const Shape& shape, const SortPl
 
 void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records) {
   const std::span<const Word> words = context.inbox.words();
+  expect_received(2 * words.size() == records.size());
   for (std::uint64_t i = 0; i < words.size(); ++i) {
     records[2 * i] = words[i];
     records[2 * i + 1] = first_position + i;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-
 namespace roundtrip::mpc {
 namespace {
 
@@ -23,6 +21,8 @@ class OwnRounds final : public Stage {
 };
 
 }  // namespace
+
+MalformedInbox::MalformedInbox() : Error("its inbox is none that the round before can have sent") {}
 
 std::span<const Word> Context::from(MachineId source) const {
   // First run whose source is not below `bound`.

@@ -19,9 +19,22 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "mpc/protocol.h"
 
 namespace roundtrip::mpc {
+
+/// A machine received what no run of its protocol sends. A compiled transformer that overflowed loses words,
+/// so a step must be defined on any inbox: what it can't make sense of ends it with this.
+class MalformedInbox : public Error {
+ public:
+  MalformedInbox();
+};
+
+/// What a step relies on in its inbox.
+inline void expect_received(bool condition) {
+  if (!condition) throw MalformedInbox();
+}
 
 /// One machine's view of one round.
 struct Context {

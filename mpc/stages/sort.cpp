@@ -62,7 +62,10 @@ std::uint64_t Sort::count(MachineId machine) const {
 // What a machine sends to itself in the rounds of a level starts with its records; extra words follow.
 std::span<const Word> Sort::extra_from(const Context& context, MachineId source) const {
   const std::span<const Word> words = context.from(source);
-  return source == context.machine ? words.subspan(count(source) * options_.plan.record_words) : words;
+  if (source != context.machine) return words;
+  const std::uint64_t own = count(source) * options_.plan.record_words;
+  expect_received(words.size() >= own);
+  return words.subspan(own);
 }
 
 Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std::uint32_t level) const {
@@ -71,7 +74,9 @@ Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std:
   const std::uint64_t end = first + count(machine);
   const MachineId base = machine_of(machine, 0);
   Slices result;
-  const auto add = [&](const Group& group) {
+  const auto add = [&](const Group& group, std::uint64_t inside) {
+    expect_received(group.start <= inside && inside - group.start < group.length &&
+                    group.start + group.length <= plan.records);
     if (group.length > plan.levels[level].group_records)
       throw InternalError("sort: a group exceeds its bound n_l");
     const std::uint64_t group_end = group.start + group.length;
@@ -84,8 +89,8 @@ Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std:
   };
   const Group head = unpacked(records[plan.record_words - 1]);
   const Group tail = unpacked(records.back());
-  if (head.length > plan.machine_records) add(head);
-  if (tail.length > plan.machine_records && tail.start != head.start) add(tail);
+  if (head.length > plan.machine_records) add(head, first);
+  if (tail.length > plan.machine_records && tail.start != head.start) add(tail, end - 1);
   return result;
 }
 
@@ -120,8 +125,12 @@ void Sort::step_level(const Context& context, std::uint32_t level, std::uint32_t
   const std::uint32_t depth = options_.plan.levels[level].depth;
   View view;
   if (round > 1) {
-    view.records = context.from(context.machine).first(count(context.machine) * options_.plan.record_words);
+    const std::span<const Word> own = context.from(context.machine);
+    const std::uint64_t words = count(context.machine) * options_.plan.record_words;
+    expect_received(own.size() >= words);
+    view.records = own.first(words);
   } else if (level > 0) {
+    expect_received(context.inbox.words().size() == count(context.machine) * options_.plan.record_words);
     view.records = arrange(context, context.inbox.words());
   } else {
     const std::uint64_t width = options_.plan.record_words;
@@ -219,8 +228,9 @@ std::span<const Word> Sort::node_samples(const Context& context, const Tree& tre
   for (std::uint32_t child = 0; child < children; ++child) {
     next = std::ranges::copy(extra_from(context, tree.child_host(level, leaf, child)), next).out;
   }
+  words -= words % plan.key_words;
   const std::span<Word> merged = context.take(words);
-  local_sort(gathered, merged, plan.key_words, plan.key_words, context.scratch);
+  local_sort(gathered.first(words), merged, plan.key_words, plan.key_words, context.scratch);
   if (level == root_level) return merged;
   const std::uint64_t kept = words / plan.key_words / plan.fan;
   for (std::uint64_t i = 0; i < kept; ++i) {
@@ -261,6 +271,7 @@ void Sort::splitters_down(const Context& context, const View& view, std::uint32_
 void Sort::count_ways(const View& view, const Slice& slice, std::span<const Word> splitters,
                       std::span<Word> counts) const {
   const SortPlan& plan = options_.plan;
+  expect_received(splitters.empty() || splitters.size() == (plan.ways - 1) * plan.key_words);
   const Word* const records = view.records.data() + slice.begin * plan.record_words;
   std::uint64_t begin = 0;
   for (std::uint64_t way = 0; way + 1 < plan.ways && !splitters.empty(); ++way) {
@@ -294,7 +305,9 @@ void Sort::scan_counts(const Context& context, const View& view, std::uint32_t r
     }
     counts = fresh;
   } else {
-    counts = extra_from(context, context.machine).first(view.slices.size * plan.ways);
+    counts = extra_from(context, context.machine);
+    expect_received(counts.size() >= view.slices.size * plan.ways);
+    counts = counts.first(view.slices.size * plan.ways);
   }
   context.out.send(context.machine, counts);
   std::uint64_t at = 0;
@@ -316,6 +329,7 @@ void Sort::route(const Context& context, const View& view) const {
   const SortPlan& plan = options_.plan;
   const std::uint64_t width = plan.record_words;
   std::span<const Word> counts = extra_from(context, context.machine);
+  expect_received(counts.size() >= view.slices.size * plan.ways);
   std::uint64_t waiting_begin = 0;  // records that belong to no slice
   std::uint64_t waiting_end = count(context.machine);
   for (const Slice& slice : view.slices) {
@@ -334,6 +348,7 @@ void Sort::route(const Context& context, const View& view) const {
     for (std::uint64_t way = 0; way < plan.ways; ++way) {
       const std::uint64_t total = offsets[plan.ways + way];
       std::uint64_t position = offsets[way];
+      expect_received(counts[way] <= slice.count - record);
       for (const std::uint64_t end = record + counts[way]; record < end;) {
         const std::uint64_t room = plan.machine_records - position % plan.machine_records;
         const std::uint64_t piece = std::min(room, end - record);
@@ -354,6 +369,7 @@ void Sort::gather_groups(const Context& context) const {
   const std::uint64_t width = options_.plan.record_words;
   const std::uint64_t first = first_position(context.machine);
   const std::span<const Word> arrived = context.inbox.words();
+  expect_received(arrived.size() % width == 0);
   const std::span<Word> records = context.take(arrived.size());
   std::uint64_t back = 0;  // words for the machine before, in front; words that stay, from the end on
   std::uint64_t stay = arrived.size();
@@ -376,6 +392,7 @@ void Sort::place_groups(const Context& context) const {
   const std::uint64_t first = first_position(context.machine);
   const std::span<const Word> arrived = context.inbox.words();
   if (arrived.empty()) return;
+  expect_received(arrived.size() % width == 0);
   // Records into the places of their groups; next[p] is the next free place of the group that starts at first
   // + p.
   const std::span<Word> next = context.take(count(context.machine));
@@ -387,13 +404,22 @@ void Sort::place_groups(const Context& context) const {
   }
   for (std::uint64_t i = 0; i < arrived.size(); i += width) {
     const std::uint64_t start = unpacked(arrived[i + width - 1]).start;
+    expect_received(start >= first && start - first < next.size());
     Word& place = next[start - first];
     if (place == ~Word{0}) place = start - least;
+    expect_received(place < arrived.size() / width);
     std::copy_n(arrived.data() + i, width, grouped.data() + place++ * width);
   }
   const std::span<Word> sorted = context.take(arrived.size());
   for (std::uint64_t i = 0; i < arrived.size();) {
-    const std::uint64_t words = unpacked(grouped[i + width - 1]).length * width;
+    // One group behind the other, each of as many records as it says: no place is empty or was taken twice.
+    const std::uint64_t place = i / width;
+    const std::uint64_t start = least + place - first;
+    expect_received(start < next.size() && next[start] != ~Word{0});
+    const Group group = unpacked(grouped[i + width - 1]);
+    expect_received(group.start == least + place && next[start] == place + group.length &&
+                    group.length <= arrived.size() / width - place);
+    const std::uint64_t words = group.length * width;
     local_sort(grouped.subspan(i, words), sorted.subspan(i, words), width, plan.key_words, context.scratch);
     i += words;
   }

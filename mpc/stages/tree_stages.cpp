@@ -8,7 +8,9 @@ std::span<const Word> TreeStage::kept(const Context& context, std::uint32_t roun
   if (!options_.keep) return {};
   if (round == 1) return options_.keep(context);
   const std::span<const Word> own = context.from(context.machine);
-  return own.first(own.size() - own_tail_words(context.machine, round - 1));
+  const std::uint64_t tail = own_tail_words(context.machine, round - 1);
+  expect_received(own.size() >= tail);
+  return own.first(own.size() - tail);
 }
 
 void TreeStage::pass_kept(const Context& context, std::uint32_t round) const {
@@ -85,7 +87,9 @@ namespace {
 
 /// The message from `source`, which is the last thing that it sent to this machine.
 std::span<const Word> message_from(const Context& context, MachineId source, std::uint64_t words) {
-  return context.from(source).last(words);
+  const std::span<const Word> sent = context.from(source);
+  expect_received(sent.size() >= words);
+  return sent.last(words);
 }
 
 /// The level of the inner node with two children or more on this machine, 0 if there is none.
@@ -123,7 +127,7 @@ void ScanTree::step(const Context& context, std::uint32_t round, std::span<const
   const auto arrived = [&](std::uint32_t level, std::uint32_t child) {
     return message_from(context, tree.child_host(level, leaf, child), element_words);
   };
-  const auto own_tail = [&] { return context.from(machine).last(own_tail_words(machine, round - 1)); };
+  const auto own_tail = [&] { return message_from(context, machine, own_tail_words(machine, round - 1)); };
 
   if (const std::uint32_t inner = inner_level(tree, machine); holds_children(tree, inner, round)) {
     const std::uint32_t children = tree.children(inner, leaf);
