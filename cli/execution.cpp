@@ -118,9 +118,11 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments, 
   Progress progress(team.root() && !arguments.out.quiet);
   options.limit_words = arguments.limit_words;
   options.one_machine_per_rank = arguments.one_machine_per_rank;
-  options.progress = [&](std::uint32_t round, std::uint32_t rounds) {
-    progress.draw(fmt::format("round {} of {}", round, rounds));
-  };
+  if (progress.shown()) {
+    options.progress = [&](std::uint32_t round, std::uint32_t rounds) {
+      progress.draw_step("round", round, rounds);
+    };
+  }
   try {
     execution.result = mpc::run(*instance.protocol, execution.words, *transport, options);
   } catch (const mpc::ModelViolation& violation) {

@@ -27,7 +27,7 @@ constexpr const char* kFooter =
     "  roundtrip verify\n"
     "`roundtrip SUBCOMMAND --help` shows each one's flags and an example.\n"
     "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
-    "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault.\n";
+    "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault, or one of a protocol's step.\n";
 
 int act(const Command* command, const Request& request, const Team& team) {
   if (!request.error.empty()) throw ContractError(request.error);
@@ -73,13 +73,16 @@ int main(int argc, char** argv) {
   } catch (const ContractError& error) {
     return leave(error.what(), kUsage);
   } catch (const mpc::ModelViolation& violation) {
-    return leave(violation.what(), kViolated);
+    const bool failed = violation.facts().kind == mpc::ModelViolation::Kind::kStepFailed;
+    return leave(violation.what(), failed ? kInternal : kViolated);
   } catch (const AgreedFault& fault) {
     return leave(fault.what(), kInternal);
   } catch (const std::bad_alloc&) {
     complain("out of memory");
   } catch (const std::exception& error) {
     complain(error.what());
+  } catch (...) {
+    complain("something was thrown that is not a std::exception");
   }
   // A fault that this rank alone may have seen: the others could be waiting for it.
   transport->abort(kInternal);

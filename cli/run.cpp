@@ -2,6 +2,7 @@
 // on request, its sequential oracle.
 #include <csignal>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/execution.h"
+#include "cli/trace.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -21,6 +23,8 @@ struct RunArguments {
   std::string checkpoint;                ///< directory; empty: none
   std::optional<std::uint32_t> every{};  ///< rounds
   std::string resume;                    ///< directory; empty: from the start
+  std::string trace, csv;                ///< FILE or "-"; empty: none
+  std::optional<TraceClock> clock{};
 };
 
 std::atomic<bool> stop_asked = false;
@@ -89,9 +93,14 @@ int run(const RunArguments& arguments, const Team& team) {
   const Instance instance = prepare(common, team);
   require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
           instance.info->name);
+  const std::string* const files[] = {&common.output, &common.out.json, &arguments.trace, &arguments.csv};
+  require(std::ranges::count(files, "-", [](const std::string* file) { return *file; }) <= 1,
+          "--output, --json, --trace, --csv: only one can be standard output");
+  require(!arguments.clock || !arguments.trace.empty(), "--trace-clock: only with --trace");
   if (common.plan) return show_plan(arguments, instance, team);
   mpc::RunOptions options;
   options.checkpoint = checkpoint_options(arguments, instance);
+  options.profile = !arguments.trace.empty() || !arguments.csv.empty();
   std::optional<StopSignals> signals;
   if (!options.checkpoint.directory.empty()) signals.emplace();
   const std::string directory = options.checkpoint.directory;
@@ -109,11 +118,12 @@ int run(const RunArguments& arguments, const Team& team) {
     return kStopped;
   }
 
+  const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
   // Rank 0 judges and writes; its status is everyone's.
   const std::string status = team.from_root([&] {
     std::string text = heading(instance);
     if (execution.violation) {
-      publish(common.out, common.output == "-", text + "verdict: violated\n",
+      publish(common.out, output_taken, text + "verdict: violated\n",
               run_json(instance, execution, "violated"));
       return std::to_string(kViolated);
     }
@@ -128,7 +138,12 @@ int run(const RunArguments& arguments, const Team& team) {
                           differs.empty() ? "all equal to the sequential oracle's" : differs);
     }
     if (!common.output.empty()) write_whole(common.output, output_text(instance, outputs));
-    publish(common.out, common.output == "-", text + "verdict: " + verdict + "\n",
+    if (!arguments.trace.empty()) {
+      write_whole(arguments.trace,
+                  trace_text(instance, execution.result, arguments.clock.value_or(TraceClock::kWall)));
+    }
+    if (!arguments.csv.empty()) write_whole(arguments.csv, csv_text(execution.result.profile));
+    publish(common.out, output_taken, text + "verdict: " + verdict + "\n",
             run_json(instance, execution, verdict));
     return std::to_string(verdict == "refuted" ? kRefuted : kDone);
   });
@@ -147,20 +162,31 @@ Command add_run(CommandLine& line) {
   auto arguments = std::make_shared<RunArguments>();
   add_protocol_arguments(flags, arguments->common);
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle");
-  const auto directory = [&flags](const std::string& flag, const std::string& help, std::string& target) {
-    flags.value(flag, "DIR", help, [flag, &target](const std::string& text) {
-      require(!text.empty(), "{}: the name of the directory is empty", flag);
+  const auto path = [&flags](const std::string& flag, const std::string& kind, const std::string& help,
+                             std::string& target) {
+    flags.value(flag, kind, help, [flag, &target](const std::string& text) {
+      require(!text.empty(), "{}: the name is empty", flag);
       target = text;
     });
   };
-  directory("--checkpoint", "Keep the last two checkpoints in DIR; SIGUSR1 stops at the next one",
-            arguments->checkpoint);
+  path("--checkpoint", "DIR", "Keep the last two checkpoints in DIR; SIGUSR1 stops at the next one",
+       arguments->checkpoint);
   flags.value("--every", "R", "Rounds from one checkpoint to the next (default 1)",
               [arguments](const std::string& text) {
                 arguments->every = static_cast<std::uint32_t>(parse_count(text, "--every", 1, 0xffffffffu));
               });
-  directory("--resume", "Go on from the last checkpoint in DIR, and keep checkpoints there",
-            arguments->resume);
+  path("--resume", "DIR", "Go on from the last checkpoint in DIR, and keep checkpoints there",
+       arguments->resume);
+  path("--trace", "FILE", "Write rounds and words as Chrome trace events, for Perfetto or chrome://tracing",
+       arguments->trace);
+  flags.value("--trace-clock", "CLOCK", "wall (default), or logical: the same bytes on any ranks",
+              [arguments](const std::string& text) {
+                require(text == "wall" || text == "logical", "--trace-clock {}: expected wall or logical",
+                        text);
+                arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
+              });
+  path("--csv", "FILE", "Write words sent, received and scratch, a row for each round and machine",
+       arguments->csv);
   return {.name = "run",
           .act = [arguments](const Team& team) { return run(*arguments, team); },
           .transport = [arguments] { return arguments->common.transport; }};

@@ -19,7 +19,7 @@ enum Status : int {
   kViolated = 3,      ///< the protocol broke its model
   kInconclusive = 4,  ///< too few samples, or no size in range
   kStopped = 5,       ///< at a checkpoint
-  kInternal = 70,     ///< a fault of ours
+  kInternal = 70,     ///< a fault of ours, or a step that threw
 };
 
 /// A fault on rank 0 that every rank has been told of.

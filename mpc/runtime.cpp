@@ -97,13 +97,21 @@ class Execution {
     Checkpoints checkpoints(options_.checkpoint, shape_, limit_words_, input, transport_);
     const std::uint32_t done = checkpoints.resume(exchange_, result.ledger);
     if (done == 0) exchange_.scatter_input(input);
+    if (options_.profile) profiler_.emplace(shape_, exchange_, done + 1);
     const auto start = std::chrono::steady_clock::now();
     for (std::uint32_t round = done + 1; round <= shape_.rounds; ++round) {
       RoundFacts& facts = result.ledger.rounds[round - 1];
+      if (profiler_) profiler_->mark();
       if (!failure_) step_all(round, facts);
+      if (profiler_) profiler_->mark();
       const bool stop = swap(checkpoints.stop_wanted());
+      if (profiler_) profiler_->mark();
       note_received(round, round == shape_.rounds ? exchange_.fill_outputs() : exchange_.fill_inboxes(),
                     facts);
+      if (profiler_) {
+        profiler_->mark();
+        if (!failure_) profiler_->received(round, exchange_);
+      }
       if (options_.progress && transport_.rank() == 0) options_.progress(round, shape_.rounds);
       if (round == shape_.rounds || !checkpoints.wanted() || !(stop || checkpoints.due(round))) continue;
       Ledger ledger = result.ledger;
@@ -117,6 +125,7 @@ class Execution {
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     reduce(result.ledger);
     result.outputs = exchange_.gather_outputs();
+    if (profiler_) result.profile = profiler_->gather(transport_);
     return result;
   }
 
@@ -162,6 +171,8 @@ class Execution {
       }
       if (options_.observer != nullptr && !broken(outbox))
         options_.observer->stepped(round, machine, inbox, outbox);
+    } catch (const std::bad_alloc&) {
+      if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, "out of memory"});
     } catch (const std::exception& error) {
       if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, error.what()});
     } catch (...) {
@@ -172,6 +183,7 @@ class Execution {
     facts.max_words_sent = std::max(facts.max_words_sent, outbox.sent());
     facts.max_scratch_words = std::max(facts.max_scratch_words, scratch_.peak_words());
     facts.total_words += outbox.sent();
+    if (profiler_) profiler_->stepped(round, machine, outbox.sent(), scratch_.peak_words());
     return true;
   }
 
@@ -245,6 +257,7 @@ class Execution {
       outboxes_;  // one, or with a random order one a machine: lists are packed in order of machines
   std::vector<MachineId> order_;
   std::optional<Failure> failure_;
+  std::optional<Profiler> profiler_;
 };
 
 /// Collective: refuses what any rank could see to be wrong, with the same error on all.
@@ -284,18 +297,26 @@ RoundFacts Ledger::overall() const {
 
 RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport,
               const RunOptions& options) {
-  check(protocol.shape(), input, transport, options);
+  // Only this rank knows (memory ran out while it received, say), and the others wait for it.
+  const auto end_all = [&](const char* why) {
+    std::string line = fmt::format("roundtrip: error: rank {}: {}", transport.rank(), why);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    line += '\n';
+    std::fwrite(line.data(), 1, line.size(), stderr);
+    transport.abort(70);
+  };
   try {
+    check(protocol.shape(), input, transport, options);
     return Execution(protocol, transport, options).run(input);
   } catch (const ModelViolation&) {
     throw;  // agreed by all ranks
   } catch (const ContractError&) {
-    throw;  // likewise: a checkpoint's
+    throw;  // likewise
+  } catch (const std::bad_alloc&) {
+    if (transport.ranks() > 1) end_all("out of memory");
+    throw;
   } catch (const std::exception& error) {
-    // Only this rank knows (memory ran out while it received, say), and the others wait for it.
-    if (transport.ranks() == 1) throw;
-    std::fprintf(stderr, "roundtrip: rank %d: %s\n", transport.rank(), error.what());
-    transport.abort(70);
+    if (transport.ranks() > 1) end_all(error.what());
     throw;
   }
 }

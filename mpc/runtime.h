@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mpc/checkpoint.h"
+#include "mpc/profile.h"
 #include "mpc/protocol.h"
 #include "mpc/violation.h"
 
@@ -53,6 +54,7 @@ struct RunOptions {
   std::function<void(std::uint32_t round, std::uint32_t rounds)>
       progress{};  ///< called on rank 0 after each round
   CheckpointOptions checkpoint{};
+  bool profile = false;  ///< record RunResult::profile
 };
 
 struct RunResult {
@@ -61,10 +63,12 @@ struct RunResult {
   double seconds = 0;           ///< wall clock of the rounds, this rank
   /// The round after which the run was stopped at a checkpoint, with no outputs; equal on all ranks.
   std::optional<std::uint32_t> stopped_after{};
+  Profile profile{};  ///< if asked for, on rank 0; empty elsewhere, and of a run that was stopped
 };
 
 /// Runs all R rounds. `input` is read on rank 0 only: N words of input_bits bits. Collective. Throws
-/// ModelViolation (the same on all ranks) or ContractError (likewise).
+/// ModelViolation (the same on all ranks) or ContractError (likewise). Any other exception may be known to
+/// one rank alone: with several ranks it ends them all, with one line on standard error and status 70.
 RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport,
               const RunOptions& options = {});
 

@@ -7,7 +7,7 @@
 
 namespace roundtrip::mpc {
 
-/// Ends a run on all ranks with the same fields and message; exit status 3. If several machines break the model in one
+/// Ends a run on all ranks with the same fields and message; exit status 3, or 70 if a step failed (threw). If several machines break the model in one
 /// round, the one reported is the first by (round, sent before received, machine), on every number of ranks.
 class ModelViolation : public Error {
  public:

@@ -4,10 +4,14 @@ Statuses, streams and files are what is looked at: every refusal is exactly one 
 leave a partial file or hang (each call has a timeout)."""
 
 import argparse
+import contextlib
+import csv
 import gzip
 import json
 import os
 import pathlib
+import pty
+import re
 import resource
 import struct
 import subprocess
@@ -398,6 +402,109 @@ class Ranks(Case):
         single, theirs = self.run_facts(*arguments, "--one-machine-per-rank", ranks=machines)
         self.assertEqual(theirs, output)
         self.assertEqual(single["ledger"], facts["ledger"])
+
+
+class Traces(Case):
+    ARGUMENTS = ("k_hop", "--n", 1000, "--param", "k=4")
+
+    def written(self, flag, ranks, *more):
+        """(what `flag` writes, JSON of the run)"""
+        file = self.path / "written"
+        file.unlink(missing_ok=True)
+        facts, _ = self.run_facts(*self.ARGUMENTS, flag, file, *more, ranks=ranks)
+        return file.read_text(), facts
+
+    def test_csv(self):
+        """A row for each round and machine, equal on any ranks; its maxima and sums are the ledger's."""
+        text, facts = self.written("--csv", 0)
+        for ranks in RANKS:
+            self.assertEqual(self.written("--csv", ranks)[0], text)
+        rows = [{key: int(value) for key, value in row.items()} for row in csv.DictReader(text.splitlines())]
+        self.assertEqual(list(rows[0]), ["round", "machine", "words_sent", "words_received", "scratch_words"])
+        self.assertEqual([(r["round"], r["machine"]) for r in rows],
+                         [(r, m) for r in range(1, facts["rounds"] + 1) for m in range(facts["machines"])])
+        for number, ledger in enumerate(facts["ledger"], 1):
+            these = [r for r in rows if r["round"] == number]
+            for key in ("words_sent", "words_received", "scratch_words"):
+                self.assertEqual(max(r[key] for r in these), ledger["max_" + key])
+            for key in ("words_sent", "words_received"):
+                self.assertEqual(sum(r[key] for r in these), ledger["total_words"])
+
+    def events(self, text, facts, tracks):
+        """Looks at every event of a trace, and returns its rounds by track."""
+        found = {}
+        counters = []
+        for event in json.loads(text)["traceEvents"]:
+            self.assertIn(event["ph"], "MXC")
+            self.assertIn(event["pid"], range(tracks))
+            if event["ph"] == "C":
+                counters.append(event["args"])
+            if event["ph"] == "X":
+                found.setdefault(event["pid"], []).append(event)
+        self.assertEqual(sorted(found), list(range(tracks)))
+        for spans in found.values():
+            rounds = spans[::4]
+            self.assertEqual([e["name"] for e in rounds], [f"round {r + 1}" for r in range(facts["rounds"])])
+            before = 0
+            for i, whole in enumerate(rounds):
+                parts = spans[4 * i + 1:4 * i + 4]
+                self.assertEqual([p["name"] for p in parts], ["step", "exchange", "scatter"])
+                self.assertGreaterEqual(whole["ts"], before - 0.001)
+                before = whole["ts"] + whole["dur"]
+                at = whole["ts"]
+                for part in parts:  # one behind the other, filling the round
+                    self.assertAlmostEqual(part["ts"], at, places=3)
+                    self.assertGreaterEqual(part["dur"], 0)
+                    at = part["ts"] + part["dur"]
+                self.assertAlmostEqual(at, before, places=3)
+        busiest, total = counters[::2], counters[1::2]
+        self.assertEqual(busiest, [{"sent": r["max_words_sent"], "received": r["max_words_received"],
+                                    "scratch": r["max_scratch_words"]} for r in facts["ledger"]])
+        self.assertEqual(total, [{"sent": r["total_words"]} for r in facts["ledger"]])
+        return found
+
+    def test_trace(self):
+        logical, facts = self.written("--trace", 0, "--trace-clock", "logical")
+        rounds = self.events(logical, facts, 1)[0]
+        self.assertEqual(rounds[0]["args"], {"round": 1, "phase": "to the sort machines"})
+        for ranks in RANKS:
+            self.assertEqual(self.written("--trace", ranks, "--trace-clock", "logical")[0], logical)
+        for ranks in (0, 1, 3):
+            wall, facts = self.written("--trace", ranks)
+            last = [spans[-4] for spans in self.events(wall, facts, max(ranks, 1)).values()]
+            for whole in last:  # microseconds
+                self.assertLess(whole["ts"] + whole["dur"], 1e6 * facts["seconds"] + 1e6)
+                self.assertGreater(whole["ts"] + whole["dur"], 1e6 * facts["seconds"] / 100)
+
+    def test_refusals(self):
+        self.refuse("run", "sort", "--n", 9, "--trace-clock", "wall", says="only with --trace")
+        self.refuse("run", "sort", "--n", 9, "--trace", "x", "--trace-clock", "sun", says="wall or logical")
+        self.refuse("run", "sort", "--n", 9, "--trace", "-", "--csv", "-", says="only one")
+        for flag in ("--trace", "--csv"):
+            self.refuse("run", "sort", "--n", 9, flag, self.path / "no" / "file", ranks=2, says="cannot write")
+            kept = self.file("kept", "kept")
+            self.refuse("run", "sort", "--n", 100, "--limit-words", 1, "--quiet", flag, kept, status=3, says="round")
+            self.assertEqual(kept.read_text(), "kept")
+        self.assertEqual(self.succeed("run", "sort", "--n", 9, "--csv", "-").splitlines()[1][:4], "1,0,")
+
+    def test_progress(self):
+        """On a terminal, how far and how long; nothing elsewhere (succeed() looks) and nothing with --quiet."""
+        for quiet in ((), ("--quiet",)):
+            terminal, side = pty.openpty()
+            done = subprocess.Popen([ROUNDTRIP, "run", *map(str, self.ARGUMENTS), *quiet], stdout=subprocess.DEVNULL, stderr=side)
+            os.close(side)
+            said = b""
+            with contextlib.suppress(OSError):  # a terminal that nobody has open any more
+                while piece := os.read(terminal, 4096):
+                    said += piece
+            os.close(terminal)
+            self.assertEqual(done.wait(timeout=60), 0)
+            rounds = re.findall(rb"round (\d+) of (\d+), \d+ s left", said)
+            self.assertEqual([int(r) for r, _ in rounds], list(range(1, len(rounds) + 1)))
+            self.assertEqual(bool(rounds), not quiet)
+            if rounds:
+                self.assertEqual(rounds[-1][0], rounds[-1][1])
+                self.assertTrue(said.endswith(b"\r\x1b[K"), said[-40:])
 
 
 class Memory(Case):

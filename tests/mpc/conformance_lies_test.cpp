@@ -206,7 +206,7 @@ const std::vector<LieCase>& lies() {
          return true;
        },
        {Kind::kStepFailed, 1, 0, 0, 0},
-       "machine 0 in round 1 failed: std::bad_alloc"},
+       "machine 0 in round 1 failed: out of memory"},
       {"throws a number",
        [](const Step& s, Outbox&) {
          if (at(s, 4, 4)) throw 3;

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <atomic>
+#include <filesystem>
+
 #include "mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
@@ -106,6 +109,88 @@ bool agrees_everywhere(const Case& c) {
 TEST(Conformance, RandomProtocolsAgreeWithTheInterpreter) {
   const bool holds = rc::check([](const Case& c) { RC_ASSERT(agrees_everywhere(c)); });
   EXPECT_TRUE(holds);
+}
+
+/// Stops the run at the end of a round, whichever rank is first to reach it.
+struct Stopper final : Observer {
+  explicit Stopper(std::uint32_t last) : last_round(last) {}
+  Recorder recorder{};
+  std::uint32_t last_round;
+  std::atomic<bool> stop = false;
+  void stepped(std::uint32_t round, MachineId machine, const Inbox& inbox, const Outbox& outbox) override {
+    recorder.stepped(round, machine, inbox, outbox);
+    if (round == last_round) stop = true;
+  }
+};
+
+/// The profile's maxima and sums by round are the ledger's.
+bool fits(const Profile& profile, const Ledger& ledger) {
+  bool same = profile.first_round + profile.rounds.size() == ledger.rounds.size() + 1;
+  for (std::size_t i = 0; same && i < profile.rounds.size(); ++i) {
+    RoundFacts facts;
+    for (const MachineFacts& machine : profile.rounds[i]) {
+      facts.max_words_sent = std::max(facts.max_words_sent, machine.words_sent);
+      facts.max_words_received = std::max(facts.max_words_received, machine.words_received);
+      facts.max_scratch_words = std::max(facts.max_scratch_words, machine.scratch_words);
+      facts.total_words += machine.words_sent;
+    }
+    same = facts == ledger.rounds[profile.first_round - 1 + i];
+    for (const std::vector<RoundTimes>& times : profile.ranks) {
+      const RoundTimes& t = times.at(i);
+      same &= 0 <= t.begun && t.begun <= t.stepped && t.stepped <= t.exchanged && t.exchanged <= t.scattered;
+    }
+  }
+  return same;
+}
+
+/// Stopped after a round, at a checkpoint, and resumed: the interpreter's run, to the last message.
+bool survives(const Case& c, Transport& transport, const std::string& directory) {
+  const Interpreted expected = interpret(RandomProtocol(c), input_of(c));
+  const auto rounds = static_cast<std::uint32_t>(c.rounds.size()) + 1;
+  const auto last = static_cast<std::uint32_t>(1 + c.seed % rounds);  // of R there is no checkpoint
+  const std::vector<Word> input = transport.rank() == 0 ? input_of(c) : std::vector<Word>{};
+  const RandomProtocol protocol(c);
+  Stopper stopper(last);
+  RunOptions options;
+  options.observer = &stopper;
+  options.profile = true;
+  options.checkpoint.directory = directory;
+  options.checkpoint.every = 1 + c.seed / rounds % 3;
+  options.checkpoint.stop = &stopper.stop;
+  RunResult result = run(protocol, input, transport, options);
+  bool same = result.stopped_after == (last < rounds ? std::optional(last) : std::nullopt);
+  if (last < rounds) {
+    same &= result.outputs.empty();
+    stopper.stop = false;
+    stopper.last_round = rounds;
+    options.checkpoint.resume = directory;
+    options.order_seed = c.seed;
+    result = run(protocol, input, transport, options);
+  }
+  Recorder& recorder = stopper.recorder;
+  transport.sum(recorder.sent);
+  transport.sum(recorder.received);
+  transport.sum(recorder.delivered);
+  same &= recorder.canonical && without_scratch(result.ledger) == expected.ledger;
+  same &= recorder.sent == expected.sent && recorder.received == expected.sent;
+  same &= recorder.delivered == expected.delivered;
+  same &= result.outputs == (transport.rank() == 0 ? expected.outputs : std::vector<Word>{});
+  same &= transport.rank() == 0 ? fits(result.profile, result.ledger) : result.profile.rounds.empty();
+  return on_all_ranks(same);
+}
+
+TEST(Conformance, CheckpointsAndProfilesChangeNothing) {
+  const auto mpi = session().transport();
+  std::string base = (std::filesystem::temp_directory_path() / "roundtrip_conformance_XXXXXX").string();
+  if (mpi->rank() == 0) {
+    ASSERT_NE(mkdtemp(base.data()), nullptr);
+  }
+  mpi->broadcast(base);
+  int runs = 0;
+  const bool holds =
+      rc::check([&](const Case& c) { RC_ASSERT(survives(c, *mpi, fmt::format("{}/{}", base, runs++))); });
+  EXPECT_TRUE(holds);
+  if (mpi->rank() == 0) std::filesystem::remove_all(base);
 }
 
 TEST(Conformance, SizesAtTheEdge) {

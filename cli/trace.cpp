@@ -1,0 +1,125 @@
+#include "cli/trace.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "mpc/stages/composition.h"
+
+namespace roundtrip::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// What a round is for, if the protocol is made of phases.
+std::string phase_of(const mpc::Protocol& protocol, std::uint32_t round) {
+  const auto* const composition = dynamic_cast<const mpc::Composition*>(&protocol);
+  if (composition == nullptr) return {};
+  for (const auto& phase : composition->phases()) {
+    if (round >= phase.first_round && round - phase.first_round < phase.rounds) return phase.name;
+  }
+  return {};
+}
+
+/// Begin and ends of a round's parts: microseconds, or ticks, which are whole numbers.
+struct Marks {
+  double begun, stepped, exchanged, scattered;
+};
+
+class Trace {
+ public:
+  void name_track(std::size_t rank, const std::string& name) {
+    events_.push_back(
+        {{"name", "process_name"}, {"ph", "M"}, {"pid", rank}, {"tid", 0}, {"args", {{"name", name}}}});
+  }
+  void round(std::size_t rank, const std::string& name, const Marks& marks, const Json& args) {
+    span(rank, name, marks.begun, marks.scattered, args);
+    span(rank, "step", marks.begun, marks.stepped, Json::object());
+    span(rank, "exchange", marks.stepped, marks.exchanged, Json::object());
+    span(rank, "scatter", marks.exchanged, marks.scattered, Json::object());
+  }
+  void counters(double time, const mpc::RoundFacts& facts) {
+    counter(time, "words of the busiest machine",
+            {{"sent", facts.max_words_sent},
+             {"received", facts.max_words_received},
+             {"scratch", facts.max_scratch_words}});
+    counter(time, "words in all", {{"sent", facts.total_words}});
+  }
+  Json events() && { return std::move(events_); }
+
+ private:
+  void span(std::size_t rank, const std::string& name, double begin, double end, const Json& args) {
+    events_.push_back({{"name", name},
+                       {"ph", "X"},
+                       {"pid", rank},
+                       {"tid", 0},
+                       {"ts", begin},
+                       {"dur", end - begin},
+                       {"args", args}});
+  }
+  void counter(double time, const std::string& name, const Json& args) {
+    events_.push_back({{"name", name}, {"ph", "C"}, {"pid", 0}, {"tid", 0}, {"ts", time}, {"args", args}});
+  }
+
+  Json events_ = Json::array();
+};
+
+}  // namespace
+
+std::string trace_text(const Instance& instance, const mpc::RunResult& result, TraceClock clock) {
+  Trace trace;
+  const mpc::Profile& profile = result.profile;
+  const auto draw = [&](std::size_t rank, std::uint32_t round, const Marks& marks) {
+    const mpc::RoundFacts& facts = result.ledger.rounds[round - 1];
+    trace.round(rank, fmt::format("round {}", round), marks,
+                {{"round", round}, {"phase", phase_of(*instance.protocol, round)}});
+    if (rank == 0) trace.counters(marks.begun, facts);
+  };
+  if (clock == TraceClock::kLogical) {
+    trace.name_track(0, "all machines");
+    double now = 0;
+    for (std::uint32_t round = 1; round <= result.ledger.rounds.size(); ++round) {
+      const mpc::RoundFacts& facts = result.ledger.rounds[round - 1];
+      const double sent = 1 + static_cast<double>(facts.max_words_sent);
+      const double received = 1 + static_cast<double>(facts.max_words_received);
+      draw(0, round, {now, now + sent, now + sent + received, now + sent + 2 * received});
+      now += sent + 2 * received;
+    }
+  } else {
+    constexpr double kMicroseconds = 1e6;
+    for (std::size_t rank = 0; rank < profile.ranks.size(); ++rank) {
+      trace.name_track(rank, fmt::format("rank {}", rank));
+      std::uint32_t round = profile.first_round;
+      for (const mpc::RoundTimes& times : profile.ranks[rank]) {
+        draw(rank, round++,
+             {times.begun * kMicroseconds, times.stepped * kMicroseconds, times.exchanged * kMicroseconds,
+              times.scattered * kMicroseconds});
+      }
+    }
+  }
+  const Json json = {{"displayTimeUnit", "ms"},
+                     {"otherData",
+                      {{"protocol", instance.info->name},
+                       {"n", instance.shape().n},
+                       {"machines", instance.shape().machines},
+                       {"clock", clock == TraceClock::kLogical ? "logical" : "wall"}}},
+                     {"traceEvents", std::move(trace).events()}};
+  return json.dump() + "\n";
+}
+
+std::string csv_text(const mpc::Profile& profile) {
+  std::string text = "round,machine,words_sent,words_received,scratch_words\n";
+  std::uint32_t round = profile.first_round;
+  for (const auto& machines : profile.rounds) {
+    std::size_t machine = 0;
+    for (const mpc::MachineFacts& facts : machines) {
+      fmt::format_to(std::back_inserter(text), "{},{},{},{},{}\n", round, machine++, facts.words_sent,
+                     facts.words_received, facts.scratch_words);
+    }
+    ++round;
+  }
+  return text;
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,80 @@
+// The program with one more protocol, which fails in every way that a step or its surroundings can: on one
+// machine, in one round, on one rank alone.
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "base/error.h"
+#include "cli/cli.h"
+#include "mpc/registry.h"
+
+namespace mpc = roundtrip::mpc;
+
+namespace {
+
+constexpr mpc::MachineId kMachine = 9;  // of 12, on the last of 2 or 3 ranks
+constexpr std::uint32_t kRound = 3;
+
+/// Memory ends here: what the process has stays, nothing can be added.
+void exhaust_memory() {
+  const rlimit none = {1 << 20, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_AS, &none) != 0) throw std::runtime_error("setrlimit");
+}
+
+/// Words go round in a ring; those of kMachine fail it in kRound.
+class Faulty : public mpc::Protocol {
+ public:
+  explicit Faulty(const mpc::Parameters& parameters) {
+    const auto how = parameters.options.find("how");
+    how_ = how == parameters.options.end() ? "not" : how->second;
+    shape_ = {.n = parameters.n, .outputs = 0, .block_words = 1, .memory_words = 1 << 20};
+    shape_.machines = static_cast<std::uint32_t>(parameters.n);
+    shape_.rounds = 5;
+    const char* const rank = std::getenv("OMPI_COMM_WORLD_RANK");
+    if (how_ == "make" && (rank == nullptr || std::string(rank) == "1")) throw std::logic_error("made badly");
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    if (step.round == shape_.rounds) return;
+    const bool now = step.round == kRound && step.machine == kMachine;
+    outbox.send((step.machine + 1) % shape_.machines, inbox.words());
+    if (!now) return;
+    if (how_ == "throw") throw std::runtime_error("thrown\nin two lines");
+    if (how_ == "internal") throw roundtrip::InternalError("a fault of ours");
+    if (how_ == "contract") throw roundtrip::ContractError("no contract");
+    if (how_ == "alien") throw 42;
+    if (how_ == "memory") throw std::bad_alloc();
+    if (how_ == "pack") {  // the step ends well; passing its words on doesn't
+      for (int i = 0; i < 1 << 19; ++i) outbox.send(0, mpc::Word{1});
+      exhaust_memory();
+    }
+  }
+
+ private:
+  std::string how_;
+  mpc::Shape shape_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  mpc::register_protocol({
+      .name = "faulty",
+      .summary = "fails",
+      .card = {},
+      .rounds_formula = "5",
+      .kappa_s = 1,
+      .options = {{"how", "not", "throw, internal, contract, alien, memory, pack, make or not"}},
+      .output_form = mpc::OutputForm::kNumbers,
+      .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
+      .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },
+      .oracle = {},
+      .generate = {},
+  });
+  return roundtrip::cli::main(argc, argv);
+}
