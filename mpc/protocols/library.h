@@ -17,7 +17,7 @@ ProtocolInfo sum_protocol();
 std::uint32_t sum_rounds(const Parameters& parameters);
 
 ProtocolInfo sort_protocol();
-/// 1 + T_sort(N, 3); if that is 1 but the input stands on several machines, 2.
+/// 1 + T_sort(N / L, L + 2) for records of L words; if that is 1 but the input stands on several machines, 2.
 std::uint32_t sort_rounds(const Parameters& parameters);
 
 ProtocolInfo match2_protocol();
@@ -28,6 +28,30 @@ std::uint32_t match2_rounds(const Parameters& parameters);
 ProtocolInfo k_hop_protocol();
 /// T_sort(N, 3) + 3 + ceil(log2 k).
 std::uint32_t k_hop_rounds(const Parameters& parameters);
+
+ProtocolInfo broadcast_protocol();
+/// ceil(log_s ceil(N / b)) + 2, or 1 on a single machine.
+std::uint32_t broadcast_rounds(const Parameters& parameters);
+
+ProtocolInfo reduce_protocol();
+/// ceil(log_s ceil(N / b)) + 1.
+std::uint32_t reduce_rounds(const Parameters& parameters);
+
+ProtocolInfo prefix_scan_protocol();
+/// 2 ceil(log_f ceil(N / b)) + 1, f = floor((s - b) / 2).
+std::uint32_t prefix_scan_rounds(const Parameters& parameters);
+
+ProtocolInfo segmented_scan_protocol();
+/// 2 ceil(log_f ceil(N / b)) + 1, f = floor((s - b) / 4).
+std::uint32_t segmented_scan_rounds(const Parameters& parameters);
+
+ProtocolInfo matrix_product_protocol();
+/// 2 ceil(log_f ceil(g / t)) + 2 for g x g matrices in blocks of t x t: see the protocol's card.
+std::uint32_t matrix_product_rounds(const Parameters& parameters);
+
+ProtocolInfo low_rank_sums_protocol();
+/// 2 ceil(log_f ceil(n / T_b)) + 2 for n tokens: see the protocol's card.
+std::uint32_t low_rank_sums_rounds(const Parameters& parameters);
 
 ProtocolInfo three_sum_protocol();
 /// T_sort(N, 3) + 5 + 2 d1 + db + dd + dr: see the protocol's card.

@@ -18,9 +18,41 @@ Output sum(Input values, int bits) {
   return {total};
 }
 
-Output sort(Input values) {
-  Output sorted(values.begin(), values.end());
-  std::stable_sort(sorted.begin(), sorted.end());
+namespace {
+
+std::int64_t combined(std::int64_t a, std::int64_t b, std::string_view operation) {
+  if (operation == "min") return std::min(a, b);
+  if (operation == "max") return std::max(a, b);
+  const std::int64_t both[2] = {a, b};
+  return *sum(both, 48).front();
+}
+
+}  // namespace
+
+Output prefix_scan(Input values, std::string_view operation) {
+  Output output = {values[0]};
+  for (std::size_t i = 1; i < values.size(); ++i)
+    output.push_back(combined(*output.back(), values[i], operation));
+  return output;
+}
+
+Output segmented_scan(Input values, std::string_view operation) {
+  Output output;
+  for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+    const bool starts = i == 0 || values[i] != 0;
+    output.push_back(starts ? values[i + 1] : combined(*output.back(), values[i + 1], operation));
+  }
+  return output;
+}
+
+Output sort(Input values, std::uint64_t record) {
+  std::vector<Input> records;
+  for (std::size_t i = 0; i + record <= values.size(); i += record)
+    records.push_back(values.subspan(i, record));
+  std::stable_sort(records.begin(), records.end(),
+                   [](const Input& a, const Input& b) { return a[0] < b[0]; });
+  Output sorted;
+  for (const Input& one : records) sorted.insert(sorted.end(), one.begin(), one.end());
   return sorted;
 }
 
@@ -55,6 +87,51 @@ Output k_hop(Input values, std::uint64_t k) {
   Output output(n);
   for (std::size_t i = 1; i <= n; ++i) {
     if (found[i] != 0) output[i - 1] = values[found[i] - 1];
+  }
+  return output;
+}
+
+namespace {
+
+/// A sum modulo 2^64, as the signed number of 48 bits that it is modulo 2^48.
+std::int64_t signed_48(std::uint64_t sum) {
+  return static_cast<std::int64_t>(sum << 16) / 65536;  // exact: the low 16 bits are 0
+}
+
+}  // namespace
+
+Output matrix_product(Input values, std::uint64_t rows) {
+  const std::size_t inner = values.size() / 2 / rows;
+  Output output;
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < rows; ++j) {
+      std::uint64_t sum = 0;
+      for (std::size_t k = 0; k < inner; ++k) {
+        sum += static_cast<std::uint64_t>(values[i * inner + k]) *
+               static_cast<std::uint64_t>(values[rows * inner + k * rows + j]);
+      }
+      output.push_back(signed_48(sum));
+    }
+  }
+  return output;
+}
+
+Output low_rank_sums(Input values, std::uint64_t rank, std::uint64_t dimension) {
+  // Attention's own order, token by token: weights phi(q_i) . phi(k_j) first. Quadratic.
+  const std::size_t width = 2 * rank + dimension;
+  Output output;
+  for (std::size_t i = 0; i < values.size(); i += width) {
+    std::vector<std::uint64_t> sums(dimension + 1);
+    for (std::size_t j = 0; j < values.size(); j += width) {
+      std::uint64_t weight = 0;
+      for (std::size_t c = 0; c < rank; ++c)
+        weight +=
+            static_cast<std::uint64_t>(values[i + c]) * static_cast<std::uint64_t>(values[j + rank + c]);
+      for (std::size_t d = 0; d < dimension; ++d)
+        sums[d] += weight * static_cast<std::uint64_t>(values[j + 2 * rank + d]);
+      sums[dimension] += weight;
+    }
+    for (const std::uint64_t sum : sums) output.push_back(signed_48(sum));
   }
   return output;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace roundtrip::mpc::oracles {
@@ -14,14 +15,23 @@ using Output = std::vector<std::optional<std::int64_t>>;
 
 /// The sum modulo 2^bits, as a signed number of that width.
 Output sum(Input values, int bits);
-/// The values in ascending order.
-Output sort(Input values);
+/// Records of `record` values in ascending order of their first ones; equal ones keep their order.
+Output sort(Input values, std::uint64_t record);
 /// 1 where some value, itself included, adds up to 0 modulo `modulus` with this one, else 0.
 Output match2(Input values, std::int64_t modulus);
 /// x at find_k(i), find_1(i) being one more than the previous position that holds x_i; nothing where there is
 /// none.
 Output k_hop(Input values, std::uint64_t k);
 
+/// For every value it and all before it combined by "sum" (modulo 2^48, signed), "min" or "max".
+Output prefix_scan(Input values, std::string_view operation);
+/// The same over pairs (flag, value), from the last pair on whose flag is not 0.
+Output segmented_scan(Input values, std::string_view operation);
+/// The product of a `rows` x k and a k x `rows` matrix, row by row, modulo 2^48, signed.
+Output matrix_product(Input values, std::uint64_t rows);
+/// For tokens (phi(q), phi(k), v): phi(q) sum of phi(k) v^T, then phi(q) . sum of phi(k), modulo 2^48,
+/// signed.
+Output low_rank_sums(Input values, std::uint64_t rank, std::uint64_t dimension);
 /// The value at the position (from 0) that each value names; nothing where there is none.
 Output join(Input values);
 /// How many follow each element; value i is what follows element i, or -1. Nothing on a cycle.

@@ -11,15 +11,28 @@
 namespace roundtrip::mpc {
 namespace {
 
-constexpr std::uint64_t kRecordWords = 3;  // key, position, group
+constexpr std::uint64_t kAddedWords = 2;  // to a record: its position, behind the key, and its group
+constexpr std::uint64_t kDefaultKappa = 8;
+
+/// L: input words of a record, of which the first is the key.
+std::uint64_t record_input_words(const Parameters& parameters) {
+  const auto words = static_cast<std::uint64_t>(parameters.integer_option("record", 1, 1, 64));
+  require(parameters.n % words == 0, "N is {}, allowed is a multiple of record = {}", parameters.n, words);
+  return words;
+}
+
+SortPlan record_plan(const Parameters& parameters, std::uint64_t words, const Sizes& sizes) {
+  return *plan_sort(parameters.n / words, words + kAddedWords, sizes.memory_words);
+}
 
 class SortProtocol final : public Composition {
  public:
   explicit SortProtocol(const Parameters& parameters) {
-    const Sizes sizes = sort_sizes(parameters, 8);
-    const SortPlan plan = *plan_sort(parameters.n, kRecordWords, sizes.memory_words);
+    const std::uint64_t words = record_input_words(parameters);
+    const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
+    const SortPlan plan = record_plan(parameters, words, sizes);
     shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(parameters.n));
+    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(plan.records));
     // With everything on one sort machine there is no round in which to deliver but the first, and that will
     // do only if the input stands on one machine too.
     const bool at_once = plan.rounds == 0 && parameters.n <= shape_.block_words;
@@ -27,39 +40,58 @@ class SortProtocol final : public Composition {
       then("to the sort machines", 1, 0, [this, plan](const Context& context, std::uint32_t) {
         send_input_to_sort(context, shape_, plan);
       });
+    const auto place = [words](const Context& context, std::uint64_t position, std::span<const Word> record) {
+      context.out.deliver(position * words, record[0]);
+      for (std::uint64_t i = 1; i < words; ++i) context.out.deliver(position * words + i, record[i + 1]);
+    };
     const Sort& sort = then<Sort>(
         "sort", {.plan = plan,
-                 .load = load_input_words,
-                 .place = [](const Context& context, std::uint64_t position, std::span<const Word> record) {
-                   context.out.deliver(position, record[0]);
-                 }});
+                 .load = [words](const Context& context, std::uint64_t first,
+                                 std::span<Word> records) { load_records(context, first, words, records); },
+                 .place = place});
     if (sort.rounds() == 0) {
-      then("deliver", 1, 0, [&sort](const Context& context, std::uint32_t) {
+      then("deliver", 1, 0, [&sort, place, words](const Context& context, std::uint32_t) {
         const std::span<const Word> records = sort.result(context);
-        for (std::uint64_t i = 0; i < records.size() / 2; ++i) context.out.deliver(i, records[2 * i]);
+        for (std::uint64_t i = 0; i < records.size() / (words + 1); ++i)
+          place(context, i, records.subspan(i * (words + 1), words + 1));
       });
     }
     shape_.validate();
+  }
+
+ private:
+  /// Records (key, position, the other words).
+  static void load_records(const Context& context, std::uint64_t first_position, std::uint64_t words,
+                           std::span<Word> records) {
+    if (words == 1) return load_input_words(context, first_position, records);
+    const std::span<const Word> arrived = context.inbox.words();
+    for (std::uint64_t r = 0; r < records.size() / (words + 1); ++r) {
+      Word* const record = records.data() + r * (words + 1);
+      for (std::uint64_t i = 0; i < words; ++i)
+        record[i == 0 ? 0 : i + 1] = r * words + i < arrived.size() ? arrived[r * words + i] : 0;
+      record[1] = first_position + r;
+    }
   }
 };
 
 }  // namespace
 
-Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s) {
+Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s, std::uint64_t record_words) {
   require(parameters.n <= std::uint64_t{1} << 31, "N is {}, allowed is 1 to 2^31 for protocols that sort",
           parameters.n);
-  return choose_sizes(parameters, default_kappa_s, [&parameters](const Sizes& sizes) {
-    return plan_sort(parameters.n, kRecordWords, sizes.memory_words).has_value();
+  return choose_sizes(parameters, default_kappa_s, [&](const Sizes& sizes) {
+    return plan_sort(parameters.n / record_words, record_words + kAddedWords, sizes.memory_words).has_value();
   });
 }
 
 void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan) {
+  const std::uint64_t machine_words = plan.machine_records * (plan.record_words - kAddedWords);
   std::uint64_t position = context.machine * shape.block_words;
   std::span<const Word> words = context.inbox.words();
   while (!words.empty()) {
-    const std::uint64_t room = plan.machine_records - position % plan.machine_records;
+    const std::uint64_t room = machine_words - position % machine_words;
     const std::uint64_t piece = std::min<std::uint64_t>(room, words.size());
-    context.out.send(static_cast<MachineId>(position / plan.machine_records), words.first(piece));
+    context.out.send(static_cast<MachineId>(position / machine_words), words.first(piece));
     position += piece;
     words = words.subspan(piece);
   }
@@ -75,38 +107,47 @@ void load_input_words(const Context& context, std::uint64_t first_position, std:
 }
 
 std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t default_kappa_s) {
-  return plan_sort(parameters.n, kRecordWords, sort_sizes(parameters, default_kappa_s).memory_words)->rounds;
+  return record_plan(parameters, 1, sort_sizes(parameters, default_kappa_s)).rounds;
 }
 
 std::uint32_t sort_rounds(const Parameters& parameters) {
-  const std::uint32_t rounds = sort_stage_rounds(parameters, 8);
-  const bool spread = parameters.n > sort_sizes(parameters, 8).block_words;
+  const std::uint64_t words = record_input_words(parameters);
+  const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
+  const std::uint32_t rounds = record_plan(parameters, words, sizes).rounds;
+  const bool spread = parameters.n > sizes.block_words;
   return rounds > 0 ? 1 + rounds : spread ? 2 : 1;
 }
 
 ProtocolInfo sort_protocol() {
   ProtocolInfo info;
   info.name = "sort";
-  info.summary = "all words in ascending order";
+  info.summary = "all words, or records of several, in ascending order";
   info.card =
-      "Problem: N signed numbers of 48 bits; output t is the t-th smallest.\n"
-      "Guarantee: exact and deterministic; equal words keep their order, so every word has one exact "
+      "Problem: N / L records of L signed numbers of 48 bits, L the parameter `record`; output the records "
+      "in ascending\n"
+      "order of their first numbers.\n"
+      "Guarantee: exact and deterministic; records of equal keys keep their order, so every record has one "
+      "exact\n"
       "position.\n"
-      "Cost: R = 1 + T_sort(N, 3) rounds (2 if everything fits one sort machine but stands on several); at "
-      "most\n"
-      "s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / B)), B = floor(s / "
-      "6).\n"
+      "Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but stands on "
+      "several); at most\n"
+      "s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s "
+      "/ (2 L + 4)).\n"
       "kappa_s is 8, raised to the least that has a plan at tiny N.\n"
       "Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions "
       "ours.";
-  info.rounds_formula = "1 + T_sort(N, 3)";
-  info.kappa_s = 8;
+  info.rounds_formula = "1 + T_sort(N / record, record + 2)";
+  info.kappa_s = kDefaultKappa;
+  info.options = {
+      {"record", "1", "L, words a record, of which the first is the key, an integer from 1 to 64"}};
   info.make = [](const Parameters& parameters) { return std::make_unique<SortProtocol>(parameters); };
   info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {
     return decode_input(word, protocol.shape());
   };
   info.output_form = OutputForm::kSymbols;
-  info.oracle = [](std::span<const std::int64_t> values, const Parameters&) { return oracles::sort(values); };
+  info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {
+    return oracles::sort(values, record_input_words(parameters));
+  };
   return info;
 }
 

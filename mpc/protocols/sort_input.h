@@ -10,13 +10,14 @@
 
 namespace roundtrip::mpc {
 
-/// kappa_s raised until T_sort(N, 3; s) has a plan.
-Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s);
+/// kappa_s raised until T_sort(N / L, L + 2; s) has a plan: records of L input words.
+Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
+                 std::uint64_t record_input_words = 1);
 /// T_sort(N, 3; s) with those sizes.
 std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t default_kappa_s);
 
-/// One round: input word i (from 0) to sort machine i div B, which gets its words in order; at most b out, B
-/// in.
+/// One round: input word i (from 0), of record i div L, to sort machine (i div L) div B, which gets its words
+/// in order; L = w - 2. At most b out, B L in.
 void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan);
 /// Behind it: records (word, i).
 void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records);

@@ -169,6 +169,36 @@ TEST(Sort, AnyShapeProperty) {
   }));
 }
 
+TEST(Sort, Records) {
+  EXPECT_TRUE(rc::check([] {
+    const auto width = *rc::gen::inRange<std::uint64_t>(1, 9);
+    const auto count = *rc::gen::inRange<std::uint64_t>(1, 500);
+    Parameters parameters = parameters_of(count * width, Rational(*rc::gen::inRange(3, 9), 10));
+    parameters.options["record"] = std::to_string(width);
+    // Few keys: ties must keep their order, with whatever they carry.
+    Values values = random_values(parameters.n, -kHalf, kHalf - 1, *rc::gen::arbitrary<std::uint64_t>());
+    for (std::size_t i = 0; i < values.size(); i += width) values[i] %= 7;
+    std::vector<Values> records;
+    for (auto at = values.begin(); at != values.end(); at += static_cast<std::ptrdiff_t>(width))
+      records.emplace_back(at, at + static_cast<std::ptrdiff_t>(width));
+    std::ranges::stable_sort(records, {}, [](const Values& record) { return record[0]; });
+    Outputs expected;
+    for (const Values& record : records) expected.insert(expected.end(), record.begin(), record.end());
+    const CaseResult result = run_case("sort", parameters, values);
+    RC_ASSERT(result.outputs == expected);
+    RC_ASSERT(find_protocol("sort").oracle(values, parameters) == expected);
+    const long t = formula_t_sort(static_cast<long>(count), static_cast<long>(width) + 2,
+                                  static_cast<long>(result.shape.memory_words));
+    RC_ASSERT(result.shape.rounds == (t > 0 ? 1 + t : parameters.n > result.shape.block_words ? 2 : 1));
+    RC_ASSERT(sort_rounds(parameters) == result.shape.rounds);
+  }));
+  for (const char* width : {"0", "3", "65", "x"}) {  // of 1024 words
+    Parameters parameters = parameters_of(1024);
+    parameters.options["record"] = width;
+    EXPECT_THROW(find_protocol("sort").make(parameters), ContractError) << width;
+  }
+}
+
 TEST(Sort, RandomOrderAndRebuiltProtocolChangeNothing) {
   const Parameters parameters = parameters_of(1000);
   const Values values = data(kTies, 1000, 3);

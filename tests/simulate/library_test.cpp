@@ -88,7 +88,12 @@ const std::vector<Case> kCases = {{"sum", {}}, {"sort", {}}, {"match2", {}}, {"k
 
 /// The rest of the library, on its generated instances: every protocol, both constructions.
 const std::vector<Case> kMoreCases = {
-    {"join", {}}, {"list_ranking", {}}, {"one_or_two_cycles", {}}, {"components", {}}, {"three_sum", {}},
+    {"broadcast", {}},           {"reduce", {{"op", "max"}}},
+    {"prefix_scan", {}},         {"segmented_scan", {{"op", "min"}}},
+    {"sort", {{"record", "4"}}}, {"matrix_product", {}},
+    {"low_rank_sums", {}},       {"join", {}},
+    {"list_ranking", {}},        {"one_or_two_cycles", {}},
+    {"components", {}},          {"three_sum", {}},
 };
 
 TEST(Library, TheRestAt256ByBothConstructions) {
