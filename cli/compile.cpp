@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/execution.h"
+#include "cli/memory.h"
 #include "simulate/compare.h"
 
 namespace roundtrip::cli {

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "cli/memory.h"
 #include "cli/progress.h"
 
 namespace roundtrip::cli {
@@ -23,18 +23,6 @@ void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& paramet
     throw ContractError(fmt::format("--param {}: {} has no such parameter; did you mean '{}'?", name,
                                     info.name, nearest_name(name, names)));
   }
-}
-
-/// Bytes of memory that this host can still give, or 0 if the system doesn't say.
-std::uint64_t available_bytes() {
-  std::ifstream facts("/proc/meminfo");
-  std::string name;
-  std::uint64_t kibibytes = 0;
-  while (facts >> name >> kibibytes) {
-    if (name == "MemAvailable:") return kibibytes * 1024;
-    facts.ignore(256, '\n');
-  }
-  return 0;
 }
 
 std::string epsilon_text(const mpc::Parameters& parameters, const mpc::Shape& shape) {
@@ -90,12 +78,6 @@ Instance prepare(const ProtocolArguments& arguments, const Team& team) {
 
 std::uint64_t exchange_bytes(const mpc::Shape& shape) {
   return 2 * sizeof(mpc::Word) * shape.machines * shape.memory_words;
-}
-
-void require_memory(std::uint64_t bytes, std::string_view work) {
-  const std::uint64_t free_bytes = available_bytes();
-  require(free_bytes == 0 || bytes <= free_bytes, "{} needs {} bytes of memory, {} are free", work, bytes,
-          free_bytes);
 }
 
 Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team,

@@ -54,9 +54,6 @@ std::string output_text(const Instance& instance, const mpc::Outputs& outputs);
 /// Bytes that the words in flight take at most, over all ranks: every machine full, sent and received.
 std::uint64_t exchange_bytes(const mpc::Shape& shape);
 
-/// ContractError naming what `work` needs unless this host has that much memory left.
-void require_memory(std::uint64_t bytes, std::string_view work);
-
 /// "k_hop (k=4): N = 20000, eps = 1/2 ..." and, after a run, the table of measured facts beside their limits.
 std::string heading(const Instance& instance);
 std::string run_table(const Instance& instance, const Execution& execution);

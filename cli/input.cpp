@@ -18,6 +18,7 @@
 #include "base/npy.h"
 #include "base/random.h"
 #include "cli/edge_list.h"
+#include "cli/memory.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -83,6 +84,7 @@ std::string read_bytes(const std::string& path, const std::string& name) {
   std::size_t room = S_ISREG(facts.st_mode) ? static_cast<std::size_t>(facts.st_size) + 1 : kChunkBytes;
   std::size_t used = 0;
   for (;;) {
+    if (used + room > bytes.size()) require_memory(room, name);
     bytes.resize(std::max(bytes.size(), used + room));
     const int got = ::gzread(stream.get(), bytes.data() + used,
                              static_cast<unsigned>(std::min(bytes.size() - used, kMostBytesAtOnce)));

@@ -120,6 +120,9 @@ class Refusals(Case):
             self.refuse("run", "sum", "--input", self.file(f"1\n\n{huge}\n"),
                         says=f"line 3: '{huge}' is out of range; allowed is -140737488355328 to 140737488355327 (words of 48 bits)")
         self.refuse("run", "sort", "--input", self.file("1 2 3"), "--n", 4, says=["--n 4", "3 numbers"])
+        huge = self.file("1", "huge")
+        os.truncate(huge, 1 << 42)  # takes no room on disk
+        self.refuse("run", "sort", "--input", huge, says=["huge' needs 4398046511105 bytes of memory", "free"])
         self.refuse("run", "sort", says="no input")
         self.refuse("run", "sort", "--input", "-", stdin="", says=["standard input", "holds no numbers"])
 
