@@ -32,6 +32,9 @@ class Codebook {
   virtual Symbol size() const = 0;              ///< symbols are 0 .. size-1
   /// Writes the vector of `symbol`, a pure function of it, to out[0 .. dimension-1].
   virtual void vector(Symbol symbol, std::span<std::int32_t> out) const = 0;
+  /// Whether different symbols are known to have different vectors: where only equality matters a symbol then
+  /// stands for its vector.
+  virtual bool distinct() const { return false; }
   /// Never shared by two objects of a process, dead ones included (an address may be): what mechanisms cache
   /// codes by.
   std::uint64_t identity() const { return identity_; }

@@ -27,6 +27,7 @@ class IdentityCodebook final : public Codebook {
   std::uint32_t dimension() const override { return kDimension; }
   Symbol size() const override { return bits_.size() / 2; }
   void vector(Symbol symbol, std::span<std::int32_t> out) const override;
+  bool distinct() const override { return true; }
   std::uint32_t draws() const { return draws_; }  ///< 1 unless a draw was rejected
 
  private:

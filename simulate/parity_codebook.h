@@ -31,6 +31,7 @@ class ParityCodebook final : public anna::Codebook {
   std::uint32_t dimension() const override { return kDimension; }
   anna::Symbol size() const override { return anna::Symbol{1} << bits_; }
   void vector(anna::Symbol symbol, std::span<std::int32_t> out) const override;
+  bool distinct() const override { return true; }
 
   std::uint32_t bits() const { return bits_; }
   std::span<const std::uint64_t> masks() const { return masks_; }  ///< g_c, [d]

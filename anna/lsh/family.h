@@ -66,6 +66,7 @@ class TableHash {
  public:
   virtual ~TableHash() = default;
   std::uint32_t functions() const { return functions_; }
+  std::uint32_t function_bits() const { return bits_; }  ///< of a function's value
   std::size_t code_words() const { return (functions_ + per_word_ - 1) / per_word_; }
   /// The definition: function f on a vector of d integers. ContractError for a vector outside the family's
   /// range.
