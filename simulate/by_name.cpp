@@ -11,7 +11,10 @@ Compiled compile(std::string_view name, const mpc::Parameters& parameters, Compi
   options.name = name;
   options.eta = parameters.eta;
   if (parameters.delta_given) options.delta = parameters.delta;
-  return compile(std::shared_ptr<const mpc::Protocol>(mpc::find_protocol(name).make(parameters)), options);
+  Compiled compiled =
+      compile(std::shared_ptr<const mpc::Protocol>(mpc::find_protocol(name).make(parameters)), options);
+  compiled.parameters = parameters;
+  return compiled;
 }
 
 std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mpc::Parameters& parameters,

@@ -55,11 +55,15 @@ Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOpt
   return compiled;
 }
 
+anna::Mechanism mechanism_for(const anna::Codebook& codebook, Mechanism mechanism, std::uint64_t seed) {
+  if (mechanism == Mechanism::kExactMatch) return anna::ExactMatch{};
+  const std::uint32_t functions = anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
+  return anna::Anna{anna::verified_draw(codebook, functions, seed).parameters, {}, {}};
+}
+
 std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
                                                 std::uint64_t seed) {
-  if (mechanism == Mechanism::kExactMatch) return anna::make_exact_match();
-  const std::uint32_t functions = anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
-  return anna::make_anna(anna::verified_draw(codebook, functions, seed).parameters);
+  return anna::make_attention(mechanism_for(codebook, mechanism, seed));
 }
 
 std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism) {

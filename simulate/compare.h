@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "anna/attention.h"
+#include "anna/model.h"
 #include "anna/transformer.h"
 #include "mpc/protocol.h"
 #include "simulate/direct.h"
@@ -47,6 +48,7 @@ struct Compiled {
   anna::Transformer transformer;
   TransformerSizes bound;  ///< by formula, from the shape alone
   std::vector<Pass> passes;
+  std::optional<mpc::Parameters> parameters = {};  ///< of the registered protocol, if compiled by name
 };
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options = {});
 /// The registered protocol `name` at `parameters`, from which eta and a delta that was given are taken.
@@ -59,6 +61,7 @@ std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mp
 
 /// The mechanism for a layer's ids: exact match, or ANNA with one table, drawn from `seed` on until distinct
 /// ids have distinct codes (then it is exact for this codebook and every input).
+anna::Mechanism mechanism_for(const anna::Codebook& codebook, Mechanism mechanism, std::uint64_t seed);
 std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
                                                 std::uint64_t seed);
 /// .. for a compiled transformer, whose layers share their ids.

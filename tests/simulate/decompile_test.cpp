@@ -1,17 +1,26 @@
-// Transformers as protocols: rows equal bit for bit to the sequential evaluation, rounds and machines by the formulas,
-// limits held; random models on every mechanism, compiled protocols, models from files; what must be refused.
+// Transformers as protocols: rows equal bit for bit to the sequential evaluation, rounds and machines by the
+// formulas, limits held; random models on every mechanism, compiled protocols, models from files; what must
+// be refused.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "anna/model_file.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "mpc/runtime.h"
 #include "mpc/transport.h"
 #include "mpc/violation.h"
 #include "simulate/decompile.h"
+#include "simulate/export.h"
+#include "simulate/native_weights.h"
+#include "simulate/test_protocols.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -38,8 +47,10 @@ std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
     std::uint32_t copies = 0, depth = 0;
     for (std::uint64_t reached = 1; reached < layer.tables; reached *= plan.copies_a_round + 1) ++copies;
     for (std::uint64_t reached = 1; reached < layer.scan_machines; reached *= layer.scan_fan) ++depth;
-    rounds += 2 * copies + mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, plan.memory_words,
-                                          layer.code_words + 1)->rounds + 2 * depth + 4;
+    rounds += 2 * copies +
+              mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, plan.memory_words, layer.code_words + 1)
+                  ->rounds +
+              2 * depth + 4;
   }
   return rounds;
 }
@@ -70,21 +81,266 @@ Ran check(const anna::Model& model, const std::vector<mpc::Word>& words, const m
   return ran;
 }
 
-anna::Model random_model(anna::RandomModel& parameters, std::uint64_t tokens, bool anna) {
-  return anna::make_random_model(
-      parameters, tokens,
-      anna ? anna::Mechanism(anna::random_model_tables(parameters, tokens, 0.01)) : anna::ExactMatch{});
+anna::Model random_model(const anna::RandomModel& parameters, std::uint64_t tokens,
+                         const anna::Mechanism& mechanism) {
+  return anna::make_random_model(parameters, tokens, mechanism);
+}
+/// ANNA's z and ell as computed, never capped.
+anna::Model random_model(const anna::RandomModel& parameters, std::uint64_t tokens, bool anna) {
+  if (!anna) return random_model(parameters, tokens, anna::Mechanism(anna::ExactMatch{}));
+  return random_model(parameters, tokens,
+                      anna::Mechanism(anna::random_model_tables(parameters, tokens, 0.01)));
 }
 
-TEST(Decompile, RandomModelsOnBothMechanisms) {
-  for (const bool anna : {false, true}) {
-    anna::RandomModel parameters;
-    parameters.layers = 2;
-    parameters.heads = 2;
-    parameters.factor = Rational(8);
-    check(random_model(parameters, 64, anna), anna::random_words(parameters, 64),
-          parameters_of({64, Rational(1, 2), Rational(1, 5), {}}));
+anna::RandomModel random_parameters(std::uint32_t layers, std::uint32_t heads, std::uint32_t dimension = 16,
+                                    std::uint64_t seed = 1) {
+  anna::RandomModel parameters;
+  parameters.layers = layers;
+  parameters.heads = heads;
+  parameters.dimension = dimension;
+  parameters.factor = Rational(8);
+  parameters.seed = seed;
+  return parameters;
+}
+
+/// A random model of N tokens on all N words.
+Ran check_random(const anna::RandomModel& model, bool anna, const Shape& shape) {
+  return check(random_model(model, shape.n, anna), anna::random_words(model, shape.n), parameters_of(shape));
+}
+
+TEST(Decompile, EveryDepthAndNumberOfHeadsAt256) {
+  for (const std::uint32_t layers : {1, 2, 4}) {
+    for (const std::uint32_t heads : {1, 2, 4}) {
+      check_random(random_parameters(layers, heads), true, {256, Rational(1, 4), Rational(1, 4), {}});
+      check_random(random_parameters(layers, heads), false, {256, Rational(1, 2), Rational(1, 5), {}});
+    }
   }
+}
+
+TEST(DecompileLong, WideHeadAt1024) {
+  const Ran ran = check_random(random_parameters(1, 1, 64), true, {1024, Rational(1, 4), Rational(1, 4), {}});
+  EXPECT_EQ(ran.plan.rounds, 1 + ran.plan.layers[0].rounds() + 1);
+}
+
+// Any shape: sizes that are no powers or squares, one token, fewer words than tokens, any kappa that has a
+// plan.
+TEST(Decompile, AnyShape) {
+  EXPECT_TRUE(rc::check([] {
+    const auto in = [](int low, int high) {
+      return static_cast<std::uint64_t>(*rc::gen::inRange(low, high));
+    };
+    const std::uint64_t tokens = in(1, 60);
+    anna::RandomModel model;
+    model.layers = static_cast<std::uint32_t>(in(1, 4));
+    model.heads = static_cast<std::uint32_t>(in(1, 4));
+    model.dimension = static_cast<std::uint32_t>(in(2, 9));
+    model.value_dimension = static_cast<std::uint32_t>(in(1, 5));
+    model.row_dimension = static_cast<std::uint32_t>(in(1, 6));
+    model.seed = in(1, 1000);
+    anna::Mechanism mechanism = anna::ExactMatch{};
+    if (in(0, 4) > 0) {
+      anna::Anna anna;
+      constexpr anna::FamilyKind kFamilies[] = {
+          anna::FamilyKind::kHyperplane, anna::FamilyKind::kPStable, anna::FamilyKind::kCrossPolytope,
+          anna::FamilyKind::kCrossPolytopeHadamard, anna::FamilyKind::kBitSampling};
+      anna.parameters.family = kFamilies[in(0, 5)];
+      anna.parameters.tables = static_cast<std::uint32_t>(in(1, 30));
+      anna.parameters.functions = static_cast<std::uint32_t>(in(1, 4));
+      anna.parameters.seed = model.seed;
+      if (anna.parameters.family == anna::FamilyKind::kPStable) anna.parameters.width = 50;
+      mechanism = anna;
+    }
+    mpc::Parameters parameters;
+    parameters.n = in(1, static_cast<int>(tokens) + 1);
+    parameters.epsilon = Rational(static_cast<std::int64_t>(in(1, 4)), 5);
+    parameters.delta = Rational(1, static_cast<std::int64_t>(in(3, 10)));
+    DecompileOptions options;
+    options.word_bits = in(0, 2) == 0 ? 62 : 40;
+    if (in(0, 2) == 0) {  // the least memory that works, and one unit more
+      parameters.memory_words = 1;
+      try {
+        plan_decompile(random_model(model, tokens, mechanism), parameters, options);
+        RC_FAIL("a plan with one word");
+      } catch (const ContractError& error) {
+        const std::string text = error.what(), before = "the least s that works is ";
+        parameters.memory_words = std::stoull(text.substr(text.find(before) + before.size())) + in(0, 2);
+      }
+    }
+    const anna::Model model_made = random_model(model, tokens, mechanism);
+    const std::vector<mpc::Word> words = anna::random_words(model, parameters.n);
+    const DecompilePlan plan = plan_decompile(model_made, parameters, options);
+    const auto transport = mpc::make_in_process_transport();
+    const mpc::RunResult result = mpc::run(*decompile(model_made, parameters, options), words, *transport);
+    RC_ASSERT(decompiled_rows(plan, result.outputs) ==
+              anna::evaluate(model_made, input_embedding(words, tokens)));
+    RC_ASSERT(result.ledger.rounds.size() == rounds_by_formula(plan));
+    if (parameters.memory_words) RC_ASSERT(plan.memory_words == *parameters.memory_words);
+  }));
+}
+
+// Every word counts: one word below what a machine sends or receives at most ends the run.
+TEST(Decompile, EveryWordCounts) {
+  const anna::RandomModel model = random_parameters(2, 2);
+  const mpc::Parameters parameters = parameters_of({64, Rational(1, 2), Rational(1, 5), {}});
+  const anna::Model made = random_model(model, 64, true);
+  const std::vector<mpc::Word> words = anna::random_words(model, 64);
+  const mpc::RoundFacts facts = check(made, words, parameters).result.ledger.overall();
+  const auto transport = mpc::make_in_process_transport();
+  mpc::RunOptions options;
+  options.limit_words = std::max(facts.max_words_sent, facts.max_words_received);
+  EXPECT_NO_THROW(mpc::run(*decompile(made, parameters), words, *transport, options));
+  --options.limit_words;
+  EXPECT_THROW(mpc::run(*decompile(made, parameters), words, *transport, options), mpc::ModelViolation);
+}
+
+// Nothing is kept but messages: every step on a protocol made anew, in random order.
+TEST(Decompile, NothingIsKeptBetweenSteps) {
+  const anna::RandomModel model = random_parameters(2, 2);
+  anna::Anna anna;
+  anna.parameters.tables = 3;
+  anna.parameters.functions = 2;
+  const anna::Model made = random_model(model, 12, anna);
+  const std::vector<mpc::Word> words = anna::random_words(model, 12);
+  const mpc::Parameters parameters = parameters_of({12, Rational(1, 2), Rational(1, 5), {}});
+  const auto transport = mpc::make_in_process_transport();
+  mpc::RunOptions options;
+  options.order_seed = 5;
+  options.rebuild = [&]() -> std::unique_ptr<const mpc::Protocol> {
+    struct Made final : mpc::Protocol {
+      std::shared_ptr<const mpc::Protocol> inner;
+      const mpc::Shape& shape() const override { return inner->shape(); }
+      void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+        inner->step(step, inbox, outbox);
+      }
+    };
+    auto one = std::make_unique<Made>();
+    one->inner = decompile(made, parameters);
+    return one;
+  };
+  const mpc::RunResult result = mpc::run(*decompile(made, parameters), words, *transport, options);
+  EXPECT_TRUE(decompiled_rows(plan_decompile(made, parameters), result.outputs) ==
+              anna::evaluate(made, input_embedding(words, 12)));
+}
+
+/// A compiled protocol as a protocol again: the same words as its run.
+void check_compiled(const std::string& name, std::uint64_t n, const CompileOptions& options,
+                    Mechanism mechanism) {
+  SCOPED_TRACE(name);
+  mpc::Parameters parameters;
+  parameters.n = n;
+  const Compiled compiled = compile(name, parameters, options);
+  const std::vector<mpc::Word> words = random_input(compiled.protocol->shape(), 3);
+  const auto transport = mpc::make_in_process_transport();
+  const mpc::RunResult run = mpc::run(*compiled.protocol, words, *transport);
+  const Ran ran = check(as_model(compiled, mechanism), words, parameters);
+  const OutputWords outputs =
+      read_outputs(decompiled_rows(ran.plan, ran.result.outputs), compiled.protocol->shape().outputs);
+  EXPECT_TRUE(outputs.faulty.empty());
+  EXPECT_EQ(outputs.words, run.outputs);
+}
+
+TEST(Decompile, CompiledProtocolsBecomeProtocolsAgain) {
+  const CompileOptions direct, routed{.construction = Construction::kRouted};
+  check_compiled("sum", 256, direct, Mechanism::kExactMatch);
+  check_compiled("sum", 256, direct, Mechanism::kAnna);
+  check_compiled("sum", 256, routed, Mechanism::kExactMatch);
+  check_compiled("sum", 256, routed, Mechanism::kAnna);
+  check_compiled("k_hop", 64, routed, Mechanism::kExactMatch);
+}
+TEST(DecompileLong, CompiledKHopAt256) {
+  const CompileOptions direct, routed{.construction = Construction::kRouted};
+  check_compiled("k_hop", 256, routed, Mechanism::kExactMatch);
+  check_compiled("k_hop", 256, routed, Mechanism::kAnna);
+  check_compiled("k_hop", 256, direct, Mechanism::kExactMatch);
+}
+
+TEST(Decompile, NativeLayersAndModelsFromFiles) {
+  mpc::Parameters parameters;
+  parameters.n = 60;
+  std::vector<mpc::Word> words;
+  for (std::uint64_t i = 0; i < 60; ++i) words.push_back(draw_below(5, 1, Domain::kTest, i));
+  const KHopOptions k_hop{.n = 60, .k = 3, .word_bits = 20};
+  const Match2Options match2{.n = 60, .modulus = 11};
+  for (const bool anna : {false, true}) {
+    const auto of = [anna](const anna::Transformer& transformer, const anna::AnnaParameters& tables) {
+      anna::Model model{transformer, {}, {}};
+      const anna::Mechanism mechanism =
+          anna ? anna::Mechanism(anna::Anna{tables, {}, {}}) : anna::ExactMatch{};
+      model.mechanisms.assign(transformer.depth(), mechanism);
+      model.protocol.emplace().protocol = "native";
+      return model;
+    };
+    check(of(make_k_hop(k_hop), k_hop_tables(k_hop, 0.01)), words, parameters);
+    check(of(make_match2(match2), match2_tables(match2, 0.01)), words, parameters);
+  }
+  // Through a file, as explicit weights and by name.
+  const std::string folder =
+      (std::filesystem::temp_directory_path() / ("roundtrip_decompile_" + std::to_string(getpid()))).string();
+  std::filesystem::create_directories(folder);
+  anna::save_model(match2_model(match2, anna::ExactMatch{}), folder + "/match2.json");
+  check(anna::load_model(folder + "/match2.json").model, words, parameters);
+  mpc::Parameters sum;
+  sum.n = 64;
+  const Compiled compiled = compile("sum", sum, {.construction = Construction::kRouted});
+  anna::save_model(as_model(compiled, Mechanism::kExactMatch), folder + "/sum.json");
+  const anna::Model loaded = anna::load_model(folder + "/sum.json", protocol_resolver()).model;
+  EXPECT_EQ(loaded.protocol, as_model(compiled, Mechanism::kExactMatch).protocol);
+  check(loaded, random_input(compiled.protocol->shape(), 4), sum);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Decompile, Refusals) {
+  const anna::RandomModel model = random_parameters(1, 2);
+  const anna::Model made = random_model(model, 64, true);
+  const auto message = [&](const mpc::Parameters& parameters, const anna::Model& of,
+                           DecompileOptions options = {}) {
+    try {
+      plan_decompile(of, parameters, options);
+    } catch (const ContractError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  mpc::Parameters parameters = parameters_of({64, Rational(1, 2), Rational(1, 5), 1});
+  const std::string few = message(parameters, made);
+  EXPECT_NE(few.find("the least s that works is "), std::string::npos) << few;
+  EXPECT_NE(few.find("kappa_s = "), std::string::npos) << few;
+  const std::uint64_t least = std::stoull(few.substr(few.find("kappa_s = ") + 10));
+  parameters.kappa_s = least;
+  EXPECT_EQ(message(parameters, made), "");
+  parameters.kappa_s = least - 1;
+  EXPECT_NE(message(parameters, made), "");
+  parameters.kappa_s = {};
+  parameters.n = 65;
+  EXPECT_EQ(message(parameters, made), "model: N is 65; the model has 64 tokens");
+  parameters.n = 64;
+  EXPECT_EQ(message(parameters, made, {.word_bits = 31}), "model: words of 31 bits; allowed are 32 .. 62");
+  anna::Model softmax = random_model(model, 64, anna::Softmax{1.0});
+  EXPECT_NE(message(parameters, softmax).find("layer 0 has softmax attention"), std::string::npos);
+  parameters.machines = 3;
+  EXPECT_NE(message(parameters, made).find("machines is 3, allowed is at least "), std::string::npos);
+}
+
+// Standard attention's (N / B)^2 machines against ANNA's q, at one memory.
+TEST(Decompile, SoftmaxNeedsFewerMachinesAtTheseSizes) {
+  EXPECT_EQ(softmax_machines(100, 64, 4), 25u * 25u);
+  EXPECT_EQ(softmax_machines(101, 64, 4), 26u * 26u);
+  EXPECT_THROW(softmax_machines(10, 15, 4), ContractError);
+}
+
+TEST(DecompileLong, LargerSizesInRange) {
+  for (const std::uint64_t n : {512, 1024, 2048, 4096}) {
+    for (const auto& [layers, heads] : {std::pair(1u, 4u), std::pair(4u, 1u), std::pair(2u, 2u)}) {
+      if (n > 1024 && layers * heads > 4) continue;
+      check_random(random_parameters(layers, heads), true, {n, Rational(1, 4), Rational(1, 4), 16});
+    }
+  }
+}
+TEST(DecompileLong, AtFactorFour) {
+  anna::RandomModel model = random_parameters(2, 2);
+  model.factor = Rational(4);
+  check_random(model, true, {256, Rational(1, 4), Rational(1, 4), {}});
+  check_random(model, true, {1024, Rational(1, 4), Rational(1, 4), {}});
 }
 
 }  // namespace
