@@ -20,6 +20,7 @@ struct Command {
 Command add_list(CommandLine& line);
 Command add_run(CommandLine& line);
 Command add_compile(CommandLine& line);
+Command add_decompile(CommandLine& line);
 Command add_verify(CommandLine& line);
 
 /// Program, compiler, MPI and BLAS, a line each.

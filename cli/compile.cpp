@@ -5,53 +5,37 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "anna/model_file.h"
+
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/construction.h"
 #include "cli/execution.h"
 #include "cli/memory.h"
-#include "simulate/compare.h"
+#include "simulate/decompile.h"
+#include "simulate/export.h"
 
 namespace roundtrip::cli {
 namespace {
 
 struct CompileArguments {
   ProtocolArguments common;
-  std::string construction = "direct";
-  std::string attention = "ema";
-  std::optional<std::uint32_t> digits;
+  ConstructionArguments construction;
   bool check = false;
+  std::string export_to;  ///< FILE; empty: none
 };
-
-simulate::CompileOptions compile_options(const CompileArguments& arguments, const Instance& instance) {
-  simulate::CompileOptions options;
-  const bool routed = arguments.construction == "routed";
-  require(routed || !arguments.digits, "--digits: only with --construction routed");
-  options.construction = routed ? simulate::Construction::kRouted : simulate::Construction::kDirect;
-  if (instance.parameters.delta_given) options.delta = instance.parameters.delta;
-  options.digits = arguments.digits;
-  options.eta = instance.parameters.eta;
-  options.seed = instance.parameters.seed;
-  options.name = instance.info->name;
-  return options;
-}
 
 /// D of a routed transformer, from its depth L = 2 + 2 D R; none otherwise.
 std::optional<std::uint64_t> digits(const CompileArguments& arguments,
                                     const simulate::TransformerSizes& sizes, const mpc::Shape& shape) {
-  if (arguments.construction != "routed") return {};
+  if (!arguments.construction.routed()) return {};
   return (sizes.depth - 2) / (2 * shape.rounds);
 }
 
-nlohmann::ordered_json sizes_json(const simulate::TransformerSizes& sizes) {
-  return {{"depth", sizes.depth},
-          {"heads", sizes.heads},
-          {"embedding_dim", sizes.embedding_dimension},
-          {"width", sizes.width}};
-}
-
 int show_plan(const CompileArguments& arguments, const Instance& instance,
-              const simulate::EvaluationPlan& plan, const Team& team) {
+              const simulate::EvaluationPlan& plan, const std::vector<simulate::Pass>& passes,
+              const Team& team) {
   team.on_root([&] {
     const mpc::Shape& shape = instance.shape();
     nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
@@ -61,9 +45,10 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
                                    {"memory_words", shape.memory_words},
                                    {"rounds_bound", shape.rounds},
                                    {"exchange_bytes", exchange_bytes(shape)},
-                                   {"construction", arguments.construction}};
+                                   {"construction", arguments.construction.construction}};
     json.update(sizes_json(plan.sizes));
     json["evaluation_bytes"] = plan.peak_bytes;
+    json["passes"] = passes_json(passes);
     const simulate::TransformerSizes& sizes = plan.sizes;
     publish(arguments.common.out, false,
             heading(instance) +
@@ -71,7 +56,8 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
                     "  transformer       L = {} layers, H = {} heads, m = {}, width H * m = {}, d = {}\n"
                     "  bytes             at most {} for words in flight, {} to evaluate the transformer\n",
                     sizes.depth, sizes.heads, std::max(sizes.query_dimension, sizes.value_dimension),
-                    sizes.width, sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes),
+                    sizes.width, sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes) +
+                (arguments.construction.passes ? passes_text(passes) : ""),
             json);
   });
   return kDone;
@@ -84,13 +70,14 @@ struct Findings {
   mpc::Outputs outputs;
   std::string transport_differs;
   std::string oracle_differs;
+  std::optional<simulate::DecompiledRun> again;  ///< --roundtrip: the transformer as a protocol
+  bool again_equal = false;
   std::string verdict;
 };
 
 Findings evaluate(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
                   const simulate::Compiled& compiled) {
-  const auto mechanism =
-      arguments.attention == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch;
+  const simulate::Mechanism mechanism = arguments.construction.mechanism();
   const std::unique_ptr<anna::Attention> attention = simulate::make_attention(compiled, mechanism);
   Findings found;
   found.comparison = simulate::compare(compiled, execution.words, *attention);
@@ -102,7 +89,19 @@ Findings evaluate(const CompileArguments& arguments, const Instance& instance, c
     found.oracle_differs = difference(instance, found.outputs,
                                       instance.info->oracle(instance.input->values(), instance.parameters));
   }
-  const bool holds = comparison.equal && comparison.sizes.depth == compiled.bound.depth &&
+  if (arguments.construction.round_trip && !comparison.fault) {
+    mpc::Parameters own;
+    own.n = instance.shape().n;
+    own.epsilon = instance.parameters.epsilon;
+    own.delta = instance.parameters.delta;
+    found.again =
+        simulate::run_decompiled(simulate::as_model(compiled, mechanism), execution.words, own,
+                                 {.input_bits = instance.shape().input_bits, .name = instance.info->name});
+    const simulate::OutputWords outputs = simulate::read_outputs(found.again->rows, instance.shape().outputs);
+    found.again_equal = outputs.faulty.empty() && outputs.words == execution.result.outputs;
+  }
+  const bool holds = (!found.again || found.again_equal) && comparison.equal &&
+                     comparison.sizes.depth == compiled.bound.depth &&
                      comparison.sizes.width <= compiled.bound.width && found.transport_differs.empty() &&
                      found.oracle_differs.empty();
   found.verdict = comparison.overflow ? "inconclusive" : holds ? "verified" : "refuted";
@@ -123,7 +122,8 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
   row("",
       fmt::format("RUN ({}, {} rank{})", execution.transport, execution.ranks,
                   execution.ranks == 1 ? "" : "s"),
-      fmt::format("TRANSFORMER ({}, {})", arguments.construction, arguments.attention));
+      fmt::format("TRANSFORMER ({}, {})", arguments.construction.construction,
+                  arguments.construction.mechanism() == simulate::Mechanism::kAnna ? "anna" : "ema"));
   row("steps", fmt::format("R = {} rounds", execution.result.ledger.rounds.size()),
       fmt::format("L = {} layers (formula: {})", sizes.depth, compiled.bound.depth));
   row("who computes", fmt::format("q = {} machines", shape.machines),
@@ -149,11 +149,13 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
         "  overflow          a bundle was too small for the intermediates of seed {}: try another\n",
         instance.parameters.seed);
   }
-  if (comparison.overflow) {
-    text += fmt::format(
-        "  overflow          a bundle was too small for the intermediates of seed {}: try another\n",
-        instance.parameters.seed);
+  if (found.again) {
+    const simulate::DecompilePlan& plan = found.again->plan;
+    text += fmt::format("  decompiled        R = {} rounds on q = {} machines of s = {} words: {}\n",
+                        plan.rounds, plan.machines, plan.memory_words,
+                        found.again_equal ? "equal, word for word" : "outputs differ");
   }
+  if (arguments.construction.passes) text += passes_text(compiled.passes);
   return text + "verdict: " + found.verdict + "\n";
 }
 
@@ -162,8 +164,8 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
                                     const Findings& found) {
   nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
   json["schema"] = "roundtrip/compile/1";
-  json["construction"] = arguments.construction;
-  json["attention"] = arguments.attention;
+  json["construction"] = arguments.construction.construction;
+  json["attention"] = arguments.construction.mechanism() == simulate::Mechanism::kAnna ? "anna" : "ema";
   const std::optional<std::uint64_t> routing_digits = digits(arguments, compiled.bound, instance.shape());
   json["digits"] = routing_digits ? nlohmann::ordered_json(*routing_digits) : nlohmann::ordered_json();
   json.update(sizes_json(found.comparison.sizes));
@@ -173,9 +175,18 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   json["overflow"] = found.comparison.overflow;
   json["equal"] = found.comparison.equal;
   json["evaluate_seconds"] = found.comparison.evaluate_seconds;
-  nlohmann::ordered_json& passes = json["passes"] = nlohmann::ordered_json::array();
-  for (const simulate::Pass& pass : compiled.passes)
-    passes.push_back({{"name", pass.name}, {"effect", pass.effect}});
+  json["passes"] = passes_json(compiled.passes);
+  if (found.again) {
+    const simulate::DecompilePlan& plan = found.again->plan;
+    const mpc::RoundFacts facts = found.again->run.ledger.overall();
+    json["roundtrip"] = {{"rounds", found.again->run.ledger.rounds.size()},
+                         {"rounds_bound", plan.rounds},
+                         {"machines", plan.machines},
+                         {"memory_words", plan.memory_words},
+                         {"max_words_sent", facts.max_words_sent},
+                         {"max_words_received", facts.max_words_received},
+                         {"equal", found.again_equal}};
+  }
   return json;
 }
 
@@ -184,10 +195,14 @@ int compile(const CompileArguments& arguments, const Team& team) {
   const Instance instance = prepare(common, team);
   require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
           instance.info->name);
-  const simulate::CompileOptions options = compile_options(arguments, instance);
+  require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
+          "--export {}: a model's file ends in .json", arguments.export_to);
+  const simulate::CompileOptions options =
+      arguments.construction.options(instance.parameters, instance.info->name);
   const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
-  if (common.plan) return show_plan(arguments, instance, plan, team);
-  const simulate::Compiled compiled = simulate::compile(instance.protocol, options);
+  simulate::Compiled compiled = simulate::compile(instance.protocol, options);
+  compiled.parameters = instance.parameters;
+  if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, team);
   team.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
   const Execution execution = execute(instance, common, team);
 
@@ -202,6 +217,9 @@ int compile(const CompileArguments& arguments, const Team& team) {
     if (!common.output.empty() && !found.comparison.fault) {
       write_whole(common.output, output_text(instance, found.outputs));
     }
+    if (!arguments.export_to.empty() && found.verdict == "verified") {
+      anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()), arguments.export_to);
+    }
     publish(common.out, common.output == "-", side_by_side(arguments, instance, execution, compiled, found),
             compile_json(arguments, instance, execution, compiled, found));
     return std::to_string(found.verdict == "verified"  ? kDone
@@ -210,12 +228,6 @@ int compile(const CompileArguments& arguments, const Team& team) {
   });
   if (execution.violation) throw mpc::ModelViolation(*execution.violation);
   return std::stoi(status);
-}
-
-std::string one_of(const std::string& flag, const std::string& value,
-                   const std::vector<std::string>& allowed) {
-  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
-  throw ContractError(fmt::format("{} {}: expected {}", flag, value, fmt::join(allowed, " or ")));
 }
 
 }  // namespace
@@ -227,24 +239,11 @@ Command add_compile(CommandLine& line) {
                           "  roundtrip compile sort --n 256 --attention anna --json facts.json\n");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
-  flags.value("--construction", "NAME", "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
-              [arguments](const std::string& text) {
-                arguments->construction = one_of("--construction", text, {"direct", "routed"});
-              });
-  flags.value("--digits", "D",
-              "routed: digits of a machine's address (default: from --delta, else 1 if q <= s)",
-              [arguments](const std::string& text) {
-                arguments->digits = static_cast<std::uint32_t>(parse_count(text, "--digits", 1, 64));
-              });
-  flags.value("--eta", "P/Q", "routed: failure probability over the intermediates (default 1/100)",
-              [arguments](const std::string& text) {
-                arguments->common.parameters.eta = Rational::parse(text, "--eta");
-              });
-  flags.value("--attention", "NAME",
-              "ema (default): exact match; anna: one table of locality-sensitive hashing",
-              [arguments](const std::string& text) {
-                arguments->attention = one_of("--attention", text, {"ema", "anna"});
-              });
+  add_construction_arguments(flags, arguments->construction, arguments->common.parameters,
+                             "ema (default): exact match; anna: one table of locality-sensitive hashing",
+                             "Turn the transformer into a protocol again and compare all outputs");
+  flags.value("--export", "FILE", "Save the verified transformer as a model, FILE ending in .json",
+              [arguments](const std::string& text) { arguments->export_to = text; });
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle as well");
   return {.name = "compile",
           .act = [arguments](const Team& team) { return compile(*arguments, team); },

@@ -43,8 +43,12 @@ std::string options_text(const mpc::Parameters& parameters) {
 }  // namespace
 
 Instance prepare(const ProtocolArguments& arguments, const Team& team) {
+  return prepare(arguments, mpc::find_protocol(arguments.protocol), team);
+}
+
+Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info, const Team& team) {
   Instance instance;
-  instance.info = &mpc::find_protocol(arguments.protocol);
+  instance.info = &info;
   instance.parameters = arguments.parameters;
   mpc::Parameters& parameters = instance.parameters;
   check_options(*instance.info, parameters);

@@ -29,6 +29,8 @@ struct Instance {
 /// Collective. Reads or generates the input on rank 0 and makes the protocol; ContractError, the same on
 /// every rank.
 Instance prepare(const ProtocolArguments& arguments, const Team& team);
+/// The same for `info` instead of the protocol that the arguments name; it must outlive the instance.
+Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info, const Team& team);
 
 /// What a run measured, or where it broke its model.
 struct Execution {

@@ -13,6 +13,7 @@
 #include "mpc/stages/composition.h"
 #include "mpc/stages/sort.h"
 #include "mpc/stages/tree_stages.h"
+#include "mpc/transport.h"
 #include "simulate/key_code.h"
 #include "simulate/wire.h"
 
@@ -738,9 +739,9 @@ class Decompiled final : public mpc::Composition {
 
 }  // namespace
 
-std::shared_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
+std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
                                                const DecompileOptions& options) {
-  return std::make_shared<Decompiled>(model, plan_decompile(model, parameters, options));
+  return std::make_unique<Decompiled>(model, plan_decompile(model, parameters, options));
 }
 
 anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs) {
@@ -758,6 +759,16 @@ anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::
     rows.append_row(entries);
   }
   return rows;
+}
+
+DecompiledRun run_decompiled(const anna::Model& model, std::span<const mpc::Word> input,
+                             const mpc::Parameters& parameters, const DecompileOptions& options) {
+  DecompiledRun result{plan_decompile(model, parameters, options), {}, {}};
+  const Decompiled protocol(model, result.plan);
+  const auto transport = mpc::make_in_process_transport();
+  result.run = mpc::run(protocol, input, *transport);
+  result.rows = decompiled_rows(result.plan, result.run.outputs);
+  return result;
 }
 
 }  // namespace roundtrip::simulate

@@ -26,6 +26,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,7 @@
 #include "anna/model.h"
 #include "mpc/parameters.h"
 #include "mpc/protocol.h"
+#include "mpc/runtime.h"
 #include "mpc/stages/sort_plan.h"
 #include "simulate/translation.h"
 
@@ -41,7 +44,8 @@ namespace roundtrip::simulate {
 struct DecompileOptions {
   std::uint32_t word_bits =
       62;  ///< p, 32 .. 62; at most 48 if section 4's translators shall compile the protocol
-  std::string name = "model";  ///< in messages
+  std::optional<std::uint32_t> input_bits = {};  ///< of an input word, 1 .. 53; else what the model takes
+  std::string name = "model";                    ///< in messages
 };
 
 /// One layer of a DecompilePlan.
@@ -114,11 +118,20 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
 /// Preconditions: input rows (present, word); numbers of rows are integers below 2^53 in magnitude.
 /// ContractError for a
 ///            model that has no plan, or softmax layers (see softmax_machines()).
-std::shared_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
+std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
                                                const DecompileOptions& options = {});
 
 /// The last array, from the protocol's output words.
 anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs);
+
+/// One run in process: rows of the last array and what the run measured. ModelViolation as run() throws it.
+struct DecompiledRun {
+  DecompilePlan plan;
+  mpc::RunResult run;
+  anna::Embedding rows;
+};
+DecompiledRun run_decompiled(const anna::Model& model, std::span<const mpc::Word> input,
+                             const mpc::Parameters& parameters, const DecompileOptions& options = {});
 
 /// The passes of decompile() and what each did.
 std::vector<Pass> decompile_passes(const DecompilePlan& plan);

@@ -79,6 +79,12 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
         plan.input_bits,
         static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(first->weights().row_limit))));
   }
+  if (options.input_bits) {
+    require(*options.input_bits >= 1 && *options.input_bits <= std::min(53u, options.word_bits),
+            "{}: input words of {} bits; allowed are 1 .. {}", options.name, *options.input_bits,
+            std::min(53u, options.word_bits));
+    plan.input_bits = *options.input_bits;
+  }
   const auto words_of = [&](std::uint32_t bits) { return NumberWire(plan.word_bits, bits).words(); };
   std::uint32_t row_number_bits = plan.input_bits + 1;
   std::uint32_t row_dimension = transformer.input_dimension;

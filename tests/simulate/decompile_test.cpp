@@ -205,18 +205,7 @@ TEST(Decompile, NothingIsKeptBetweenSteps) {
   const auto transport = mpc::make_in_process_transport();
   mpc::RunOptions options;
   options.order_seed = 5;
-  options.rebuild = [&]() -> std::unique_ptr<const mpc::Protocol> {
-    struct Made final : mpc::Protocol {
-      std::shared_ptr<const mpc::Protocol> inner;
-      const mpc::Shape& shape() const override { return inner->shape(); }
-      void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
-        inner->step(step, inbox, outbox);
-      }
-    };
-    auto one = std::make_unique<Made>();
-    one->inner = decompile(made, parameters);
-    return one;
-  };
+  options.rebuild = [&] { return decompile(made, parameters); };
   const mpc::RunResult result = mpc::run(*decompile(made, parameters), words, *transport, options);
   EXPECT_TRUE(decompiled_rows(plan_decompile(made, parameters), result.outputs) ==
               anna::evaluate(made, input_embedding(words, 12)));

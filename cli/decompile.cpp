@@ -1,0 +1,317 @@
+// Purpose: `roundtrip decompile MODEL|PROTOCOL`: the protocol that a transformer is, run on its machines and
+// compared with the transformer's evaluation, and on request compiled again.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "anna/model_file.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/construction.h"
+#include "cli/execution.h"
+#include "cli/memory.h"
+#include "mpc/transport.h"
+#include "simulate/decompile.h"
+#include "simulate/export.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct DecompileArguments {
+  ProtocolArguments common;
+  ConstructionArguments construction;
+};
+
+/// What is decompiled. Model and plan are there once N is known.
+struct Subject {
+  std::string name;
+  const mpc::ProtocolInfo* compiled_info = nullptr;  ///< of a protocol that is compiled first
+  std::optional<simulate::Compiled> compiled;
+  anna::Model model;
+  simulate::DecompilePlan plan;
+};
+
+simulate::DecompileOptions decompile_options(const DecompileArguments& arguments, const Subject& subject) {
+  simulate::DecompileOptions options;
+  if (arguments.construction.round_trip) options.word_bits = 48;  // what section 4's translators take
+  if (subject.compiled) options.input_bits = subject.compiled->protocol->shape().input_bits;
+  options.name = subject.name;
+  return options;
+}
+
+void make_model(const DecompileArguments& arguments, const mpc::Parameters& parameters, Subject& subject) {
+  const std::string& name = subject.name;
+  const ConstructionArguments& construction = arguments.construction;
+  if (name.starts_with("random:")) {
+    const anna::RandomModel random = anna::RandomModel::parse(name);
+    const anna::Mechanism mechanism =
+        construction.attention == "ema"
+            ? anna::Mechanism(anna::ExactMatch{})
+            : anna::Mechanism(anna::random_model_tables(random, parameters.n, parameters.eta.to_double()));
+    subject.model = anna::make_random_model(random, parameters.n, mechanism);
+  } else if (subject.compiled_info != nullptr) {
+    // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
+    // defaults.
+    mpc::Parameters own = parameters;
+    own.kappa_s.reset();
+    own.memory_words.reset();
+    own.machines.reset();
+    subject.compiled = simulate::compile(name, own, construction.options(parameters, name));
+    subject.model = simulate::as_model(*subject.compiled, construction.mechanism());
+  } else {
+    require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
+            name);
+    subject.model = anna::load_model(name, simulate::protocol_resolver()).model;
+  }
+}
+
+/// The model as a protocol that every part of the program can handle. Numbers of its input are signed, as a
+/// protocol's.
+mpc::ProtocolInfo as_protocol(const DecompileArguments& arguments, Subject& subject) {
+  mpc::ProtocolInfo info;
+  info.name = subject.name;
+  info.rounds_formula = "2 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4)";
+  if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
+  info.make = [&](const mpc::Parameters& parameters) {
+    make_model(arguments, parameters, subject);
+    mpc::Parameters own = parameters;
+    own.options.clear();
+    const simulate::DecompileOptions options = decompile_options(arguments, subject);
+    subject.plan = simulate::plan_decompile(subject.model, own, options);
+    return simulate::decompile(subject.model, own, options);
+  };
+  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+    return std::optional<std::int64_t>(static_cast<std::int64_t>(word));
+  };
+  if (subject.compiled_info != nullptr) {
+    info.generate = subject.compiled_info->generate;
+    return info;
+  }
+  info.generate = [&](const mpc::Parameters& parameters) {
+    mpc::Values values;
+    anna::RandomModel words;
+    if (subject.name.starts_with("random:")) words = anna::RandomModel::parse(subject.name);
+    words.word_bits = std::min({words.word_bits, subject.plan.input_bits, 24u});
+    for (const std::uint64_t word : anna::random_words(words, parameters.n)) {
+      values.push_back(static_cast<std::int64_t>(word) - (std::int64_t{1} << (subject.plan.input_bits - 1)));
+    }
+    return values;
+  };
+  return info;
+}
+
+/// What rank 0 found.
+struct Findings {
+  anna::Embedding rows;
+  bool equal = false;                              ///< to the evaluation
+  std::optional<bool> equals_protocol;             ///< the compiled protocol's own run
+  std::optional<simulate::Comparison> recompiled;  ///< --roundtrip
+  simulate::TransformerSizes recompiled_bound;
+  double evaluate_seconds = 0;
+  std::string verdict;
+};
+
+Findings judge(const DecompileArguments& arguments, const Instance& instance, const Subject& subject,
+               const Execution& execution) {
+  Findings found;
+  found.rows = simulate::decompiled_rows(subject.plan, execution.result.outputs);
+  found.equal = found.rows ==
+                anna::evaluate(subject.model,
+                               simulate::input_embedding(execution.words, subject.model.transformer.tokens));
+  bool holds = found.equal;
+  if (subject.compiled) {
+    const mpc::Protocol& protocol = *subject.compiled->protocol;
+    const auto transport = mpc::make_in_process_transport();
+    const simulate::OutputWords outputs = simulate::read_outputs(found.rows, protocol.shape().outputs);
+    found.equals_protocol =
+        outputs.faulty.empty() && outputs.words == mpc::run(protocol, execution.words, *transport).outputs;
+    holds = holds && *found.equals_protocol;
+  }
+  bool overflow = false;
+  if (arguments.construction.round_trip) {
+    const simulate::CompileOptions options =
+        arguments.construction.options(instance.parameters, subject.name);
+    require_memory(simulate::plan(instance.shape(), options).peak_bytes,
+                   "evaluating the transformer made again");
+    const simulate::Compiled again = simulate::compile(instance.protocol, options);
+    found.recompiled_bound = again.bound;
+    found.recompiled = simulate::compare(again, execution.words,
+                                         *simulate::make_attention(again, simulate::Mechanism::kExactMatch));
+    overflow = found.recompiled->overflow;
+    holds = holds && found.recompiled->equal && found.recompiled->sizes.depth == again.bound.depth &&
+            found.recompiled->sizes.width <= again.bound.width;
+  }
+  found.verdict = overflow ? "inconclusive" : holds ? "verified" : "refuted";
+  return found;
+}
+
+std::string model_text(const Subject& subject) {
+  const simulate::DecompilePlan& plan = subject.plan;
+  const simulate::TransformerSizes sizes = simulate::measure(subject.model.transformer);
+  std::uint64_t tables = 0;
+  for (const simulate::DecompiledLayer& layer : plan.layers)
+    tables = std::max<std::uint64_t>(tables, layer.tables);
+  std::string text = fmt::format(
+      "  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens, at most ell = {} "
+      "tables\n",
+      sizes.depth, sizes.heads, sizes.width, plan.tokens, tables);
+  text += fmt::format("  blocks            C = {} of T_b = {} tokens, W = {} words each\n", plan.blocks,
+                      plan.block_tokens, plan.token_words);
+  if (4 * plan.token_words <= plan.memory_words) {
+    const std::uint64_t machines =
+        simulate::softmax_machines(plan.tokens, plan.memory_words, plan.token_words);
+    text +=
+        fmt::format("  contrast          standard attention needs (N / B)^2 = {} machines, B = s / 4W: {}\n",
+                    machines, machines < plan.machines ? "fewer" : "no fewer");
+  }
+  if (plan.below_range())
+    text +=
+        "  below range       s > N W / 16: a few machines could hold all rows; bounds prove nothing here\n";
+  return text;
+}
+
+nlohmann::ordered_json model_json(const Subject& subject, const std::vector<simulate::Pass>& passes) {
+  const simulate::DecompilePlan& plan = subject.plan;
+  nlohmann::ordered_json json = sizes_json(simulate::measure(subject.model.transformer));
+  json["tokens"] = plan.tokens;
+  json["block_tokens"] = plan.block_tokens;
+  json["token_words"] = plan.token_words;
+  json["state_below_range"] = plan.below_range();
+  json["softmax_machines"] = 4 * plan.token_words <= plan.memory_words
+                                 ? nlohmann::ordered_json(simulate::softmax_machines(
+                                       plan.tokens, plan.memory_words, plan.token_words))
+                                 : nlohmann::ordered_json();
+  json["passes"] = passes_json(passes);
+  return json;
+}
+
+/// One output word a line: of the protocol that was compiled, else the numbers of the rows, token by token.
+std::string outputs_text(const Instance& instance, const Subject& subject, const anna::Embedding& rows) {
+  if (subject.compiled) {
+    const std::shared_ptr<const mpc::Protocol>& protocol = subject.compiled->protocol;
+    const simulate::OutputWords words = simulate::read_outputs(rows, protocol->shape().outputs);
+    mpc::Outputs outputs;
+    for (std::size_t t = 0; t < words.words.size(); ++t)
+      outputs.push_back(subject.compiled_info->decode(*protocol, t, words.words[t]));
+    Instance original;
+    original.info = subject.compiled_info;
+    original.protocol = protocol;
+    std::string text;
+    for (const auto& output : outputs) {
+      const bool symbol = original.info->output_form == mpc::OutputForm::kSymbols;
+      text += (!output  ? std::string()
+               : symbol ? instance.input->text(*output)
+                        : fmt::format("{}", *output)) +
+              "\n";
+    }
+    return text;
+  }
+  std::string text;
+  for (std::uint64_t token = 0; token < rows.tokens(); ++token) {
+    for (std::uint32_t column = 0; column < rows.dimension(); ++column)
+      text += fmt::format("{}\n", static_cast<std::int64_t>(rows.row(token)[column]));
+  }
+  return text;
+}
+
+int decompile(const DecompileArguments& arguments, const Team& team) {
+  const ProtocolArguments& common = arguments.common;
+  Subject subject;
+  subject.name = common.protocol;
+  const bool file =
+      subject.name.find_first_of("/.") != std::string::npos && !subject.name.starts_with("random:");
+  if (!file && !subject.name.starts_with("random:"))
+    subject.compiled_info = &mpc::find_protocol(subject.name);
+  const mpc::ProtocolInfo info = as_protocol(arguments, subject);
+  const Instance instance = prepare(common, info, team);
+  const std::vector<simulate::Pass> passes = simulate::decompile_passes(subject.plan);
+  const std::string passes_shown = arguments.construction.passes ? passes_text(passes) : "";
+  if (common.plan) {
+    team.on_root([&] {
+      const mpc::Shape& shape = instance.shape();
+      nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
+                                     {"protocol", info.name},
+                                     {"n", shape.n},
+                                     {"machines", shape.machines},
+                                     {"memory_words", shape.memory_words},
+                                     {"rounds_bound", shape.rounds},
+                                     {"exchange_bytes", exchange_bytes(shape)}};
+      json.update(model_json(subject, passes));
+      publish(common.out, false,
+              heading(instance) + model_text(subject) +
+                  fmt::format("  bytes             at most {} for words in flight, over all ranks\n",
+                              exchange_bytes(shape)) +
+                  passes_shown,
+              json);
+    });
+    return kDone;
+  }
+  const Execution execution = execute(instance, common, team);
+
+  // Rank 0 evaluates, judges and writes; its status is everyone's.
+  const std::string status = team.from_root([&] {
+    if (execution.violation) {
+      publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
+              run_json(instance, execution, "violated"));
+      return std::to_string(kViolated);
+    }
+    const Findings found = judge(arguments, instance, subject, execution);
+    if (!common.output.empty()) write_whole(common.output, outputs_text(instance, subject, found.rows));
+    std::string text =
+        heading(instance) + model_text(subject) + run_table(instance, execution) + passes_shown;
+    text +=
+        fmt::format("  rows              {} of {} numbers: {}\n", found.rows.tokens(), found.rows.dimension(),
+                    found.equal ? "equal to the evaluation, bit for bit" : "differ from the evaluation");
+    if (found.equals_protocol) {
+      text += fmt::format("  compiled protocol {}\n", *found.equals_protocol ? "its run gives the same words"
+                                                                             : "its run gives other words");
+    }
+    nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
+    json["schema"] = "roundtrip/decompile/1";
+    json.update(model_json(subject, passes));
+    json["equal"] = found.equal && found.equals_protocol.value_or(true);
+    if (found.recompiled) {
+      const simulate::TransformerSizes& sizes = found.recompiled->sizes;
+      text += fmt::format("  compiled again    {}: L = {}, H = {}, width {}: {}\n",
+                          arguments.construction.construction, sizes.depth, sizes.heads, sizes.width,
+                          found.recompiled->equal ? "equal, word for word" : "outputs differ or are faults");
+      json["roundtrip"] = sizes_json(sizes);
+      json["roundtrip"]["construction"] = arguments.construction.construction;
+      json["roundtrip"]["depth_bound"] = found.recompiled_bound.depth;
+      json["roundtrip"]["width_bound"] = found.recompiled_bound.width;
+      json["roundtrip"]["overflow"] = found.recompiled->overflow;
+      json["roundtrip"]["equal"] = found.recompiled->equal;
+    }
+    publish(common.out, common.output == "-", text + "verdict: " + found.verdict + "\n", json);
+    return std::to_string(found.verdict == "verified"  ? kDone
+                          : found.verdict == "refuted" ? kRefuted
+                                                       : kInconclusive);
+  });
+  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  return std::stoi(status);
+}
+
+}  // namespace
+
+Command add_decompile(CommandLine& line) {
+  Flags& flags =
+      line.add("decompile", "Turn a transformer into a protocol, run it and compare the two",
+               "MODEL is a file (its name has a / or a .) or a random model; a PROTOCOL is compiled first.\n"
+               "Examples:\n"
+               "  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4\n"
+               "  roundtrip decompile ./model.json --input numbers.txt\n"
+               "  roundtrip decompile sum --n 256 --construction routed --roundtrip\n");
+  auto arguments = std::make_shared<DecompileArguments>();
+  add_protocol_arguments(flags, arguments->common);
+  add_construction_arguments(
+      flags, arguments->construction, arguments->common.parameters,
+      "ema or anna: of a random model (default anna) or a compiled protocol (default ema)",
+      "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
+  return {.name = "decompile",
+          .act = [arguments](const Team& team) { return decompile(*arguments, team); },
+          .transport = [arguments] { return arguments->common.transport; }};
+}
+
+}  // namespace roundtrip::cli
