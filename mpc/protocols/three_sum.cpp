@@ -95,7 +95,8 @@ class Ends {
   std::int64_t sum(const Cell& cell, std::uint64_t side) const {
     std::int64_t total = 0;
     for (const std::uint64_t block : cell)
-      total += static_cast<std::int64_t>(words_[2 * block + side]) - (std::int64_t{1} << (kValueBits - 1));
+      total += static_cast<std::int64_t>(words_[2 * block + side] & ((Word{1} << kValueBits) - 1)) -
+               (std::int64_t{1} << (kValueBits - 1));
     return total;
   }
   std::span<const Word> words_;
