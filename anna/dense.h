@@ -60,6 +60,10 @@ struct DenseFacts {
   double hash_seconds = 0, group_seconds = 0, add_seconds = 0, seconds = 0;
 };
 
+/// The number of threads for `rows` rows: a thread that has less than a few thousand would wait more than it
+/// works.
+int threads_for(unsigned requested, std::uint64_t rows);
+
 struct DenseResult {
   std::vector<double> rows;  ///< [N_q, m]
   DenseFacts facts;
@@ -78,7 +82,7 @@ struct Kernels;
 
 /// How an evaluation is carried out; no result depends on any of it.
 struct DenseOptions {
-  unsigned threads = 0;                ///< 0: all that OpenMP has
+  unsigned threads = 0;                ///< 0: as many as OpenMP has and the work is worth
   const Kernels* kernels = nullptr;    ///< null: the best that this processor runs
   std::uint32_t partition_keys = 512;  ///< keys that are grouped at once
   std::function<void(std::uint32_t done, std::uint32_t tables)> progress = {};  ///< after each table

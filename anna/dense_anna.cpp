@@ -14,12 +14,13 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "anna/dense.h"
+#include "anna/dense_codes.h"
 #include "anna/huge_array.h"
 #include "anna/interner.h"
 #include "anna/kernels/kernels.h"
-#include "anna/lsh/family.h"
 #include "base/error.h"
 #include "base/rational.h"
 
@@ -38,26 +39,26 @@ class Coder {
   virtual ~Coder() = default;
   virtual std::string name() const = 0;
   virtual std::uint32_t tables() const = 0;
-  virtual std::uint32_t functions() const = 0;
   virtual void prepare(const DenseHead& head) = 0;
-  // Codes of all keys and queries in one table: equal iff the table says so.
-  virtual void codes(std::uint32_t table, const Kernels& kernels, int threads, HugeArray<std::uint64_t>& keys,
-                     HugeArray<std::uint64_t>& queries) = 0;
+  // Codes of all keys and queries in one table: equal iff the table says so. Returns the hash functions
+  // evaluated.
+  virtual std::uint64_t codes(std::uint32_t table, const Kernels& kernels, int threads,
+                              HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) = 0;
 };
 
 class ExactCoder final : public Coder {
  public:
   std::string name() const override { return "ema"; }
   std::uint32_t tables() const override { return 1; }
-  std::uint32_t functions() const override { return 0; }
   void prepare(const DenseHead& head) override { head_ = &head; }
-  void codes(std::uint32_t, const Kernels&, int, HugeArray<std::uint64_t>& keys,
-             HugeArray<std::uint64_t>& queries) override {
+  std::uint64_t codes(std::uint32_t, const Kernels&, int, HugeArray<std::uint64_t>& keys,
+                      HugeArray<std::uint64_t>& queries) override {
     RecordInterner vectors;
     vectors.reset(sizeof(std::int16_t) * head_->keys.columns);
     for (std::uint64_t i = 0; i < keys.size(); ++i) keys[i] = vectors.intern(head_->keys.row(i).data());
     for (std::uint64_t i = 0; i < queries.size(); ++i)
       queries[i] = vectors.intern(head_->queries.row(i).data());
+    return 0;
   }
 
  private:
@@ -69,69 +70,16 @@ class HashCoder final : public Coder {
   explicit HashCoder(const AnnaParameters& parameters) : parameters_(parameters) {}
   std::string name() const override { return "anna"; }
   std::uint32_t tables() const override { return parameters_.tables; }
-  std::uint32_t functions() const override { return parameters_.functions; }
-  void prepare(const DenseHead& head) override {
-    family_ = parameters_.functions_of(head.keys.columns);
-    family_.validate();
-    keys_ = make_blocks(head.keys.data, head.keys.rows, head.keys.columns);
-    queries_ = make_blocks(head.queries.data, head.queries.rows, head.queries.columns);
-  }
-  void codes(std::uint32_t table, const Kernels& kernels, int threads, HugeArray<std::uint64_t>& keys,
-             HugeArray<std::uint64_t>& queries) override {
-    const auto hash = make_table(family_, table);
-    if (hash->has_block_codes(keys_) && hash->has_block_codes(queries_)) {
-      by_blocks(*hash, kernels, threads, keys_, keys);
-      by_blocks(*hash, kernels, threads, queries_, queries);
-      return;
-    }
-    RecordInterner wide;  // codes of several words become numbers
-    wide.reset(8 * hash->code_words());
-    by_definition(*hash, threads, keys_, keys, wide);
-    by_definition(*hash, threads, queries_, queries, wide);
+  void prepare(const DenseHead& head) override { codes_.emplace(parameters_, head.queries, head.keys); }
+  std::uint64_t codes(std::uint32_t table, const Kernels& kernels, int threads,
+                      HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) override {
+    return codes_->of_table(table, kernels, threads, {queries.data(), queries.size()},
+                            {keys.data(), keys.size()});
   }
 
  private:
-  static void by_blocks(const TableHash& hash, const Kernels& kernels, int threads, const PointBlocks& points,
-                        HugeArray<std::uint64_t>& out) {
-    const auto blocks = static_cast<std::int64_t>(ceil_div(points.rows, 16));
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      std::uint64_t codes[16];
-      hash.block_codes(kernels, points, static_cast<std::size_t>(b), codes);
-      const std::uint64_t begin = 16 * static_cast<std::uint64_t>(b), end = std::min(points.rows, begin + 16);
-      std::copy(codes, codes + (end - begin), &out[begin]);
-    }
-  }
-  static void by_definition(const TableHash& hash, int threads, const PointBlocks& points,
-                            HugeArray<std::uint64_t>& out, RecordInterner& wide) {
-    const std::size_t words = hash.code_words();
-    std::vector<std::uint64_t> codes(points.rows * words);
-    const auto rows = static_cast<std::int64_t>(points.rows);
-    std::exception_ptr refused;  // an exception must not leave a parallel region
-#pragma omp parallel num_threads(threads)
-    {
-      std::vector<std::int32_t> x(points.dimension);
-#pragma omp for schedule(static)
-      for (std::int64_t row = 0; row < rows; ++row) {
-        const auto r = static_cast<std::uint64_t>(row);
-        for (std::uint32_t i = 0; i < points.dimension; ++i) x[i] = points.at(r, i);
-        try {
-          hash.code(x, std::span(codes).subspan(r * words, words));
-        } catch (...) {
-#pragma omp critical
-          refused = std::current_exception();
-        }
-      }
-    }
-    if (refused) std::rethrow_exception(refused);
-    for (std::uint64_t row = 0; row < points.rows; ++row) {
-      out[row] = words == 1 ? codes[row] : wide.intern(&codes[row * words]);
-    }
-  }
-
   AnnaParameters parameters_;
-  FamilyParameters family_;
-  PointBlocks keys_, queries_;
+  std::optional<DenseCodes> codes_;
 };
 
 struct Record {
@@ -331,7 +279,7 @@ class DenseBuckets final : public DenseAttention {
   bool run(const DenseHead& head, Coder& coder, const HugeArray<std::int16_t>& values, std::uint32_t columns,
            std::uint64_t most, DenseResult& result) const {
     const Kernels& kernels = options_.kernels != nullptr ? *options_.kernels : best_kernels();
-    const int threads = options_.threads != 0 ? static_cast<int>(options_.threads) : omp_get_max_threads();
+    const int threads = threads_for(options_.threads, head.queries.rows + head.keys.rows);
     const std::uint64_t n_queries = head.queries.rows, n_keys = head.keys.rows;
     HugeArray<Total> totals(n_queries * columns);
     HugeArray<std::uint64_t> counts(n_queries), key_codes(n_keys), query_codes(n_queries);
@@ -343,7 +291,7 @@ class DenseBuckets final : public DenseAttention {
     DenseFacts& facts = result.facts;
     for (std::uint32_t table = 0; table < coder.tables(); ++table) {
       auto start = Clock::now();
-      coder.codes(table, kernels, threads, key_codes, query_codes);
+      facts.hash_evaluations += coder.codes(table, kernels, threads, key_codes, query_codes);
       facts.hash_seconds += seconds_since(start);
       start = Clock::now();
       keys.sort(key_codes, bits, threads);
@@ -371,7 +319,6 @@ class DenseBuckets final : public DenseAttention {
       facts.key_rows_added += key_rows, facts.query_rows_added += query_rows;
       if (options_.progress) options_.progress(table + 1, coder.tables());
     }
-    facts.hash_evaluations = std::uint64_t{coder.tables()} * coder.functions() * (n_keys + n_queries);
     const std::uint32_t m = head.values.columns;
     result.rows.resize(n_queries * m);
     for (std::uint64_t q = 0; q < n_queries; ++q) {
@@ -452,6 +399,13 @@ class DenseBruteForce final : public DenseAttention {
 };
 
 }  // namespace
+
+int threads_for(unsigned requested, std::uint64_t rows) {
+  constexpr std::uint64_t kRowsWorthAThread = 2048;
+  if (requested != 0) return static_cast<int>(requested);
+  return static_cast<int>(std::clamp<std::uint64_t>(rows / kRowsWorthAThread, 1,
+                                                    static_cast<std::uint64_t>(omp_get_max_threads())));
+}
 
 std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options) {
   parameters.validate();

@@ -5,11 +5,11 @@
 #include <cmath>
 #include <numeric>
 
+#include "anna/dense_codes.h"
 #include "anna/kernels/kernels.h"
 #include "anna/lsh/gaussian.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "base/rational.h"
 
 namespace roundtrip::anna {
 namespace {
@@ -130,66 +130,69 @@ Instance generate_instance(const InstanceParameters& p) {
   return instance;
 }
 
-WeightFacts measure_weights(const Instance& instance, const DenseHead& head, const AnnaParameters& anna,
+WeightQuestion question_of(const Instance& instance) {
+  return {instance.near_radius(), std::sqrt(2.0), instance.groups};
+}
+
+WeightFacts measure_weights(const DenseHead& head, const AnnaParameters& anna, const WeightQuestion& question,
                             std::uint64_t samples) {
   head.validate();
   require(samples >= 1, "samples is 0; at least 1 query must be sampled");
   samples = std::min(samples, head.queries.rows);
   const std::uint64_t n = head.keys.rows;
-  FixedRows sampled{samples, head.queries.columns, head.queries.unit, 0, {}};
+  const std::uint32_t d = head.keys.columns;
+  require(question.groups.empty() || (question.groups.size() == n && head.queries.rows == n),
+          "{} tokens have groups; there are {} queries and {} keys", question.groups.size(),
+          head.queries.rows, n);
+  FixedRows sampled{samples, d, head.queries.unit, 0, {}};
   std::vector<std::uint64_t> tokens(samples);
   for (std::uint64_t s = 0; s < samples; ++s) {
     tokens[s] = s * head.queries.rows / samples;
-    sampled.data.insert(sampled.data.end(), head.queries.row(tokens[s]).begin(),
-                        head.queries.row(tokens[s]).end());
+    const auto row = head.queries.row(tokens[s]);
+    sampled.data.insert(sampled.data.end(), row.begin(), row.end());
   }
-  const PointBlocks keys = make_blocks(head.keys.data, n, head.keys.columns);
-  const PointBlocks queries = make_blocks(sampled.data, samples, sampled.columns);
+  const int threads = threads_for(0, n);
   std::vector<std::uint32_t> weights(samples * n, 0);  // [samples, N] c_ij
-  std::vector<std::uint64_t> key_codes(n + 16), query_codes(samples + 16);
+  std::vector<std::uint64_t> key_codes(n), query_codes(samples);
+  const DenseCodes codes(anna, sampled, head.keys);
   for (std::uint32_t t = 0; t < anna.tables; ++t) {
-    const auto hash = make_table(anna.functions_of(head.keys.columns), t);
-    require(hash->has_block_codes(keys) && hash->has_block_codes(queries),
-            "codes of {} functions do not fit one word", anna.functions);
-    const auto codes = [&](const PointBlocks& points, std::vector<std::uint64_t>& out) {
-      const auto blocks = static_cast<std::int64_t>(ceil_div(points.rows, 16));
-#pragma omp parallel for
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        hash->block_codes(best_kernels(), points, static_cast<std::size_t>(b),
-                          std::span<std::uint64_t, 16>(&out[16 * static_cast<std::size_t>(b)], 16));
-      }
-    };
-    codes(keys, key_codes), codes(queries, query_codes);
-#pragma omp parallel for
+    codes.of_table(t, best_kernels(), threads, query_codes, key_codes);
+#pragma omp parallel for num_threads(threads)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(samples); ++row) {
       const auto s = static_cast<std::uint64_t>(row);
       for (std::uint64_t j = 0; j < n; ++j) weights[s * n + j] += key_codes[j] == query_codes[s];
     }
   }
-  WeightFacts facts{.sampled_queries = samples};
+  WeightFacts facts{.sampled_queries = samples, .purity = {}};
+  const bool hamming = anna.family == FamilyKind::kBitSampling;
   // Rounding at the door moved a point by at most sqrt(d) max_error: pairs at exactly r must still count as
   // near.
-  const double slack = 2 * std::sqrt(static_cast<double>(head.keys.columns)) * head.keys.max_error;
-  const double r = instance.near_radius(), cr = std::sqrt(2.0);
+  const double slack =
+      hamming ? 0
+              : 2 * std::sqrt(static_cast<double>(d)) * std::max(head.keys.max_error, head.queries.max_error);
   std::uint64_t found = 0;
   double total = 0, own = 0, within = 0;
   for (std::uint64_t s = 0; s < samples; ++s) {
+    const auto query = sampled.row(s);
     for (std::uint64_t j = 0; j < n; ++j) {
-      std::int64_t square = 0;
-      for (std::uint32_t i = 0; i < head.keys.columns; ++i) {
-        const std::int64_t difference = std::int64_t{sampled.row(s)[i]} - head.keys.row(j)[i];
-        square += difference * difference;
+      const auto key = head.keys.row(j);
+      std::int64_t square = 0, signs = 0;
+      for (std::uint32_t i = 0; i < d; ++i) {
+        const std::int64_t difference = std::int64_t{query[i]} - key[i];
+        square += difference * difference, signs += (query[i] > 0) != (key[i] > 0);
       }
-      const double distance = std::sqrt(static_cast<double>(square)) * head.keys.unit;
+      const double distance =
+          hamming ? static_cast<double>(signs) : std::sqrt(static_cast<double>(square)) * head.keys.unit;
       const std::uint32_t weight = weights[s * n + j];
-      if (distance <= r + slack) ++facts.near_pairs, found += weight > 0;
+      if (distance <= question.near_radius + slack) ++facts.near_pairs, found += weight > 0;
       total += weight;
-      if (instance.groups[j] == instance.groups[tokens[s]]) own += weight;
-      if (distance <= cr) within += weight;
+      if (!question.groups.empty() && question.groups[j] == question.groups[tokens[s]]) own += weight;
+      if (distance <= question.far_radius + slack) within += weight;
     }
   }
   if (facts.near_pairs > 0) facts.recall = static_cast<double>(found) / static_cast<double>(facts.near_pairs);
-  if (total > 0) facts.purity = own / total, facts.within_cr = within / total;
+  if (total > 0) facts.within_cr = within / total;
+  if (!question.groups.empty()) facts.purity = total > 0 ? own / total : 1;
   return facts;
 }
 

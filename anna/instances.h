@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,16 +42,26 @@ struct Instance {
 };
 Instance generate_instance(const InstanceParameters& parameters);
 
+/// What counts as near, as allowed and as wanted among the weights of a head. Distances are Euclidean, for
+/// the bit-sampling family Hamming (of the signs).
+struct WeightQuestion {
+  double near_radius = 0, far_radius = 0;      ///< r and c r, in the input's units
+  std::span<const std::uint64_t> groups = {};  ///< [N] where token j's query and key belong; empty: unknown
+};
+/// r and c r = sqrt 2, with the instance's groups.
+WeightQuestion question_of(const Instance& instance);
+
 /// How ANNA's weights lie, measured on sampled queries by their exact collision counts with all keys.
 struct WeightFacts {
   std::uint64_t sampled_queries = 0;
   std::uint64_t near_pairs = 0;  ///< pairs of a sampled query and a key within r
   double recall = 1;             ///< share of them with positive weight
-  double purity = 1;             ///< share of the queries' weight on keys of their own group
   double within_cr = 1;          ///< share of the queries' weight on keys within c r
+  std::optional<double>
+      purity;  ///< share of the queries' weight on keys of their own group, where groups are known
 };
-/// Cost: samples * N * ell comparisons and all keys' hashes. ContractError for codes of more than one word.
-WeightFacts measure_weights(const Instance& instance, const DenseHead& head, const AnnaParameters& anna,
+/// Cost: samples * (N ell + N d) operations, samples * N words, and all keys' hashes.
+WeightFacts measure_weights(const DenseHead& head, const AnnaParameters& anna, const WeightQuestion& question,
                             std::uint64_t samples);
 
 }  // namespace roundtrip::anna

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "anna/kernel_attention.h"
 #include "anna/lsh/probability.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
@@ -125,11 +126,11 @@ std::string_view mechanism_name(const Mechanism& mechanism) {
 }
 
 std::unique_ptr<Attention> make_attention(const Mechanism& mechanism) {
-  if (std::holds_alternative<ExactMatch>(mechanism)) return make_exact_match();
-  const auto* anna = std::get_if<Anna>(&mechanism);
-  require(anna != nullptr, "no evaluator for the mechanism '{}'; there are ema and anna",
-          mechanism_name(mechanism));
-  return make_anna(anna->parameters);
+  if (const auto* anna = std::get_if<Anna>(&mechanism)) return make_anna(anna->parameters);
+  if (const auto* low_rank = std::get_if<LowRank>(&mechanism))
+    return make_model_low_rank(low_rank->rank, low_rank->seed);
+  if (const auto* softmax = std::get_if<Softmax>(&mechanism)) return make_model_softmax(softmax->scale);
+  return make_exact_match();
 }
 
 void Model::validate() const {
@@ -137,11 +138,14 @@ void Model::validate() const {
   require(mechanisms.size() == layers.size(), "{} layers have {} mechanisms", layers.size(),
           mechanisms.size());
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    const auto* anna = std::get_if<Anna>(&mechanisms[l]);
-    if (anna == nullptr) continue;
+    const std::uint32_t dimension = layers[l]->shape().query_dimension;
     try {
-      anna->parameters.validate();
-      anna->parameters.functions_of(layers[l]->shape().query_dimension).validate();
+      if (const auto* anna = std::get_if<Anna>(&mechanisms[l])) {
+        anna->parameters.validate();
+        anna->parameters.functions_of(dimension).validate();
+      } else if (const auto* low_rank = std::get_if<LowRank>(&mechanisms[l])) {
+        PositiveFeatures::validate(low_rank->rank, dimension);
+      }
     } catch (const ContractError& error) {
       throw ContractError(fmt::format("layer {}: {}", l, error.what()));
     }

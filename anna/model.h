@@ -27,7 +27,7 @@ struct Anna {
   std::optional<double> factor;       ///< c > 1
   friend bool operator==(const Anna&, const Anna&) = default;
 };
-/// Kernel attention with positive features of dimension `rank`.
+/// Kernel attention with the PositiveFeatures of dimension `rank` (anna/kernel_attention.h).
 struct LowRank {
   std::uint32_t rank = 1;
   std::uint64_t seed = 1;
@@ -41,7 +41,7 @@ using Mechanism = std::variant<ExactMatch, Anna, LowRank, Softmax>;
 
 /// "ema", "anna", "low_rank", "softmax".
 std::string_view mechanism_name(const Mechanism& mechanism);
-/// ContractError naming the mechanism if this program has no evaluator for it.
+/// ContractError for parameters out of range.
 std::unique_ptr<Attention> make_attention(const Mechanism& mechanism);
 
 /// Maps that are a registered protocol's, compiled: what the protocol is called and was made with.

@@ -206,6 +206,18 @@ Transformer resolve(const ProtocolMaps& maps, const JsonField& field, const Reso
   return resolved->transformer;
 }
 
+std::vector<Resolver>& registered_resolvers() {
+  static std::vector<Resolver> resolvers;
+  return resolvers;
+}
+
+std::optional<Resolved> resolve_by_registered(const ProtocolMaps& maps) {
+  for (const Resolver& resolver : registered_resolvers()) {
+    if (auto resolved = resolver(maps)) return resolved;
+  }
+  return std::nullopt;
+}
+
 // What the description says of a layer against what its maps are.
 void compare(const JsonField& field, std::string_view name, std::uint64_t found) {
   const std::uint64_t declared = field[name].number(1, UINT64_MAX);
@@ -341,11 +353,16 @@ LoadedModel parse_model(std::string_view description, const std::string& path,
   return loaded;
 }
 
+void register_resolver(Resolver resolver) {
+  require(static_cast<bool>(resolver), "a resolver of protocols' maps must be callable");
+  registered_resolvers().push_back(std::move(resolver));
+}
+
 LoadedModel load_model(const std::string& path, const Resolver& resolver) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   return parse_model(
       read_whole(path), path, [&](const std::string& file) { return read_whole((folder / file).string()); },
-      resolver);
+      resolver ? resolver : resolve_by_registered);
 }
 
 ModelFiles write_model(const Model& model, const std::string& weights_file) {

@@ -33,6 +33,10 @@ struct Resolved {
 };
 /// The compiled transformer of a registered protocol; nullopt if its name or construction is not known here.
 using Resolver = std::function<std::optional<Resolved>(const ProtocolMaps&)>;
+/// Adds a resolver that load_model() asks where it is given none, in the order of registration: what compiles
+/// protocols lies above this folder and says so at start-up. Not while another thread loads. ContractError
+/// for an empty one.
+void register_resolver(Resolver resolver);
 /// The weights file of that name, beside the description.
 using OpenWeights = std::function<std::string(const std::string& file)>;
 
@@ -49,7 +53,8 @@ struct LoadedModel {
 /// the two files.
 LoadedModel parse_model(std::string_view description, const std::string& path,
                         const OpenWeights& open_weights, const Resolver& resolver);
-LoadedModel load_model(const std::string& path, const Resolver& resolver = nullptr);
+LoadedModel load_model(const std::string& path,
+                       const Resolver& resolver = nullptr);  ///< null: the registered ones
 
 struct ModelFiles {
   std::string description;

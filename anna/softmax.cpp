@@ -37,10 +37,6 @@ std::vector<float> reals(const FixedRows& rows, double scale) {
   return out;
 }
 
-int threads_of(const DenseOptions& options) {
-  return options.threads != 0 ? static_cast<int>(options.threads) : omp_get_max_threads();
-}
-
 const Kernels& kernels_of(const DenseOptions& options) {
   return options.kernels != nullptr ? *options.kernels : best_kernels();
 }
@@ -70,7 +66,7 @@ class Softmax final : public DenseAttention {
     constexpr std::size_t kQueries = 128, kKeys = 512;
     const Kernels& kernels = kernels_of(options_);
     const SingleThreadedBlas single;
-#pragma omp parallel num_threads(threads_of(options_))
+#pragma omp parallel num_threads(threads_for(options_.threads, n_q* n_k / 64))
     {
       std::vector<float> logits(kQueries * kKeys), sums(kQueries * m), largest(kQueries), norms(kQueries);
 #pragma omp for schedule(dynamic)

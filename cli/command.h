@@ -17,6 +17,7 @@ struct Command {
   std::function<std::string()> transport = [] { return std::string(); };
 };
 
+Command add_attend(CommandLine& line);
 Command add_list(CommandLine& line);
 Command add_run(CommandLine& line);
 Command add_compile(CommandLine& line);

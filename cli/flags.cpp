@@ -21,7 +21,8 @@ class AppFlags final : public Flags {
     app_.add_option(name, each(std::move(set)), help)
         ->type_name("")
         ->required(required)
-        ->expected(1, many ? -1 : 1);
+        ->expected(1, many ? -1 : 1)
+        ->allow_extra_args(many);
   }
   void value(const std::string& flag, const std::string& value_name, const std::string& help,
              std::function<void(const std::string&)> set, bool repeatable) override {

@@ -46,8 +46,8 @@ void complain(const char* message) {
 
 int main(int argc, char** argv) {
   CommandLine line(kDescription, kFooter, version_text);
-  const std::array<Command, 5> commands = {add_list(line), add_run(line), add_compile(line),
-                                           add_decompile(line), add_verify(line)};
+  const std::array commands = {add_list(line),      add_run(line),    add_compile(line),
+                               add_decompile(line), add_attend(line), add_verify(line)};
   const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [&](const Command& command) { return command.name == request.subcommand; });

@@ -285,6 +285,11 @@ std::string to_string(FamilyKind kind) {
   throw InternalError("an unknown hash family");
 }
 
+bool compares_directions(FamilyKind kind) {
+  return kind == FamilyKind::kHyperplane || kind == FamilyKind::kCrossPolytope ||
+         kind == FamilyKind::kCrossPolytopeHadamard;
+}
+
 FamilyKind parse_family(std::string_view text) {
   std::string all;
   for (const Name& name : kNames) {

@@ -22,6 +22,8 @@ enum class FamilyKind : std::uint8_t {
   kBitSampling,            ///< [x_i > 0] at a random i; Hamming distance (Indyk, Motwani 1998)
 };
 std::string to_string(FamilyKind kind);
+/// Whether the family compares directions: its distances are those of the unit sphere.
+bool compares_directions(FamilyKind kind);
 /// The family of that name; ContractError lists the names otherwise.
 FamilyKind parse_family(std::string_view name);
 

@@ -145,10 +145,7 @@ Probability clopper_pearson(std::uint64_t successes, std::uint64_t trials, doubl
 Probability collision_probability(const FamilyParameters& parameters, double distance,
                                   const MonteCarlo& options) {
   parameters.validate();
-  const bool spherical = parameters.kind == FamilyKind::kHyperplane ||
-                         parameters.kind == FamilyKind::kCrossPolytope ||
-                         parameters.kind == FamilyKind::kCrossPolytopeHadamard;
-  const double most = spherical ? 2.0
+  const double most = compares_directions(parameters.kind) ? 2.0
                       : parameters.kind == FamilyKind::kBitSampling
                           ? static_cast<double>(parameters.dimension)
                           : HUGE_VAL;

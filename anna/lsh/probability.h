@@ -16,7 +16,7 @@ struct Probability {
 /// How a Monte Carlo estimate is made; `miss` is the probability that an end is wrong (Clopper-Pearson,
 /// one-sided).
 struct MonteCarlo {
-  std::uint64_t trials = 1u << 15;
+  std::uint64_t trials = 1u << 14;
   double miss = 1e-3;
   std::uint64_t seed = 1;
 };

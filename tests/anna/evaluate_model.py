@@ -1,4 +1,4 @@
-"""A plain re-implementation of a saved model with exact-match attention, from its two files and nothing of the project's.
+"""A plain re-implementation of a saved model with exact-match or softmax attention, from its two files and nothing of the project's.
 
     evaluate_model.py MODEL.json    rows from standard input as JSON, the last layer's rows to standard output
 """
@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-from collections import defaultdict
 
 from numpy_safetensors import read
 
@@ -30,6 +29,14 @@ def apply(stages, tensors, fraction_bits, x):
     return x
 
 
+def weigh(mechanism, query, keys):
+    if mechanism["kind"] == "ema":
+        return [int(key == query) for key in keys]
+    assert mechanism["kind"] == "softmax"
+    scores = [sum(q * k for q, k in zip(query, key)) for key in keys]
+    return [math.exp(mechanism["scale"] * (score - max(scores))) for score in scores]
+
+
 def layer_rows(layer, tensors, rows):
     weights = layer["weights"]
     bits = weights["row_fraction_bits"]
@@ -42,17 +49,14 @@ def layer_rows(layer, tensors, rows):
         inputs.append(row + digits)
     outputs = [list(x) for x in inputs]
     for head in weights["heads"]:
-        assert layer["mechanism"]["kind"] == "ema"
-        sums = defaultdict(lambda: [[0] * layer["value_dimension"], 0])
-        for x in inputs:
-            entry = sums[tuple(apply(head["key"], tensors, bits, x))]
-            value = apply(head["value"], tensors, bits, x)
-            entry[0] = [s + v for s, v in zip(entry[0], value)]
-            entry[1] += 1
+        queries, keys, values = ([apply(head[which], tensors, bits, x) for x in inputs] for which in ("query", "key", "value"))
         shift = bits - head["value"][-1]["output_fraction_bits"]
-        for x, out in zip(inputs, outputs):
-            total, count = sums.get(tuple(apply(head["query"], tensors, bits, x)), ([0] * layer["value_dimension"], 1))
-            out += [round(math.ldexp(float(s) / float(count), shift)) for s in total]  # half to even
+        for query, out in zip(queries, outputs):
+            shares = weigh(layer["mechanism"], query, keys)
+            total = sum(shares)
+            for column in zip(*values):
+                average = float(sum(w * v for w, v in zip(shares, column))) / float(total) if total else 0.0
+                out.append(round(math.ldexp(average, shift)))  # half to even
     return [apply(weights["output"], tensors, bits, x) for x in outputs]
 
 

@@ -118,15 +118,24 @@ TEST(ModelFile, ALoadedModelEvaluatesAsTheSavedOne) {
   anna.parameters.tables = 7;
   anna.parameters.functions = 9;
   anna.parameters.family = FamilyKind::kCrossPolytope;
-  const Model model = sample(anna);
-  save_model(model, folder / "m.json");
-  EXPECT_EQ(evaluate(load_model(folder / "m.json").model, input_of(model)), evaluate(model, input_of(model)));
+  std::vector<Embedding> rows;
+  for (const Mechanism& mechanism :
+       {Mechanism(anna), Mechanism(ExactMatch{}), Mechanism(LowRank{24, 3}), Mechanism(Softmax{0.01})}) {
+    const Model model = sample(mechanism);
+    save_model(model, folder / "m.json");
+    rows.push_back(evaluate(model, input_of(model)));
+    EXPECT_EQ(evaluate(load_model(folder / "m.json").model, input_of(model)), rows.back());
+    EXPECT_EQ(std::count(rows.begin(), rows.end(), rows.back()), 1) << "a mechanism that makes no difference";
+  }
 }
 
 TEST(ModelFile, NumpyComputesTheSameRowsFromTheFiles) {
   const Folder folder;
-  for (const char* name : {"random:L=2,H=3,d=5,m=3,w=4,seed=6", "random:L=3,H=2,seed=8"}) {
-    const Model model = sample(ExactMatch{}, name);
+  using Case = std::pair<const char*, Mechanism>;
+  for (const auto& [name, mechanism] :
+       {Case{"random:L=2,H=3,d=5,m=3,w=4,seed=6", ExactMatch{}}, Case{"random:L=3,H=2,seed=8", ExactMatch{}},
+        Case{"random:L=2,H=3,d=5,m=3,w=4,seed=6", Softmax{0.004}}}) {
+    const Model model = sample(mechanism, name);
     save_model(model, folder / "m.json");
     const Embedding input = input_of(model);
     const auto to_json = [](const Embedding& array) {
@@ -429,6 +438,29 @@ TEST(ModelFile, ProtocolMapsAreStoredByNameAndRefusedWhereTheyDiffer) {
   EXPECT_THAT(load(knows), HasSubstr("layers are 2; the maps have 1"));
   resolved.transformer.layers.push_back(sample().transformer.layers[0]);
   EXPECT_THAT(load(knows), HasSubstr("layers[1].heads is 2; the maps have 3"));
+}
+
+TEST(ModelFile, RegisteredResolversAreAskedInOrder) {
+  const Folder folder;
+  Model model;
+  model.transformer = {16, 2, {std::make_shared<Foreign>()}};
+  model.mechanisms = {ExactMatch{}};
+  model.protocol = ProtocolMaps{"registered_by_a_test", "direct", "1", 9, {}};
+  save_model(model, folder / "m.json");
+  EXPECT_THAT(message_of([&] { load_model(folder / "m.json"); }), HasSubstr("not registered here"));
+  EXPECT_THAT(message_of([] { register_resolver(nullptr); }), HasSubstr("callable"));
+  std::vector<int> asked;
+  register_resolver([&](const ProtocolMaps&) { return asked.push_back(1), std::nullopt; });
+  register_resolver([&](const ProtocolMaps& maps) -> std::optional<Resolved> {
+    asked.push_back(2);
+    if (maps.protocol != "registered_by_a_test") return std::nullopt;
+    return Resolved{model.transformer, "1"};
+  });
+  register_resolver([&](const ProtocolMaps&) { return asked.push_back(3), std::nullopt; });
+  const Model loaded = load_model(folder / "m.json").model;
+  EXPECT_EQ(loaded.protocol, model.protocol);
+  EXPECT_EQ(loaded.transformer.layers, model.transformer.layers);
+  EXPECT_EQ(asked, (std::vector<int>{1, 2}));
 }
 
 TEST(ModelFile, SavingReplacesWholeFilesAndMixedPairsAreRefused) {

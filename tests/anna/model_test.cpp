@@ -185,7 +185,7 @@ TEST(RandomModel, TokensMeetInEveryLayerAndRowsStayDifferent) {
   }
 }
 
-TEST(Model, MechanismsThatHaveNoEvaluatorAreRefusedByName) {
+TEST(Model, EveryMechanismHasAnEvaluator) {
   const auto message = [](const Mechanism& mechanism) {
     try {
       make_attention(mechanism);
@@ -197,7 +197,16 @@ TEST(Model, MechanismsThatHaveNoEvaluatorAreRefusedByName) {
   EXPECT_EQ(message(ExactMatch{}), "accepted");
   EXPECT_EQ(message(Anna{}), "accepted");
   EXPECT_THAT(message(tables(0, 1)), HasSubstr("tables is 0"));
-  EXPECT_THAT(message(LowRank{}), HasSubstr("'low_rank'"));
+  EXPECT_EQ(message(LowRank{}), "accepted");
+  EXPECT_EQ(message(Softmax{}), "accepted");
+  EXPECT_THAT(message(LowRank{0}), HasSubstr("rank is 0"));
+  EXPECT_THAT(message(Softmax{HUGE_VAL}), HasSubstr("scale is inf"));
+  for (const Mechanism& mechanism :
+       {Mechanism(ExactMatch{}), Mechanism(Anna{}), Mechanism(LowRank{}), Mechanism(Softmax{})})
+    EXPECT_NE(make_attention(mechanism)->name().find(mechanism_name(mechanism)), std::string::npos);
+  EXPECT_THAT(
+      [] { make_random_model(RandomModel::parse("random:d=1024"), 4, LowRank{65536 * 8}).validate(); },
+      testing::ThrowsMessage<ContractError>(HasSubstr("layer 0: low_rank: rank is 524288")));
 }
 
 TEST(RandomModel, TablesAreTheSmallestThatGiveTheGuarantee) {

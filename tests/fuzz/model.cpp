@@ -19,6 +19,8 @@ bool small(const Model& model) {
     std::uint64_t codes = 1;
     if (const auto* anna = std::get_if<Anna>(&model.mechanisms[l])) {
       codes = std::uint64_t{anna->parameters.tables} * anna->parameters.functions * shape.query_dimension;
+    } else if (const auto* low_rank = std::get_if<LowRank>(&model.mechanisms[l])) {
+      codes = low_rank->rank;
     }
     operations +=
         (std::uint64_t{shape.heads} * (shape.query_dimension + shape.value_dimension) + 100) * codes;

@@ -1,0 +1,358 @@
+// Purpose: `roundtrip attend`: ANNA over matrices from files or over a generated instance, with what it will
+// cost and guarantee, and compared with what it approximates.
+#include "anna/attend.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/npy.h"
+#include "base/quote.h"
+#include "base/rational.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/execution.h"
+#include "cli/memory.h"
+#include "cli/progress.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct AttendArguments {
+  std::vector<std::string> files;  ///< Q, K, V; none: generated
+  anna::InstanceParameters instance;
+  bool instance_given = false;  ///< any flag of a generated instance
+  anna::AttendOptions options;
+  Rational eta{1, 100};
+  std::string compare;
+  bool plan = false;
+  std::string output;
+  OutputArguments out;
+};
+
+anna::RealRows read_matrix(const std::string& path) {
+  const NpyFile file = NpyFile::load(path);
+  require(file.columns() >= 1 && file.columns() <= 65536 &&
+              file.rows() < std::numeric_limits<std::uint32_t>::max(),
+          "{}: an array of {} x {}; allowed are below 2^32 - 1 rows of 1 .. 65536", quote(path), file.rows(),
+          file.columns());
+  anna::RealRows rows{file.rows(), static_cast<std::uint32_t>(file.columns()), {}};
+  rows.data.reserve(rows.rows * rows.columns);
+  const auto add = [&](const auto& numbers) {
+    for (const auto x : numbers) {
+      const auto real = static_cast<double>(x);
+      require(!std::isfinite(real) || std::fabs(real) <= std::numeric_limits<float>::max(),
+              "{}: row {} column {} is {}; magnitudes up to 3.4e38 are taken", quote(path),
+              rows.data.size() / rows.columns, rows.data.size() % rows.columns, real);
+      rows.data.push_back(static_cast<float>(real));
+    }
+  };
+  if (is_integer(file.array().dtype)) {
+    add(integers_of(file.array(), path));
+  } else {
+    add(reals_of(file.array(), path));
+  }
+  return rows;
+}
+
+bool directions(const AttendArguments& arguments) {
+  return anna::compares_directions(arguments.options.family);
+}
+
+anna::DenseHead read_head(const AttendArguments& arguments) {
+  const anna::RealRows queries = read_matrix(arguments.files[0]), keys = read_matrix(arguments.files[1]),
+                       values = read_matrix(arguments.files[2]);
+  require(queries.columns == keys.columns, "{} has rows of {} numbers and {} of {}; they must be equal",
+          quote(arguments.files[0]), queries.columns, quote(arguments.files[1]), keys.columns);
+  require(keys.rows == values.rows, "{} has {} rows and {} has {}; each key needs one value",
+          quote(arguments.files[1]), keys.rows, quote(arguments.files[2]), values.rows);
+  return anna::quantise(queries, keys, values, directions(arguments));
+}
+
+std::string source_of(const AttendArguments& arguments) {
+  if (!arguments.files.empty()) return fmt::format("{}", fmt::join(arguments.files, " "));
+  return fmt::format("{} instance, seed {}", anna::to_string(arguments.instance.kind),
+                     arguments.instance.seed);
+}
+
+std::string plan_text(const AttendArguments& arguments, const anna::AttendPlan& plan) {
+  std::string text = fmt::format("attend {}: {} queries, {} keys, d = {}, m = {}\n", source_of(arguments),
+                                 plan.queries, plan.keys, plan.dimension, plan.value_dimension);
+  const auto row = [&](std::string_view what, const std::string& facts) {
+    text += fmt::format("  {:<17} {}\n", what, facts);
+  };
+  row("family",
+      fmt::format("{}: c = {}, r = {:.6g}{}, p1 = {:.4f} at r, p2 = {:.3g} at c r", to_string(plan.family),
+                  plan.c, plan.radius,
+                  plan.family == anna::FamilyKind::kPStable ? fmt::format(", width {:.6g}", plan.width) : "",
+                  plan.p1.low, plan.p2.high));
+  row("exponent", fmt::format("rho = {:.4f}, 3 rho = {:.4f} (3/c^2 = {:.4f})", plan.rho, 3 * plan.rho,
+                              3 / (plan.c * plan.c)));
+  row("tables", fmt::format("ell = {} tables of z = {} functions", plan.tables, plan.functions));
+  row("guarantee",
+      fmt::format("{} for eta = {}: far keys weighted with probability <= {:.3g}, near keys missed <= {:.3g}",
+                  plan.guaranteed ? "holds" : "none", arguments.eta.to_string(), plan.false_collisions,
+                  plan.missed_pairs));
+  row("work", fmt::format("{:.3e} hash evaluations, at most {:.3e} rows added, {:.0f} MiB",
+                          plan.hash_evaluations, plan.row_additions, std::ceil(plan.peak_bytes / 1048576)));
+  if (!plan.advice.empty()) row("note", plan.advice);
+  return text;
+}
+
+nlohmann::ordered_json probability_json(const anna::Probability& p) {
+  return {{"low", p.low}, {"estimate", p.estimate}, {"high", p.high}};
+}
+
+nlohmann::ordered_json plan_json(const AttendArguments& arguments, const anna::AttendPlan& plan) {
+  nlohmann::ordered_json json = {{"schema", "roundtrip/attend/1"},
+                                 {"source", source_of(arguments)},
+                                 {"queries", plan.queries},
+                                 {"keys", plan.keys},
+                                 {"dimension", plan.dimension},
+                                 {"value_dimension", plan.value_dimension},
+                                 {"family", to_string(plan.family)},
+                                 {"c", plan.c},
+                                 {"r", plan.radius},
+                                 {"eta", arguments.eta.to_string()},
+                                 {"p1", probability_json(plan.p1)},
+                                 {"p2", probability_json(plan.p2)},
+                                 {"rho", plan.rho},
+                                 {"functions", plan.functions},
+                                 {"tables", plan.tables},
+                                 {"false_collisions", plan.false_collisions},
+                                 {"missed_pairs", plan.missed_pairs},
+                                 {"guaranteed", plan.guaranteed},
+                                 {"pointless", plan.pointless},
+                                 {"advice", plan.advice},
+                                 {"hash_evaluations", plan.hash_evaluations},
+                                 {"row_additions", plan.row_additions},
+                                 {"peak_bytes", plan.peak_bytes},
+                                 {"seed", plan.seed}};
+  if (plan.family == anna::FamilyKind::kPStable) json["width"] = plan.width;
+  if (plan.family == anna::FamilyKind::kCrossPolytopeHadamard) json["rotations"] = plan.rotations;
+  return json;
+}
+
+/// "verified" or "refuted" if compared with the definition, else "done".
+std::string verdict_of(const AttendArguments& arguments, const anna::AttendReport& report) {
+  if (arguments.compare != "brute") return "done";
+  return report.equal ? "verified" : "refuted";
+}
+
+struct Errors {
+  double point = 0, value = 0;  ///< largest rounding errors at the door
+};
+
+std::string report_text(const AttendArguments& arguments, const anna::AttendPlan& plan, const Errors& errors,
+                        const anna::AttendReport& report) {
+  const anna::DenseFacts& facts = report.result.facts;
+  std::string text = plan_text(arguments, plan);
+  const auto row = [&](std::string_view what, const std::string& said) {
+    text += fmt::format("  {:<17} {}\n", what, said);
+  };
+  const double tokens = static_cast<double>(plan.queries + plan.keys) / 2;
+  row("seconds",
+      fmt::format("{:.3f}: hashing {:.3f}, grouping {:.3f}, adding {:.3f}; {:.1f} ns per token and table",
+                  facts.seconds, facts.hash_seconds, facts.group_seconds, facts.add_seconds,
+                  facts.seconds * 1e9 / (tokens * static_cast<double>(plan.tables))));
+  row("at the door", fmt::format("coordinates rounded by at most {:.3g}, values by at most {:.3g}",
+                                 errors.point, errors.value));
+  row("without a key", fmt::format("{} of {} queries collided with none: their output is zero",
+                                   facts.empty_queries, plan.queries));
+  if (report.weights) {
+    const anna::WeightFacts& w = *report.weights;
+    row("recall", w.near_pairs == 0
+                      ? fmt::format("no key within r of the {} sampled queries", w.sampled_queries)
+                      : fmt::format("{:.4f} of {} keys within r ({} sampled queries)", w.recall, w.near_pairs,
+                                    w.sampled_queries));
+    row("purity",
+        fmt::format("{:.4f} of the weight on keys within c r{}", w.within_cr,
+                    w.purity ? fmt::format(", {:.4f} on keys of the query's own group", *w.purity) : ""));
+  }
+  if (!report.compared_with.empty()) {
+    row("compared with",
+        fmt::format("{}, {:.3f} s: {}", report.compared_with, report.compared_seconds,
+                    report.equal ? "equal, bit for bit"
+                                 : fmt::format("largest difference {:.4g}, relative error {:.4g}",
+                                               report.max_error, report.relative_error)));
+  }
+  return text + "verdict: " + verdict_of(arguments, report) + "\n";
+}
+
+nlohmann::ordered_json report_json(const AttendArguments& arguments, const anna::AttendPlan& plan,
+                                   const Errors& errors, const anna::AttendReport& report) {
+  const anna::DenseFacts& facts = report.result.facts;
+  nlohmann::ordered_json json = plan_json(arguments, plan);
+  json["seconds"] = facts.seconds;
+  json["hash_seconds"] = facts.hash_seconds;
+  json["group_seconds"] = facts.group_seconds;
+  json["add_seconds"] = facts.add_seconds;
+  json["key_rows_added"] = facts.key_rows_added;
+  json["query_rows_added"] = facts.query_rows_added;
+  json["collisions"] = facts.collisions;
+  json["empty_queries"] = facts.empty_queries;
+  json["point_error"] = errors.point;
+  json["value_error"] = errors.value;
+  if (report.weights) {
+    json["sampled_queries"] = report.weights->sampled_queries;
+    json["near_pairs"] = report.weights->near_pairs;
+    json["recall"] = report.weights->recall;
+    json["within_cr"] = report.weights->within_cr;
+    if (report.weights->purity) json["purity"] = *report.weights->purity;
+  }
+  if (!report.compared_with.empty()) {
+    json["compared_with"] = report.compared_with;
+    json["compared_seconds"] = report.compared_seconds;
+    json["max_error"] = report.max_error;
+    json["relative_error"] = report.relative_error;
+    json["equal"] = report.equal;
+  }
+  json["verdict"] = verdict_of(arguments, report);
+  return json;
+}
+
+int attend(const AttendArguments& arguments) {
+  require(arguments.files.empty() || arguments.files.size() == 3,
+          "attend takes three files, Q K V; {} are given", arguments.files.size());
+  require(arguments.files.empty() || !arguments.instance_given,
+          "--instance, --n, --dimension and --value-dimension: only without files");
+  require(!arguments.files.empty() || arguments.instance.tokens > 0,
+          "no input: give Q.npy K.npy V.npy or --n N");
+  require(arguments.output != "-" || arguments.out.json != "-",
+          "--output - and --json -: only one can be standard output");
+  if (arguments.files.empty()) arguments.instance.validate();
+  const anna::AttendCompare compare =
+      arguments.compare.empty() ? anna::AttendCompare::kNone : anna::parse_compare(arguments.compare);
+  anna::AttendOptions options = arguments.options;
+  const bool generated = arguments.files.empty();
+  const anna::InstanceParameters& p = arguments.instance;
+  anna::DenseHead head;
+  if (!generated) head = read_head(arguments);
+  const anna::AttendPlan plan =
+      generated ? anna::plan_attend(p.tokens, p.tokens, p.dimension, p.value_dimension, options)
+                : anna::plan_attend(head.queries.rows, head.keys.rows, head.keys.columns, head.values.columns,
+                                    options);
+  if (arguments.plan) {
+    publish(arguments.out, false, plan_text(arguments, plan), plan_json(arguments, plan));
+    return kDone;
+  }
+  require_memory(static_cast<std::uint64_t>(plan.peak_bytes), "the evaluation");
+  std::vector<std::uint64_t> groups;
+  if (generated) {
+    anna::Instance instance = anna::generate_instance(p);
+    head = anna::quantise(instance.queries, instance.keys, instance.values, directions(arguments));
+    groups = std::move(instance.groups);
+  }
+  Progress progress(!arguments.out.quiet);
+  options.progress = [&](std::uint32_t done, std::uint32_t tables) {
+    progress.draw(fmt::format("table {} of {}", done, tables));
+  };
+  const anna::AttendReport report = anna::attend(head, plan, options, compare, groups);
+  progress.wipe();
+  if (!arguments.output.empty()) {
+    const std::vector<double>& rows = report.result.rows;
+    write_whole(arguments.output,
+                write_npy({Dtype::kF64,
+                           {head.queries.rows, head.values.columns},
+                           {reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(double)}}));
+  }
+  const Errors errors{std::max(head.queries.max_error, head.keys.max_error), head.values.max_error};
+  publish(arguments.out, arguments.output == "-", report_text(arguments, plan, errors, report),
+          report_json(arguments, plan, errors, report));
+  return verdict_of(arguments, report) == "refuted" ? kRefuted : kDone;
+}
+
+double parse_positive(const std::string& text, const std::string& flag) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require(error == std::errc() && end == text.data() + text.size() && value > 0 && std::isfinite(value),
+          "{} {}: expected a positive number", flag, text);
+  return value;
+}
+
+}  // namespace
+
+Command add_attend(CommandLine& line) {
+  Flags& flags =
+      line.add("attend", "Approximate nearest neighbor attention over Q, K, V: plan, evaluate, compare",
+               "Without files, an instance is generated on the unit sphere: near keys at r = sqrt 2 / c, c r "
+               "= sqrt 2.\n"
+               "The hyperplane, cross-polytope and hadamard families compare directions: rows of Q and K are "
+               "divided by\n"
+               "their norms. Exit status 1: --compare brute found a difference.\n"
+               "Examples:\n"
+               "  roundtrip attend Q.npy K.npy V.npy --c 8 --output out.npy\n"
+               "  roundtrip attend --n 65536 --c 8 --plan\n"
+               "  roundtrip attend --n 4096 --c 12 --compare exact\n");
+  auto a = std::make_shared<AttendArguments>();
+  const auto count = [&](const std::string& flag, const std::string& name, const std::string& help,
+                         std::uint64_t low, std::uint64_t high,
+                         const std::function<void(std::uint64_t)>& set) {
+    flags.value(flag, name, help, [=](const std::string& text) { set(parse_count(text, flag, low, high)); });
+  };
+  const auto positive = [&](const std::string& flag, const std::string& name, const std::string& help,
+                            const std::function<void(double)>& set) {
+    flags.value(flag, name, help, [=](const std::string& text) { set(parse_positive(text, flag)); });
+  };
+  flags.positional("QKV", false, true,
+                   "Three .npy files: queries [N_q, d], keys [N_k, d] and values [N_k, m]",
+                   [a](const std::string& text) { a->files.push_back(text); });
+  flags.value("--instance", "NAME", "Generated: planted (default), clustered or uniform",
+              [a](const std::string& text) {
+                a->instance.kind = anna::parse_instance(text), a->instance_given = true;
+              });
+  count("--n", "N", "Generated: queries and keys", 1, std::uint64_t{1} << 28,
+        [a](std::uint64_t n) { a->instance.tokens = n, a->instance_given = true; });
+  count("--dimension", "D", "Generated: of queries and keys (default 64)", 2, 1 << 14, [a](std::uint64_t d) {
+    a->instance.dimension = static_cast<std::uint32_t>(d), a->instance_given = true;
+  });
+  count("--value-dimension", "M", "Generated: of values (default 64)", 1, 1 << 14, [a](std::uint64_t m) {
+    a->instance.value_dimension = static_cast<std::uint32_t>(m), a->instance_given = true;
+  });
+  flags.value("--family", "NAME", "hadamard (default), cross-polytope, hyperplane, p-stable or bit-sampling",
+              [a](const std::string& text) { a->options.family = anna::parse_family(text); });
+  positive("--c", "C", "Approximation factor, above 1 (default 8)",
+           [a](double c) { a->options.c = c, a->instance.c = c; });
+  positive("--r", "R", "Near radius (default sqrt 2 / c; bit-sampling: a Hamming distance, no default)",
+           [a](double r) { a->options.radius = r; });
+  flags.value("--eta", "P/Q", "Failure probability of the guarantee (default 1/100)",
+              [a](const std::string& text) {
+                a->eta = Rational::parse(text, "--eta"), a->options.eta = a->eta.to_double();
+              });
+  count("--tables", "ELL", "Hash tables (default: what the guarantee needs)", 1, 1u << 20,
+        [a](std::uint64_t ell) { a->options.tables = static_cast<std::uint32_t>(ell); });
+  count("--functions", "Z", "Functions per table (default: what the guarantee needs)", 1, 1024,
+        [a](std::uint64_t z) { a->options.functions = static_cast<std::uint32_t>(z); });
+  count("--rotations", "ROUNDS", "hadamard: rounds of a rotation (default 2)", 1, 3,
+        [a](std::uint64_t rounds) { a->options.rotations = static_cast<std::uint32_t>(rounds); });
+  positive("--width", "W", "p-stable: width of a cell (default 4 r)",
+           [a](double w) { a->options.width = w; });
+  count("--seed", "SEED", "Of the functions, and of a generated instance (default 1)", 0, ~std::uint64_t{0},
+        [a](std::uint64_t seed) { a->options.seed = seed, a->instance.seed = seed; });
+  count("--threads", "T", "0 (default): as many as the work is worth; no result depends on it", 0, 4096,
+        [a](std::uint64_t threads) { a->options.threads = static_cast<unsigned>(threads); });
+  flags.value("--compare", "WITH",
+              "exact (softmax), ema (equal keys) or brute (the definition, pair by pair)",
+              [a](const std::string& text) { a->compare = text, anna::parse_compare(text); });
+  positive("--beta", "BETA", "Of the softmax compared with, weights exp(BETA <q, k>) (default 2 / r^2)",
+           [a](double beta) { a->options.beta = beta; });
+  flags.toggle("--plan", a->plan, "Only say what it would cost and guarantee");
+  flags.value("--output", "FILE", "Write the outputs [N_q, m] as .npy (- is standard output)",
+              [a](const std::string& text) {
+                require(!text.empty(), "--output: the name of the file is empty");
+                a->output = text;
+              });
+  add_output_arguments(flags, a->out);
+  return {.name = "attend", .act = [a](const Team& team) {
+            return std::stoi(team.from_root([&] { return std::to_string(attend(*a)); }));
+          }};
+}
+
+}  // namespace roundtrip::cli
