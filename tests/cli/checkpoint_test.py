@@ -3,7 +3,9 @@ entry: checkpoint_test.py --roundtrip PATH CLASS. A run is compared with the sam
 
 import json
 import os
+import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -70,7 +72,6 @@ class Signals(Case):
                 shutil.copytree(kept, copy)
                 self.assertEqual(self.resume(copy, ranks), (facts, output, ""))
 
-
     def test_terminated(self):
         """mpirun, terminated, waits a second, terminates the ranks, and kills them a second later. A round that ends in
         time leaves its checkpoint and says so; what mpirun returns then is its own."""
@@ -90,6 +91,31 @@ class Signals(Case):
         self.succeed("run", "k_hop", "--n", n, "--quiet", "--output", whole)
         self.succeed("run", "k_hop", "--n", n, "--quiet", "--output", resumed, "--resume", kept)
         self.assertEqual(whole.read_bytes(), resumed.read_bytes())
+
+
+    def test_slurm(self):
+        """The script for SLURM, with mpirun in place of srun: stopped, it submits itself; submitted, it goes on."""
+        job = pathlib.Path(__file__).resolve().parents[2] / "docs" / "roundtrip.sbatch"
+        text = re.sub(r"^run=.*$", f"run=({cli_test.ROUNDTRIP} run {' '.join(map(str, SIZE))} --output out)", job.read_text(),
+                      flags=re.MULTILINE).replace("every=10 ", "every=20 ")
+        commands = {"srun": f'shift; exec {cli_test.MPIEXEC} -q --oversubscribe -n 2 "$@"',
+                    "scontrol": f'echo "   Command={self.path}/job"', "sbatch": 'echo "$1" >> submitted'}
+        self.file(text, "job")
+        for name, line in commands.items():
+            self.file(f"#!/bin/bash\n{line}\n", name).chmod(0o755)
+        environment = dict(os.environ, PATH=f"{self.path}:{os.environ['PATH']}", SLURM_JOB_ID="1")
+        for stopped in (True, False):
+            batch = subprocess.Popen(["bash", "job"], cwd=self.path, env=environment, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            if stopped:
+                self.wait_for((self.path / "checkpoints").exists, batch)
+                launcher = subprocess.run(["ps", "-o", "pid=", "--ppid", str(batch.pid)], capture_output=True, text=True)
+                os.kill(int(launcher.stdout), signal.SIGUSR1)
+            said = batch.communicate(timeout=120)
+            self.assertEqual(batch.returncode, 0, said)
+            self.assertIs((self.path / "out").exists(), not stopped)
+            self.assertEqual((self.path / "submitted").read_text(), f"{self.path}/job\n")
+        self.assertEqual((self.path / "out").read_bytes(), self.whole()[1])
 
 
 class Refused(Case):
