@@ -105,7 +105,8 @@ class Sender final : public mpc::Protocol {
     const Word* words = load_.words.data() + m * load_.machine_words();
     for (std::size_t i = load_.first[m]; i < load_.first[m + 1]; ++i) {
       const Message& message = load_.messages[i];
-      outbox.send(message.destination, std::span(words, message.length));
+      message.length == 1 ? outbox.send(message.destination, *words)
+                          : outbox.send(message.destination, std::span(words, message.length));
       words += message.length;
     }
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace roundtrip::mpc {
 namespace {
@@ -12,6 +13,11 @@ constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
 constexpr unsigned kMostLengthBits = 8;
 constexpr std::ptrdiff_t kRunsAhead = 16;  // a few hundred ns of scattering: more than DRAM takes
 constexpr std::size_t kControlWords = 3;   // flag, headers, words
+// Fewer machines, or runs, or longer runs, are scattered as fast at once (bench/README.md).
+constexpr std::uint32_t kLeastMachinesInTwoPasses = 256;
+constexpr std::uint64_t kLeastRunsInTwoPasses = 1 << 16;
+constexpr std::uint64_t kMostWordsInTwoPasses = 2;  // a run, on average: staging takes memory
+static_assert(Outbox::kLeastKept >= std::size_t{1} << kMostLengthBits);  // kept runs are long ones
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
@@ -94,8 +100,12 @@ void Exchange::scatter_input(std::span<const Word> input) {
 Inbox Exchange::inbox(MachineId machine) const {
   const Cursor& begin = cursors_[machine - first_];
   const Cursor& end = cursors_[machine - first_ + 1];
-  return {inbox_headers_.span().subspan(begin.run, end.run - begin.run),
-          inbox_words_.span().subspan(begin.word, end.word - begin.word)};
+  const auto headers = inbox_headers_.span().subspan(begin.run, end.run - begin.run);
+  const auto words = inbox_words_.span().subspan(begin.word, end.word - begin.word);
+  if (held_.empty() || held_[machine - first_].words.empty()) return {headers, words};
+  const Held& held = held_[machine - first_];
+  whole_.clear();
+  return {headers, words, held.words, held.begin, &whole_};
 }
 
 void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, std::span<const Word> words) {
@@ -122,17 +132,16 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
   const Divider to_rank = kLastRound ? output_to_rank_ : machine_to_rank_;
   const std::uint64_t block = kLastRound ? placement_.block() * shape_.block_words : placement_.block();
   const Word length_mask = ones(layout.length);
+  const Outbox::Kept& kept = outbox.kept();
+  const Word* from = words.data();
   std::uint64_t sequence = 0;
-  for (std::size_t i = 0; i < sendings.size(); ++i) {
-    const std::uint32_t destination = sendings[i].destination;
-    std::uint64_t length = sendings[i].length;
+  std::uint32_t split = 0;  // what is packed of sending i already
+  for (std::size_t i = 0; i < sendings.size();) {
+    const std::uint32_t destination = sendings[i].destination + split;
+    std::uint64_t length = sendings[i].length - split;
     const std::uint32_t rank = to_rank(destination);
-    if constexpr (kLastRound) {
-      const std::uint64_t end = (rank + std::uint64_t{1}) * block;
-      while (i + 1 < sendings.size() && sendings[i + 1].destination == destination + length &&
-             destination + length < end) {
-        ++length, ++i;
-      }
+    if constexpr (kLastRound) {  // a row of outputs may be for several ranks
+      length = std::min(length, (rank + std::uint64_t{1}) * block - destination);
     }
     Stream& stream = sending_[rank];
     Word* header = stream.headers.data() + stream.headers.size();
@@ -142,16 +151,38 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
         *header++ = kSourceTag | source;
       }
     }
-    const bool long_run = length >= length_mask;
-    *header++ = (((long_run ? length_mask : length) << layout.sequence | (kLastRound ? 0 : sequence))
-                 << layout.destination) |
-                (destination - rank * block);
-    if (long_run) *header++ = length;
+    std::uint64_t copied = length;
+    const Word place = (kLastRound ? 0 : sequence << layout.destination) | (destination - rank * block);
+    const unsigned length_shift = layout.sequence + layout.destination;
+    if (length < length_mask) [[likely]] {
+      *header++ = length << length_shift | place;
+    } else {
+      Word field = length_mask;
+      if (!kLastRound && destination == source && length >= Outbox::kLeastKept) {
+        const std::uint32_t machine = source - first_;
+        if (!kept.words.empty() && i == kept.sending) {
+          kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0, false});
+          copied -= kept.words.size();
+          field = 0;
+        } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
+          kept_.push_back({machine, 0, nullptr, length, stream.words.size(), true});
+          field = 0;
+        }
+      }
+      *header++ = field << length_shift | place;
+      *header++ = length;
+    }
     stream.headers.set_size(static_cast<std::size_t>(header - stream.headers.data()));
-    Word* target = stream.words.data() + stream.words.size();
-    copy_words(target, words.data() + sequence, length);
-    stream.words.set_size(stream.words.size() + length);
+    copy_words(stream.words.data() + stream.words.size(), from, copied);
+    stream.words.set_size(stream.words.size() + copied);
+    from += copied;
     sequence += length;
+    if (kLastRound && split + length < sendings[i].length) {
+      split += static_cast<std::uint32_t>(length);
+    } else {
+      split = 0;
+      ++i;
+    }
   }
 }
 
@@ -198,10 +229,12 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
 }
 
 /// Calls visit(destination, length, source, sequence, words) for each run, in the order of (source,
-/// sequence). Some runs earlier it calls ahead(destination), whose argument may be any value of the
-/// destination's field (what is read there may not be the header of a run).
-template <typename Visit, typename Ahead>
-void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead) const {
+/// sequence), and visit_kept, which returns how many words of it are in the stream, for those with a kept
+/// row. Some runs earlier it calls ahead(destination), whose argument may be any value of the destination's
+/// field (what is read there may not be the header of a run).
+template <typename Visit, typename Ahead, typename VisitKept>
+void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead,
+                            VisitKept&& visit_kept) const {
   const Word destination_mask = ones(layout.destination);
   const Word sequence_mask = ones(layout.sequence);
   const Word length_mask = ones(layout.length);
@@ -216,57 +249,193 @@ void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead) 
         source = static_cast<MachineId>(header);
         continue;
       }
+      const Word destination = header & destination_mask;
+      const auto sequence = static_cast<std::uint32_t>((header >> layout.destination) & sequence_mask);
       Word length = header >> layout.destination >> layout.sequence;
-      if (length == length_mask) length = *at++;
-      visit(header & destination_mask, length, source,
-            static_cast<std::uint32_t>((header >> layout.destination) & sequence_mask), words);
+      if (length - 1 >= length_mask - 1) [[unlikely]] {  // zero or all ones
+        const bool has_kept = length == 0;
+        length = *at++;
+        if (has_kept) {
+          words += visit_kept(destination, length, source, sequence, words);
+          continue;
+        }
+      }
+      visit(destination, length, source, sequence, words);
       words += length;
     }
   }
 }
 
-Exchange::Received Exchange::fill_inboxes() {
-  Received result;
-  // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
-  std::fill(cursors_.begin(), cursors_.end(), Cursor{});
+/// Decides which kept rows stay in their buffers, which become older_; the others are spare_ or leaving_.
+void Exchange::settle_kept() {
+  Buffer<Word>& stream = sending_[static_cast<std::size_t>(rank_)].words;
+  for (Kept& kept : kept_) {
+    if (kept.in_stream) kept.words = stream.data() + kept.place;
+  }
+  enum class Rows { kNone, kLeave, kStay };
+  const auto rows_of = [this](const Buffer<Word>& buffer) {
+    std::uint64_t words = 0;
+    const auto within = [&](const Kept& kept) {
+      return kept.words >= buffer.data() && kept.words < buffer.data() + buffer.size();
+    };
+    for (const Kept& kept : kept_) words += within(kept) ? kept.length : 0;
+    if (words == 0) return Rows::kNone;
+    if (2 * words < buffer.size()) return Rows::kLeave;
+    for (Kept& kept : kept_) kept.stays |= within(kept);
+    return Rows::kStay;
+  };
+  older_.push_back(std::move(inbox_words_));
+  for (std::size_t i = older_.size(); i-- > 0;) {
+    const Rows rows = rows_of(older_[i]);
+    if (rows == Rows::kStay) continue;
+    (rows == Rows::kLeave ? leaving_ : spare_).push_back(std::move(older_[i]));
+    older_.erase(older_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  // What else is in the stream is read from there until it is cleared: it goes on as an older inbox. The next
+  // stream may well be as large.
+  if (rows_of(stream) == Rows::kStay) {
+    older_.push_back(std::move(stream));
+    stream = take_spare(~std::uint64_t{0});
+  }
+  held_.clear();
+  if (!older_.empty()) held_.resize(count_);
+}
+
+/// The smallest spare buffer that holds so many words, else the largest, else a new one.
+Buffer<Word> Exchange::take_spare(std::uint64_t words) {
+  if (spare_.empty()) return {};
+  std::ranges::sort(spare_, {}, &Buffer<Word>::capacity);
+  auto chosen = std::ranges::find_if(spare_, [&](const auto& buffer) { return buffer.capacity() >= words; });
+  if (chosen == spare_.end()) --chosen;
+  Buffer<Word> result = std::move(*chosen);
+  spare_.erase(chosen);
+  result.clear();
+  return result;
+}
+
+/// Short runs for many machines: the write streams to all of them at once would thrash caches and TLB. First
+/// all runs of a block of machines together, in the places that the block has among the inboxes, then each
+/// block by machines: about the square root of their number of streams in both passes.
+template <typename Scatter>
+void Exchange::scatter_in_two_passes(const Cursor& total, Scatter&& scatter) {
+  const unsigned shift = static_cast<unsigned>(std::bit_width(count_)) / 2;
+  blocks_.clear();
+  for (std::uint32_t m = 0; m < count_; m += std::uint32_t{1} << shift) blocks_.push_back(cursors_[m + 1]);
+  staged_words_.resize(total.word);
+  staged_runs_.resize(total.run);
   for_each_run(
       message_fields_,
-      [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
-        cursors_[machine + 1].word += length;
-        cursors_[machine + 1].run += 1;
+      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+        Cursor& cursor = blocks_[machine >> shift];
+        staged_runs_[cursor.run++] = {static_cast<std::uint32_t>(machine), static_cast<std::uint32_t>(length),
+                                      source, sequence};
+        copy_words(staged_words_.data() + cursor.word, run, length);
+        cursor.word += length;
       },
-      [](Word) {});
+      [](Word) {}, [](Word, Word, MachineId, std::uint32_t, const Word*) { return std::uint64_t{0}; });
+  const Word* words = staged_words_.data();
+  for (const StagedRun& run : staged_runs_.span()) {
+    scatter(run.machine, run.length, run.source, run.sequence, words);
+    words += run.length;
+  }
+  staged_words_.clear();
+  staged_runs_.clear();
+}
+
+Exchange::Received Exchange::fill_inboxes() {
+  Received result;
+  settle_kept();
+  // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
+  std::fill(cursors_.begin(), cursors_.end(), Cursor{});
+  const auto count = [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
+    cursors_[machine + 1].word += length;
+    cursors_[machine + 1].run += 1;
+  };
+  auto kept = kept_.begin();
+  for_each_run(
+      message_fields_, count, [](Word) {},
+      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
+        count(machine, length, source, sequence, words);
+        return length - (kept++->in_stream ? 0 : std::prev(kept)->length);
+      });
   Cursor next;
+  kept = kept_.begin();
   for (std::uint32_t m = 0; m < count_; ++m) {
-    const Cursor tally = std::exchange(cursors_[m + 1], next);
+    Cursor tally = std::exchange(cursors_[m + 1], next);
     result.max_words = std::max(result.max_words, tally.word);
     if (tally.word > limit_words_ && !result.overload) result.overload = Finding{first_ + m, tally.word};
+    if (kept != kept_.end() && kept->machine == m) {
+      if (kept->stays) tally.word -= kept->length;
+      ++kept;
+    }
     next.word += tally.word;
     next.run += tally.run;
   }
   if (!result.overload) {
-    inbox_words_.clear();  // what the machines read is dead
+    inbox_words_ = take_spare(next.word);
+    spare_.clear();
     inbox_headers_.clear();
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
     Word* const words = inbox_words_.data();
     RunHeader* const headers = inbox_headers_.data();
-    for_each_run(
-        message_fields_,
-        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-          Cursor& cursor = cursors_[machine + 1];
-          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-          copy_words(words + cursor.word, run, length);
-          cursor.word += length;
-        },
-        [&](Word machine) {
-          const Cursor& cursor = cursors_[machine + 1];
-          __builtin_prefetch(words + cursor.word, 1);
-          __builtin_prefetch(headers + cursor.run, 1);
-        });
+    kept = kept_.begin();
+    const auto scatter = [&](Word machine, Word length, MachineId source, std::uint32_t sequence,
+                             const Word* run) {
+      Cursor& cursor = cursors_[machine + 1];
+      headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+      copy_words(words + cursor.word, run, length);
+      cursor.word += length;
+    };
+    if (kept_.empty() && count_ >= kLeastMachinesInTwoPasses && next.run >= kLeastRunsInTwoPasses &&
+        next.word < kMostWordsInTwoPasses * next.run) {
+      scatter_in_two_passes(next, scatter);
+    } else
+      for_each_run(
+          message_fields_, scatter,
+          [&](Word machine) {
+            const Cursor& cursor = cursors_[machine + 1];
+            __builtin_prefetch(words + cursor.word, 1);
+            __builtin_prefetch(headers + cursor.run, 1);
+          },
+          [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+            Cursor& cursor = cursors_[machine + 1];
+            headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+            const Word* from = run;
+            const auto copy = [&](const Word* begin, std::uint64_t many) {
+              copy_words(words + cursor.word, begin, many);
+              cursor.word += many;
+            };
+            copy(from, kept->begin);
+            from += kept->begin + (kept->in_stream ? kept->length : 0);
+            if (kept->stays) {
+              held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
+            } else {
+              copy(kept->words, kept->length);
+            }
+            const std::uint64_t behind = length - kept->begin - kept->length;
+            copy(from, behind);
+            ++kept;
+            return static_cast<std::uint64_t>(from - run) + behind;
+          });
+    place_held();
   }
+  kept_.clear();
+  std::swap(spare_, leaving_);  // to be taken in the next round, or given back
   clear_streams();
   return result;
+}
+
+/// Runs behind a kept row begin later by its length.
+void Exchange::place_held() {
+  for (std::uint32_t m = 0; m < held_.size(); ++m) {
+    Held& held = held_[m];
+    if (held.words.empty()) continue;
+    for (std::uint64_t run = held.next_run; run < cursors_[m + 1].run; ++run) {
+      inbox_headers_[run].begin += static_cast<std::uint32_t>(held.words.size());
+    }
+    held.begin -= cursors_[m].word;
+  }
 }
 
 Exchange::Received Exchange::fill_outputs() {
@@ -274,7 +443,11 @@ Exchange::Received Exchange::fill_outputs() {
   const std::uint64_t base = first_output(rank_);
   const std::uint64_t count = first_output(rank_ + 1) - base;
   const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
-  inbox_words_.release();  // read for the last time; outputs take their place
+  older_.clear();  // read for the last time; outputs take their place
+  spare_.clear();
+  staged_words_.release();
+  staged_runs_.release();
+  inbox_words_.release();
   inbox_headers_.release();
   // Rank 0 will gather the others' behind its own, in place.
   outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
@@ -293,7 +466,7 @@ Exchange::Received Exchange::fill_outputs() {
           outputs_[t] = words[t - first];
         }
       },
-      [](Word) {});
+      [](Word) {}, [](Word, Word, MachineId, std::uint32_t, const Word*) { return std::uint64_t{0}; });
   for (std::uint32_t m = 0; m < count_; ++m) {
     result.max_words = std::max(result.max_words, received[m]);
     if (received[m] > limit_words_ && !result.overload) result.overload = Finding{first_ + m, received[m]};

@@ -3,11 +3,16 @@
 // inboxes, which are views into one buffer. A steady round allocates nothing: the dead inboxes' buffer takes
 // the new ones.
 //
+// A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or in
+// the own stream, as long as at least half of that buffer is such words; then what is left of it is copied,
+// so that buffers take at most twice the words in them. An inbox has one such row at most.
+//
 // Wire format. One header of 8 bytes announces each run (words in a row from one source to one destination):
 //   [0 | length | sequence | destination]   destination counted from the receiving rank's first machine
 //   [1 | source machine]                    before the first run of each source
-// A length that does not fit its field is sent as all ones there, and whole in the next header. In the last
-// round destinations are output indices and a run is a row of ascending ones.
+// A length that does not fit its field is sent as all ones there, and whole in the next header; likewise,
+// with zero in the field, that of a run with a kept row. In the last round destinations are output indices
+// and a run is a row of ascending ones.
 #pragma once
 
 #include <cstdint>
@@ -86,12 +91,39 @@ class Exchange {
     unsigned length;
   };
 
+  /// A row of words from machine `machine` (counted from first_) to itself.
+  struct Kept {
+    std::uint32_t machine;
+    std::uint32_t begin;  ///< its place in the run
+    const Word* words;    ///< null while in this round's own stream, which may still grow
+    std::uint64_t length;
+    std::uint64_t place;  ///< in the own stream
+    bool in_stream;
+    bool stays = false;
+  };
+  struct StagedRun {
+    std::uint32_t machine, length;
+    MachineId source;
+    std::uint32_t sequence;
+  };
+  /// Where the kept row of an inbox is; without words on most machines.
+  struct Held {
+    std::span<const Word> words = {};
+    std::uint64_t begin = 0;     ///< its place in the inbox
+    std::uint64_t next_run = 0;  ///< the header behind its run's
+  };
+
   static Fields fields(std::uint64_t most_destinations, std::uint64_t most_words);
   template <bool kLastRound>
   void pack_runs(MachineId source, const Outbox& outbox);
-  template <typename Visit, typename Ahead>
-  void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead) const;
+  template <typename Visit, typename Ahead, typename VisitKept>
+  void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead, VisitKept&& visit_kept) const;
+  template <typename Scatter>
+  void scatter_in_two_passes(const Cursor& total, Scatter&& scatter);
   void clear_streams();
+  void settle_kept();
+  void place_held();
+  Buffer<Word> take_spare(std::uint64_t words);
   std::uint64_t first_output(int rank) const;
 
   const Shape shape_;
@@ -111,6 +143,15 @@ class Exchange {
   std::vector<Transport::SendPiece> send_pieces_;
   std::vector<Transport::ReceivePiece> receive_pieces_;
 
+  std::vector<Kept> kept_;             // of this round, machines ascending
+  std::vector<Held> held_;             // by machine hosted here; empty if no inbox has a kept row
+  std::vector<Buffer<Word>> older_;    // that hold kept rows
+  std::vector<Buffer<Word>> leaving_;  // whose kept rows are being copied
+  std::vector<Buffer<Word>> spare_;    // empty ones
+  mutable std::vector<Word> whole_;    // an inbox whose reader wants its kept row in a row with the rest
+  std::vector<Cursor> blocks_;         // of machines, in the first of two passes
+  Buffer<Word> staged_words_;
+  Buffer<StagedRun> staged_runs_;
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
   // [0] and, after a fill, the end of machine m's inbox at [m + 1]; then zeros up to the most that a header's

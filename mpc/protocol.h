@@ -7,11 +7,14 @@
 // of charge.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory_resource>
 #include <span>
 #include <vector>
 
+#include "mpc/buffer.h"
 #include "mpc/parameters.h"
 
 namespace roundtrip::mpc {
@@ -57,33 +60,60 @@ class Inbox {
   /// Run 0 starts at words[0]; run i holds headers[i+1].begin - headers[i].begin words, the last one all that
   /// are left.
   Inbox(std::span<const RunHeader> headers, std::span<const Word> words) : headers_(headers), words_(words) {}
+  /// As above, but `words` lack those from place `kept_begin` on that are in `kept`: what a machine passes on
+  /// to itself stays where it is. `whole` is for a reader who asks for words on both sides of an end of
+  /// `kept`; it is empty, and all the inbox's until the next one is made.
+  Inbox(std::span<const RunHeader> headers, std::span<const Word> words, std::span<const Word> kept,
+        std::size_t kept_begin, std::vector<Word>* whole)
+      : headers_(headers), words_(words), kept_(kept), kept_begin_(kept_begin), whole_(whole) {}
 
   std::size_t runs() const { return headers_.size(); }
   Run operator[](std::size_t i) const {
-    const std::size_t end = i + 1 < headers_.size() ? offset(i + 1) : words_.size();
-    return {headers_[i].source, headers_[i].sequence, words_.subspan(offset(i), end - offset(i))};
+    const std::size_t begin = run_begin(i);
+    return {headers_[i].source, headers_[i].sequence, words(begin, run_begin(i + 1) - begin)};
   }
   Iterator begin() const { return {this, 0}; }
   Iterator end() const { return {this, headers_.size()}; }
-  /// All words in (source, sequence) order; size() is the number of words received.
-  std::span<const Word> words() const { return words_; }
-  bool empty() const { return words_.empty(); }
+  /// Words received.
+  std::size_t size() const { return words_.size() + kept_.size(); }
+  bool empty() const { return size() == 0; }
+  /// All words in (source, sequence) order.
+  std::span<const Word> words() const { return words(0, size()); }
+  /// `count` of them from place `begin` on; begin + count is at most size().
+  std::span<const Word> words(std::size_t begin, std::size_t count) const {
+    return kept_.empty() ? words_.subspan(begin, count) : words_beside_kept(begin, count);
+  }
+  /// Source of run i, and the place of its first word; run_begin(runs()) is size().
+  MachineId source(std::size_t i) const { return headers_[i].source; }
+  std::size_t run_begin(std::size_t i) const {
+    return i < headers_.size() ? headers_[i].begin - headers_[0].begin : size();
+  }
+  /// Whether these are words of the inbox in their place, not copies.
+  bool holds(std::span<const Word> words) const { return within(words, words_) || within(words, kept_); }
 
  private:
-  std::uint32_t offset(std::size_t i) const { return headers_[i].begin - headers_[0].begin; }
+  static bool within(std::span<const Word> part, std::span<const Word> all) {
+    const std::less_equal<const Word*> before;
+    return before(all.data(), part.data()) && before(part.data() + part.size(), all.data() + all.size());
+  }
+  std::span<const Word> words_beside_kept(std::size_t begin, std::size_t count) const;
 
   std::span<const RunHeader> headers_;
   std::span<const Word> words_;
+  std::span<const Word> kept_;
+  std::size_t kept_begin_ = 0;
+  std::vector<Word>* whole_ = nullptr;
 };
 
-/// A destination and how many words in a row go there: machine, or output index in the last round.
+/// A destination and how many words in a row go there: to a machine, or in the last round to this output
+/// index and the ones behind it.
 struct Sending {
   std::uint32_t destination;
   std::uint32_t length;
 };
 
 /// What a machine sends in one round. Counts every word (self-messages included) and stores none beyond the
-/// limit. The caller (runtime or translator) asks `violation()` after the step.
+/// limit. The caller (runtime or translator) asks `fault()` after the step.
 class Outbox {
  public:
   struct Limits {
@@ -100,30 +130,61 @@ class Outbox {
     kMessageAfterEnd,
     kEarlyOutput
   };
+  /// Words of the inbox that the machine sends to itself, not copied: `words` belong into the sending
+  /// `sending`, `begin` words behind its start, and are missing from words().
+  struct Kept {
+    std::size_t sending = 0;
+    std::uint32_t begin = 0;
+    std::span<const Word> words = {};
+  };
+  /// Shorter rows are copied.
+  static constexpr std::size_t kLeastKept = 256;
 
-  /// Empties the outbox (keeping its capacity) for the next machine.
-  void reset(const Limits& limits) {
+  /// Empties the outbox (keeping its capacity) for the next machine. With `inbox` (whose words must be of
+  /// p bits), a row of its words that `machine` sends to itself may be kept() in its place.
+  void reset(const Limits& limits, MachineId machine = 0, const Inbox* inbox = nullptr) {
     limits_ = limits;
-    sendings_.clear();
-    words_.clear();
+    machine_ = machine;
+    inbox_ = inbox;
+    sendings_used_ = words_used_ = 0;
+    kept_ = {};
     sent_ = 0;
     fault_ = Fault::kNone;
     fault_value_ = 0;
+    set_room();
   }
 
   /// Sends one word to machine `destination`; only in rounds 1..R-1.
-  void send(MachineId destination, Word word) { push(destination, {&word, 1}, false); }
+  void send(MachineId destination, Word word) {
+    if (limits_.last_round || !push_some(destination, {&word, 1})) push(destination, {&word, 1}, false);
+  }
   /// Sends words in a row to machine `destination`; only in rounds 1..R-1.
-  void send(MachineId destination, std::span<const Word> words) { push(destination, words, false); }
+  void send(MachineId destination, std::span<const Word> words) {
+    const bool few = words.size() - 1 < kLeastKept - 1;
+    if (!few || limits_.last_round || !push_some(destination, words)) push(destination, words, false);
+  }
   /// Delivers output word `index`; only in round R, each index exactly once over all machines.
   void deliver(std::uint64_t index, Word word) {
-    push(index > 0xffffffffu ? 0xffffffffu : static_cast<std::uint32_t>(index), {&word, 1}, true);
+    const auto destination = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu));
+    if (!limits_.last_round || !push_some(destination, {&word, 1})) push(destination, {&word, 1}, true);
   }
 
   /// Words sent so far, also those beyond the limit; the sequence number of the next word.
   std::uint64_t sent() const { return sent_; }
-  std::span<const Sending> sendings() const { return sendings_; }
-  std::span<const Word> words() const { return words_; }
+  std::span<const Sending> sendings() const { return {sendings_.data(), sendings_used_}; }
+  std::span<const Word> words() const { return {words_.data(), words_used_}; }
+  const Kept& kept() const { return kept_; }
+  /// Calls visit(destination, word) for each word in order, destination being an output index in the last
+  /// round; for those who gave no inbox to reset(), so that nothing is kept().
+  template <typename Visit>
+  void for_each_word(Visit&& visit) const {
+    const Word* word = words_.data();
+    for (const Sending& sending : sendings()) {
+      for (std::uint32_t i = 0; i < sending.length; ++i, ++word) {
+        visit(sending.destination + (limits_.last_round ? i : 0), *word);
+      }
+    }
+  }
   const Limits& limits() const { return limits_; }
   /// The first rule broken, with its value (a word, a destination); kTooManyWords, with sent(), only if
   /// nothing else.
@@ -133,31 +194,50 @@ class Outbox {
   std::uint64_t fault_value() const { return fault() == Fault::kTooManyWords ? sent_ : fault_value_; }
 
  private:
-  void push(std::uint32_t destination, std::span<const Word> words, bool output) {
-    if (words.empty()) return;
-    if (output != limits_.last_round)
-      set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
-    if (destination >= limits_.destinations) set_fault(Fault::kWrongDestination, destination);
+  /// False, and nothing done, unless the words (one at least) break no rule and there is room.
+  bool push_some(std::uint32_t destination, std::span<const Word> words) {
     Word all = 0;
     for (const Word word : words) all |= word;
-    if (all >> limits_.word_bits != 0) set_fault(Fault::kWideWord, all);
+    if (sent_ + words.size() > room_ || destination >= limits_.destinations || (all & wide_) != 0)
+      return false;
+    copy_words(words_.data() + words_used_, words.data(), words.size());
+    words_used_ += words.size();
     sent_ += words.size();
-    if (sent_ > limits_.words || fault_ != Fault::kNone) return;
-    words_.insert(words_.end(), words.begin(), words.end());
-    if (!output && !sendings_.empty() && sendings_.back().destination == destination) {
-      sendings_.back().length += static_cast<std::uint32_t>(words.size());
-    } else {
-      sendings_.push_back({destination, static_cast<std::uint32_t>(words.size())});
-    }
+    note(destination, static_cast<std::uint32_t>(words.size()));
+    return true;
   }
+  void note(std::uint32_t destination, std::uint32_t count) {
+    if (sendings_used_ != 0) {
+      Sending& last = sendings_[sendings_used_ - 1];
+      if (last.destination + (limits_.last_round ? last.length : 0) == destination) {
+        last.length += count;
+        return;
+      }
+    }
+    sendings_[sendings_used_++] = {destination, count};
+  }
+  void push(std::uint32_t destination, std::span<const Word> words, bool output);
   void set_fault(Fault fault, std::uint64_t value) {
     if (fault_ == Fault::kNone) fault_ = fault, fault_value_ = value;
+    room_ = 0;
+  }
+  void set_room() {
+    room_ = std::min<std::uint64_t>(limits_.words, words_.size());
+    wide_ = limits_.word_bits < 64 ? ~Word{0} << limits_.word_bits : 0;
   }
 
   Limits limits_;
+  MachineId machine_ = 0;
+  const Inbox* inbox_ = nullptr;
+  // Equally many elements, the first ..._used_ of them in use: one check is enough for both.
   std::vector<Sending> sendings_;
   std::vector<Word> words_;
-  std::uint64_t sent_ = 0;
+  std::size_t sendings_used_ = 0;
+  std::size_t words_used_ = 0;
+  std::uint64_t sent_ = 0;  // at least words_used_
+  std::uint64_t room_ = 0;  // as far as sent_ may go without breaking the limit or lacking space
+  Word wide_ = 0;           // bits that a word may not have
+  Kept kept_;
   std::uint64_t fault_value_ = 0;
   Fault fault_ = Fault::kNone;
 };

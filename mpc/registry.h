@@ -1,5 +1,5 @@
-// Purpose: protocols by name. Registering one gives it every subcommand (list, run, compile, decompile, verify,
-// explain), for ours and for those of a program that links the installed package.
+// Purpose: protocols by name. Registering one gives it every subcommand (list, run, compile, decompile,
+// verify, explain), for ours and for those of a program that links the installed package.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace roundtrip::mpc {
 
-/// How output words are written: as the input's symbols (a word as read, a number), as numbers whatever the input was,
-/// or as one line of three positions.
+/// How output words are written: as the input's symbols (a word as read, a number), as numbers whatever the
+/// input was, or as one line of three positions.
 enum class OutputForm : std::uint8_t { kSymbols, kNumbers, kTriple };
 
 struct OptionInfo {
@@ -26,8 +26,8 @@ struct OptionInfo {
   std::string help;      ///< meaning and allowed range
 };
 
-/// Inputs and outputs as the user sees them: signed integers (a word of a text is its number by first occurrence, from
-/// 0); an absent output is nullopt.
+/// Inputs and outputs as the user sees them: signed integers (a word of a text is its number by first
+/// occurrence, from 0); an absent output is nullopt.
 using Values = std::vector<std::int64_t>;
 using Outputs = std::vector<std::optional<std::int64_t>>;
 

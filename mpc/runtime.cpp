@@ -157,12 +157,14 @@ class Execution {
   /// Steps one machine; notes a failure and returns false if it breaks a rule.
   bool step(std::uint32_t round, MachineId machine, Outbox& outbox, RoundFacts& facts) {
     const bool last_round = round == shape_.rounds;
+    const Inbox inbox = exchange_.inbox(machine);
+    // Nothing stays in its place in round 1, whose words may be wider than p, and before an observer.
     outbox.reset({.words = limit_words_,
                   .word_bits = shape_.word_bits,
                   .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
-                  .last_round = last_round});
+                  .last_round = last_round},
+                 machine, options_.observer == nullptr && round > 1 ? &inbox : nullptr);
     scratch_.reset();
-    const Inbox inbox = exchange_.inbox(machine);
     try {
       if (options_.rebuild) {
         options_.rebuild()->step({round, machine, &scratch_}, inbox, outbox);

@@ -1,4 +1,5 @@
-// Purpose: what it means that a protocol broke its model: which machine, in which round, what it used, what was allowed.
+// Purpose: what it means that a protocol broke its model: which machine, in which round, what it used, what
+// was allowed.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +8,22 @@
 
 namespace roundtrip::mpc {
 
-/// Ends a run on all ranks with the same fields and message; exit status 3, or 70 if a step failed (threw). If several machines break the model in one
-/// round, the one reported is the first by (round, sent before received, machine), on every number of ranks.
+/// Ends a run on all ranks with the same fields and message; exit status 3, or 70 if a step failed (threw). If
+/// several machines break the model in one round, the one reported is the first by (round, sent before
+/// received, machine), on every number of ranks.
 class ModelViolation : public Error {
  public:
   enum class Kind : std::uint8_t {
-    kWordsSent, kWordsReceived, kWordWidth, kDestination, kMessageAfterEnd, kEarlyOutput,
-    kMissingOutput, kDuplicateOutput, kScratch, kStepFailed,
+    kWordsSent,
+    kWordsReceived,
+    kWordWidth,
+    kDestination,
+    kMessageAfterEnd,
+    kEarlyOutput,
+    kMissingOutput,
+    kDuplicateOutput,
+    kScratch,
+    kStepFailed,
   };
   struct Facts {
     Kind kind;

@@ -83,27 +83,24 @@ void Recount::stepped(std::uint32_t round, mpc::MachineId machine, const mpc::In
     end_of_last = run.sequence + run.words.size();
   }
   cell(kSent, round, machine) += outbox.words().size();
-  std::size_t next = 0;
-  for (const mpc::Sending& sending : outbox.sendings()) {
-    const auto words = outbox.words().subspan(next, sending.length);
-    next += sending.length;
-    for (const mpc::Word word : words) all_bits_ |= word;
-    std::uint64_t target = sending.destination;
+  outbox.for_each_word([&](std::uint64_t target, mpc::Word word) {
+    all_bits_ |= word;
     if (round == sizes_.rounds) {
       if (target >= sizes_.outputs) {
-        stray_ += words.size();
-        continue;
+        ++stray_;
+        return;
       }
-      for (const mpc::Word word : words) ++deliveries_[target], outputs_[target] += word;
+      ++deliveries_[target];
+      outputs_[target] += word;
       target /= sizes_.block_words;
     }
     if (target >= sizes_.machines) {
-      stray_ += words.size();
-      continue;
+      ++stray_;
+      return;
     }
-    cell(kReceived, round, target) += words.size();
-    if (target == machine) cell(kSelf, round, machine) += words.size();
-  }
+    ++cell(kReceived, round, target);
+    if (target == machine) ++cell(kSelf, round, machine);
+  });
 }
 
 Trace Recount::trace(mpc::Transport& transport) const {

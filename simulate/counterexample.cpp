@@ -22,12 +22,9 @@ class Recorder final : public mpc::Observer {
   void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox&,
                const mpc::Outbox& outbox) override {
     std::uint64_t next = 0;
-    for (const mpc::Sending& sending : outbox.sendings()) {
-      for (std::uint32_t i = 0; i < sending.length; ++i, ++next) {
-        rounds_[round - 1][{machine, next}] = {sending.destination,
-                                               static_cast<double>(outbox.words()[next])};
-      }
-    }
+    outbox.for_each_word([&](std::uint64_t destination, mpc::Word word) {
+      rounds_[round - 1][{machine, next++}] = {destination, static_cast<double>(word)};
+    });
   }
   const std::map<From, Sent>& round(std::uint32_t number) const { return rounds_[number - 1]; }
 

@@ -78,12 +78,9 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
                 kind == FaultKind::kWordWidth ? static_cast<std::uint64_t>(std::bit_width(value)) : value);
   }
   stepped.sent.reserve(outbox.words().size());
-  std::size_t next = 0;
-  for (const mpc::Sending& sending : outbox.sendings()) {
-    for (std::uint32_t i = 0; i < sending.length; ++i) {
-      stepped.sent.push_back({sending.destination, outbox.words()[next++]});
-    }
-  }
+  outbox.for_each_word([&](std::uint32_t destination, mpc::Word word) {
+    stepped.sent.push_back({destination, word});
+  });
   return stepped;
 }
 

@@ -20,27 +20,45 @@ class OwnRounds final : public Stage {
   std::function<void(const Context&, std::uint32_t)> body_;
 };
 
-}  // namespace
+/// Places [begin, end) in the inbox of the words from one source.
+struct Places {
+  std::size_t begin;
+  std::size_t end;
+};
 
-MalformedInbox::MalformedInbox() : Error("its inbox is none that the round before can have sent") {}
-
-std::span<const Word> Context::from(MachineId source) const {
+Places places_from(const Inbox& inbox, MachineId source) {
   // First run whose source is not below `bound`.
-  const auto first_run = [this](std::uint64_t bound) {
+  const auto first_run = [&](std::uint64_t bound) {
     std::size_t low = 0;
     std::size_t high = inbox.runs();
     while (low < high) {
       const std::size_t middle = (low + high) / 2;
-      inbox[middle].source < bound ? low = middle + 1 : high = middle;
+      inbox.source(middle) < bound ? low = middle + 1 : high = middle;
     }
-    return low;
+    return inbox.run_begin(low);
   };
-  const std::size_t begin = first_run(source);
-  const std::size_t end = first_run(std::uint64_t{source} + 1);
-  if (begin == end) return {};
-  const std::span<const Word> first = inbox[begin].words;
-  const std::span<const Word> last = inbox[end - 1].words;
-  return {first.data(), last.data() + last.size()};  // the words of an inbox are contiguous in this order
+  return {first_run(source), first_run(std::uint64_t{source} + 1)};
+}
+
+}  // namespace
+
+MalformedInbox::MalformedInbox() : Error("its inbox is none that the round before can have sent") {}
+
+std::span<const Word> Context::from(MachineId source, std::size_t begin, std::size_t count) const {
+  const Places places = places_from(inbox, source);
+  const std::size_t first = places.begin + std::min(begin, places.end - places.begin);
+  return inbox.words(first, std::min(count, places.end - first));
+}
+
+std::span<const Word> Context::last_from(MachineId source, std::size_t count) const {
+  const Places places = places_from(inbox, source);
+  const std::size_t taken = std::min(count, places.end - places.begin);
+  return inbox.words(places.end - taken, taken);
+}
+
+std::size_t Context::count_from(MachineId source) const {
+  const Places places = places_from(inbox, source);
+  return places.end - places.begin;
 }
 
 void Composition::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {

@@ -48,8 +48,13 @@ struct Context {
   std::span<Word> take(std::size_t words) const {
     return {static_cast<Word*>(scratch->allocate(words * sizeof(Word), alignof(Word))), words};
   }
-  /// All words from one source, in sequence order.
-  std::span<const Word> from(MachineId source) const;
+  /// Of the words from one source, in sequence order, `count` from place `begin` on, or as many as there are.
+  std::span<const Word> from(MachineId source, std::size_t begin = 0,
+                             std::size_t count = ~std::size_t{0}) const;
+  /// The last `count` of them, or as many as there are.
+  std::span<const Word> last_from(MachineId source, std::size_t count) const;
+  /// How many words came from one source.
+  std::size_t count_from(MachineId source) const;
 };
 
 class Stage {

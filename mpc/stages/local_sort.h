@@ -16,7 +16,7 @@ void local_sort(std::span<const Word> from, std::span<Word> to, std::uint64_t wi
                 std::pmr::memory_resource* scratch);
 
 constexpr std::uint64_t local_sort_scratch_words(std::uint64_t records) {
-  return 2 * records;
+  return 2 * records + records / 2 + 1;
 }
 
 }  // namespace roundtrip::mpc

@@ -61,11 +61,9 @@ std::uint64_t Sort::count(MachineId machine) const {
 
 // What a machine sends to itself in the rounds of a level starts with its records; extra words follow.
 std::span<const Word> Sort::extra_from(const Context& context, MachineId source) const {
-  const std::span<const Word> words = context.from(source);
-  if (source != context.machine) return words;
-  const std::uint64_t own = count(source) * options_.plan.record_words;
-  expect_received(words.size() >= own);
-  return words.subspan(own);
+  const std::uint64_t own = source == context.machine ? count(source) * options_.plan.record_words : 0;
+  expect_received(context.count_from(source) >= own);
+  return context.from(source, own);
 }
 
 Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std::uint32_t level) const {
@@ -125,10 +123,9 @@ void Sort::step_level(const Context& context, std::uint32_t level, std::uint32_t
   const std::uint32_t depth = options_.plan.levels[level].depth;
   View view;
   if (round > 1) {
-    const std::span<const Word> own = context.from(context.machine);
     const std::uint64_t words = count(context.machine) * options_.plan.record_words;
-    expect_received(own.size() >= words);
-    view.records = own.first(words);
+    view.records = context.from(context.machine, 0, words);
+    expect_received(view.records.size() == words);
   } else if (level > 0) {
     expect_received(context.inbox.words().size() == count(context.machine) * options_.plan.record_words);
     view.records = arrange(context, context.inbox.words());

@@ -7,10 +7,10 @@ namespace roundtrip::mpc {
 std::span<const Word> TreeStage::kept(const Context& context, std::uint32_t round) const {
   if (!options_.keep) return {};
   if (round == 1) return options_.keep(context);
-  const std::span<const Word> own = context.from(context.machine);
+  const std::size_t own = context.count_from(context.machine);
   const std::uint64_t tail = own_tail_words(context.machine, round - 1);
-  expect_received(own.size() >= tail);
-  return own.first(own.size() - tail);
+  expect_received(own >= tail);
+  return context.from(context.machine, 0, own - tail);
 }
 
 void TreeStage::pass_kept(const Context& context, std::uint32_t round) const {
@@ -87,9 +87,9 @@ namespace {
 
 /// The message from `source`, which is the last thing that it sent to this machine.
 std::span<const Word> message_from(const Context& context, MachineId source, std::uint64_t words) {
-  const std::span<const Word> sent = context.from(source);
-  expect_received(sent.size() >= words);
-  return sent.last(words);
+  const std::span<const Word> sent = context.last_from(source, words);
+  expect_received(sent.size() == words);
+  return sent;
 }
 
 /// The level of the inner node with two children or more on this machine, 0 if there is none.

@@ -54,9 +54,9 @@ class TreeStage : public Stage {
   std::span<Word> loaded(const Context& context) const;
   /// The message from `source`, which is the last thing that it sent to this machine.
   static std::span<const Word> message(const Context& context, MachineId source, std::uint64_t words) {
-    const std::span<const Word> sent = context.from(source);
-    expect_received(sent.size() >= words);
-    return sent.last(words);
+    const std::span<const Word> sent = context.last_from(source, words);
+    expect_received(sent.size() == words);
+    return sent;
   }
 
   Options options_;

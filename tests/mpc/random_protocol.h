@@ -126,13 +126,10 @@ struct Recorder final : Observer {
   bool canonical = true;  ///< inboxes were sorted, their runs neither adjacent nor empty
 
   void stepped(std::uint32_t round, MachineId machine, const Inbox& inbox, const Outbox& outbox) override {
-    std::size_t i = 0;
-    for (const Sending& sending : outbox.sendings()) {
-      for (std::uint32_t j = 0; j < sending.length; ++j, ++i) {
-        add(outbox.limits().last_round ? delivered : sent, round, machine, sending.destination, i,
-            outbox.words()[i]);
-      }
-    }
+    std::uint64_t i = 0;
+    outbox.for_each_word([&](std::uint64_t destination, Word word) {
+      add(outbox.limits().last_round ? delivered : sent, round, machine, destination, i++, word);
+    });
     const Word* expected = inbox.words().data();
     std::uint64_t least_next = 0;
     for (const Run run : inbox) {
@@ -194,15 +191,12 @@ inline Interpreted interpret(const Protocol& protocol, const std::vector<Word>& 
                     .last_round = last});
       protocol.step({round, machine, std::pmr::new_delete_resource()}, Inbox(runs, words), outbox);
       std::uint64_t sequence = 0;
-      for (const Sending& sending : outbox.sendings()) {
-        for (std::uint32_t j = 0; j < sending.length; ++j, ++sequence) {
-          const Word word = outbox.words()[sequence];
-          add(last ? result.delivered : result.sent, round, machine, sending.destination, sequence, word);
-          if (last) result.outputs[sending.destination] = word;
-          ++received[last ? shape.output_machine(sending.destination) : sending.destination];
-          sent.emplace_back(sending.destination, machine, sequence, word);
-        }
-      }
+      outbox.for_each_word([&](std::uint32_t destination, Word word) {
+        add(last ? result.delivered : result.sent, round, machine, destination, sequence, word);
+        if (last) result.outputs[destination] = word;
+        ++received[last ? shape.output_machine(destination) : destination];
+        sent.emplace_back(destination, machine, sequence++, word);
+      });
       facts.max_words_sent = std::max(facts.max_words_sent, sequence);
       facts.total_words += sequence;
     }

@@ -1,0 +1,102 @@
+// Rows that machines send to themselves stay in their place: whatever a machine keeps, passes on and reads,
+// in any order and for any number of rounds, the outputs are those of the sequential interpreter, which
+// copies.
+#include <gtest/gtest.h>
+
+#include "mpc/runtime.h"
+#include "mpc/stages/composition.h"
+#include "mpc/transport.h"
+#include "mpi_main.h"
+#include "random_protocol.h"
+
+namespace roundtrip::mpc::tests {
+namespace {
+
+constexpr std::uint64_t kBlock = 700;
+
+/// Every machine keeps rows of what it has, long and short, beside messages to and from others. What it sends
+/// depends on all that it received, read in one of several ways; outputs are digests.
+class Keeper final : public Protocol {
+ public:
+  Keeper(std::uint32_t machines, std::uint32_t rounds, std::uint64_t seed) : seed_(seed) {
+    shape_ = {.n = machines * kBlock, .outputs = machines, .block_words = kBlock, .memory_words = 1 << 20};
+    shape_.machines = machines;
+    shape_.rounds = rounds;
+  }
+  const Shape& shape() const override { return shape_; }
+
+  void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
+    RandomStream random(seed_, Domain::kTest, step.round, step.machine);
+    // Some reads before others: the first that wants words on both sides of a kept row has the inbox joined.
+    const bool by_runs = random.below(2) == 0;
+    const Word whole = random.below(2) == 0 ? digest_of(inbox.words()) : 0;
+    Word digest = mix(whole, step.machine);
+    if (by_runs) {
+      for (const Run run : inbox) {
+        digest = mix(mix(mix(digest, run.source), run.sequence), digest_of(run.words));
+      }
+    } else {
+      const Context context{step.round, step.machine, inbox, outbox, step.scratch};
+      for (MachineId source = 0; source < shape_.machines; ++source) {
+        const std::size_t count = context.count_from(source);
+        const std::size_t cut = random.below(count + 1);
+        digest = mix(digest, digest_of(context.from(source, 0, cut)));
+        digest = mix(digest, digest_of(context.last_from(source, count - cut)));
+      }
+    }
+    digest &= (Word{1} << 47) - 1;
+    if (step.round == shape_.rounds) return outbox.deliver(step.machine, digest);
+
+    const auto to_others = [&] {
+      for (std::uint64_t i = random.below(4); i > 0; --i) {
+        const std::vector<Word> words(1 + random.below(400), digest + i);
+        outbox.send(static_cast<MachineId>(random.below(shape_.machines)), words);
+      }
+    };
+    if (random.below(3) == 0) to_others();
+    // Sometimes all of the kept row, sometimes what is left when most of it is dropped.
+    for (std::uint64_t rows = random.below(3); rows > 0; --rows) {
+      const std::size_t begin = random.below(inbox.size() + 1);
+      const std::size_t count =
+          random.below(3) == 0 ? std::min<std::size_t>(inbox.size() - begin, 300) : inbox.size() - begin;
+      outbox.send(step.machine, inbox.words(begin, count));
+      if (random.below(2) == 0) outbox.send(step.machine, digest);
+    }
+    if (random.below(3) == 0) {
+      const std::vector<Word> fresh(200 + random.below(600), digest);
+      outbox.send(step.machine, fresh);
+    }
+    if (random.below(2) == 0) to_others();
+  }
+
+ private:
+  static Word digest_of(std::span<const Word> words) {
+    Word digest = words.size();
+    for (const Word word : words) digest = mix(digest, word);
+    return digest;
+  }
+
+  std::uint64_t seed_;
+  Shape shape_;
+};
+
+TEST(KeptWords, OutputsAreThoseOfAnInterpreterThatCopies) {
+  const auto transport = roundtrip::tests::session().transport();
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const Keeper keeper(static_cast<std::uint32_t>(1 + seed % 9), 3 + seed % 7, seed);
+    std::vector<Word> input(keeper.shape().n);
+    for (std::size_t i = 0; i < input.size(); ++i) input[i] = draw(seed, Domain::kInstance, i) >> 17;
+    const Interpreted expected = interpret(keeper, input);
+    if (transport->rank() != 0) input.clear();
+    RunResult result = run(keeper, input, *transport);
+    const auto outputs = transport->rank() == 0 ? expected.outputs : std::vector<Word>{};
+    EXPECT_EQ(result.outputs, outputs) << "seed " << seed;
+    for (RoundFacts& facts : result.ledger.rounds) facts.max_scratch_words = 0;
+    EXPECT_EQ(result.ledger, expected.ledger) << "seed " << seed;
+    result = run(keeper, input, *transport, {.order_seed = seed});
+    EXPECT_EQ(result.outputs, outputs) << "random order, seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::mpc::tests
