@@ -487,11 +487,11 @@ Checkpoints::Piece Checkpoints::write_inboxes(std::uint32_t round, const Exchang
       headers.push_back({run.source, run.sequence, begin});
       begin += static_cast<std::uint32_t>(run.words.size());
     }
-    const std::uint64_t sizes[] = {headers.size(), inbox.words().size()};
+    const std::uint64_t sizes[] = {headers.size(), inbox.size()};
     file.append(std::span<const std::uint64_t>(sizes));
     file.append(std::span<const RunHeader>(headers));
     file.append(inbox.words());
-    piece.bytes += sizeof(sizes) + headers.size() * sizeof(RunHeader) + inbox.words().size_bytes();
+    piece.bytes += sizeof(sizes) + headers.size() * sizeof(RunHeader) + inbox.size() * sizeof(Word);
   }
   piece.checksum = file.finish();
   return piece;

@@ -41,7 +41,7 @@ void Profiler::received(std::uint32_t round, const Exchange& exchange) {
     const std::uint64_t first_output = machine * shape_.block_words;
     facts(round, machine).words_received =
         round < shape_.rounds
-            ? exchange.inbox(machine).words().size()
+            ? exchange.inbox(machine).size()
             : std::min(shape_.block_words, shape_.outputs - std::min(shape_.outputs, first_output));
   }
 }
