@@ -66,9 +66,10 @@ Command add_verify(CommandLine& line) {
   for (const auto& statement : proofs_check::all_statements()) {
     footer += fmt::format("  {:<24}  {}\n", statement->name(), statement->title());
   }
+  footer += "or a protocol's name (roundtrip list): its model, its oracle's answers, its transformers\n";
   Flags& flags = line.add("verify", "Check the theorems, and that each check catches its defects", footer);
   auto arguments = std::make_shared<VerifyArguments>();
-  flags.positional("THEOREM", false, true, "Which ones; all by default",
+  flags.positional("THEOREM", false, true, "Which ones, or protocols by name; all theorems by default",
                    [arguments](const std::string& text) { arguments->options.statements.push_back(text); });
   flags.value("--sizes", "SIZES", "small (default, within a minute) or full",
               [arguments](const std::string& text) { arguments->options.sizes = parse_sizes(text); });

@@ -1,4 +1,6 @@
 // The registry is a list written out, not static registration: the linker drops what nothing refers to.
+#include <map>
+
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "proofs_check/statement.h"
@@ -21,8 +23,17 @@ const Statement& find_statement(std::string_view name) {
     if (statement->name() == name) return *statement;
     names.push_back(statement->name());
   }
-  throw ContractError(
-      fmt::format("theorem '{}' is unknown; the nearest is '{}'", name, nearest_name(name, names)));
+  static std::map<std::string, std::unique_ptr<const Statement>, std::less<>>
+      of_protocols;  // made when asked for
+  for (const mpc::ProtocolInfo* info : mpc::all_protocols()) {
+    names.push_back(info->name);
+    if (info->name != name) continue;
+    auto& statement = of_protocols[info->name];
+    if (!statement) statement = make_registered_protocol(*info);
+    return *statement;
+  }
+  throw ContractError(fmt::format("theorem or protocol '{}' is unknown; the nearest is '{}'", name,
+                                  nearest_name(name, names)));
 }
 
 }  // namespace roundtrip::proofs_check

@@ -55,7 +55,8 @@ class Statement {
 
 /// All statements, in the order of the theory.
 std::span<const std::unique_ptr<const Statement>> all_statements();
-/// The statement of that name; ContractError names the nearest known name otherwise.
+/// The statement of that name, or that of the registered protocol of that name; ContractError names the
+/// nearest known name otherwise.
 const Statement& find_statement(std::string_view name);
 
 }  // namespace roundtrip::proofs_check

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "mpc/registry.h"
 #include "proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
@@ -16,5 +17,8 @@ std::unique_ptr<const Statement> make_direct_simulation();
 std::unique_ptr<const Statement> make_routed_simulation();
 std::unique_ptr<const Statement> make_match2_one_layer();
 std::unique_ptr<const Statement> make_k_hop_depth();
+
+/// Of a registered protocol, by its name; `info` outlives it.
+std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info);
 
 }  // namespace roundtrip::proofs_check

@@ -1,0 +1,277 @@
+// Statement for a protocol by its name, a user's own as well: it keeps the model that it declares, is a pure
+// function of what its machines receive, gives its oracle's answers, and is the transformer that it compiles
+// to. What it declares is taken at its word here: whether R is the formula that it should be is for a
+// statement of its own.
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "mpc/registry.h"
+#include "mpc/runtime.h"
+#include "mpc/violation.h"
+#include "proofs_check/recount.h"
+#include "proofs_check/statements/statements.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr std::uint64_t kInputs = 2;  // drawn at every size
+constexpr std::uint64_t kControlSize = 256;
+constexpr std::uint32_t kMostCompiledBits = 48;  // wider words are for runs alone
+
+struct Defect {
+  bool output_altered = false;
+  bool remembers = false;          ///< machines know whether they have stepped before
+  std::uint64_t memory_words = 0;  ///< declared instead of s
+};
+
+/// The protocol with a defect.
+class Defective final : public mpc::Protocol {
+ public:
+  Defective(std::unique_ptr<const mpc::Protocol> inner, const Defect& defect)
+      : inner_(std::move(inner)), defect_(defect), shape_(inner_->shape()) {
+    if (defect.memory_words > 0) shape_.memory_words = defect.memory_words;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    mpc::Outbox own;
+    mpc::Outbox::Limits limits = outbox.limits();
+    limits.words = ~std::uint64_t{0};  // what is too much is passed on, for the outbox to find
+    own.reset(limits);
+    inner_->step(step, inbox, own);
+    const bool alters = defect_.output_altered || (defect_.remembers && stepped_before_);
+    const bool last = own.limits().last_round;
+    stepped_before_ = stepped_before_ || !last;
+    const mpc::Word* word = own.words().data();
+    for (const mpc::Sending& sending : own.sendings()) {
+      for (std::uint32_t i = 0; i < sending.length; ++i, ++word) {
+        last ? outbox.deliver(sending.destination, *word ^ (alters && sending.destination == 0 ? 1 : 0))
+             : outbox.send(sending.destination, *word);
+      }
+    }
+  }
+
+ private:
+  std::unique_ptr<const mpc::Protocol> inner_;
+  Defect defect_;
+  mpc::Shape shape_;
+  mutable bool stepped_before_ = false;
+};
+
+class RegisteredProtocol final : public Statement {
+ public:
+  explicit RegisteredProtocol(const mpc::ProtocolInfo& info) : info_(info) {}
+  std::string name() const override { return info_.name; }
+  std::string title() const override {
+    return "the protocol keeps its model and its word, and is its transformer";
+  }
+  std::string card() const override { return info_.card; }
+  std::vector<Constant> constants() const override {
+    return {
+        {"R", info_.rounds_formula, "rounds, as declared"},
+        {"kappa_s", std::to_string(info_.kappa_s), "s = kappa_s * ceil(N^eps), unless no plan is so small"}};
+  }
+
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    std::vector<std::uint64_t> sizes = {kControlSize, 4096};
+    if (context.sizes == Sizes::kFull) sizes.push_back(16384);
+    for (const std::uint64_t n : sizes) {
+      for (Check& check : checks_at(n, n == sizes.front(), {}, context)) all.push_back(std::move(check));
+    }
+    return all;
+  }
+
+  std::vector<Control> controls(Context& context) const override {
+    const std::vector<Check> sound = checks_at(kControlSize, true, {}, context);
+    std::vector<Control> all;
+    const auto judge = [&](const char* control, const char* quantity, const Defect& defect) {
+      const auto refuted = [&](const Check& check) {
+        return check.quantity == quantity && check.verdict == Verdict::kRefuted;
+      };
+      const std::vector<Check> bad = checks_at(kControlSize, true, defect, context);
+      all.push_back({info_.name, control, quantity, std::ranges::any_of(bad, refuted),
+                     std::ranges::none_of(sound, refuted)});
+    };
+    std::uint64_t rounds = 0;
+    std::uint64_t sent = 0;
+    bool compiled = false;
+    for (const Check& check : sound) {
+      if (check.quantity == "rounds") rounds = static_cast<std::uint64_t>(check.measured);
+      if (check.quantity == "words sent, machine and round")
+        sent = static_cast<std::uint64_t>(check.measured);
+      compiled = compiled || check.quantity == "direct transformer: layers";
+    }
+    if (rounds == 0) return all;  // the protocol does not serve this size
+    if (info_.oracle)
+      judge("one output word altered", "outputs unlike the oracle's", {.output_altered = true});
+    if (compiled)
+      judge("a transformer of an altered protocol", "direct transformer: outputs unlike the run's",
+            {.output_altered = true});
+    if (rounds > 1)
+      judge("machines that remember having stepped", "outputs unlike in random order, rebuilt each step",
+            {.remembers = true});
+    if (sent > mpc::block_words(parameters_at(kControlSize, context.seed), 1))
+      judge("s declared one word below the words sent", "words sent, machine and round",
+            {.memory_words = sent - 1});
+    return all;
+  }
+
+ private:
+  static mpc::Parameters parameters_at(std::uint64_t n, std::uint64_t seed) {
+    mpc::Parameters parameters;
+    parameters.n = n;
+    parameters.seed = seed;
+    return parameters;
+  }
+
+  std::vector<mpc::Word> input_of(const mpc::Parameters& parameters, const mpc::Shape& shape,
+                                  mpc::Values& values) const {
+    if (info_.generate) {
+      values = info_.generate(parameters);
+    } else {
+      RandomStream stream(parameters.seed, Domain::kInstance);
+      values.resize(parameters.n);
+      for (std::int64_t& value : values) value = static_cast<std::int64_t>(stream.below(parameters.n));
+    }
+    std::vector<mpc::Word> words;
+    for (const std::int64_t value : values)
+      words.push_back(mpc::encode_input(value, shape, "a generated word"));
+    return words;
+  }
+
+  /// Collective. Nothing at a size that the protocol does not serve.
+  std::vector<Check> checks_at(std::uint64_t n, bool compiles, const Defect& defect, Context& context) const {
+    std::vector<Check> all;
+    for (std::uint64_t draw = 0; draw < kInputs; ++draw) {
+      const mpc::Parameters parameters = parameters_at(n, context.seed + draw);
+      const auto make = [&]() -> std::unique_ptr<const mpc::Protocol> {
+        return std::make_unique<Defective>(info_.make(parameters), defect);
+      };
+      std::unique_ptr<const mpc::Protocol> protocol;
+      try {
+        protocol = make();
+      } catch (const ContractError&) {
+        return all;
+      }
+      context.progress(info_.name + " N = " + std::to_string(n));
+      const mpc::Shape& shape = protocol->shape();
+      const Place place{.theorem = info_.name,
+                        .n = n,
+                        .epsilon = parameters.epsilon,
+                        .below_range = shape.below_range(),
+                        .seed = parameters.seed};
+      const auto add = [&](std::string quantity, std::uint64_t measured, Relation relation,
+                           std::uint64_t bound) {
+        all.push_back(compare(place, std::move(quantity), static_cast<double>(measured), relation,
+                              static_cast<double>(bound)));
+      };
+      mpc::Values values;
+      const std::vector<mpc::Word> input = input_of(parameters, shape, values);
+      Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, input);
+      mpc::RunOptions options;
+      options.observer = &recount;
+      if (defect.memory_words > 0) options.limit_words = info_.make(parameters)->shape().memory_words;
+      const mpc::RunResult result = mpc::run(*protocol, input, context.transport, options);
+      const Trace trace = recount.trace(context.transport);
+
+      add("rounds", trace.rounds, Relation::kEqual, shape.rounds);
+      add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, shape.memory_words);
+      add("words received, machine and round", trace.max_received(), Relation::kAtMost, shape.memory_words);
+      add("bits of the widest word", trace.widest_bits, Relation::kAtMost, shape.word_bits);
+      const auto undelivered =
+          std::ranges::count_if(trace.deliveries, [](std::uint64_t d) { return d != 1; });
+      add("steps, inboxes, outputs amiss",
+          trace.irregular_steps + trace.disordered_inboxes + trace.stray_words + trace.input_mismatches +
+              trace.unconserved() + static_cast<std::uint64_t>(undelivered),
+          Relation::kEqual, 0);
+      if (info_.oracle) {
+        add("outputs unlike the oracle's",
+            on_root(context, [&] { return unlike_oracle(*protocol, result.outputs, values, parameters); }),
+            Relation::kEqual, 0);
+      }
+      if (defect.memory_words > 0) continue;  // what follows keeps to the memory declared
+      mpc::RunOptions shaken;
+      shaken.order_seed = parameters.seed;
+      shaken.rebuild = make;
+      const mpc::RunResult again = mpc::run(*protocol, input, context.transport, shaken);
+      add("outputs unlike in random order, rebuilt each step",
+          on_root(context, [&] { return different(again.outputs, result.outputs); }), Relation::kEqual, 0);
+      add("words used where one less is allowed",
+          used_at_lower_limit(*protocol, input, std::max(trace.max_sent(), trace.max_received()), context),
+          Relation::kEqual, std::max(trace.max_sent(), trace.max_received()));
+      if (!compiles || shape.word_bits > kMostCompiledBits) continue;
+      for (const bool direct : {true, false}) {
+        simulate::CompileOptions compile_options{.seed = parameters.seed, .name = info_.name};
+        if (!direct) compile_options.construction = simulate::Construction::kRouted;
+        const auto compiled =
+            simulate::compile(std::shared_ptr<const mpc::Protocol>(make()), compile_options);
+        const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+        // The same on every rank: a transformer's evaluation knows nothing of ranks.
+        const simulate::Comparison both = simulate::compare(compiled, input, *attention);
+        const std::vector<mpc::Word> sound =
+            defect.output_altered ? run_in_process(*info_.make(parameters), input) : both.run_words;
+        const std::string kind = direct ? "direct transformer: " : "routed transformer: ";
+        add(kind + "outputs unlike the run's",
+            both.fault ? shape.outputs : different(both.outputs.words, sound), Relation::kEqual, 0);
+        add(kind + "layers", both.sizes.depth, Relation::kEqual,
+            direct ? shape.rounds + 1u : compiled.bound.depth);
+      }
+    }
+    return all;
+  }
+
+  /// What rank 0 counts, on every rank.
+  template <typename Count>
+  static std::uint64_t on_root(Context& context, const Count& count) {
+    std::uint64_t value = context.transport.rank() == 0 ? count() : 0;
+    context.transport.sum({&value, 1});
+    return value;
+  }
+
+  static std::uint64_t different(const std::vector<mpc::Word>& a, const std::vector<mpc::Word>& b) {
+    std::uint64_t count = std::max(a.size(), b.size()) - std::min(a.size(), b.size());
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) count += a[i] != b[i];
+    return count;
+  }
+
+  std::uint64_t unlike_oracle(const mpc::Protocol& protocol, const std::vector<mpc::Word>& outputs,
+                              const mpc::Values& values, const mpc::Parameters& parameters) const {
+    const mpc::Outputs expected = info_.oracle(values, parameters);
+    std::uint64_t count =
+        std::max(outputs.size(), expected.size()) - std::min(outputs.size(), expected.size());
+    for (std::size_t t = 0; t < std::min(outputs.size(), expected.size()); ++t)
+      count += info_.decode(protocol, t, outputs[t]) != expected[t];
+    return count;
+  }
+
+  static std::uint64_t used_at_lower_limit(const mpc::Protocol& protocol, const std::vector<mpc::Word>& input,
+                                           std::uint64_t most, Context& context) {
+    if (most < 2) return most;  // a limit of 0 stands for s
+    try {
+      mpc::RunOptions options;
+      options.limit_words = most - 1;
+      mpc::run(protocol, input, context.transport, options);
+    } catch (const mpc::ModelViolation& violation) {
+      return violation.facts().used;
+    }
+    return 0;
+  }
+
+  static std::vector<mpc::Word> run_in_process(const mpc::Protocol& protocol,
+                                               const std::vector<mpc::Word>& input) {
+    const auto transport = mpc::make_in_process_transport();
+    return mpc::run(protocol, input, *transport).outputs;
+  }
+
+  const mpc::ProtocolInfo& info_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info) {
+  return std::make_unique<RegisteredProtocol>(info);
+}
+
+}  // namespace roundtrip::proofs_check
