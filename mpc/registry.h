@@ -39,12 +39,17 @@ struct ProtocolInfo {
   std::uint64_t kappa_s = 0;   ///< default
   std::vector<OptionInfo> options;
   OutputForm output_form = OutputForm::kNumbers;
+  bool drops_absent_tail =
+      false;  ///< outputs from the last one on that are absent are not written (numbers of vertices)
   /// Throws ContractError for parameters that it can't serve.
   std::function<std::unique_ptr<const Protocol>(const Parameters&)> make;
   /// Output word `index` as the user sees it.
   std::function<std::optional<std::int64_t>(const Protocol&, std::uint64_t index, Word)> decode;
   /// Sequential reference that shares no code with the protocol; empty if there is none.
   std::function<Outputs(std::span<const std::int64_t>, const Parameters&)> oracle;
+  /// Throws ContractError for an input that breaks the promise of the task; empty: every input is served. A
+  /// step must be defined on any input all the same.
+  std::function<void(std::span<const std::int64_t>, const Parameters&)> accept;
   /// A generated instance of N values for --n; empty: uniform in [0, N).
   std::function<Values(const Parameters&)> generate;
 };

@@ -179,8 +179,7 @@ class Components final : public Composition {
     Word dart = context.machine * shape_.block_words;
     for (const Word word : context.inbox.words()) {
       const std::int64_t vertex = decode_input(word, shape_);
-      require(vertex >= 0 && vertex < static_cast<std::int64_t>(shape_.n),
-              "word {} is {}, allowed is the number of a vertex, 0 to {}", dart, vertex, shape_.n - 1);
+      require_vertex(dart, vertex, shape_.n);
       send_label(context, dart << kIdBits | static_cast<Word>(vertex), static_cast<Word>(vertex));
       ++dart;
     }
@@ -473,6 +472,7 @@ ProtocolInfo components_protocol() {
   info.rounds_formula = "P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kSymbols;
+  info.drops_absent_tail = true;  // there are fewer vertices than ends of edges
   info.make = [](const Parameters& parameters) { return std::make_unique<Components>(parameters); };
   info.decode = [](const Protocol&, std::uint64_t, Word word) -> std::optional<std::int64_t> {
     if (word == 0) return std::nullopt;
@@ -480,6 +480,9 @@ ProtocolInfo components_protocol() {
   };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters&) {
     return oracles::components(values);
+  };
+  info.accept = [](std::span<const std::int64_t> values, const Parameters&) {
+    for (std::size_t i = 0; i < values.size(); ++i) require_vertex(i, values[i], values.size());
   };
   info.generate = [](const Parameters& parameters) {
     // 3/2 edges a vertex on average: one large component, and many small ones.

@@ -11,6 +11,11 @@ void require_edges(std::uint64_t n, std::string_view protocol, std::uint64_t mos
           n, protocol, most);
 }
 
+void require_vertex(std::uint64_t index, std::int64_t vertex, std::uint64_t n) {
+  require(vertex >= 0 && vertex < static_cast<std::int64_t>(n),
+          "word {} is {}, allowed is the number of a vertex, 0 to {}", index, vertex, n - 1);
+}
+
 std::vector<std::uint64_t> random_order(std::uint64_t count, RandomStream& stream) {
   std::vector<std::uint64_t> order(count);
   for (std::uint64_t i = 0; i < count; ++i) {

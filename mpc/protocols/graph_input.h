@@ -14,6 +14,9 @@ namespace roundtrip::mpc {
 /// ContractError naming the protocol unless N is even and at most `most`.
 void require_edges(std::uint64_t n, std::string_view protocol, std::uint64_t most);
 
+/// ContractError unless `vertex`, word `index` of the input, is in 0 .. n - 1.
+void require_vertex(std::uint64_t index, std::int64_t vertex, std::uint64_t n);
+
 /// 0 .. count-1 in random order.
 std::vector<std::uint64_t> random_order(std::uint64_t count, RandomStream& stream);
 

@@ -19,6 +19,11 @@ Sizes list_sizes(const Parameters& parameters) {
                       [](const Sizes& sizes) { return sizes.memory_words >= 4 * sizes.block_words; });
 }
 
+void require_next(std::uint64_t element, std::int64_t next, std::uint64_t n) {
+  require(next >= -1 && next < static_cast<std::int64_t>(n),
+          "element {} is followed by {}, allowed is 0 to {} or, at an end, -1", element, next, n - 1);
+}
+
 class ListRanking final : public Composition {
  public:
   explicit ListRanking(const Parameters& parameters) {
@@ -46,9 +51,7 @@ class ListRanking final : public Composition {
     std::uint64_t element = context.machine * shape_.block_words;
     for (const Word word : context.inbox.words()) {
       const std::int64_t next = decode_input(word, shape_);
-      require(next >= -1 && next < static_cast<std::int64_t>(shape_.n),
-              "element {} is followed by {}, allowed is 0 to {} or, at an end, -1", element, next,
-              shape_.n - 1);
+      require_next(element, next, shape_.n);
       if (next >= 0) doubling.link(context, element, static_cast<std::uint64_t>(next));
       ++element;
     }
@@ -68,7 +71,8 @@ ProtocolInfo list_ranking_protocol() {
   info.card =
       "Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any "
       "number of lists,\n"
-      "no element followed by two. Output i: the number of elements behind i, or nothing if i is on a "
+      "every element followed by at most one and following at most one. Output i: the number of elements "
+      "behind i, or nothing if i is on a "
       "cycle.\n"
       "Guarantee: exact and deterministic. Two elements followed by the same one are named, or their "
       "machine's limit is.\n"
@@ -86,6 +90,17 @@ ProtocolInfo list_ranking_protocol() {
   };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters&) {
     return oracles::list_ranking(values);
+  };
+  info.accept = [](std::span<const std::int64_t> values, const Parameters&) {
+    std::vector<std::size_t> previous(values.size(), values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      require_next(i, values[i], values.size());
+      if (values[i] < 0) continue;
+      std::size_t& before = previous[static_cast<std::size_t>(values[i])];
+      require(before == values.size(), "elements {} and {} are both followed by {}; allowed is one", before,
+              i, values[i]);
+      before = i;
+    }
   };
   info.generate = [](const Parameters& parameters) {
     // Lists of about sqrt N elements, which stand in random order.

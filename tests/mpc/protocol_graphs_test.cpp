@@ -395,6 +395,27 @@ TEST(ListRanking, GeneratedListsAndLimits) {
   EXPECT_THROW(run_case("list_ranking", parameters, values, options), ModelViolation);
 }
 
+TEST(GraphInputs, AreAcceptedOrRefusedBeforeTheRun) {
+  const auto refusal = [](const char* name, const Values& values) -> std::string {
+    try {
+      find_protocol(name).accept(values, parameters_of(values.size()));
+    } catch (const ContractError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refusal("components", {0, 3, 3, 2}), "accepted");
+  EXPECT_EQ(refusal("components", {0, 1, 2, 4}), "word 3 is 4, allowed is the number of a vertex, 0 to 3");
+  EXPECT_EQ(refusal("components", {0, -1, 2, 3}), "word 1 is -1, allowed is the number of a vertex, 0 to 3");
+  EXPECT_EQ(refusal("list_ranking", {1, 2, -1, 3}), "accepted");
+  EXPECT_EQ(refusal("list_ranking", {1, 4, -1, 3}),
+            "element 1 is followed by 4, allowed is 0 to 3 or, at an end, -1");
+  EXPECT_EQ(refusal("list_ranking", {1, -2, -1, 3}),
+            "element 1 is followed by -2, allowed is 0 to 3 or, at an end, -1");
+  EXPECT_EQ(refusal("list_ranking", {2, -1, 3, 2}),
+            "elements 0 and 3 are both followed by 2; allowed is one");
+}
+
 TEST(ListRanking, RefusesWhatIsNoList) {
   const auto refusal = [](const Values& values) -> std::string {
     try {
