@@ -135,62 +135,56 @@ class Partitioned {
   std::vector<std::size_t> starts_;
 };
 
-// One thread's buffers for a partition's join.
+// One thread's buffers for a partition's join: keys and queries of equal codes are chained, and the chains of
+// codes that have both are laid out one behind the other. Numbers in chains are places in the partition + 1,
+// 0 ends them.
 struct Join {
-  std::vector<std::uint32_t> slots;  // bucket + 1, 0 = free
-  std::vector<std::uint64_t> codes;  // [buckets]
-  std::vector<std::uint32_t> key_counts, query_counts, key_bucket, query_bucket;
-  std::vector<std::uint32_t> wanted;                                   // buckets with queries
-  std::vector<std::uint32_t> key_starts, query_starts, keys, queries;  // rows by wanted bucket
-  std::uint64_t key_rows = 0, query_rows = 0;
+  std::vector<std::uint32_t> slots;                 // the first key of a code
+  std::vector<std::uint32_t> next_key, next_query;  // [keys], [queries]
+  std::vector<std::uint32_t> first_query;           // [keys], of the code whose first key it is
+  std::vector<std::uint32_t> wanted;                // first keys of codes that queries have
+  std::vector<std::uint32_t> key_starts, query_starts, keys, queries;  // rows, code after code of `wanted`
 };
-
-constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
 void join_partition(std::span<const Record> keys, std::span<const Record> queries,
                     std::uint32_t partition_bits, Join& j) {
   const std::uint32_t slot_bits = std::min(62 - partition_bits, ceil_log(2, 2 * keys.size() + 1));
   const std::uint64_t mask = (std::uint64_t{1} << slot_bits) - 1;
-  const auto first_slot = [&](std::uint64_t mixed) {
-    return mixed >> (64 - partition_bits - slot_bits) & mask;
-  };
+  const std::uint32_t shift = 64 - partition_bits - slot_bits;
   j.slots.assign(mask + 1, 0);
-  j.codes.clear(), j.key_counts.clear();
-  j.key_bucket.resize(keys.size()), j.query_bucket.resize(queries.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    std::uint64_t slot = first_slot(keys[i].mixed);
-    while (j.slots[slot] != 0 && j.codes[j.slots[slot] - 1] != keys[i].mixed) slot = (slot + 1) & mask;
-    if (j.slots[slot] == 0) {
-      j.codes.push_back(keys[i].mixed), j.key_counts.push_back(0);
-      j.slots[slot] = static_cast<std::uint32_t>(j.codes.size());
+  j.next_key.resize(keys.size()), j.first_query.resize(keys.size()), j.next_query.resize(queries.size());
+  std::uint32_t* const slots = j.slots.data();
+  // The slot of a code, or the free one where it would be.
+  const auto find = [&](std::uint64_t mixed) {
+    std::uint64_t slot = mixed >> shift & mask;
+    while (slots[slot] != 0 && keys[slots[slot] - 1].mixed != mixed) slot = (slot + 1) & mask;
+    return slot;
+  };
+  for (std::uint32_t i = 0; i < keys.size(); ++i) {
+    const std::uint64_t slot = find(keys[i].mixed);
+    j.first_query[i] = 0;
+    if (slots[slot] == 0) {
+      slots[slot] = i + 1;
+      j.next_key[i] = 0;
+    } else {
+      j.next_key[i] = std::exchange(j.next_key[slots[slot] - 1], i + 1);
     }
-    j.key_bucket[i] = j.slots[slot] - 1;
-    ++j.key_counts[j.key_bucket[i]];
   }
-  j.query_counts.assign(j.codes.size(), 0);
   j.wanted.clear();
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    std::uint64_t slot = first_slot(queries[i].mixed);
-    while (j.slots[slot] != 0 && j.codes[j.slots[slot] - 1] != queries[i].mixed) slot = (slot + 1) & mask;
-    j.query_bucket[i] = j.slots[slot] == 0 ? kNone : j.slots[slot] - 1;
-    if (j.slots[slot] != 0 && j.query_counts[j.query_bucket[i]]++ == 0) j.wanted.push_back(j.query_bucket[i]);
+  for (std::uint32_t i = 0; i < queries.size(); ++i) {
+    const std::uint32_t key = slots[find(queries[i].mixed)];
+    if (key == 0) continue;
+    j.next_query[i] = std::exchange(j.first_query[key - 1], i + 1);
+    if (j.next_query[i] == 0) j.wanted.push_back(key);
   }
-  // Counting sorts by wanted bucket; the counts' arrays become cursors.
   j.key_starts.assign(1, 0), j.query_starts.assign(1, 0);
-  for (const std::uint32_t b : j.wanted) {
-    j.key_starts.push_back(j.key_starts.back() + j.key_counts[b]);
-    j.query_starts.push_back(j.query_starts.back() + j.query_counts[b]);
-  }
-  for (std::size_t b = 0; b < j.codes.size(); ++b) j.key_counts[b] = kNone;
-  for (std::size_t w = 0; w < j.wanted.size(); ++w) {
-    j.key_counts[j.wanted[w]] = j.key_starts[w], j.query_counts[j.wanted[w]] = j.query_starts[w];
-  }
-  j.keys.resize(j.key_starts.back()), j.queries.resize(j.query_starts.back());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (j.key_counts[j.key_bucket[i]] != kNone) j.keys[j.key_counts[j.key_bucket[i]]++] = keys[i].row;
-  }
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    if (j.query_bucket[i] != kNone) j.queries[j.query_counts[j.query_bucket[i]]++] = queries[i].row;
+  j.keys.clear(), j.queries.clear();
+  for (const std::uint32_t first : j.wanted) {
+    for (std::uint32_t k = first; k != 0; k = j.next_key[k - 1]) j.keys.push_back(keys[k - 1].row);
+    for (std::uint32_t q = j.first_query[first - 1]; q != 0; q = j.next_query[q - 1])
+      j.queries.push_back(queries[q - 1].row);
+    j.key_starts.push_back(static_cast<std::uint32_t>(j.keys.size()));
+    j.query_starts.push_back(static_cast<std::uint32_t>(j.queries.size()));
   }
 }
 
@@ -220,6 +214,7 @@ bool add_partition(const Kernels& kernels, const Join& j, const std::int16_t* va
     }
     for (; query_ahead < std::min(j.queries.size(), query_end + kAhead); ++query_ahead) {
       prefetch(totals + std::size_t{j.queries[query_ahead]} * columns, columns * sizeof(Total));
+      __builtin_prefetch(counts + j.queries[query_ahead], 1);
     }
     const auto keys = std::span(j.keys).subspan(j.key_starts[w], key_end - j.key_starts[w]);
     const auto queries = std::span(j.queries).subspan(j.query_starts[w], query_end - j.query_starts[w]);
@@ -354,6 +349,7 @@ class DenseBruteForce final : public DenseAttention {
 
   DenseResult attend(const DenseHead& head) const override {
     head.validate();
+    const auto start = Clock::now();
     const FamilyParameters family = parameters_.functions_of(head.keys.columns);
     std::vector<std::uint64_t> weights(head.queries.rows * head.keys.rows, 0);  // c_ij
     for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
@@ -391,6 +387,7 @@ class DenseBruteForce final : public DenseAttention {
             total == 0 ? 0.0 : static_cast<double>(sum[c]) / static_cast<double>(total) * head.values.unit);
       }
     }
+    result.facts.seconds = seconds_since(start);
     return result;
   }
 

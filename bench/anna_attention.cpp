@@ -3,7 +3,8 @@
 // others use, the first is the one that counts and the second the one that can be trusted. Near pairs lie at
 // exactly r = sqrt 2 / c; recall is the share of near keys with positive weight, purity the share of weight
 // on planted keys (near and middle), every other key counting as impure.
-//   anna_attention [--max-log2 16] [--threads 1,2] [--c 8] [--growth-log2 20] [--only table|large|growth]
+//   anna_attention [--max-log2 16] [--threads 1,2] [--c 8] [--large-log2 16,20] [--growth-log2 20]
+//                  [--only table|large|growth]
 #include <fmt/format.h>
 #include <omp.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 
 #include "anna/instances.h"
@@ -225,8 +227,8 @@ void table(int max_log2, int threads, double c) {
 }
 
 // z = 3, ell = 16, m = 64 at 2^16 and 2^20: the goals in ns per token and table.
-void large(const std::vector<int>& threads, double c) {
-  for (const int log2_n : {16, 20}) {
+void large(const std::vector<int>& sizes, const std::vector<int>& threads, double c) {
+  for (const int log2_n : sizes) {
     const std::uint64_t n = std::uint64_t{1} << log2_n;
     const Instance instance = generate_instance({.kind = InstanceKind::kPlanted, .tokens = n, .c = c});
     const DenseHead head = head_of(instance);
@@ -234,7 +236,7 @@ void large(const std::vector<int>& threads, double c) {
     std::vector<Engine> engines;
     for (const int t : threads)
       engines.push_back({make_dense_anna(anna, {.threads = static_cast<unsigned>(t)}), {}, {}});
-    for (int i = 0; i < (log2_n == 16 ? 12 : 3); ++i) {
+    for (int i = 0; i < (log2_n <= 16 ? 12 : 3); ++i) {
       for (Engine& engine : engines) engine.run(head);
     }
     const WeightFacts weights = measure_weights(head, anna, question_of(instance), 64);
@@ -288,25 +290,27 @@ void growth(int max_log2, int threads) {
 
 int main(int argc, char** argv) {
   int max_log2 = 16, growth_log2 = 20;
-  std::vector<int> threads = {1, 2};
+  std::vector<int> threads = {1, 2}, large_log2 = {16, 20};
   double c = 8;
   std::string only;
   CLI::App app("ANNA against exact attention, FAISS and hnswlib");
   app.add_option("--max-log2", max_log2, "largest log2 N of the table")
       ->check(CLI::Range(9, 20))
       ->capture_default_str();
+  app.add_option("--large-log2", large_log2)->delimiter(',')->check(CLI::Range(9, 24))->capture_default_str();
   app.add_option("--growth-log2", growth_log2)->check(CLI::Range(10, 24))->capture_default_str();
   app.add_option("--threads", threads)->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--c", c, "near pairs at sqrt 2 / c")->check(CLI::Range(2.0, 100.0))->capture_default_str();
   app.add_option("--only", only, "table, large or growth; all by default")
       ->check(CLI::IsMember({"table", "large", "growth"}));
   CLI11_PARSE(app, argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   double load = 0;
   getloadavg(&load, 1);
   fmt::print(
       "d = m = 64, c = {}, kernels {}, load average at the start {:.1f}; wall-clock [processor] times\n", c,
       best_kernels().name, load);
-  if (only.empty() || only == "large") large(threads, c);
+  if (only.empty() || only == "large") large(large_log2, threads, c);
   if (only.empty() || only == "table") {
     for (const int t : threads) table(max_log2, t, c);
   }

@@ -24,10 +24,11 @@ std::vector<HadamardPass> hadamard_passes(std::uint32_t log2_size, std::uint32_t
 struct Kernels {
   const char* name;
   /// out[lane] = 2 i + [y_i < 0] for the first i of largest |y_i|, y the rounds of signs and transforms
-  /// applied to a block [size, 16]. masks[round * size + i] is 0 or -1; passes[rounds] are the rounds'
-  /// passes. scratch: [size, 16], aligned 32.
+  /// applied to a block [size, 16]. factors [rounds, size, 16], the same for all lanes, are negative where a
+  /// sign flips; their magnitude is 2^(15 - shift) of the round's first pass, 1 if that is 0; passes[rounds]
+  /// are the rounds' passes. scratch: [size, 16], aligned 32.
   void (*hadamard_argmax)(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
-                          const std::int16_t* masks, const HadamardPass* passes,
+                          const std::int16_t* factors, const HadamardPass* passes,
                           const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out);
   /// dots[row * 16 + lane] = <g_row, x_lane> for a block [size, 16], size even; coefficients [rows, size].
   /// The caller knows that every partial sum fits int32. scratch: [size, 16], aligned 32.

@@ -25,12 +25,12 @@ inline Vector load(const void* from) {
   return value;
 }
 
-// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors.
-template <int kStages>
+// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides kLeast and above.
+template <int kStages, int kLeast>
 inline void butterflies(Short* x) {
   constexpr int kSize = 1 << kStages;
 #pragma GCC unroll 3
-  for (int half = kSize / 2; half > 0; half /= 2) {
+  for (int half = kSize / 2; half >= kLeast; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
@@ -41,16 +41,37 @@ inline void butterflies(Short* x) {
   }
 }
 
+// x with the sign of each factor, shifted right by `shift` with rounding: factors as in kernels.h.
+inline Short flip_and_shift(Short x, Short factors, std::uint32_t shift) {
+#if defined(__AVX2__)
+  typedef short Builtin __attribute__((vector_size(32)));
+  if (shift == 0) return (Short)__builtin_ia32_psignw256((Builtin)x, (Builtin)factors);
+  return (Short)__builtin_ia32_pmulhrsw256((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
+#else
+  const Short mask = factors >> 15;
+  x = (x ^ mask) - mask;
+  if (shift == 0) return x;
+  return (x + static_cast<std::int16_t>(1 << (shift - 1))) >> static_cast<std::int16_t>(shift);
+#endif
+}
+
+inline Short absolute(Short x) {
+  return x < 0 ? -x : x;
+}
+
+// The last stage's pair of numbers whose sum or difference is largest so far: max(|a + b|, |a - b|) = |a| +
+// |b|.
 struct Best {
-  Short magnitude, value, index;
+  Short magnitude, a, b, index;  // index: of a + b; a - b has the next
 };
 
 // One pass of butterflies at strides `stride` .. `stride` << (kStages - 1) from `source` to `data`, both
 // [size, 16], on kShorts lanes. The first pass of a round flips signs; the last one of all only keeps the
 // best.
-template <int kStages, bool kMasks, bool kKeepBest>
-inline void pass(const std::int16_t* source, const std::int16_t* masks, std::int16_t* data,
-                 std::uint32_t size, std::uint32_t stride, std::uint32_t shift, Best* best) {
+template <int kStages, bool kFlip, bool kKeepBest>
+[[gnu::always_inline]] inline void pass(const std::int16_t* source, const std::int16_t* factors,
+                                        std::int16_t* data, std::uint32_t size, std::uint32_t stride,
+                                        std::uint32_t shift, Best* best) {
   constexpr std::uint32_t kSize = 1u << kStages;
   const std::int16_t half = static_cast<std::int16_t>(shift == 0 ? 0 : 1 << (shift - 1));
   for (std::uint32_t group = 0; group < size; group += kSize * stride) {
@@ -58,27 +79,29 @@ inline void pass(const std::int16_t* source, const std::int16_t* masks, std::int
       Short x[kSize];
 #pragma GCC unroll 8
       for (std::uint32_t j = 0; j < kSize; ++j) {
-        x[j] = load<Short>(source + 16 * std::size_t{i + j * stride});
-        if (kMasks) {
-          const Short mask = Short{} + masks[i + j * stride];
-          x[j] = (x[j] ^ mask) - mask;
+        const std::size_t place = 16 * std::size_t{i + j * stride};
+        x[j] = load<Short>(source + place);
+        if (kFlip) {
+          x[j] = flip_and_shift(x[j], load<Short>(factors + place), shift);
+        } else if (shift != 0) {
+          x[j] = (x[j] + half) >> static_cast<std::int16_t>(shift);
         }
       }
-      if (shift != 0) {
-#pragma GCC unroll 8
-        for (std::uint32_t j = 0; j < kSize; ++j) x[j] = (x[j] + half) >> static_cast<std::int16_t>(shift);
-      }
-      butterflies<kStages>(x);
       if (kKeepBest) {
-#pragma GCC unroll 8
-        for (std::uint32_t j = 0; j < kSize; ++j) {
-          const Short magnitude = x[j] < 0 ? -x[j] : x[j];
+        butterflies<kStages, 2>(x);
+        const Short place = Short{} + static_cast<std::int16_t>(i);
+        // Strictly larger: of equal ones the first counts.
+#pragma GCC unroll 4
+        for (std::uint32_t j = 0; j < kSize; j += 2) {
+          const Short magnitude = absolute(x[j]) + absolute(x[j + 1]);
           const Short larger = magnitude > best->magnitude;
           best->magnitude = larger ? magnitude : best->magnitude;
-          best->value = larger ? x[j] : best->value;
-          best->index = larger ? Short{} + static_cast<std::int16_t>(i + j) : best->index;
+          best->a = larger ? x[j] : best->a;
+          best->b = larger ? x[j + 1] : best->b;
+          best->index = larger ? place + static_cast<std::int16_t>(j) : best->index;
         }
       } else {
+        butterflies<kStages, 1>(x);
 #pragma GCC unroll 8
         for (std::uint32_t j = 0; j < kSize; ++j) {
           __builtin_memcpy(data + 16 * std::size_t{i + j * stride}, &x[j], sizeof(Short));
@@ -88,42 +111,68 @@ inline void pass(const std::int16_t* source, const std::int16_t* masks, std::int
   }
 }
 
-template <bool kMasks, bool kKeepBest>
-inline void pass_of(std::uint32_t stages, const std::int16_t* source, const std::int16_t* masks,
+template <bool kFlip, bool kKeepBest>
+inline void pass_of(std::uint32_t stages, const std::int16_t* source, const std::int16_t* factors,
                     std::int16_t* data, std::uint32_t size, std::uint32_t stride, std::uint32_t shift,
                     Best* best) {
-  if (stages == 3) return pass<3, kMasks, kKeepBest>(source, masks, data, size, stride, shift, best);
-  if (stages == 2) return pass<2, kMasks, kKeepBest>(source, masks, data, size, stride, shift, best);
-  return pass<1, kMasks, kKeepBest>(source, masks, data, size, stride, shift, best);
+  if (stages == 3) return pass<3, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
+  if (stages == 2) return pass<2, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
+  return pass<1, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
+}
+
+// The rounds on kShorts lanes, for any size.
+inline void transform(const std::int16_t* block, std::uint32_t size, std::uint32_t rounds,
+                      const std::int16_t* factors, const HadamardPass* passes,
+                      const std::uint32_t* pass_counts, std::int16_t* data, Best* best) {
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    const std::int16_t* source = round == 0 ? block : data;
+    const std::int16_t* flips = factors + 16 * std::size_t{round} * size;
+    std::uint32_t stride = size;
+    for (std::uint32_t p = 0; p < pass_counts[round]; ++p, ++passes) {
+      stride >>= passes->stages;
+      const bool last = round + 1 == rounds && p + 1 == pass_counts[round];
+      if (p == 0 && last) {
+        pass_of<true, true>(passes->stages, source, flips, data, size, stride, passes->shift, best);
+      } else if (p == 0) {
+        pass_of<true, false>(passes->stages, source, flips, data, size, stride, passes->shift, best);
+      } else if (last) {
+        pass_of<false, true>(passes->stages, data, flips, data, size, stride, passes->shift, best);
+      } else {
+        pass_of<false, false>(passes->stages, data, flips, data, size, stride, passes->shift, best);
+      }
+    }
+  }
+}
+
+// The same for size 64, two passes of three stages a round, with strides that the compiler knows.
+inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
+                        const HadamardPass* passes, std::int16_t* data, Best* best) {
+  for (std::uint32_t round = 0; round < rounds; ++round, passes += 2) {
+    const std::int16_t* flips = factors + 16 * std::size_t{64} * round;
+    pass<3, true, false>(round == 0 ? block : data, flips, data, 64, 8, passes[0].shift, best);
+    if (round + 1 == rounds) {
+      pass<3, false, true>(data, flips, data, 64, 1, passes[1].shift, best);
+    } else {
+      pass<3, false, false>(data, flips, data, 64, 1, passes[1].shift, best);
+    }
+  }
 }
 
 void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
-                     const std::int16_t* masks, const HadamardPass* all_passes,
+                     const std::int16_t* factors, const HadamardPass* passes,
                      const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out) {
-  const std::uint32_t size = 1u << log2_size;
   for (std::uint32_t lane = 0; lane < 16; lane += kShorts) {
-    const HadamardPass* passes = all_passes;
-    Best best = {Short{} - 1, Short{}, Short{}};
-    for (std::uint32_t round = 0; round < rounds; ++round) {
-      const std::int16_t* source = (round == 0 ? block : scratch) + lane;
-      const std::int16_t* mask = masks + std::size_t{round} * size;
-      std::int16_t* data = scratch + lane;
-      std::uint32_t stride = size;
-      for (std::uint32_t p = 0; p < pass_counts[round]; ++p, ++passes) {
-        stride >>= passes->stages;
-        const bool last = round + 1 == rounds && p + 1 == pass_counts[round];
-        if (p == 0 && last) {
-          pass_of<true, true>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
-        } else if (p == 0) {
-          pass_of<true, false>(passes->stages, source, mask, data, size, stride, passes->shift, &best);
-        } else if (last) {
-          pass_of<false, true>(passes->stages, data, mask, data, size, stride, passes->shift, &best);
-        } else {
-          pass_of<false, false>(passes->stages, data, mask, data, size, stride, passes->shift, &best);
-        }
-      }
+    Best best = {Short{} - 1, Short{}, Short{}, Short{}};
+    if (log2_size == 6) {
+      transform64(block + lane, rounds, factors + lane, passes, scratch + lane, &best);
+    } else {
+      transform(block + lane, 1u << log2_size, rounds, factors + lane, passes, pass_counts, scratch + lane,
+                &best);
     }
-    const Short code = best.index + best.index - (best.value < 0);
+    const Short sum = best.a + best.b, difference = best.a - best.b;
+    const Short second = absolute(difference) > absolute(sum);  // -1 or 0
+    const Short negative = (second & (difference < 0)) | (~second & (sum < 0));
+    const Short code = best.index + best.index - second - second - negative;
     __builtin_memcpy(out + lane, &code, sizeof(code));
   }
 }

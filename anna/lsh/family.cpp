@@ -176,18 +176,23 @@ class HadamardTable final : public TableHash {
         padded_(std::bit_ceil(std::max(2u, p.dimension))),
         log2_(static_cast<std::uint32_t>(std::countr_zero(padded_))),
         rounds_(p.rotations),
-        masks_(std::size_t{p.functions} * p.rotations * padded_) {
-    for (std::uint32_t f = 0; f < p.functions; ++f) {
-      for (std::uint32_t i = 0; i < rounds_ * padded_; ++i) {
-        const std::uint64_t bits = draw(p.seed, Domain::kHash, table, f, (std::uint64_t{1} << 32) + i / 64);
-        masks_[std::size_t{f} * rounds_ * padded_ + i] = (bits >> (i % 64) & 1) != 0 ? -1 : 0;
-      }
-    }
+        factors_(16 * std::size_t{p.functions} * p.rotations * padded_) {
     std::uint32_t growth = 0;
     for (std::uint32_t round = 0; round < rounds_; ++round) {
       const std::vector<HadamardPass> passes = hadamard_passes(log2_, growth);
       passes_.insert(passes_.end(), passes.begin(), passes.end());
       pass_counts_.push_back(static_cast<std::uint32_t>(passes.size()));
+      const auto magnitude =
+          static_cast<std::int16_t>(passes[0].shift == 0 ? 1 : 1 << (15 - passes[0].shift));
+      for (std::uint32_t f = 0; f < p.functions; ++f) {
+        for (std::uint32_t i = 0; i < padded_; ++i) {
+          const std::uint32_t number = round * padded_ + i;
+          const std::uint64_t bits =
+              draw(p.seed, Domain::kHash, table, f, (std::uint64_t{1} << 32) + number / 64);
+          std::int16_t* lanes = &factors_[16 * (std::size_t{f} * rounds_ * padded_ + number)];
+          std::fill(lanes, lanes + 16, (bits >> (number % 64) & 1) != 0 ? -magnitude : magnitude);
+        }
+      }
     }
   }
 
@@ -201,8 +206,8 @@ class HadamardTable final : public TableHash {
     std::copy(x.begin(), x.end(), y.begin());
     const HadamardPass* pass = passes_.data();
     for (std::uint32_t round = 0; round < rounds_; ++round) {
-      const std::int16_t* masks = masks_.data() + (std::size_t{f} * rounds_ + round) * padded_;
-      for (std::uint32_t i = 0; i < padded_; ++i) y[i] = masks[i] < 0 ? -y[i] : y[i];
+      const std::int16_t* factors = factors_.data() + 16 * (std::size_t{f} * rounds_ + round) * padded_;
+      for (std::uint32_t i = 0; i < padded_; ++i) y[i] = factors[16 * std::size_t{i}] < 0 ? -y[i] : y[i];
       std::uint32_t half = padded_ / 2;
       for (std::uint32_t p = 0; p < pass_counts_[round]; ++p, ++pass) {
         if (pass->shift > 0) {
@@ -238,7 +243,7 @@ class HadamardTable final : public TableHash {
     for (std::uint32_t f = 0; f < functions_; ++f) {
       std::uint16_t index[16];
       kernels.hadamard_argmax(points.block(block), log2_, rounds_,
-                              masks_.data() + std::size_t{f} * rounds_ * padded_, passes_.data(),
+                              factors_.data() + 16 * std::size_t{f} * rounds_ * padded_, passes_.data(),
                               pass_counts_.data(), aligned, index);
       for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{index[lane]} << (f * bits_);
     }
@@ -246,7 +251,7 @@ class HadamardTable final : public TableHash {
 
  private:
   const std::uint32_t dimension_, padded_, log2_, rounds_;
-  std::vector<std::int16_t> masks_;  // [functions, rounds, D], 0 or -1
+  std::vector<std::int16_t> factors_;  // [functions, rounds, D, 16], as the kernels take them
   std::vector<HadamardPass> passes_;
   std::vector<std::uint32_t> pass_counts_;  // [rounds]
 };

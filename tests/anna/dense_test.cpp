@@ -71,6 +71,35 @@ TEST(DenseAnna, EqualsTheOracleOnEveryPath) {
   }));
 }
 
+// Many full partitions, buckets of many keys and queries, no number a multiple of anything.
+TEST(DenseAnna, IsTheSameOnEveryPathAtSize) {
+  const Instance instance =
+      generate_instance({.kind = InstanceKind::kClustered, .tokens = 4099, .value_dimension = 37, .c = 4});
+  DenseHead head = quantise(instance.queries, instance.keys, instance.values, true);
+  head.queries.rows = 3001;
+  head.queries.data.resize(3001 * 64);
+  for (const FamilyKind family : {FamilyKind::kCrossPolytopeHadamard, FamilyKind::kHyperplane}) {
+    const AnnaParameters p{.tables = 5, .functions = 3, .seed = 9, .family = family};
+    const DenseResult first =
+        make_dense_anna(p, {.threads = 1, .kernels = kernels().front()})->attend(head);
+    EXPECT_GT(first.facts.collisions, 3001u * 20);
+    for (const Kernels* kernel : kernels()) {
+      for (const unsigned threads : {1u, 2u}) {
+        for (const std::uint32_t partition : {60u, 512u, 1u << 20}) {
+          const DenseOptions options{.threads = threads, .kernels = kernel, .partition_keys = partition};
+          EXPECT_TRUE(make_dense_anna(p, options)->attend(head).rows == first.rows)
+              << kernel->name << " " << threads << " threads, partitions of " << partition;
+        }
+      }
+    }
+    DenseHead few = head;
+    few.queries.rows = 40;
+    few.queries.data.resize(40 * 64);
+    const std::vector<double> expected = make_dense_brute_force(p)->attend(few).rows;
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), first.rows.begin()));
+  }
+}
+
 TEST(DenseExactMatch, AveragesOverEqualKeys) {
   EXPECT_TRUE(rc::check([] {
     DenseHead head = random_head();
