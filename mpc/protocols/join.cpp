@@ -136,11 +136,12 @@ class Join final : public Composition {
     const std::span<Word> table = context.take(shape_.block_words);
     std::ranges::fill(table, 0);
     const auto for_each_arrived = [&](const auto& on_word, const auto& on_question) {
+      std::size_t records_left = records.empty() ? 0 : 1 + records.size();
       for (const Run run : context.inbox) {
-        std::span<const Word> words = run.words;
-        if (words.data() <= records.data() && records.data() < words.data() + words.size())
-          words = words.subspan(std::min<std::size_t>(
-              words.size(), static_cast<std::size_t>(records.data() + records.size() - words.data())));
+        const std::size_t skipped =
+            run.source == context.machine ? std::min(records_left, run.words.size()) : 0;
+        const std::span<const Word> words = run.words.subspan(skipped);
+        records_left -= skipped;
         for (std::uint64_t i = 0; i < words.size(); ++i) {
           const std::uint64_t slot = (words[i] & (kAsks - 1)) - first;
           if ((words[i] & kAsks) != 0) {
@@ -161,12 +162,13 @@ class Join final : public Composition {
   std::span<const Word> gathered(const Context& context) const {
     const std::span<const Word> records = own_records(context);
     if (records.empty()) return {};
-    const std::span<const Word> all = context.inbox.words();
-    const std::span<Word> kept = context.take(all.size());
+    const std::span<Word> kept = context.take(context.inbox.size());
     kept[0] = records.size();
-    auto next = std::ranges::copy(records, kept.begin() + 1).out;
-    next = std::copy(all.data(), records.data() - 1, next);
-    std::copy(records.data() + records.size(), all.data() + all.size(), next);
+    auto next = kept.begin() + 1;
+    for (const std::span<const Word> words :
+         {records, context.before(context.machine), context.from(context.machine, 1 + records.size()),
+          context.behind(context.machine)})
+      next = std::ranges::copy(words, next).out;
     return kept;
   }
 

@@ -338,15 +338,9 @@ class ThreeSum final : public Composition {
   };
   Diagonal diagonal(const Context& context) const {
     Diagonal result;
-    const std::span<const Word> words = context.inbox.words();
-    const std::span<const Word> own = context.from(context.machine);
-    result.ends = Ends(counted_list(own, result.passed), plan_.blocks);
-    if (own.empty()) {
-      result.fresh[0] = words;
-    } else {
-      result.fresh[0] = words.first(static_cast<std::size_t>(own.data() - words.data()));
-      result.fresh[1] = words.subspan(result.fresh[0].size() + own.size());
-    }
+    result.ends = Ends(counted_list(context.from(context.machine), result.passed), plan_.blocks);
+    result.fresh[0] = context.before(context.machine);
+    result.fresh[1] = context.behind(context.machine);
     return result;
   }
 

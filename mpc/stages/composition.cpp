@@ -61,6 +61,15 @@ std::size_t Context::count_from(MachineId source) const {
   return places.end - places.begin;
 }
 
+std::span<const Word> Context::before(MachineId source) const {
+  return inbox.words(0, places_from(inbox, source).begin);
+}
+
+std::span<const Word> Context::behind(MachineId source) const {
+  const Places places = places_from(inbox, source);
+  return inbox.words(places.end, inbox.size() - places.end);
+}
+
 void Composition::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {
   std::size_t phase = phases_.size();
   while (phase > 0 && phases_[phase - 1].first_round > step.round) --phase;

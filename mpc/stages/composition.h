@@ -55,6 +55,9 @@ struct Context {
   std::span<const Word> last_from(MachineId source, std::size_t count) const;
   /// How many words came from one source.
   std::size_t count_from(MachineId source) const;
+  /// All words from the sources before that one, and from those behind it.
+  std::span<const Word> before(MachineId source) const;
+  std::span<const Word> behind(MachineId source) const;
 };
 
 class Stage {

@@ -43,13 +43,10 @@ class Defective final : public mpc::Protocol {
     const bool alters = defect_.output_altered || (defect_.remembers && stepped_before_);
     const bool last = own.limits().last_round;
     stepped_before_ = stepped_before_ || !last;
-    const mpc::Word* word = own.words().data();
-    for (const mpc::Sending& sending : own.sendings()) {
-      for (std::uint32_t i = 0; i < sending.length; ++i, ++word) {
-        last ? outbox.deliver(sending.destination, *word ^ (alters && sending.destination == 0 ? 1 : 0))
-             : outbox.send(sending.destination, *word);
-      }
-    }
+    own.for_each_word([&](std::uint64_t destination, mpc::Word word) {
+      last ? outbox.deliver(destination, word ^ (alters && destination == 0 ? 1 : 0))
+           : outbox.send(static_cast<mpc::MachineId>(destination), word);
+    });
   }
 
  private:

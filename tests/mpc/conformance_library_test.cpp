@@ -88,6 +88,11 @@ TEST(LibraryConformance, EveryProtocolAgreesWithTheInterpreter) {
   }
 }
 
+TEST(LibraryConformance, MemoriesSoLargeThatKeptWordsAreNotCopied) {
+  for (const ProtocolInfo* info : all_protocols())
+    expect_agreement(*info, {.n = 960, .memory_words = 1600}, false);
+}
+
 TEST(LibraryConformance, OneMachinePerRank) {
   const auto ranks = static_cast<std::uint32_t>(session().ranks());
   for (const ProtocolInfo* info : all_protocols()) {
