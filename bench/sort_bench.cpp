@@ -1,7 +1,7 @@
 // The MPC sort with every machine held to s and every round counted, beside std::sort on one core in the same
 // program run; and its memory.
 //
-//   mpirun -n P sort_bench [N, default 2^24] [repetitions, default 3]
+//   mpirun -n P sort_bench [N, default 2^24] [repetitions, default 3] [kappa_s, default the protocol's]
 //
 // Prints wall clock of the run's rounds (slowest rank; input scattered before, outputs gathered after), the
 // same for std::sort on rank 0 while the other ranks wait, and the peak of resident memory, summed over
@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,11 +46,12 @@ std::vector<mpc::Word> random_words(const mpc::Transport& transport, std::uint64
   return words;
 }
 
-void bench(mpc::Transport& transport, std::uint64_t n, int repetitions) {
+void bench(mpc::Transport& transport, std::uint64_t n, int repetitions,
+           std::optional<std::uint64_t> kappa_s) {
   const mpc::ProtocolInfo& info = mpc::find_protocol("sort");
   run(*info.make({.n = 1}), random_words(transport, 1), transport);
   const std::uint64_t before = peak_bytes();
-  const auto protocol = info.make({.n = n});
+  const auto protocol = info.make({.n = n, .kappa_s = kappa_s});
   const mpc::Shape& shape = protocol->shape();
   const std::vector<mpc::Word> input = random_words(transport, n);
   if (transport.rank() == 0) {
@@ -110,6 +112,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "sort_bench: N and repetitions are at least 1\n");
     return 2;
   }
+  const auto kappa_s = argc > 3 ? std::optional(std::strtoull(argv[3], nullptr, 10)) : std::nullopt;
   const auto transport = session.transport();
-  roundtrip::bench(*transport, n, repetitions);
+  roundtrip::bench(*transport, n, repetitions, kappa_s);
 }

@@ -13,10 +13,6 @@ constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
 constexpr unsigned kMostLengthBits = 8;
 constexpr std::ptrdiff_t kRunsAhead = 16;  // a few hundred ns of scattering: more than DRAM takes
 constexpr std::size_t kControlWords = 3;   // flag, headers, words
-// Fewer machines, or runs, or longer runs, are scattered as fast at once (bench/README.md).
-constexpr std::uint32_t kLeastMachinesInTwoPasses = 256;
-constexpr std::uint64_t kLeastRunsInTwoPasses = 1 << 16;
-constexpr std::uint64_t kMostWordsInTwoPasses = 2;  // a run, on average: staging takes memory
 static_assert(Outbox::kLeastKept >= std::size_t{1} << kMostLengthBits);  // kept runs are long ones
 
 constexpr Word ones(unsigned bits) {
@@ -313,35 +309,6 @@ Buffer<Word> Exchange::take_spare(std::uint64_t words) {
   return result;
 }
 
-/// Short runs for many machines: the write streams to all of them at once would thrash caches and TLB. First
-/// all runs of a block of machines together, in the places that the block has among the inboxes, then each
-/// block by machines: about the square root of their number of streams in both passes.
-template <typename Scatter>
-void Exchange::scatter_in_two_passes(const Cursor& total, Scatter&& scatter) {
-  const unsigned shift = static_cast<unsigned>(std::bit_width(count_)) / 2;
-  blocks_.clear();
-  for (std::uint32_t m = 0; m < count_; m += std::uint32_t{1} << shift) blocks_.push_back(cursors_[m + 1]);
-  staged_words_.resize(total.word);
-  staged_runs_.resize(total.run);
-  for_each_run(
-      message_fields_,
-      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-        Cursor& cursor = blocks_[machine >> shift];
-        staged_runs_[cursor.run++] = {static_cast<std::uint32_t>(machine), static_cast<std::uint32_t>(length),
-                                      source, sequence};
-        copy_words(staged_words_.data() + cursor.word, run, length);
-        cursor.word += length;
-      },
-      [](Word) {}, [](Word, Word, MachineId, std::uint32_t, const Word*) { return std::uint64_t{0}; });
-  const Word* words = staged_words_.data();
-  for (const StagedRun& run : staged_runs_.span()) {
-    scatter(run.machine, run.length, run.source, run.sequence, words);
-    words += run.length;
-  }
-  staged_words_.clear();
-  staged_runs_.clear();
-}
-
 Exchange::Received Exchange::fill_inboxes() {
   Received result;
   settle_kept();
@@ -380,44 +347,39 @@ Exchange::Received Exchange::fill_inboxes() {
     Word* const words = inbox_words_.data();
     RunHeader* const headers = inbox_headers_.data();
     kept = kept_.begin();
-    const auto scatter = [&](Word machine, Word length, MachineId source, std::uint32_t sequence,
-                             const Word* run) {
-      Cursor& cursor = cursors_[machine + 1];
-      headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-      copy_words(words + cursor.word, run, length);
-      cursor.word += length;
-    };
-    if (kept_.empty() && count_ >= kLeastMachinesInTwoPasses && next.run >= kLeastRunsInTwoPasses &&
-        next.word < kMostWordsInTwoPasses * next.run) {
-      scatter_in_two_passes(next, scatter);
-    } else
-      for_each_run(
-          message_fields_, scatter,
-          [&](Word machine) {
-            const Cursor& cursor = cursors_[machine + 1];
-            __builtin_prefetch(words + cursor.word, 1);
-            __builtin_prefetch(headers + cursor.run, 1);
-          },
-          [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-            Cursor& cursor = cursors_[machine + 1];
-            headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-            const Word* from = run;
-            const auto copy = [&](const Word* begin, std::uint64_t many) {
-              copy_words(words + cursor.word, begin, many);
-              cursor.word += many;
-            };
-            copy(from, kept->begin);
-            from += kept->begin + (kept->in_stream ? kept->length : 0);
-            if (kept->stays) {
-              held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
-            } else {
-              copy(kept->words, kept->length);
-            }
-            const std::uint64_t behind = length - kept->begin - kept->length;
-            copy(from, behind);
-            ++kept;
-            return static_cast<std::uint64_t>(from - run) + behind;
-          });
+    for_each_run(
+        message_fields_,
+        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+          Cursor& cursor = cursors_[machine + 1];
+          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+          copy_words(words + cursor.word, run, length);
+          cursor.word += length;
+        },
+        [&](Word machine) {
+          const Cursor& cursor = cursors_[machine + 1];
+          __builtin_prefetch(words + cursor.word, 1);
+          __builtin_prefetch(headers + cursor.run, 1);
+        },
+        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+          Cursor& cursor = cursors_[machine + 1];
+          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
+          const Word* from = run;
+          const auto copy = [&](const Word* begin, std::uint64_t many) {
+            copy_words(words + cursor.word, begin, many);
+            cursor.word += many;
+          };
+          copy(from, kept->begin);
+          from += kept->begin + (kept->in_stream ? kept->length : 0);
+          if (kept->stays) {
+            held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
+          } else {
+            copy(kept->words, kept->length);
+          }
+          const std::uint64_t behind = length - kept->begin - kept->length;
+          copy(from, behind);
+          ++kept;
+          return static_cast<std::uint64_t>(from - run) + behind;
+        });
     place_held();
   }
   kept_.clear();
@@ -445,8 +407,6 @@ Exchange::Received Exchange::fill_outputs() {
   const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
   older_.clear();  // read for the last time; outputs take their place
   spare_.clear();
-  staged_words_.release();
-  staged_runs_.release();
   inbox_words_.release();
   inbox_headers_.release();
   // Rank 0 will gather the others' behind its own, in place.

@@ -101,11 +101,6 @@ class Exchange {
     bool in_stream;
     bool stays = false;
   };
-  struct StagedRun {
-    std::uint32_t machine, length;
-    MachineId source;
-    std::uint32_t sequence;
-  };
   /// Where the kept row of an inbox is; without words on most machines.
   struct Held {
     std::span<const Word> words = {};
@@ -118,8 +113,6 @@ class Exchange {
   void pack_runs(MachineId source, const Outbox& outbox);
   template <typename Visit, typename Ahead, typename VisitKept>
   void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead, VisitKept&& visit_kept) const;
-  template <typename Scatter>
-  void scatter_in_two_passes(const Cursor& total, Scatter&& scatter);
   void clear_streams();
   void settle_kept();
   void place_held();
@@ -149,9 +142,6 @@ class Exchange {
   std::vector<Buffer<Word>> leaving_;  // whose kept rows are being copied
   std::vector<Buffer<Word>> spare_;    // empty ones
   mutable std::vector<Word> whole_;    // an inbox whose reader wants its kept row in a row with the rest
-  std::vector<Cursor> blocks_;         // of machines, in the first of two passes
-  Buffer<Word> staged_words_;
-  Buffer<StagedRun> staged_runs_;
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
   // [0] and, after a fill, the end of machine m's inbox at [m + 1]; then zeros up to the most that a header's
