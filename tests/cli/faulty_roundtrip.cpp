@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
       .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
       .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },
       .oracle = {},
+      .accept = {},
       .generate = {},
   });
   return roundtrip::cli::main(argc, argv);
