@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/execution.h"
+#include "cli/memory.h"
 #include "cli/trace.h"
 
 namespace roundtrip::cli {
@@ -101,6 +102,13 @@ int run(const RunArguments& arguments, const Team& team) {
   mpc::RunOptions options;
   options.checkpoint = checkpoint_options(arguments, instance);
   options.profile = !arguments.trace.empty() || !arguments.csv.empty();
+  if (options.profile) {
+    constexpr std::uint64_t kRowBytes =
+        2 * sizeof(mpc::MachineFacts) + 32;  // on rank 0: gathered, and as text
+    team.on_root([&] {
+      require_memory(kRowBytes * instance.shape().rounds * instance.shape().machines, "--trace or --csv");
+    });
+  }
   std::optional<StopSignals> signals;
   if (!options.checkpoint.directory.empty()) signals.emplace();
   const std::string directory = options.checkpoint.directory;
