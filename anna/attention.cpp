@@ -62,9 +62,10 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
               "values: column {} of token {} is out of order", entry.column, token);
       least_column = std::uint64_t{entry.column} + 1;
       const double magnitude = std::fabs(entry.value);
-      require(magnitude < 9007199254740992.0 && entry.value == std::trunc(entry.value),
+      require(is_exact_integer(entry.value),
               "values: {} of token {} is not an integer below 2^53 in magnitude", entry.value, token);
       if (magnitude > largest) largest = magnitude;
+      range.zeros |= magnitude == 0;
     }
     if (least_column > range.columns) range.columns = static_cast<std::uint32_t>(least_column);
   }

@@ -84,6 +84,8 @@ class HashBucketing final : public Bucketing {
   std::vector<std::uint64_t> code_;
 };
 
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
 // Symbols of the current codebook to classes of equal vectors; everything is forgotten when another codebook
 // comes.
 class SymbolClasses {
@@ -93,6 +95,7 @@ class SymbolClasses {
     known_ = false;  // stays so if the lines below throw
     bucketing.reset(codebook.dimension());
     symbols_.reset(sizeof(Symbol));
+    class_of_low_symbol_.assign(std::min(codebook.size(), kLowSymbols), kNone);
     vectors_.reset(sizeof(std::int32_t) * codebook.dimension());
     class_of_symbol_.clear();
     vector_.resize(codebook.dimension());
@@ -100,6 +103,17 @@ class SymbolClasses {
     known_ = true;
   }
   std::uint32_t of(const Codebook& codebook, Symbol symbol, Bucketing& bucketing) {
+    if (symbol >= class_of_low_symbol_.size()) return find(codebook, symbol, bucketing);
+    if (class_of_low_symbol_[symbol] == kNone)
+      class_of_low_symbol_[symbol] = find(codebook, symbol, bucketing);
+    return class_of_low_symbol_[symbol];
+  }
+  std::uint32_t size() const { return vectors_.size(); }
+
+ private:
+  static constexpr Symbol kLowSymbols = 1 << 16;  // these are looked up in an array
+
+  std::uint32_t find(const Codebook& codebook, Symbol symbol, Bucketing& bucketing) {
     const std::uint32_t number = symbols_.intern(&symbol);
     if (number < class_of_symbol_.size()) return class_of_symbol_[number];
     known_ = false;
@@ -111,17 +125,13 @@ class SymbolClasses {
     known_ = true;
     return vector_class;
   }
-  std::uint32_t size() const { return vectors_.size(); }
-
- private:
   bool known_ = false;
   std::uint64_t identity_ = 0;
   RecordInterner symbols_, vectors_;
-  std::vector<std::uint32_t> class_of_symbol_;  // by number in symbols_
+  std::vector<std::uint32_t> class_of_symbol_;      // by number in symbols_
+  std::vector<std::uint32_t> class_of_low_symbol_;  // by symbol, kNone if not asked for yet
   std::vector<std::int32_t> vector_;
 };
-
-constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
 // A map from small integers to dense numbers in order of appearance, cleared in the time it was filled in.
 class Numbering {
@@ -170,6 +180,11 @@ class BucketAttention final : public Attention {
     const ValueRange range = check_head(codebook, head, bucketing_->tables());
     out.clear();
     classes_.use(codebook, *bucketing_);
+    if (bucketing_->tables() == 1) {
+      range.fits_int64 ? one_table(codebook, head, range, narrow_, out)
+                       : one_table(codebook, head, range, wide_, out);
+      return;
+    }
     read_points(codebook, head);
     if (range.fits_int64) {
       average(head, range, narrow_, out);
@@ -179,6 +194,109 @@ class BucketAttention final : public Attention {
   }
 
  private:
+  /// Of the values in a bucket of the only table that some query asks for.
+  struct Bucket {
+    std::uint64_t keys = 0;
+    std::size_t rows = 0, last_row = 0;  // of values; the others are chained by row_before_
+    std::size_t begin = 0, end = 0;      // of its average, in averages_
+    bool copied = false;                 // the average is the last row as it stands
+  };
+
+  /// With one table a query's average is its bucket's, which is computed once; a single value of a single key
+  /// is copied as it stands. Cost: a few operations a listed point and an entry.
+  template <typename Sum>
+  void one_table(const Codebook& codebook, const HeadInput& head, const ValueRange& range, Sums<Sum>& sums,
+                 SparseRows& out) {
+    const auto bucket_of = [&](Symbol symbol) {
+      const std::uint32_t bucket = bucketing_->bucket(0, classes_.of(codebook, symbol, *bucketing_));
+      wanted_.resize(bucketing_->buckets(0));
+      return bucket;
+    };
+    wanted_.clear();
+    query_of_listed_.clear();
+    for (const TokenSymbol& point : head.queries.listed)
+      query_of_listed_.push_back(wanted_.add(bucket_of(point.symbol)));
+    const std::uint64_t others = head.tokens - head.queries.listed.size();
+    default_query_ = others > 0 ? wanted_.add(bucket_of(head.queries.default_symbol)) : kNone;
+
+    buckets_.assign(wanted_.members().size(), {});
+    const SparseRows& values = head.values;
+    row_before_.resize(values.tokens.size());
+    std::size_t row = 0;
+    const auto add_key = [&](std::uint32_t bucket, std::uint64_t tokens) {
+      if (bucket != kNone) buckets_[bucket].keys += tokens;
+    };
+    const auto add_row = [&](std::uint32_t bucket) {
+      if (bucket != kNone) {
+        row_before_[row] = buckets_[bucket].last_row;
+        buckets_[bucket].last_row = row;
+        ++buckets_[bucket].rows;
+      }
+      ++row;
+    };
+    const auto& keys = head.keys.listed;
+    std::uint32_t others_bucket = kNone;
+    if (keys.size() < head.tokens) {
+      others_bucket = wanted_.find(bucket_of(head.keys.default_symbol));
+      add_key(others_bucket, head.tokens - keys.size());
+    }
+    for (const TokenSymbol& point : keys) {
+      while (row < values.tokens.size() && values.tokens[row] < point.token) add_row(others_bucket);
+      const std::uint32_t bucket = wanted_.find(bucket_of(point.symbol));
+      add_key(bucket, 1);
+      if (row < values.tokens.size() && values.tokens[row] == point.token) add_row(bucket);
+    }
+    while (row < values.tokens.size()) add_row(others_bucket);
+
+    if (sums.dense.size() < range.columns) sums.dense.resize(range.columns, 0);
+    averages_.clear();
+    for (Bucket& bucket : buckets_) {
+      bucket.begin = averages_.size();
+      bucket.copied = bucket.rows == 1 && bucket.keys == 1 && !range.zeros;
+      if (bucket.rows > 0 && !bucket.copied) {
+        rows_.clear();
+        for (std::size_t i = 0, at = bucket.last_row; i < bucket.rows; ++i, at = row_before_[at])
+          rows_.push_back(at);
+        sum_bucket(values, rows_, sums);
+        for (const Cell<Sum>& cell : sums.bucket) {
+          if (cell.sum == 0) continue;
+          // Both rounded once, then divided once.
+          averages_.push_back(
+              {cell.column, static_cast<double>(cell.sum) / static_cast<double>(bucket.keys)});
+        }
+      }
+      bucket.end = averages_.size();
+    }
+    emit(head, out, [&](std::uint32_t query) {
+      const Bucket& bucket = buckets_[query];
+      return bucket.copied
+                 ? values.row(bucket.last_row)
+                 : std::span<const Entry>(averages_).subspan(bucket.begin, bucket.end - bucket.begin);
+    });
+  }
+
+  /// Appends every token's average, row_of(its number in query_of_listed_ or default_query_), unless that is
+  /// empty.
+  template <typename RowOf>
+  void emit(const HeadInput& head, SparseRows& out, const RowOf& row_of) const {
+    const auto emit_one = [&](std::uint64_t token, std::span<const Entry> row) {
+      if (row.empty()) return;
+      out.tokens.push_back(token);
+      out.entries.insert(out.entries.end(), row.begin(), row.end());
+      out.offsets.push_back(out.entries.size());
+    };
+    const auto& listed = head.queries.listed;
+    const std::span<const Entry> others =
+        default_query_ == kNone ? std::span<const Entry>() : row_of(default_query_);
+    std::uint64_t next = 0;
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      for (; !others.empty() && next < listed[i].token; ++next) emit_one(next, others);
+      emit_one(listed[i].token, row_of(query_of_listed_[i]));
+      next = listed[i].token + 1;
+    }
+    for (; !others.empty() && next < head.tokens; ++next) emit_one(next, others);
+  }
+
   // Distinct query and key vectors, how many tokens have each key, and the key of every value row.
   void read_points(const Codebook& codebook, const HeadInput& head) {
     queries_.clear(), keys_.clear(), key_counts_.clear();
@@ -233,24 +351,10 @@ class BucketAttention final : public Attention {
       }
       average_offsets_.push_back(averages_.size());
     }
-    const auto emit = [&](std::uint64_t token, std::uint32_t query) {
-      const std::uint64_t begin = average_offsets_[query], end = average_offsets_[query + 1];
-      if (begin == end) return;
-      out.tokens.push_back(token);
-      out.entries.insert(out.entries.end(), averages_.begin() + static_cast<std::ptrdiff_t>(begin),
-                         averages_.begin() + static_cast<std::ptrdiff_t>(end));
-      out.offsets.push_back(out.entries.size());
-    };
-    const auto& listed = head.queries.listed;
-    const bool all =
-        default_query_ != kNone && average_offsets_[default_query_] != average_offsets_[default_query_ + 1];
-    std::uint64_t next = 0;
-    for (std::size_t i = 0; i < listed.size(); ++i) {
-      for (; all && next < listed[i].token; ++next) emit(next, default_query_);
-      emit(listed[i].token, query_of_listed_[i]);
-      next = listed[i].token + 1;
-    }
-    for (; all && next < head.tokens; ++next) emit(next, default_query_);
+    emit(head, out, [&](std::uint32_t query) {
+      return std::span<const Entry>(averages_).subspan(average_offsets_[query],
+                                                       average_offsets_[query + 1] - average_offsets_[query]);
+    });
   }
 
   // One table: bucket the keys that some query asks for, sum their values, add sum and count to each query.
@@ -363,6 +467,9 @@ class BucketAttention final : public Attention {
   std::vector<std::uint64_t> average_offsets_;
   Sums<std::int64_t> narrow_;
   Sums<Wide> wide_;
+  // Of the head at hand, with one table:
+  std::vector<Bucket> buckets_;          // [wanted buckets]
+  std::vector<std::size_t> row_before_;  // [value rows] the row before in the same bucket
   // Of the table at hand:
   Numbering wanted_;                            // buckets that some query asks for
   std::vector<std::uint64_t> counts_;           // [wanted buckets]

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -44,16 +45,22 @@ Embedding::Embedding(std::uint64_t tokens, std::uint32_t dimension)
 
 void Embedding::append_row(std::span<const Entry> entries) {
   std::uint64_t least = 0;  // smallest column that may come next
+  bool zeros = false;
   for (const Entry& entry : entries) {
     if (entry.column < least || entry.column >= dimension_ || !std::isfinite(entry.value)) {
-      entries_.resize(offsets_.back());
       throw ContractError(
           fmt::format("row {} of an array of {} columns has the entry {} in column {}; columns must ascend "
                       "and values be finite",
                       tokens(), dimension_, entry.value, entry.column));
     }
     least = std::uint64_t{entry.column} + 1;
-    if (entry.value != 0) entries_.push_back(entry);
+    zeros |= entry.value == 0;
+  }
+  if (zeros) {
+    std::ranges::copy_if(entries, std::back_inserter(entries_),
+                         [](const Entry& entry) { return entry.value != 0; });
+  } else {
+    entries_.insert(entries_.end(), entries.begin(), entries.end());
   }
   offsets_.push_back(entries_.size());
 }

@@ -17,6 +17,11 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
+/// Whether `value` is an integer below 2^53 in magnitude; no call of a library function, unlike std::trunc.
+inline bool is_exact_integer(double value) {
+  return value > -0x1p53 && value < 0x1p53 && static_cast<double>(static_cast<std::int64_t>(value)) == value;
+}
+
 /// A token's row: all that an element-wise map may know, its position included. Entries ascend by column;
 /// absent is 0.
 struct RowView {
@@ -38,6 +43,8 @@ class Embedding {
   std::uint64_t nonzeros() const { return entries_.size(); }
   /// Appends the next token's row while the array is built in order; entries ascend, zeros are dropped.
   void append_row(std::span<const Entry> entries);
+  /// No tokens, `dimension` columns; keeps its memory.
+  void clear(std::uint32_t dimension) { dimension_ = dimension, offsets_.assign(1, 0), entries_.clear(); }
   static Embedding with_dimension(std::uint32_t dimension) { return Embedding(0, dimension); }
   friend bool operator==(const Embedding&, const Embedding&) = default;
 

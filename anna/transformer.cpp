@@ -34,52 +34,61 @@ struct TokenProjection {
 // A layer's codebook and, behind it, the vectors that its maps computed in this evaluation.
 class ExtendedCodebook final : public Codebook {
  public:
-  explicit ExtendedCodebook(const Codebook& base) : base_(base) {
+  explicit ExtendedCodebook(const Codebook& base) : base_(base), base_size_(base.size()) {
     computed_.reset(sizeof(std::int32_t) * dimension());
   }
   std::uint32_t dimension() const override { return base_.dimension(); }
-  Symbol size() const override { return base_.size() + computed_.size(); }
+  Symbol size() const override { return base_size_ + computed_.size(); }
   void vector(Symbol symbol, std::span<std::int32_t> out) const override {
-    if (symbol < base_.size()) return base_.vector(symbol, out);
-    std::memcpy(out.data(), computed_.record(static_cast<std::uint32_t>(symbol - base_.size())),
+    if (symbol < base_size_) return base_.vector(symbol, out);
+    std::memcpy(out.data(), computed_.record(static_cast<std::uint32_t>(symbol - base_size_)),
                 out.size_bytes());
   }
-  Symbol intern(std::span<const std::int32_t> vector) {
-    return base_.size() + computed_.intern(vector.data());
-  }
+  Symbol intern(std::span<const std::int32_t> vector) { return base_size_ + computed_.intern(vector.data()); }
   /// What mechanisms are given: the layer's own codebook, whose codes they may know already, if that is
   /// enough.
   const Codebook& least() const { return computed_.size() == 0 ? base_ : *this; }
 
  private:
   const Codebook& base_;
+  const Symbol base_size_;
   RecordInterner computed_;
 };
 
-// Hands a map its row and nothing else, and holds what it writes to the contract.
+// Hands a map its row and nothing else, and holds what it writes to the contract. What it wrote goes straight
+// into the heads' inputs, or, for tokens that come in any order, into a projection of its own.
 class Recorder final : public Projection {
  public:
-  Recorder(const Layer& layer, ExtendedCodebook& codebook)
-      : layer_(layer),
-        shape_(layer.shape()),
-        codebook_(codebook),
-        query_seen_(shape_.heads, 0),
-        key_seen_(shape_.heads, 0),
-        value_seen_(shape_.heads, 0),
-        least_column_(shape_.heads, 0) {}
+  Recorder(const Layer& layer, ExtendedCodebook& codebook, std::vector<HeadInput>& heads)
+      : layer_(layer), shape_(layer.shape()), codebook_(codebook), heads_(heads), seen_(shape_.heads) {}
 
   void project(const RowView& row, TokenProjection& out) {
     out.clear();
     out_ = &out;
-    token_ = row.token;
-    ++epoch_;
-    layer_.project(row, *this);
+    begin(row);
+  }
+  /// Tokens ascend.
+  void project(const RowView& row) {
+    out_ = nullptr;
+    begin(row);
   }
 
   void query(std::uint32_t head, Symbol symbol) override {
-    point("query", query_seen_, out_->queries, head, symbol);
+    point("query", head, symbol, &Seen::query);
+    if (out_ == nullptr) {
+      heads_[head].queries.listed.push_back({token_, symbol});
+    } else {
+      out_->queries.push_back({head, symbol});
+    }
   }
-  void key(std::uint32_t head, Symbol symbol) override { point("key", key_seen_, out_->keys, head, symbol); }
+  void key(std::uint32_t head, Symbol symbol) override {
+    point("key", head, symbol, &Seen::key);
+    if (out_ == nullptr) {
+      heads_[head].keys.listed.push_back({token_, symbol});
+    } else {
+      out_->keys.push_back({head, symbol});
+    }
+  }
   Symbol intern(std::span<const std::int32_t> vector) override {
     require(vector.size() == shape_.query_dimension,
             "token {}: a computed query or key has {} coordinates; the layer's have {}", token_,
@@ -87,32 +96,74 @@ class Recorder final : public Projection {
     return codebook_.intern(vector);
   }
   void value(std::uint32_t head, std::uint32_t column, double value) override {
+    const Entry entry{column, value};
+    values(head, {&entry, 1}, 0);
+  }
+  void values(std::uint32_t head, std::span<const Entry> entries, std::uint32_t first_column) override {
     require(head < shape_.heads, "token {}: value for head {} of {}", token_, head, shape_.heads);
-    if (value_seen_[head] != epoch_) value_seen_[head] = epoch_, least_column_[head] = 0;
-    require(column >= least_column_[head] && column < shape_.value_dimension,
-            "token {} head {}: value column {} is out of order or not below {}", token_, head, column,
-            shape_.value_dimension);
-    require(std::fabs(value) < 9007199254740992.0 && value == std::trunc(value),
-            "token {} head {}: value {} is not an integer below 2^53 in magnitude", token_, head, value);
-    least_column_[head] = std::uint64_t{column} + 1;
-    if (value != 0) out_->values.push_back({head, {column, value}});
+    Seen& seen = seen_[head];
+    if (seen.value != epoch_) seen.value = epoch_, seen.least_column = 0;
+    bool zeros = false;
+    for (const Entry& entry : entries) {
+      const std::uint32_t column = entry.column - first_column;
+      require(column >= seen.least_column && column < shape_.value_dimension,
+              "token {} head {}: value column {} is out of order or not below {}", token_, head, column,
+              shape_.value_dimension);
+      require(is_exact_integer(entry.value),
+              "token {} head {}: value {} is not an integer below 2^53 in magnitude", token_, head,
+              entry.value);
+      seen.least_column = std::uint64_t{column} + 1;
+      zeros |= entry.value == 0;
+    }
+    if (out_ == nullptr && !zeros) return append(heads_[head].values, token_, entries, first_column);
+    for (const Entry& entry : entries) {
+      if (entry.value == 0) continue;
+      const Entry moved{entry.column - first_column, entry.value};
+      if (out_ != nullptr) {
+        out_->values.push_back({head, moved});
+      } else {
+        append(heads_[head].values, token_, {&moved, 1}, 0);
+      }
+    }
+  }
+
+  static void append(SparseRows& rows, std::uint64_t token, std::span<const Entry> entries,
+                     std::uint32_t first_column) {
+    if (entries.empty()) return;
+    if (rows.tokens.empty() || rows.tokens.back() != token) {
+      rows.tokens.push_back(token);
+      rows.offsets.push_back(rows.offsets.back());
+    }
+    const std::size_t size = rows.entries.size();
+    rows.entries.insert(rows.entries.end(), entries.begin(), entries.end());
+    for (std::size_t i = size; i < rows.entries.size(); ++i) rows.entries[i].column -= first_column;
+    rows.offsets.back() = rows.entries.size();
   }
 
  private:
-  void point(const char* what, std::vector<std::uint64_t>& seen, std::vector<TokenProjection::Point>& to,
-             std::uint32_t head, Symbol symbol) {
+  /// When a head last saw each of them from a token.
+  struct Seen {
+    std::uint64_t query = 0, key = 0, value = 0, least_column = 0;
+  };
+
+  void begin(const RowView& row) {
+    token_ = row.token;
+    ++epoch_;
+    layer_.project(row, *this);
+  }
+  void point(const char* what, std::uint32_t head, Symbol symbol, std::uint64_t Seen::*last) {
     require(head < shape_.heads, "token {}: {} for head {} of {}", token_, what, head, shape_.heads);
-    require(seen[head] != epoch_, "token {} head {}: a second {}", token_, head, what);
+    require(seen_[head].*last != epoch_, "token {} head {}: a second {}", token_, head, what);
     require(symbol < codebook_.size(), "token {} head {}: {} symbol {} is not below {}", token_, head, what,
             symbol, codebook_.size());
-    seen[head] = epoch_;
-    to.push_back({head, symbol});
+    seen_[head].*last = epoch_;
   }
 
   const Layer& layer_;
   const LayerShape shape_;
   ExtendedCodebook& codebook_;
-  std::vector<std::uint64_t> query_seen_, key_seen_, value_seen_, least_column_;  // [heads]
+  std::vector<HeadInput>& heads_;
+  std::vector<Seen> seen_;
   std::uint64_t epoch_ = 0, token_ = 0;
   TokenProjection* out_ = nullptr;
 };
@@ -142,34 +193,29 @@ void distribute(std::uint64_t token, const TokenProjection& projection, std::vec
   for (const auto& point : projection.queries)
     heads[point.head].queries.listed.push_back({token, point.symbol});
   for (const auto& point : projection.keys) heads[point.head].keys.listed.push_back({token, point.symbol});
-  for (const auto& value : projection.values) {
-    SparseRows& rows = heads[value.head].values;
-    if (rows.tokens.empty() || rows.tokens.back() != token) {
-      rows.tokens.push_back(token);
-      rows.offsets.push_back(rows.offsets.back());
-    }
-    rows.entries.push_back(value.entry);
-    ++rows.offsets.back();
-  }
+  for (const auto& value : projection.values)
+    Recorder::append(heads[value.head].values, token, {&value.entry, 1}, 0);
 }
 
-std::vector<HeadInput> project_all(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
-                                   const EvaluateOptions& options) {
+/// Fills heads[0 .. H-1], whose memory is used again.
+void project_all(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
+                 const EvaluateOptions& options, std::vector<HeadInput>& heads) {
   const std::uint64_t tokens = array.tokens();
-  std::vector<HeadInput> heads(layer.shape().heads);
-  for (HeadInput& head : heads) {
+  const std::uint32_t count = layer.shape().heads;
+  if (heads.size() < count) heads.resize(count);
+  for (std::uint32_t h = 0; h < count; ++h) {
+    HeadInput& head = heads[h];
     head.tokens = tokens;
     head.queries.default_symbol = layer.null_query();
     head.keys.default_symbol = layer.null_key();
+    head.queries.listed.clear();
+    head.keys.listed.clear();
+    head.values.clear();
   }
-  Recorder recorder(layer, codebook);
+  Recorder recorder(layer, codebook, heads);
   if (plain(options)) {
-    TokenProjection projection;
-    for (std::uint64_t token = 0; token < tokens; ++token) {
-      recorder.project(array.row(token), projection);
-      distribute(token, projection, heads);
-    }
-    return heads;
+    for (std::uint64_t token = 0; token < tokens; ++token) recorder.project(array.row(token));
+    return;
   }
   std::vector<TokenProjection> projections(tokens);
   TokenProjection again;
@@ -180,36 +226,40 @@ std::vector<HeadInput> project_all(const Layer& layer, ExtendedCodebook& codeboo
     }
   });
   for (std::uint64_t token = 0; token < tokens; ++token) distribute(token, projections[token], heads);
-  return heads;
 }
 
 // The outputs of all heads, regrouped by token.
 class OutputsByToken final : public HeadOutputs {
  public:
-  OutputsByToken(std::uint64_t tokens, std::uint32_t heads)
-      : heads_(heads), outputs_(heads), starts_(tokens + 1, 0) {}
-
+  /// For another layer; memory is used again.
+  void reset(std::uint64_t tokens, std::uint32_t heads) {
+    heads_ = heads;
+    if (outputs_.size() < heads) outputs_.resize(heads);
+    starts_.assign(tokens + 1, 0);
+  }
   SparseRows& of_head(std::uint32_t head) { return outputs_[head]; }
   void regroup() {
-    for (const SparseRows& rows : outputs_) {
-      for (const std::uint64_t token : rows.tokens) ++starts_[token + 1];
+    for (std::uint32_t head = 0; head < heads_; ++head) {
+      for (const std::uint64_t token : outputs_[head].tokens) ++starts_[token + 1];
     }
     for (std::size_t t = 0; t + 1 < starts_.size(); ++t) starts_[t + 1] += starts_[t];
     cell_heads_.resize(starts_.back());
     cell_rows_.resize(starts_.back());
-    std::vector<std::uint64_t> cursor(starts_.begin(), starts_.end() - 1);
+    cursor_.assign(starts_.begin(), starts_.end() - 1);
     for (std::uint32_t head = 0; head < heads_; ++head) {
       for (std::size_t row = 0; row < outputs_[head].tokens.size(); ++row) {
-        const std::uint64_t cell = cursor[outputs_[head].tokens[row]]++;
+        const std::uint64_t cell = cursor_[outputs_[head].tokens[row]]++;
         cell_heads_[cell] = head;
         cell_rows_[cell] = row;
       }
     }
   }
-  void select(std::uint64_t token) { begin_ = starts_[token], end_ = starts_[token + 1]; }
+  void select(std::uint64_t token) { begin_ = next_ = starts_[token], end_ = starts_[token + 1]; }
 
   std::span<const Entry> head(std::uint32_t head) const override {
     require(head < heads_, "output of head {} of {}", head, heads_);
+    // Most maps ask for the heads in order.
+    if (next_ < end_ && cell_heads_[next_] == head) return outputs_[head].row(cell_rows_[next_++]);
     const auto nonzero = nonzero_heads();
     const auto found = std::lower_bound(nonzero.begin(), nonzero.end(), head);
     if (found == nonzero.end() || *found != head) return {};
@@ -220,18 +270,20 @@ class OutputsByToken final : public HeadOutputs {
   }
 
  private:
-  std::uint32_t heads_;
-  std::vector<SparseRows> outputs_;    // [heads]
+  std::uint32_t heads_ = 0;
+  std::vector<SparseRows> outputs_;    // [heads], or more from another layer
   std::vector<std::uint64_t> starts_;  // [tokens + 1] into the cells, by head within a token
   std::vector<std::uint32_t> cell_heads_;
   std::vector<std::size_t> cell_rows_;
+  std::vector<std::uint64_t> cursor_;
   std::uint64_t begin_ = 0, end_ = 0;  // cells of the selected token
+  mutable std::uint64_t next_ = 0;     // the cell behind the one asked for last
 };
 
-Embedding update_all(const Layer& layer, OutputsByToken& outputs, const Embedding& array,
-                     const EvaluateOptions& options) {
+void update_all(const Layer& layer, OutputsByToken& outputs, const Embedding& array,
+                const EvaluateOptions& options, Embedding& next) {
   const std::uint64_t tokens = array.tokens();
-  Embedding next = Embedding::with_dimension(layer.shape().output_dimension);
+  next.clear(layer.shape().output_dimension);
   RowWriter writer;
   const auto update = [&](std::uint64_t token) {
     writer.clear();
@@ -243,7 +295,7 @@ Embedding update_all(const Layer& layer, OutputsByToken& outputs, const Embeddin
       update(token);
       next.append_row(writer.entries());
     }
-    return next;
+    return;
   }
   std::vector<std::vector<Entry>> rows(tokens);
   for_each_token(tokens, options, 1, [&](std::uint64_t token, int pass) {
@@ -256,7 +308,27 @@ Embedding update_all(const Layer& layer, OutputsByToken& outputs, const Embeddin
     }
   });
   for (const auto& row : rows) next.append_row(row);
-  return next;
+}
+
+/// What evaluating a layer works in, for the next layer to use again.
+struct Workspace {
+  std::vector<HeadInput> heads;
+  OutputsByToken outputs;
+};
+
+void evaluate_into(const Layer& layer, Attention& attention, const Embedding& array,
+                   const EvaluateOptions& options, Workspace& workspace, Embedding& next) {
+  const LayerShape shape = layer.shape();
+  require(shape.query_dimension == layer.codebook().dimension(),
+          "a layer declares query dimension {} and has a codebook of dimension {}", shape.query_dimension,
+          layer.codebook().dimension());
+  ExtendedCodebook codebook(layer.codebook());
+  workspace.outputs.reset(array.tokens(), shape.heads);
+  project_all(layer, codebook, array, options, workspace.heads);
+  for (std::uint32_t head = 0; head < shape.heads; ++head)
+    attention.attend(codebook.least(), workspace.heads[head], workspace.outputs.of_head(head));
+  workspace.outputs.regroup();
+  update_all(layer, workspace.outputs, array, options, next);
 }
 
 }  // namespace
@@ -281,21 +353,10 @@ std::uint64_t Transformer::width() const {
 
 Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array,
                    const EvaluateOptions& options) {
-  const LayerShape shape = layer.shape();
-  require(shape.query_dimension == layer.codebook().dimension(),
-          "a layer declares query dimension {} and has a codebook of dimension {}", shape.query_dimension,
-          layer.codebook().dimension());
-  ExtendedCodebook codebook(layer.codebook());
-  OutputsByToken outputs(array.tokens(), shape.heads);
-  {
-    std::vector<HeadInput> heads = project_all(layer, codebook, array, options);
-    for (std::uint32_t head = 0; head < shape.heads; ++head) {
-      attention.attend(codebook.least(), heads[head], outputs.of_head(head));
-      heads[head] = HeadInput();
-    }
-  }
-  outputs.regroup();
-  return update_all(layer, outputs, array, options);
+  Workspace workspace;
+  Embedding next;
+  evaluate_into(layer, attention, array, options, workspace, next);
+  return next;
 }
 
 Embedding evaluate(const Transformer& transformer, Attention& attention, const Embedding& input,
@@ -304,9 +365,11 @@ Embedding evaluate(const Transformer& transformer, Attention& attention, const E
           "the input array is {} x {}; the transformer takes {} x {}", input.tokens(), input.dimension(),
           transformer.tokens, transformer.input_dimension);
   if (options.observe) options.observe(0, input);
-  Embedding array = input;
+  Workspace workspace;
+  Embedding array = input, next;
   for (std::size_t l = 0; l < transformer.layers.size(); ++l) {
-    array = evaluate(*transformer.layers[l], attention, array, options);
+    evaluate_into(*transformer.layers[l], attention, array, options, workspace, next);
+    std::swap(array, next);
     if (options.observe) options.observe(l + 1, array);
   }
   return array;

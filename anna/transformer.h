@@ -40,6 +40,10 @@ class Projection {
   virtual Symbol intern(std::span<const std::int32_t> vector) = 0;
   /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
   virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;
+  /// value(head, column - first_column, value) for each of the entries.
+  virtual void values(std::uint32_t head, std::span<const Entry> entries, std::uint32_t first_column) {
+    for (const Entry& entry : entries) value(head, entry.column - first_column, entry.value);
+  }
 };
 
 /// The head outputs of one token: H_l sparse vectors of dimension m_v.

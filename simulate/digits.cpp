@@ -27,7 +27,10 @@ DigitRouting::DigitRouting(std::vector<std::uint32_t> radices, std::vector<std::
           "{} radices need as many capacities; given are {}", radices_.size(), capacities_.size());
   for (const std::uint32_t radix : radices_) {
     strides_.push_back(nodes_);
+    by_stride_.emplace_back(nodes_);
+    by_radix_.emplace_back(radix);
     nodes_ *= radix;
+    require(nodes_ < (std::uint64_t{1} << 32), "{} nodes; they are numbered by 32 bits", nodes_);
   }
 }
 

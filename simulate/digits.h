@@ -10,6 +10,7 @@
 
 #include "base/rational.h"
 #include "mpc/parameters.h"
+#include "mpc/placement.h"
 
 namespace roundtrip::simulate {
 
@@ -23,11 +24,23 @@ class DigitRouting {
   std::uint32_t radix(std::uint32_t t) const { return radices_[t]; }                    ///< k_t
   std::uint32_t capacity(std::uint32_t t) const { return capacities_[t]; }              ///< C_t
   std::uint32_t digit(std::uint64_t node, std::uint32_t t) const {
-    return static_cast<std::uint32_t>(node / strides_[t] % radices_[t]);
+    const std::uint32_t above = by_stride_[t](static_cast<std::uint32_t>(node));
+    return above - radices_[t] * by_radix_[t](above);
   }
   /// Offset from `node` to `target` in digit t: 0 .. k_t - 1.
   std::uint32_t offset(std::uint64_t node, std::uint64_t target, std::uint32_t t) const {
-    return (digit(target, t) + radices_[t] - digit(node, t)) % radices_[t];
+    const std::uint32_t to = digit(target, t), from = digit(node, t);
+    return to >= from ? to - from : to + radices_[t] - from;
+  }
+  /// Calls visit(offset, partner(node, t, offset)) for offsets 0 .. k_t - 1.
+  template <typename Visit>
+  void for_each_partner(std::uint64_t node, std::uint32_t t, Visit&& visit) const {
+    const std::uint32_t from = digit(node, t);
+    const std::uint64_t zero = node - strides_[t] * from;
+    for (std::uint32_t offset = 0, to = from; offset < radices_[t]; ++offset) {
+      visit(offset, zero + strides_[t] * to);
+      if (++to == radices_[t]) to = 0;
+    }
   }
   /// The node whose digit t is `node`'s plus `offset` (0 .. k_t - 1) modulo k_t.
   std::uint64_t partner(std::uint64_t node, std::uint32_t t, std::uint32_t offset) const {
@@ -38,6 +51,7 @@ class DigitRouting {
  private:
   std::vector<std::uint32_t> radices_, capacities_;
   std::vector<std::uint64_t> strides_;
+  std::vector<mpc::Divider> by_stride_, by_radix_;  // node numbers have less than 32 bits
   std::uint64_t nodes_ = 1;
 };
 

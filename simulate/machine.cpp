@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "mpc/scratch.h"
 
@@ -26,6 +29,38 @@ FaultKind kind_of(mpc::Outbox::Fault fault) {
   return FaultKind::kStepFailed;
 }
 
+/// What a step works in. Its memory is used again, never what stands in it. A step may run another protocol's
+/// (a compiled protocol that was decompiled), so that a thread needs several.
+class Workspace {
+ public:
+  Workspace() {
+    if (!free_.empty()) {
+      rooms_ = std::move(free_.back());
+      free_.pop_back();
+    } else {
+      rooms_ = std::make_unique<Rooms>();
+    }
+  }
+  ~Workspace() { free_.push_back(std::move(rooms_)); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  mpc::Outbox& outbox() { return rooms_->outbox; }
+  mpc::ScratchArena& scratch(std::uint64_t words) {
+    if (!rooms_->scratch || rooms_->scratch->allowed_words() != words) rooms_->scratch.emplace(words);
+    return *rooms_->scratch;
+  }
+
+ private:
+  struct Rooms {
+    mpc::Outbox outbox;
+    std::optional<mpc::ScratchArena> scratch;
+  };
+  static thread_local std::vector<std::unique_ptr<Rooms>> free_;
+  std::unique_ptr<Rooms> rooms_;
+};
+thread_local std::vector<std::unique_ptr<Workspace::Rooms>> Workspace::free_;
+
 constexpr std::uint64_t kMostUsed = 1ull << 53;  // what a number of the array holds exactly
 
 }  // namespace
@@ -43,9 +78,9 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
                      std::min<std::uint64_t>(messages.size(), kMostUsed)};
     return stepped;
   }
-  std::sort(messages.begin(), messages.end(), [](const Message& a, const Message& b) {
-    return a.source != b.source ? a.source < b.source : a.sequence < b.sequence;
-  });
+  const auto place = [](const Message& m) { return std::uint64_t{m.source} << 32 | m.sequence; };
+  std::sort(messages.begin(), messages.end(),
+            [&](const Message& a, const Message& b) { return place(a) < place(b); });
   std::vector<mpc::RunHeader> headers;
   std::vector<mpc::Word> words;
   words.reserve(messages.size());
@@ -57,12 +92,13 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
     words.push_back(messages[i].word);
   }
   const bool last = round == shape.rounds;
-  mpc::Outbox outbox;
+  Workspace workspace;
+  mpc::Outbox& outbox = workspace.outbox();
   outbox.reset({.words = shape.memory_words,
                 .word_bits = shape.word_bits,
                 .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
                 .last_round = last});
-  mpc::ScratchArena scratch(shape.scratch_words);
+  mpc::ScratchArena& scratch = workspace.scratch(shape.scratch_words);
   scratch.reset();
   bool failed = false;
   try {

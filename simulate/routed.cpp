@@ -47,14 +47,15 @@ struct Common {
   DigitRouting routing;
   std::uint64_t seed;
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
+  std::uint64_t n_d = std::max(routing.nodes(), shape.outputs);
 
-  std::uint64_t destinations() const { return std::max(routing.nodes(), shape.outputs); }  // n_d
+  std::uint64_t destinations() const { return n_d; }
   double code(const Travelling& word) const {
     return static_cast<double>(1 + word.destination +
                                destinations() * (word.source + shape.machines * word.sequence));
   }
   Travelling decode(double code, double word) const {
-    require(code >= 1 && code < 0x1p53 && code == std::floor(code) && word >= 0 && word < 0x1p48,
+    require(code >= 1 && anna::is_exact_integer(code) && word >= 0 && word < 0x1p48,
             "a slot holds code {} and word {}", code, word);
     const std::uint64_t number = static_cast<std::uint64_t>(code) - 1;
     const std::uint64_t from = number / destinations();
@@ -108,23 +109,28 @@ struct Node {
   /// Bundles for the partners of the next layer; what does not fit is dropped and flagged.
   void write_bundles(const Common& common, const Hop& next, std::uint64_t token, RowWriter& out) {
     const DigitRouting& routing = common.routing;
-    std::vector<std::vector<const Travelling*>> bundles(routing.radix(next.digit));
-    for (const Travelling& word : words) {
-      auto& bundle =
-          bundles[routing.offset(token, common.target(word, next.round, next.to_intermediate), next.digit)];
-      if (bundle.size() < routing.capacity(next.digit)) {
-        bundle.push_back(&word);
-      } else {
-        flag = std::max(flag, kBundleOverflow);
-      }
+    const std::uint32_t radix = routing.radix(next.digit), capacity = routing.capacity(next.digit);
+    // Words by bundle, those of one in the order in which they are here: a counting sort.
+    std::vector<std::uint32_t> bundle_of(words.size()), end(radix + 1, 0), order(words.size());
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      bundle_of[i] =
+          routing.offset(token, common.target(words[i], next.round, next.to_intermediate), next.digit);
+      ++end[bundle_of[i] + 1];
     }
+    for (std::uint32_t h = 0; h < radix; ++h) {
+      if (end[h + 1] > capacity) flag = std::max(flag, kBundleOverflow);
+      end[h + 1] += end[h];
+    }
+    // end[h] is bundle h's begin, and its end once all its words are placed.
+    for (std::uint32_t i = 0; i < words.size(); ++i) order[end[bundle_of[i]]++] = i;
     write_head(out);
-    for (std::uint32_t h = 0; h < bundles.size(); ++h) {
-      std::uint32_t column = kSlotColumns + 2 * h * routing.capacity(next.digit);
-      for (const Travelling* word : bundles[h]) {
-        out.set(column++, common.code(*word));
-        out.set(column++, static_cast<double>(word->word));
+    for (std::uint32_t h = 0, at = 0; h < radix; ++h) {
+      std::uint32_t column = kSlotColumns + 2 * h * capacity;
+      for (const std::uint32_t last = std::min(end[h], at + capacity); at < last; ++at) {
+        out.set(column++, common.code(words[order[at]]));
+        out.set(column++, static_cast<double>(words[order[at]].word));
       }
+      at = end[h];
     }
   }
 
@@ -194,15 +200,20 @@ class HopLayer final : public RoutedLayer {
     const DigitRouting& routing = common_->routing;
     if (row.token >= routing.nodes()) return;
     const std::uint32_t radix = routing.radix(hop_.digit);
-    for (std::uint32_t h = 0; h < radix; ++h) {
-      out.query(h, routing.partner(row.token, hop_.digit, (radix - h) % radix));
-      out.key(h, row.token);
-    }
+    routing.for_each_partner(row.token, hop_.digit, [&](std::uint32_t offset, std::uint64_t partner) {
+      out.query(offset == 0 ? 0 : radix - offset, partner);
+      out.key(offset, row.token);
+    });
     const std::uint32_t head_columns = 2 * routing.capacity(hop_.digit);
-    for (const Entry& entry : row.entries) {
-      if (entry.column < kSlotColumns) continue;
-      out.value((entry.column - kSlotColumns) / head_columns, (entry.column - kSlotColumns) % head_columns,
-                entry.value);
+    auto entries = row.entries;
+    while (!entries.empty() && entries.front().column < kSlotColumns) entries = entries.subspan(1);
+    while (!entries.empty()) {
+      const std::uint32_t h = (entries.front().column - kSlotColumns) / head_columns;
+      const std::uint32_t first = kSlotColumns + h * head_columns;
+      std::size_t count = 1;
+      while (count < entries.size() && entries[count].column < first + head_columns) ++count;
+      out.values(h, entries.first(count), first);
+      entries = entries.subspan(count);
     }
     if (const double flag = row[kFlagColumn]; flag != 0) {
       for (std::uint32_t h = 0; h < radix; ++h) out.value(h, head_columns, flag);
@@ -223,6 +234,7 @@ class HopLayer final : public RoutedLayer {
     }
     if (delivers()) return write_outputs(node, out);
     std::vector<Message> messages;
+    messages.reserve(node.words.size());
     for (const Travelling& word : node.words) {
       messages.push_back(
           {static_cast<std::uint32_t>(word.source), static_cast<std::uint32_t>(word.sequence), word.word});
@@ -236,6 +248,7 @@ class HopLayer final : public RoutedLayer {
 
   void receive(const HeadOutputs& heads, Node& node) const {
     const std::uint32_t flag_column = 2 * common_->routing.capacity(hop_.digit);
+    node.words.reserve(common_->shape.memory_words);  // what a node holds on average at most
     for (const std::uint32_t h : heads.nonzero_heads()) {
       const auto entries = heads.head(h);
       for (std::size_t i = 0; i < entries.size(); ++i) {
