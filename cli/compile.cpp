@@ -239,7 +239,7 @@ Command add_compile(CommandLine& line) {
                           "  roundtrip compile sort --n 256 --attention anna --json facts.json\n");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
-  add_construction_arguments(flags, arguments->construction, arguments->common.parameters,
+  add_construction_arguments(flags, arguments->construction, arguments->common.parameters, {"ema", "anna"},
                              "ema (default): exact match; anna: one table of locality-sensitive hashing",
                              "Turn the transformer into a protocol again and compare all outputs");
   flags.value("--export", "FILE", "Save the verified transformer as a model, FILE ending in .json",

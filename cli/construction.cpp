@@ -23,7 +23,8 @@ simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& p
 }
 
 void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Parameters& parameters,
-                                const std::string& attention, const std::string& round_trip) {
+                                const std::vector<std::string>& attentions, const std::string& attention,
+                                const std::string& round_trip) {
   flags.value("--construction", "NAME", "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
               [&a](const std::string& text) {
                 a.construction = one_of("--construction", text, {"direct", "routed"});
@@ -36,8 +37,8 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
   flags.value("--eta", "P/Q",
               "Failure probability: of the intermediates (routed), of the hash tables (default 1/100)",
               [&parameters](const std::string& text) { parameters.eta = Rational::parse(text, "--eta"); });
-  flags.value("--attention", "NAME", attention, [&a](const std::string& text) {
-    a.attention = one_of("--attention", text, {"ema", "anna"});
+  flags.value("--attention", "NAME", attention, [&a, attentions](const std::string& text) {
+    a.attention = one_of("--attention", text, attentions);
   });
   flags.toggle("--passes", a.passes, "Show what each pass of the translation did");
   flags.toggle("--roundtrip", a.round_trip, round_trip);

@@ -15,7 +15,7 @@ namespace roundtrip::cli {
 
 struct ConstructionArguments {
   std::string construction = "direct";
-  std::string attention;  ///< "ema", "anna" or empty: the subcommand's default
+  std::string attention;  ///< as the subcommand allows; empty: its default
   std::optional<std::uint32_t> digits;
   bool passes = false;
   bool round_trip = false;
@@ -28,9 +28,11 @@ struct ConstructionArguments {
   simulate::CompileOptions options(const mpc::Parameters& parameters, const std::string& name) const;
 };
 
-/// --construction, --digits, --eta, --attention, --passes, --roundtrip; `attention` explains the default.
+/// --construction, --digits, --eta, --attention, --passes, --roundtrip; `attention` explains the choice among
+/// `attentions`.
 void add_construction_arguments(Flags& flags, ConstructionArguments& arguments, mpc::Parameters& parameters,
-                                const std::string& attention, const std::string& round_trip);
+                                const std::vector<std::string>& attentions, const std::string& attention,
+                                const std::string& round_trip);
 
 nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes);
 /// "passes" and a line each.

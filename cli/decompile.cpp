@@ -46,12 +46,16 @@ void make_model(const DecompileArguments& arguments, const mpc::Parameters& para
   const ConstructionArguments& construction = arguments.construction;
   if (name.starts_with("random:")) {
     const anna::RandomModel random = anna::RandomModel::parse(name);
-    const anna::Mechanism mechanism =
-        construction.attention == "ema"
-            ? anna::Mechanism(anna::ExactMatch{})
-            : anna::Mechanism(anna::random_model_tables(random, parameters.n, parameters.eta.to_double()));
+    anna::Mechanism mechanism = anna::ExactMatch{};
+    if (construction.attention == "low_rank") {
+      mechanism = anna::LowRank{static_cast<std::uint32_t>(parameters.integer_option("rank", 4, 1, 1024)),
+                                random.seed};
+    } else if (construction.attention != "ema") {
+      mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
+    }
     subject.model = anna::make_random_model(random, parameters.n, mechanism);
   } else if (subject.compiled_info != nullptr) {
+    require(construction.attention != "low_rank", "--attention low_rank: of random models only");
     // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
     // defaults.
     mpc::Parameters own = parameters;
@@ -63,7 +67,7 @@ void make_model(const DecompileArguments& arguments, const mpc::Parameters& para
   } else {
     require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
             name);
-    subject.model = anna::load_model(name, simulate::protocol_resolver()).model;
+    subject.model = anna::load_model(name).model;
   }
 }
 
@@ -74,6 +78,7 @@ mpc::ProtocolInfo as_protocol(const DecompileArguments& arguments, Subject& subj
   info.name = subject.name;
   info.rounds_formula = "2 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4)";
   if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
+  if (subject.name.starts_with("random:")) info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"}};
   info.make = [&](const mpc::Parameters& parameters) {
     make_model(arguments, parameters, subject);
     mpc::Parameters own = parameters;
@@ -306,8 +311,9 @@ Command add_decompile(CommandLine& line) {
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters,
-      "ema or anna: of a random model (default anna) or a compiled protocol (default ema)",
+      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank"},
+      "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank: of a "
+      "random model",
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
   return {.name = "decompile",
           .act = [arguments](const Team& team) { return decompile(*arguments, team); },

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "anna/model_file.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/cli.h"
@@ -13,6 +14,7 @@
 #include "cli/team.h"
 #include "mpc/transport.h"
 #include "mpc/violation.h"
+#include "simulate/export.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -45,6 +47,7 @@ void complain(const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
   const std::array commands = {add_list(line),      add_run(line),    add_compile(line),
                                add_decompile(line), add_attend(line), add_verify(line)};

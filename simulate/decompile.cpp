@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
+#include <optional>
 #include <span>
 #include <utility>
 
+#include "anna/kernel_attention.h"
 #include "base/error.h"
 #include "mpc/stages/composition.h"
 #include "mpc/stages/sort.h"
@@ -29,7 +32,7 @@ using mpc::Word;
 /// `count` objects in the step's scratch, uninitialised.
 template <typename T>
 std::span<T> take(const Context& context, std::uint64_t count) {
-  return {reinterpret_cast<T*>(context.take(ceil_div(count * sizeof(T), sizeof(Word))).data()), count};
+  return {static_cast<T*>(context.scratch->allocate(count * sizeof(T), alignof(T))), count};
 }
 template <typename T>
 constexpr std::uint64_t scratch_of(std::uint64_t count) {
@@ -173,6 +176,8 @@ struct LayerRun {
   VectorWire row, value, sum;
   std::uint64_t blocks;  // C
   MachineId first_sort, first_scan;
+  std::optional<anna::PositiveFeatures> features = {};  // of a low-rank layer
+  const mpc::Broadcast* sums = nullptr;                 // a low-rank layer's last stage
 
   MachineId copies() const { return static_cast<MachineId>(plan.tables * blocks); }
   MachineId copy(std::uint64_t table, std::uint64_t block) const {
@@ -227,6 +232,10 @@ class Decompiled final : public mpc::Composition {
     for (std::size_t l = 0; l < plan_.layers.size(); ++l) place_layer(l);
     input_to_blocks();
     for (const auto& layer : layers_) {
+      if (layer->plan.low_rank) {
+        sums_up_and_down(*layer);
+        continue;
+      }
       copy_rows(*layer);
       hash(*layer);
       const SortBesideBlocks& sorted = sort(*layer);
@@ -252,24 +261,27 @@ class Decompiled final : public mpc::Composition {
     const std::uint64_t first_sort = plan.tables * plan_.blocks;
     const std::uint64_t first_scan =
         first_sort + std::uint64_t{plan.tables} * plan.heads * plan.sort.machines;
-    layers_.push_back(std::make_unique<LayerRun>(
-        LayerRun{plan, layer, make_key_code(layer, model_.mechanisms[l], plan_.word_bits),
-                 VectorWire(numbers(plan.row_words), plan.row_dimension),
-                 VectorWire(numbers(plan.value_words), plan.value_dimension),
-                 VectorWire(numbers(plan.sum_words), plan.value_dimension), plan_.blocks,
-                 static_cast<MachineId>(first_sort), static_cast<MachineId>(first_scan)}));
+    layers_.push_back(std::make_unique<LayerRun>(LayerRun{
+        plan, layer, plan.low_rank ? nullptr : make_key_code(layer, model_.mechanisms[l], plan_.word_bits),
+        VectorWire(numbers(plan.row_words), plan.row_dimension),
+        VectorWire(numbers(plan.value_words), plan.value_dimension),
+        VectorWire(numbers(plan.sum_words), plan.value_dimension), plan_.blocks,
+        static_cast<MachineId>(first_sort), static_cast<MachineId>(first_scan)}));
     const anna::LayerShape shape = layer.shape();
+    if (const auto* low_rank = std::get_if<anna::LowRank>(&model_.mechanisms[l]))
+      layers_.back()->features.emplace(low_rank->rank, low_rank->seed, shape.query_dimension);
     const std::uint64_t state = plan_.block_tokens * plan.heads * (2 + layers_.back()->sum.numbers());
     const std::uint64_t next_row =
         l + 1 < plan_.layers.size()
             ? 1 + std::uint64_t{plan_.layers[l + 1].row_dimension} * plan_.layers[l + 1].row_words
             : plan_.output_words;
     const std::uint64_t rows = plan_.block_tokens * std::max(next_row, layers_.back()->row.most_words());
-    block_scratch_ =
-        std::max(block_scratch_, 2 * state + rows + 2 * plan_.block_tokens * plan.heads +
-                                     scratch_of<Entry>(plan.row_dimension) +
-                                     TokenHeads::scratch_words(shape) + TokenOutputs::scratch_words(shape) +
-                                     plan.code_words + 1 + layers_.back()->value.most_words());
+    block_scratch_ = std::max(
+        block_scratch_,
+        2 * state + rows + 2 * plan_.block_tokens * plan.heads + scratch_of<Entry>(plan.row_dimension) +
+            TokenHeads::scratch_words(shape) + TokenOutputs::scratch_words(shape) + plan.code_words + 1 +
+            layers_.back()->value.most_words() + 2 * plan.rank +
+            2 * scratch_of<std::int32_t>(shape.query_dimension) + 2 * plan.value_dimension + 2);
     scan_scratch_ = std::max(scan_scratch_, 6 * plan.scan_records + kept_words(*layers_.back()) +
                                                 8 * layers_.back()->element_words() + 8);
   }
@@ -283,7 +295,7 @@ class Decompiled final : public mpc::Composition {
   bool home(MachineId machine) const { return machine < plan_.blocks; }
 
   /// Reads the row that starts at `words` into `entries`; returns the words read.
-  static std::uint64_t read_row(const VectorWire& wire, const Word* words, std::span<Entry> entries,
+  static std::uint64_t read_row(const VectorWire& wire, std::span<const Word> words, std::span<Entry> entries,
                                 std::size_t& count) {
     count = 0;
     return wire.read(words, [&](std::uint32_t column, const Word* number) {
@@ -299,14 +311,14 @@ class Decompiled final : public mpc::Composition {
     std::uint64_t at = 0;
     for (std::uint64_t i = 0; i < block_size(block); ++i) {
       std::size_t count = 0;
-      at += read_row(run.row, rows.data() + at, entries, count);
+      at += read_row(run.row, rows.subspan(at), entries, count);
       visit(i, anna::RowView{first_token(block) + i, entries.first(count)});
     }
     return at;
   }
   std::uint64_t rows_length(const LayerRun& run, std::uint64_t block, std::span<const Word> words) const {
     std::uint64_t at = 0;
-    for (std::uint64_t i = 0; i < block_size(block); ++i) at += run.row.size_at(words.data() + at);
+    for (std::uint64_t i = 0; i < block_size(block); ++i) at += run.row.size_at(words.subspan(at));
     return at;
   }
 
@@ -335,6 +347,7 @@ class Decompiled final : public mpc::Composition {
     const std::span<const Word> words = context.inbox.words();
     for (std::uint64_t i = 0; i < block_size(block); ++i) {
       const bool present = first_token(block) + i < plan_.n;
+      mpc::expect_received(!present || i < words.size());
       const Entry row[] = {{0, 1.0}, {1, present ? static_cast<double>(words[i]) : 0.0}};
       put_row(run.row, first_token(block) + i,
               std::span(row, !present        ? 0
@@ -357,7 +370,8 @@ class Decompiled final : public mpc::Composition {
     return state;
   }
   std::uint64_t add_sum(const LayerRun& run, const State& state, std::uint64_t cell,
-                        const Word* words) const {
+                        std::span<const Word> words) const {
+    mpc::expect_received(cell < state.counts.size());
     Word* const sums = state.sums.data() + cell * run.sum.numbers();
     return run.sum.read(words, [&](std::uint32_t column, const Word* number) {
       run.sum.number().add(sums + std::uint64_t{column} * run.sum.number().words(), number);
@@ -373,20 +387,23 @@ class Decompiled final : public mpc::Composition {
       if (received.source == context.machine && home(context.machine))
         words = words.subspan(rows_length(run, block, words));
       if (results && received.source >= run.copies()) {
+        mpc::expect_received(run.scans(received.source));
         const std::uint64_t head = run.scan_group(received.source) % run.plan.heads;
         for (std::uint64_t at = 0; at < words.size();) {
           const Word packed = words[at++];
           const std::uint64_t cell = (packed >> count_bits()) * run.plan.heads + head;
+          mpc::expect_received(cell < state.counts.size());
           state.counts[cell] += packed & ((Word{1} << count_bits()) - 1);
-          at += add_sum(run, state, cell, words.data() + at);
+          at += add_sum(run, state, cell, words.subspan(at));
         }
       } else if (!results) {
         std::uint64_t at = 0;
         for (std::uint64_t cell = 0; cell < state.counts.size(); ++cell) {
+          mpc::expect_received(at < words.size());
           const Word count = words[at++];
           if (count == 0) continue;
           state.counts[cell] += count;
-          at += add_sum(run, state, cell, words.data() + at);
+          at += add_sum(run, state, cell, words.subspan(at));
         }
       }
     }
@@ -397,6 +414,7 @@ class Decompiled final : public mpc::Composition {
   /// At home, behind a layer: heads meet. Calls visit(token, entries of its next row).
   template <typename Visit>
   void update_rows(const Context& context, const LayerRun& run, Visit&& visit) const {
+    if (run.plan.low_rank) return update_low_rank(context, run, visit);
     const State state = collect(context, run, run.plan.copy_depth == 0);
     TokenOutputs outputs(context, run.layer.shape());
     anna::RowWriter writer;
@@ -421,7 +439,112 @@ class Decompiled final : public mpc::Composition {
                  });
   }
 
+  // ---- low rank: an element holds, head by head and feature by feature, g_r and the row of G
+
+  /// Calls visit(r, phi_r, words of its (1 + m_v) numbers) for the features of a query or key.
+  template <typename Visit>
+  void for_each_feature(const LayerRun& run, const TokenHeads& token, std::uint32_t head, bool query,
+                        std::span<std::int32_t> vector, std::span<std::int64_t> phi, Visit&& visit) const {
+    const Symbol symbol = token.symbol(head, query);
+    std::span<const std::int32_t> x = token.vector(symbol);
+    if (x.empty()) {
+      run.layer.codebook().vector(symbol, vector);
+      x = vector;
+    }
+    run.features->of(x, phi);
+    const std::uint64_t width = (1 + std::uint64_t{run.plan.value_dimension}) * run.plan.sum_words;
+    for (std::uint32_t r = 0; r < run.plan.rank; ++r)
+      visit(phi[r], (std::uint64_t{head} * run.plan.rank + r) * width);
+  }
+
+  void add_keys(const Context& context, const LayerRun& run, std::span<Word> element) const {
+    std::ranges::fill(element, 0);
+    const std::span<const Word> rows = new_rows(context, run);
+    TokenHeads token(context, run.layer);
+    const std::span<std::int32_t> vector = take<std::int32_t>(context, run.layer.shape().query_dimension);
+    const std::span<std::int64_t> phi = take<std::int64_t>(context, run.plan.rank);
+    const NumberWire& number = run.sum.number();
+    const auto add = [&](WideInteger value, Word* to) {
+      Word words[4];
+      number.put(value, words);
+      number.add(to, words);
+    };
+    for_each_row(context, run, context.machine, rows, [&](std::uint64_t, const anna::RowView& row) {
+      token.project(row);
+      for (std::uint32_t h = 0; h < run.plan.heads; ++h) {
+        for_each_feature(run, token, h, false, vector, phi, [&](std::int64_t feature, std::uint64_t at) {
+          add(feature, &element[at]);
+          for (const Entry& entry : token.value(h)) {
+            add(static_cast<WideInteger>(feature) * static_cast<std::int64_t>(entry.value),
+                &element[at + (1 + std::uint64_t{entry.column}) * number.words()]);
+          }
+        });
+      }
+    });
+  }
+
+  template <typename Visit>
+  void update_low_rank(const Context& context, const LayerRun& run, Visit&& visit) const {
+    const std::span<const Word> element = run.sums->result(context);
+    TokenHeads token(context, run.layer);
+    TokenOutputs outputs(context, run.layer.shape());
+    const std::span<std::int32_t> vector = take<std::int32_t>(context, run.layer.shape().query_dimension);
+    const std::span<std::int64_t> phi = take<std::int64_t>(context, run.plan.rank);
+    const std::span<WideInteger> totals = take<WideInteger>(context, run.plan.value_dimension);
+    const NumberWire& number = run.sum.number();
+    anna::RowWriter writer;
+    for_each_row(
+        context, run, context.machine, run.sums->kept(context), [&](std::uint64_t, const anna::RowView& row) {
+          token.project(row);
+          outputs.clear();
+          for (std::uint32_t h = 0; h < run.plan.heads; ++h) {
+            WideInteger norm = 0;
+            std::ranges::fill(totals, 0);
+            for_each_feature(run, token, h, true, vector, phi, [&](std::int64_t feature, std::uint64_t at) {
+              norm += feature * number.get(&element[at]);
+              for (std::size_t c = 0; c < totals.size(); ++c)
+                totals[c] += feature * number.get(&element[at + (1 + c) * number.words()]);
+            });
+            for (std::uint32_t c = 0; c < totals.size(); ++c) {
+              // Both rounded once, then divided once; features are positive, so norm is.
+              if (totals[c] != 0)
+                outputs.add(h, c, static_cast<double>(totals[c]) / static_cast<double>(norm));
+            }
+          }
+          writer.clear();
+          run.layer.update(row, outputs, writer);
+          visit(row.token, writer.entries());
+        });
+  }
+
   // ---- passes
+
+  void sums_up_and_down(LayerRun& run) {
+    const mpc::Tree tree{run.plan.scan_fan, run.plan.scan_depth, 0, static_cast<std::uint32_t>(plan_.blocks)};
+    const mpc::TreeReduce& up = then<mpc::TreeReduce>(
+        "sums up", {.tree = tree,
+                    .element_words = run.plan.element_words,
+                    .load = [this, &run](const Context& context,
+                                         std::span<Word> element) { add_keys(context, run, element); },
+                    .combine =
+                        [&run](std::span<Word> left, std::span<const Word> right) {
+                          for (std::size_t i = 0; i < left.size(); i += run.sum.number().words())
+                            run.sum.number().add(&left[i], &right[i]);
+                        },
+                    .keep =
+                        [this, &run](const Context& context) {
+                          return home(context.machine) ? new_rows(context, run) : std::span<const Word>();
+                        },
+                    .load_scratch_words = 2 * block_scratch_});
+    run.sums = &then<mpc::Broadcast>(
+        "sums down",
+        {.tree = tree,
+         .element_words = run.plan.element_words,
+         .load = [&up](const Context& context,
+                       std::span<Word> element) { std::ranges::copy(up.result(context), element.begin()); },
+         .keep = [&up](const Context& context) { return up.kept(context); },
+         .load_scratch_words = run.plan.element_words});
+  }
 
   void input_to_blocks() {
     then("input to blocks", 1, 0, [this](const Context& context, std::uint32_t) {
@@ -487,6 +610,7 @@ class Decompiled final : public mpc::Composition {
         "sort", {.sort = {.plan = run.plan.sort,
                           .load =
                               [](const Context& context, std::uint64_t, std::span<Word> records) {
+                                mpc::expect_received(context.inbox.words().size() == records.size());
                                 std::ranges::copy(context.inbox.words(), records.begin());
                               },
                           .first = run.first_sort,
@@ -523,11 +647,14 @@ class Decompiled final : public mpc::Composition {
     if (table == 0) context.out.send(context.machine, rows);
     const std::uint64_t heads = run.plan.heads;
     const std::span<Word> positions = context.take(2 * block_size(block) * heads);
+    std::ranges::fill(positions, 0);
     for (const mpc::Run asked : context.inbox) {
       if (asked.source == context.machine) continue;
+      mpc::expect_received(asked.source >= run.first_sort && asked.source < run.first_scan);
       const std::uint64_t head = run.sort_group(asked.source) % heads;
       for (const Word word : asked.words) {
         const std::uint64_t i = token_of(word) - first_token(block);
+        mpc::expect_received(i < block_size(block));
         positions[2 * (i * heads + head) + is_query(word)] = word >> (token_bits_ + 1);
       }
     }
@@ -566,12 +693,14 @@ class Decompiled final : public mpc::Composition {
     std::size_t count = 0;
     for (const mpc::Run received : context.inbox) {
       for (std::uint64_t at = 0; at < received.words.size();) {
+        mpc::expect_received(count < records.size() && received.words.size() - at > code_words);
         const Word* const record = received.words.data() + at;
         records[count++] = record;
         at += code_words + 1;
-        if (!is_query(record[code_words])) at += run.value.size_at(received.words.data() + at);
+        if (!is_query(record[code_words])) at += run.value.size_at(received.words.subspan(at));
       }
     }
+    mpc::expect_received(count > 0);
     std::sort(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(count),
               [&](const Word* a, const Word* b) {
                 return std::lexicographical_compare(a, a + code_words + 1, b, b + code_words + 1);
@@ -587,9 +716,10 @@ class Decompiled final : public mpc::Composition {
            ++end) {
         if (is_query(records[end][code_words])) continue;
         ++keys;
-        run.value.read(records[end] + code_words + 1, [&](std::uint32_t column, const Word* number) {
-          add_value(run, run.value.number().get(number), column, &element[run.sum_at()]);
-        });
+        run.value.read({records[end] + code_words + 1, run.value.most_words()},
+                       [&](std::uint32_t column, const Word* number) {
+                         add_value(run, run.value.number().get(number), column, &element[run.sum_at()]);
+                       });
       }
       element[run.count_at()] = keys;
       const std::size_t queries = end - begin - keys;
@@ -626,13 +756,19 @@ class Decompiled final : public mpc::Composition {
              context.out.send(context.machine, buckets.kept);
              element = buckets.element;
            } else {
-             const std::span<const Word> own = context.from(context.machine);
-             context.out.send(context.machine,
-                              own.first(own.size() - scan.own_tail_words(context.machine, round - 1)));
+             context.out.send(context.machine, kept_before(context, scan, round));
            }
            scan.step(context, round, element,
                      [](std::span<const Word>, std::span<Word> before) { std::ranges::fill(before, 0); });
          });
+  }
+  /// What the machine kept in the round before, in front of the scan's own words.
+  static std::span<const Word> kept_before(const Context& context, const mpc::ScanTree& scan,
+                                           std::uint32_t round) {
+    const std::span<const Word> own = context.from(context.machine);
+    const std::uint64_t tail = scan.own_tail_words(context.machine, round - 1);
+    mpc::expect_received(own.size() >= tail);
+    return own.first(own.size() - tail);
   }
   mpc::ScanTree scan_tree(const LayerRun& run, MachineId machine, const mpc::Combine& combine) const {
     const auto leaves = static_cast<std::uint32_t>(run.plan.scan_machines);
@@ -650,37 +786,42 @@ class Decompiled final : public mpc::Composition {
       } else {
         const mpc::Combine unused;
         const mpc::ScanTree scan = scan_tree(run, context.machine, unused);
-        const std::span<const Word> own = context.from(context.machine);
-        kept = own.first(own.size() - scan.own_tail_words(context.machine, 2 * run.plan.scan_depth));
+        kept = kept_before(context, scan, 2 * run.plan.scan_depth + 1);
         before = scan.result(context).first(run.element_words());
       }
       const std::uint64_t table = run.scan_group(context.machine) / run.plan.heads;
       const std::span<Word> sum = context.take(run.sum.numbers());
       const std::span<Word> result = context.take(1 + run.sum.most_words());
-      const Word* next = kept.data() + run.plan.code_words;
-      const bool goes_on = !before.empty() && (before[0] & LayerRun::kHasRecords) != 0 &&
-                           std::equal(kept.data(), next, before.data() + 1);
-      for (bool first = true; next < kept.data() + kept.size(); first = false) {
-        const Word queries = next[0];
-        Word count = next[1];
-        next += 2;
+      mpc::expect_received(kept.size() >= run.plan.code_words);
+      const bool goes_on =
+          !before.empty() && (before[0] & LayerRun::kHasRecords) != 0 &&
+          std::ranges::equal(kept.first(run.plan.code_words), before.subspan(1, run.plan.code_words));
+      std::span<const Word> rest = kept.subspan(run.plan.code_words);
+      for (bool first = true; !rest.empty(); first = false) {
+        mpc::expect_received(rest.size() >= 2);
+        const Word queries = rest[0];
+        Word count = rest[1];
+        rest = rest.subspan(2);
         if (queries == 0) continue;
         std::ranges::fill(sum, 0);
-        next += run.sum.read(next, [&](std::uint32_t column, const Word* number) {
+        rest = rest.subspan(run.sum.read(rest, [&](std::uint32_t column, const Word* number) {
           std::copy_n(number, run.sum.number().words(),
                       &sum[std::uint64_t{column} * run.sum.number().words()]);
-        });
+        }));
+        mpc::expect_received(queries <= rest.size());
         if (first && goes_on) {
           count += before[run.count_at()];
           run.add_numbers(sum.data(), &before[run.sum_at()]);
         }
-        const std::span<const Word> message = result.first(1 + run.sum.put_numbers(sum.data(), &result[1]));
-        for (const Word* const end = next + queries; next < end; ++next) {
-          if (count == 0) continue;
-          const std::uint64_t block = *next / plan_.block_tokens;
-          result[0] = (*next - first_token(block)) << count_bits() | count;
-          context.out.send(run.copy(table, block), message);
+        if (count > 0) {
+          const std::span<const Word> message = result.first(1 + run.sum.put_numbers(sum.data(), &result[1]));
+          for (const Word token : rest.first(queries)) {
+            const std::uint64_t block = token / plan_.block_tokens;
+            result[0] = (token - first_token(block)) << count_bits() | count;
+            context.out.send(run.copy(table, block), message);
+          }
         }
+        rest = rest.subspan(queries);
       }
     });
   }
@@ -734,7 +875,7 @@ class Decompiled final : public mpc::Composition {
   DecompilePlan plan_;
   std::uint32_t token_bits_ = 0;
   std::uint64_t block_scratch_ = 0, scan_scratch_ = 0;
-  std::vector<std::unique_ptr<const LayerRun>> layers_;
+  std::vector<std::unique_ptr<LayerRun>> layers_;
 };
 
 }  // namespace
@@ -759,6 +900,17 @@ anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::
     rows.append_row(entries);
   }
   return rows;
+}
+
+Compiled compile_model(const anna::Model& model, const mpc::Parameters& parameters,
+                       const CompileOptions& options) {
+  const DecompileOptions words{.word_bits = 48, .input_bits = {}, .name = options.name};
+  Compiled compiled =
+      compile(std::shared_ptr<const mpc::Protocol>(decompile(model, parameters, words)), options);
+  std::vector<Pass> passes = decompile_passes(plan_decompile(model, parameters, words));
+  std::ranges::move(compiled.passes, std::back_inserter(passes));
+  compiled.passes = std::move(passes);
+  return compiled;
 }
 
 DecompiledRun run_decompiled(const anna::Model& model, std::span<const mpc::Word> input,

@@ -37,6 +37,7 @@
 #include "mpc/protocol.h"
 #include "mpc/runtime.h"
 #include "mpc/stages/sort_plan.h"
+#include "simulate/compare.h"
 #include "simulate/translation.h"
 
 namespace roundtrip::simulate {
@@ -64,6 +65,7 @@ struct DecompiledLayer {
   std::uint64_t state_words = 0;      ///< words of a token at home between rounds: row, sums and counts
   std::uint32_t copy_depth = 0;       ///< dc
   mpc::SortPlan sort;
+  std::uint64_t element_words = 0;  ///< low rank: of the sums of all heads, G and g
   std::uint64_t scan_records = 0;   ///< B_v
   std::uint64_t scan_machines = 0;  ///< M_v
   std::uint32_t scan_fan = 2;       ///< f_v, or f of a low-rank layer
@@ -120,6 +122,13 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
 ///            model that has no plan, or softmax layers (see softmax_machines()).
 std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
                                                const DecompileOptions& options = {});
+
+/// Any transformer that decompile() takes, low-rank ones among them, as an ANNA-transformer: through the
+/// protocol (whose words have 48 bits) and back up by a construction of compile(). Depth O(L): R + 1, or 2 +
+/// 2 D R, with the plan's R. The outputs are the numbers of the model's last rows, in two's complement.
+/// Source: Liu, Yu, Sanford, Andoni, Hsu 2025, for low-rank attention with rank * width O(N^eps).
+Compiled compile_model(const anna::Model& model, const mpc::Parameters& parameters,
+                       const CompileOptions& options = {});
 
 /// The last array, from the protocol's output words.
 anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs);

@@ -37,6 +37,14 @@ std::uint32_t value_bits(const anna::Layer& layer) {
   return bits;
 }
 
+/// Of a positive feature: max(1, <g, x> / sigma), |g| < 8 sigma.
+std::uint32_t feature_bits(const anna::Layer& layer) {
+  constexpr std::uint32_t kMostBits = 51;
+  const std::uint64_t most = (std::uint64_t{8} * layer.shape().query_dimension)
+                             << (coordinate_bits(layer) - 1);
+  return std::min(kMostBits, signed_bits(most));
+}
+
 /// Of a number of the rows that a layer writes.
 std::uint32_t row_bits(const anna::Layer& layer) {
   const anna::WeightLayer* const weights = weights_of(layer);
@@ -92,20 +100,25 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     const anna::Layer& layer = *transformer.layers[l];
     const anna::LayerShape shape = layer.shape();
     const anna::Mechanism& mechanism = model.mechanisms[l];
-    require(
-        !std::holds_alternative<anna::Softmax>(mechanism),
-        "{}: layer {} has softmax attention, which no protocol of this cost computes; allowed are anna, ema",
-        options.name, l);
-    require(!std::holds_alternative<anna::LowRank>(mechanism), "{}: layer {} has low-rank attention",
+    require(!std::holds_alternative<anna::Softmax>(mechanism),
+            "{}: layer {} has softmax attention, which no protocol of this cost computes; allowed are anna, "
+            "ema and "
+            "low_rank",
             options.name, l);
     DecompiledLayer facts;
     facts.heads = shape.heads;
-    if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) facts.tables = anna->parameters.tables;
-    facts.code_words = key_code_words(layer, mechanism, plan.word_bits);
     facts.value_dimension = shape.value_dimension;
     facts.value_words = words_of(value_bits(layer));
-    const std::uint32_t sum_bits =
-        value_bits(layer) + ceil_log(2, plan.tokens) + ceil_log(2, facts.tables) + 1;
+    std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1;
+    if (const auto* low_rank = std::get_if<anna::LowRank>(&mechanism)) {
+      facts.low_rank = true;
+      facts.rank = low_rank->rank;
+      sum_bits += feature_bits(layer);
+    } else {
+      if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) facts.tables = anna->parameters.tables;
+      facts.code_words = key_code_words(layer, mechanism, plan.word_bits);
+      sum_bits += ceil_log(2, facts.tables);
+    }
     require(sum_bits <= 124, "{}: sums of layer {} have {} bits; at most 124 are carried", options.name, l,
             sum_bits);
     facts.sum_words = words_of(sum_bits);
@@ -132,6 +145,12 @@ void count_words(DecompiledLayer& layer, std::uint64_t next_row, std::uint64_t c
   const std::uint64_t value = 1 + std::uint64_t{layer.value_dimension} * layer.value_words;
   const std::uint64_t sum = 1 + std::uint64_t{layer.value_dimension} * layer.sum_words;
   const std::uint64_t record = layer.code_words + 1;
+  if (layer.low_rank) {  // half the memory for rows, half for sums
+    layer.element_words = heads * layer.rank * (1 + std::uint64_t{layer.value_dimension}) * layer.sum_words;
+    layer.state_words = row;
+    layer.token_words = std::max(2 * row, next_row);
+    return;
+  }
   layer.state_words = row + heads * (1 + sum);
   layer.token_words = std::max({(layer.copy_depth > 0 ? copies + 1 : 1) * row,  // copied
                                 row + 2 * heads * record,                       // hashed
@@ -196,6 +215,14 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
   plan.rounds = 2;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     DecompiledLayer& layer = plan.layers[l];
+    if (layer.low_rank) {
+      layer.scan_fan = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+          memory_words / 2 / layer.element_words, std::max<std::uint64_t>(2, plan.blocks)));
+      if (layer.scan_fan < 2) return {};
+      layer.scan_depth = std::max(1u, ceil_log(layer.scan_fan, plan.blocks));
+      plan.rounds += layer.rounds();
+      continue;
+    }
     const auto sort =
         mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, memory_words, layer.code_words + 1);
     if (!sort || !plan_scan(layer, plan.tokens, memory_words)) return {};
@@ -213,6 +240,7 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
 
 std::uint64_t DecompilePlan::layer_machines(std::size_t l) const {
   const DecompiledLayer& layer = layers[l];
+  if (layer.low_rank) return blocks;
   return layer.tables * (blocks + layer.heads * (layer.sort.machines + layer.scan_machines));
 }
 
@@ -271,6 +299,15 @@ std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     const DecompiledLayer& layer = plan.layers[l];
     const std::string at = fmt::format("layer {}: ", l);
+    if (layer.low_rank) {
+      passes.push_back(
+          {at + "sums up",
+           fmt::format("{} rounds: G and g of {} heads, rank {}, {} words, fan-in {}", layer.scan_depth,
+                       layer.heads, layer.rank, layer.element_words, layer.scan_fan)});
+      passes.push_back({at + "sums down", fmt::format("{} rounds to {} homes; {} rounds in all",
+                                                      layer.scan_depth, plan.blocks, layer.rounds())});
+      continue;
+    }
     passes.push_back(
         {at + "copy rows", fmt::format("dc = {} rounds to ell = {} tables, f' = {} copies a round",
                                        layer.copy_depth, layer.tables, plan.copies_a_round)});

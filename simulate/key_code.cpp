@@ -67,21 +67,6 @@ class SymbolCode final : public KeyCode {
   Packing packing_;
 };
 
-/// Bits of a coordinate of a query or key: what the weights' clamps allow, else all 32.
-std::uint32_t coordinate_bits(const anna::Layer& layer) {
-  const auto* weights = dynamic_cast<const anna::WeightLayer*>(&layer);
-  if (weights == nullptr) return 32;
-  std::uint32_t bits = 1;
-  for (const anna::HeadMaps& head : weights->weights().heads) {
-    for (const anna::WeightMap* map : {&head.query, &head.key}) {
-      if (!map->back().clamp) return 32;
-      bits = std::max(bits, 1u + static_cast<std::uint32_t>(
-                                     std::bit_width(static_cast<std::uint64_t>(*map->back().clamp))));
-    }
-  }
-  return std::min(bits, 32u);
-}
-
 class VectorCode final : public KeyCode {
  public:
   VectorCode(const anna::Layer& layer, std::uint32_t word_bits)
@@ -168,6 +153,20 @@ std::unique_ptr<const KeyCode> make(const anna::Layer& layer, const anna::Mechan
 }
 
 }  // namespace
+
+std::uint32_t coordinate_bits(const anna::Layer& layer) {
+  const auto* weights = dynamic_cast<const anna::WeightLayer*>(&layer);
+  if (weights == nullptr) return 32;
+  std::uint32_t bits = 1;
+  for (const anna::HeadMaps& head : weights->weights().heads) {
+    for (const anna::WeightMap* map : {&head.query, &head.key}) {
+      if (!map->back().clamp) return 32;
+      bits = std::max(bits, 1u + static_cast<std::uint32_t>(
+                                     std::bit_width(static_cast<std::uint64_t>(*map->back().clamp))));
+    }
+  }
+  return std::min(bits, 32u);
+}
 
 std::unique_ptr<const KeyCode> make_key_code(const anna::Layer& layer, const anna::Mechanism& mechanism,
                                              std::uint32_t word_bits) {

@@ -22,6 +22,9 @@ class KeyCode {
                     std::span<mpc::Word> out) const = 0;
 };
 
+/// Bits of a coordinate of a query or key, the sign included: what the weights' clamps allow, else all 32.
+std::uint32_t coordinate_bits(const anna::Layer& layer);
+
 /// Exact match: the symbol itself where the codebook says that different symbols have different vectors, else
 /// the vector's coordinates. ANNA: the table's z function values. `layer` must outlive the code; made before
 /// any input.

@@ -10,6 +10,7 @@
 #include "anna/embedding.h"
 #include "base/rational.h"
 #include "mpc/parameters.h"
+#include "mpc/stages/composition.h"
 
 namespace roundtrip::simulate {
 
@@ -90,22 +91,26 @@ class VectorWire {
     return size(nonzeros);
   }
   /// Calls visit(column, words of the number) for the nonzeros, and some zeros; returns the words read.
+  /// MalformedInbox unless a vector stands at the beginning of `in`.
   template <typename Visit>
-  std::uint64_t read(const mpc::Word* in, Visit&& visit) const {
-    const std::uint64_t nonzeros = in[0];
-    if (listed(nonzeros)) {
-      for (std::uint64_t i = 0; i < nonzeros; ++i) {
-        const mpc::Word* const entry = in + 1 + i * (1 + number_.words());
-        visit(static_cast<std::uint32_t>(entry[0]), entry + 1);
+  std::uint64_t read(std::span<const mpc::Word> in, Visit&& visit) const {
+    const std::uint64_t size = size_at(in);
+    if (listed(in[0])) {
+      for (std::uint64_t i = 1; i < size; i += 1 + number_.words()) {
+        mpc::expect_received(in[i] < dimension_);
+        visit(static_cast<std::uint32_t>(in[i]), &in[i + 1]);
       }
     } else {
       for (std::uint32_t column = 0; column < dimension_; ++column)
-        visit(column, in + 1 + std::uint64_t{column} * number_.words());
+        visit(column, &in[1 + std::uint64_t{column} * number_.words()]);
     }
-    return size(nonzeros);
+    return size;
   }
-  /// Words of the vector that starts here.
-  std::uint64_t size_at(const mpc::Word* in) const { return size(in[0]); }
+  /// Words of the vector at the beginning of `in`; MalformedInbox if there is none.
+  std::uint64_t size_at(std::span<const mpc::Word> in) const {
+    mpc::expect_received(!in.empty() && in[0] <= dimension_ && size(in[0]) <= in.size());
+    return size(in[0]);
+  }
 
  private:
   bool listed(std::uint64_t nonzeros) const { return nonzeros * (1 + number_.words()) < numbers(); }

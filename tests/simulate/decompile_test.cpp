@@ -44,6 +44,12 @@ mpc::Parameters parameters_of(const Shape& shape) {
 std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
   std::uint32_t rounds = 2;
   for (const DecompiledLayer& layer : plan.layers) {
+    if (layer.low_rank) {
+      std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
+      for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
+      rounds += 2 * depth;
+      continue;
+    }
     std::uint32_t copies = 0, depth = 0;
     for (std::uint64_t reached = 1; reached < layer.tables; reached *= plan.copies_a_round + 1) ++copies;
     for (std::uint64_t reached = 1; reached < layer.scan_machines; reached *= layer.scan_fan) ++depth;
@@ -122,6 +128,57 @@ TEST(DecompileLong, WideHeadAt1024) {
   EXPECT_EQ(ran.plan.rounds, 1 + ran.plan.layers[0].rounds() + 1);
 }
 
+TEST(Decompile, LowRankLayersAlsoBesideOthers) {
+  for (const std::uint32_t layers : {1, 3}) {
+    for (const std::uint32_t heads : {1, 2}) {
+      const anna::RandomModel model = random_parameters(layers, heads, 8);
+      anna::Model made = random_model(model, 200, anna::LowRank{4, 7});
+      for (const std::uint32_t word_bits : {62, 48}) {
+        const Ran ran =
+            check(made, anna::random_words(model, 200),
+                  parameters_of({200, Rational(1, 2), Rational(1, 5), {}}), {.word_bits = word_bits});
+        std::uint32_t depth = 0;
+        for (std::uint64_t reached = 1; reached < ran.plan.blocks; reached *= ran.plan.layers[0].scan_fan)
+          ++depth;
+        EXPECT_GT(depth, 0u);
+        EXPECT_EQ(ran.plan.rounds, 2 + layers * 2 * depth);
+        EXPECT_LT(ran.plan.blocks, 200u);
+      }
+      made.mechanisms.back() = anna::ExactMatch{};
+      made.mechanisms.front() = anna::ExactMatch{};
+      check(made, anna::random_words(model, 200), parameters_of({200, Rational(1, 2), Rational(1, 5), {}}));
+    }
+  }
+}
+
+// Transformer to protocol to transformer: the last transformer's words are the first one's rows.
+TEST(Decompile, AndCompiledAgain) {
+  const anna::RandomModel model = random_parameters(2, 2, 8);
+  anna::Anna few;
+  few.parameters.tables = 3;
+  few.parameters.functions = 2;
+  for (const anna::Mechanism& mechanism :
+       {anna::Mechanism(anna::ExactMatch{}), anna::Mechanism(few), anna::Mechanism(anna::LowRank{3, 1})}) {
+    SCOPED_TRACE(anna::mechanism_name(mechanism));
+    const anna::Model made = random_model(model, 40, mechanism);
+    const std::vector<mpc::Word> words = anna::random_words(model, 40);
+    const mpc::Parameters parameters = parameters_of({40, Rational(1, 2), Rational(1, 5), {}});
+    const DecompilePlan plan = plan_decompile(made, parameters, {.word_bits = 48});
+    const anna::Embedding expected = anna::evaluate(made, input_embedding(words, 40));
+    for (const Construction construction : {Construction::kDirect, Construction::kRouted}) {
+      const Compiled compiled = compile_model(made, parameters, {.construction = construction});
+      const Comparison comparison =
+          compare(compiled, words, *make_attention(compiled, Mechanism::kExactMatch));
+      EXPECT_TRUE(comparison.equal);
+      EXPECT_EQ(comparison.sizes, compiled.bound);
+      if (construction == Construction::kDirect) {
+        EXPECT_EQ(comparison.sizes.depth, plan.rounds + 1);
+      }
+      EXPECT_TRUE(decompiled_rows(plan, comparison.outputs.words) == expected);
+    }
+  }
+}
+
 // Any shape: sizes that are no powers or squares, one token, fewer words than tokens, any kappa that has a
 // plan.
 TEST(Decompile, AnyShape) {
@@ -138,7 +195,9 @@ TEST(Decompile, AnyShape) {
     model.row_dimension = static_cast<std::uint32_t>(in(1, 6));
     model.seed = in(1, 1000);
     anna::Mechanism mechanism = anna::ExactMatch{};
-    if (in(0, 4) > 0) {
+    const std::uint64_t kind = in(0, 5);
+    if (kind == 1) mechanism = anna::LowRank{static_cast<std::uint32_t>(in(1, 5)), model.seed};
+    if (kind > 1) {
       anna::Anna anna;
       constexpr anna::FamilyKind kFamilies[] = {
           anna::FamilyKind::kHyperplane, anna::FamilyKind::kPStable, anna::FamilyKind::kCrossPolytope,
@@ -209,6 +268,57 @@ TEST(Decompile, NothingIsKeptBetweenSteps) {
   const mpc::RunResult result = mpc::run(*decompile(made, parameters), words, *transport, options);
   EXPECT_TRUE(decompiled_rows(plan_decompile(made, parameters), result.outputs) ==
               anna::evaluate(made, input_embedding(words, 12)));
+}
+
+// Steps are defined on any inbox: words lost, doubled and changed end in an answer or an exception.
+TEST(Decompile, AnyInbox) {
+  const anna::RandomModel model = random_parameters(2, 2);
+  anna::Anna anna;
+  anna.parameters.tables = 4;
+  anna.parameters.functions = 2;
+  for (const anna::Mechanism& mechanism : {anna::Mechanism(anna), anna::Mechanism(anna::LowRank{2, 1})}) {
+    const anna::Model made = random_model(model, 20, mechanism);
+    struct Mutator final : mpc::Observer {
+      const mpc::Protocol* protocol = nullptr;
+      std::uint64_t steps = 0, thrown = 0;
+      void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                   const mpc::Outbox&) override {
+        std::vector<mpc::RunHeader> headers;
+        std::vector<mpc::Word> words;
+        for (const mpc::Run run : inbox) {
+          headers.push_back({run.source, run.sequence, static_cast<std::uint32_t>(words.size())});
+          words.insert(words.end(), run.words.begin(), run.words.end());
+        }
+        const std::uint64_t choice = draw(1, Domain::kTest, round, machine);
+        if (words.empty()) return;
+        if (choice % 3 == 0) words[choice / 3 % words.size()] = choice >> 8 & 0xfffff;
+        if (choice % 3 == 1) words.back() = (std::uint64_t{1} << 62) - 1;
+        if (choice % 3 == 2 && headers.back().begin + 1 < words.size()) words.pop_back();
+        mpc::Outbox outbox;
+        const mpc::Shape& shape = protocol->shape();
+        const bool last = round == shape.rounds;
+        outbox.reset({.words = shape.memory_words,
+                      .word_bits = shape.word_bits,
+                      .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
+                      .last_round = last});
+        std::pmr::monotonic_buffer_resource scratch;
+        ++steps;
+        try {
+          protocol->step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
+        } catch (const Error&) {
+          ++thrown;
+        }
+      }
+    } mutator;
+    const auto protocol = decompile(made, parameters_of({20, Rational(1, 2), Rational(1, 5), {}}));
+    mutator.protocol = protocol.get();
+    const auto transport = mpc::make_in_process_transport();
+    mpc::RunOptions options;
+    options.observer = &mutator;
+    mpc::run(*protocol, anna::random_words(model, 20), *transport, options);
+    EXPECT_GT(mutator.steps, 20u);
+    EXPECT_GT(mutator.thrown, 0u);
+  }
 }
 
 /// A compiled protocol as a protocol again: the same words as its run.

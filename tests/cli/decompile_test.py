@@ -1,0 +1,75 @@
+"""Drives `roundtrip decompile` and the round trips of `roundtrip compile` as a user does; see cli_test.py."""
+
+import json
+
+import cli_test
+
+KEYS = """depth heads embedding_dim width tokens block_tokens token_words state_below_range softmax_machines passes
+ equal""".split()
+
+
+class Decompile(cli_test.Case):
+    def facts(self, *arguments, **options):
+        path = self.path / "facts"
+        self.succeed(*arguments, "--json", path, **options)
+        return json.loads(path.read_text())
+
+    def test_random_models(self):
+        for attention in ("anna", "ema", "low_rank"):
+            facts = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", attention)
+            self.assertLessEqual(set(cli_test.RUN_KEYS + KEYS), set(facts))
+            self.assertEqual((facts["verdict"], facts["equal"], facts["depth"], facts["heads"]), ("verified", True, 2, 2))
+            self.assertEqual(facts["rounds"], facts["rounds_bound"])
+            self.assertLessEqual(facts["max_words_received"], facts["memory_words"])
+        self.assertEqual(facts["passes"][0]["name"], "input to blocks")
+        text = self.succeed("decompile", "random:L=1,H=1,c=8", "--n", 48, "--passes")
+        for part in ("equal to the evaluation, bit for bit", "contrast", "layer 0: scan buckets", "verdict: verified"):
+            self.assertIn(part, text)
+
+    def test_round_trips(self):
+        for arguments in (("decompile", "random:L=1,H=2,d=8", "--n", 30, "--attention", "ema"),
+                          ("decompile", "random:L=1,H=1,d=8", "--n", 30, "--attention", "low_rank", "--param", "rank=3"),
+                          ("decompile", "sum", "--n", 64, "--construction", "routed"),
+                          ("compile", "sum", "--n", 64, "--attention", "anna")):
+            facts = self.facts(*arguments, "--roundtrip")
+            self.assertEqual((facts["verdict"], facts["equal"], facts["roundtrip"]["equal"]), ("verified", True, True))
+
+    def test_export(self):
+        model = self.path / "sum.json"
+        numbers = self.file("".join(f"{i * i - 500}\n" for i in range(64)))
+        self.succeed("compile", "sum", "--input", numbers, "--construction", "routed", "--export", model)
+        self.assertEqual(json.loads(model.read_text())["maps"]["protocol"], "sum")
+        self.assertEqual(self.facts("decompile", model, "--n", 64)["verdict"], "verified")
+        output = self.path / "output"
+        self.succeed("decompile", "sum", "--input", numbers, "--output", output)
+        self.assertEqual(output.read_text(), f"{sum(i * i - 500 for i in range(64))}\n")
+
+    def test_ranks(self):
+        facts = [self.facts("decompile", "random:L=1,H=2,c=8", "--n", 40, ranks=ranks) for ranks in (0, 3)]
+        for one in facts:
+            for key in cli_test.PLACE_KEYS:
+                one.pop(key)
+        self.assertEqual(*facts)
+
+    def test_plan(self):
+        text = self.succeed("decompile", "random:L=4,H=4,c=4", "--n", 4096, "--eps", "1/4", "--delta", "1/4", "--plan")
+        self.assertIn("rounds", text)
+        self.assertIn("contrast", text)
+        self.assertNotIn("run on", text)
+
+    def test_refusals(self):
+        random = ("decompile", "random:L=1,H=2,c=8", "--n", 64)
+        line = self.refuse(*random, "--kappa-s", 1, says="the least s that works is")
+        least = int(line.split("kappa_s = ")[1].rstrip(")\n"))
+        self.succeed(*random, "--kappa-s", least)
+        self.refuse(*random, "--kappa-s", least - 1, says="the least s that works is")
+        self.refuse("decompile", "random:L=0", "--n", 64, says="L is 0")
+        self.refuse("decompile", "sums", "--n", 64, says="'sum'")
+        self.refuse("decompile", "./missing.json", "--n", 64, says="missing.json")
+        self.refuse("decompile", "sum", "--n", 64, "--attention", "low_rank", says="random models")
+        self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
+        self.assertFalse((self.path / "model.txt").exists())
+
+
+if __name__ == "__main__":
+    cli_test.main()
