@@ -114,12 +114,22 @@ Ran check_random(const anna::RandomModel& model, bool anna, const Shape& shape) 
   return check(random_model(model, shape.n, anna), anna::random_words(model, shape.n), parameters_of(shape));
 }
 
-TEST(Decompile, EveryDepthAndNumberOfHeadsAt256) {
+void check_anna_at_256(std::uint32_t layers, std::uint32_t heads) {
+  check_random(random_parameters(layers, heads), true, {256, Rational(1, 4), Rational(1, 4), {}});
+}
+
+TEST(Decompile, DepthsAndNumbersOfHeadsAt256) {
   for (const std::uint32_t layers : {1, 2, 4}) {
-    for (const std::uint32_t heads : {1, 2, 4}) {
-      check_random(random_parameters(layers, heads), true, {256, Rational(1, 4), Rational(1, 4), {}});
+    for (const std::uint32_t heads : {1, 2, 4})
       check_random(random_parameters(layers, heads), false, {256, Rational(1, 2), Rational(1, 5), {}});
-    }
+  }
+  check_anna_at_256(1, 4);
+  check_anna_at_256(2, 2);
+  check_anna_at_256(4, 1);
+}
+TEST(DecompileLong, EveryDepthAndNumberOfHeadsAt256) {
+  for (const std::uint32_t layers : {1, 2, 4}) {
+    for (const std::uint32_t heads : {1, 2, 4}) check_anna_at_256(layers, heads);
   }
 }
 
