@@ -13,6 +13,7 @@
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <optional>
 
@@ -39,25 +40,29 @@ class Coder {
   virtual ~Coder() = default;
   virtual std::string name() const = 0;
   virtual std::uint32_t tables() const = 0;
-  virtual void prepare(const DenseHead& head) = 0;
-  // Codes of all keys and queries in one table: equal iff the table says so. Returns the hash functions
-  // evaluated.
-  virtual std::uint64_t codes(std::uint32_t table, const Kernels& kernels, int threads,
-                              HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) = 0;
+  virtual void prepare(const DenseHead& head) = 0;  // and the first table
+  virtual void use_table(std::uint32_t table) = 0;  // by one thread, while none is in code()
+  virtual std::size_t words() const = 0;            // of a code; two are equal iff all words are
+  // The codes of the queries or keys in the part'th of `parts` shares. Returns the hash functions evaluated.
+  virtual std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels& kernels,
+                             std::uint64_t* codes) const = 0;
 };
 
+// The code is the vector itself.
 class ExactCoder final : public Coder {
  public:
   std::string name() const override { return "ema"; }
   std::uint32_t tables() const override { return 1; }
   void prepare(const DenseHead& head) override { head_ = &head; }
-  std::uint64_t codes(std::uint32_t, const Kernels&, int, HugeArray<std::uint64_t>& keys,
-                      HugeArray<std::uint64_t>& queries) override {
-    RecordInterner vectors;
-    vectors.reset(sizeof(std::int16_t) * head_->keys.columns);
-    for (std::uint64_t i = 0; i < keys.size(); ++i) keys[i] = vectors.intern(head_->keys.row(i).data());
-    for (std::uint64_t i = 0; i < queries.size(); ++i)
-      queries[i] = vectors.intern(head_->queries.row(i).data());
+  void use_table(std::uint32_t) override {}
+  std::size_t words() const override { return ceil_div(std::uint64_t{2} * head_->keys.columns, 8); }
+  std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels&,
+                     std::uint64_t* codes) const override {
+    const FixedRows& rows = queries ? head_->queries : head_->keys;
+    for (std::uint64_t i = share(rows.rows, part, parts); i < share(rows.rows, part + 1, parts); ++i) {
+      codes[(i + 1) * words() - 1] = 0;  // the end of the last word may lie beyond the row
+      std::memcpy(codes + i * words(), rows.row(i).data(), sizeof(std::int16_t) * rows.columns);
+    }
     return 0;
   }
 
@@ -71,10 +76,11 @@ class HashCoder final : public Coder {
   std::string name() const override { return "anna"; }
   std::uint32_t tables() const override { return parameters_.tables; }
   void prepare(const DenseHead& head) override { codes_.emplace(parameters_, head.queries, head.keys); }
-  std::uint64_t codes(std::uint32_t table, const Kernels& kernels, int threads,
-                      HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) override {
-    return codes_->of_table(table, kernels, threads, {queries.data(), queries.size()},
-                            {keys.data(), keys.size()});
+  void use_table(std::uint32_t table) override { codes_->use_table(table); }
+  std::size_t words() const override { return codes_->words(); }
+  std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels& kernels,
+                     std::uint64_t* codes) const override {
+    return codes_->of_rows(queries, part, parts, kernels, codes);
   }
 
  private:
@@ -87,36 +93,34 @@ struct Record {
   std::uint32_t row;
 };
 
-// Rows sorted by partition: the top `bits` bits of the mixed code.
+// Rows sorted by partition, the top `bits` bits of the mixed code: each of `parts` threads counts its share
+// and, behind a barrier, moves it.
 class Partitioned {
  public:
-  void sort(const HugeArray<std::uint64_t>& codes, std::uint32_t bits, int threads) {
-    const std::size_t n = codes.size(), partitions = std::size_t{1} << bits;
-    if (records_.size() != n) records_ = HugeArray<Record>(n);
-    starts_.assign(partitions + 1, 0);
-    std::vector<std::size_t> counts(partitions * static_cast<std::size_t>(threads),
-                                    0);  // [threads, partitions]
-#pragma omp parallel num_threads(threads)
-    {
-      const auto t = static_cast<std::size_t>(omp_get_thread_num()),
-                 all = static_cast<std::size_t>(omp_get_num_threads());
-      const std::size_t begin = n * t / all, end = n * (t + 1) / all;
-      std::size_t* mine = counts.data() + t * partitions;
-      for (std::size_t i = begin; i < end; ++i) ++mine[partition(mix(codes[i]), bits)];
-#pragma omp barrier
-#pragma omp single
-      {
-        std::size_t sum = 0;
-        for (std::size_t p = 0; p < partitions; ++p) {
-          starts_[p] = sum;
-          for (std::size_t u = 0; u < all; ++u) sum += std::exchange(counts[u * partitions + p], sum);
-        }
-        starts_[partitions] = sum;
+  Partitioned(std::size_t rows, std::uint32_t bits, std::size_t most_parts)
+      : bits_(bits), records_(rows), starts_((std::size_t{1} << bits) + 1), counts_(most_parts) {}
+
+  void count(const std::uint64_t* codes, std::size_t part, std::size_t parts) {
+    std::vector<std::size_t>& mine = counts_[part];
+    mine.assign(starts_.size() - 1, 0);
+    const std::size_t end = share(records_.size(), part + 1, parts);
+    for (std::size_t i = share(records_.size(), part, parts); i < end; ++i) ++mine[partition(mix(codes[i]))];
+  }
+  void move(const std::uint64_t* codes, std::size_t part, std::size_t parts) {
+    std::vector<std::size_t> to(starts_.size() - 1);
+    std::size_t sum = 0;
+    for (std::size_t p = 0; p < to.size(); ++p) {
+      if (part == 0) starts_[p] = sum;
+      for (std::size_t u = 0; u < parts; ++u) {
+        if (u == part) to[p] = sum;
+        sum += counts_[u][p];
       }
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::uint64_t mixed = mix(codes[i]);
-        records_[mine[partition(mixed, bits)]++] = {mixed, static_cast<std::uint32_t>(i)};
-      }
+    }
+    if (part == 0) starts_.back() = sum;
+    const std::size_t end = share(records_.size(), part + 1, parts);
+    for (std::size_t i = share(records_.size(), part, parts); i < end; ++i) {
+      const std::uint64_t mixed = mix(codes[i]);
+      records_[to[partition(mixed)]++] = {mixed, static_cast<std::uint32_t>(i)};
     }
   }
   std::span<const Record> operator[](std::size_t p) const {
@@ -128,11 +132,42 @@ class Partitioned {
     code *= 0x9E3779B97F4A7C15u;  // odd: a bijection, so equal mixes are equal codes
     return code ^ code >> 32;     // so is this
   }
-  static std::size_t partition(std::uint64_t mixed, std::uint32_t bits) {
-    return bits == 0 ? 0 : mixed >> (64 - bits);
-  }
+  std::size_t partition(std::uint64_t mixed) const { return bits_ == 0 ? 0 : mixed >> (64 - bits_); }
+
+  std::uint32_t bits_;
   HugeArray<Record> records_;
-  std::vector<std::size_t> starts_;
+  std::vector<std::size_t> starts_;               // [partitions + 1]
+  std::vector<std::vector<std::size_t>> counts_;  // [parts, partitions]
+};
+
+// Codes of several words become numbers.
+void number(const HugeArray<std::uint64_t>& key_words, const HugeArray<std::uint64_t>& query_words,
+            std::size_t words, HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) {
+  RecordInterner seen;
+  seen.reset(sizeof(std::uint64_t) * words);
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = seen.intern(&key_words[i * words]);
+  for (std::size_t i = 0; i < queries.size(); ++i) queries[i] = seen.intern(&query_words[i * words]);
+}
+
+// What a thread threw: an exception must not leave a parallel region.
+class Failure {
+ public:
+  template <typename Work>
+  void guard(const Work& work) {
+    try {
+      work();
+    } catch (...) {
+      if (!failed_.exchange(true)) what_ = std::current_exception();
+    }
+  }
+  explicit operator bool() const { return failed_; }
+  void rethrow() const {
+    if (what_) std::rethrow_exception(what_);
+  }
+
+ private:
+  std::atomic<bool> failed_ = false;
+  std::exception_ptr what_;
 };
 
 // One thread's buffers for a partition's join: keys and queries of equal codes are chained, and the chains of
@@ -278,48 +313,85 @@ class DenseBuckets final : public DenseAttention {
     const std::uint64_t n_queries = head.queries.rows, n_keys = head.keys.rows;
     HugeArray<Total> totals(n_queries * columns);
     HugeArray<std::uint64_t> counts(n_queries), key_codes(n_keys), query_codes(n_queries);
+    const std::size_t words = coder.words();
+    HugeArray<std::uint64_t> key_words(words > 1 ? n_keys * words : 0),
+        query_words(words > 1 ? n_queries * words : 0);
     if (n_queries > 0) std::memset(totals.data(), 0, n_queries * columns * sizeof(Total));
     std::fill(counts.data(), counts.data() + n_queries, 0);
     const std::uint32_t bits = std::min(14u, ceil_log(2, ceil_div(n_keys + 1, options_.partition_keys)));
-    const auto partitions = std::int64_t{1} << bits;
-    Partitioned keys, queries;
+    const std::size_t partitions = std::size_t{1} << bits;
+    Partitioned keys(n_keys, bits, static_cast<std::size_t>(threads)),
+        queries(n_queries, bits, static_cast<std::size_t>(threads));
     DenseFacts& facts = result.facts;
-    for (std::uint32_t table = 0; table < coder.tables(); ++table) {
-      auto start = Clock::now();
-      facts.hash_evaluations += coder.codes(table, kernels, threads, key_codes, query_codes);
-      facts.hash_seconds += seconds_since(start);
-      start = Clock::now();
-      keys.sort(key_codes, bits, threads);
-      queries.sort(query_codes, bits, threads);
-      facts.group_seconds += seconds_since(start);
-      start = Clock::now();
-      std::atomic<bool> fits = true;
-      std::uint64_t key_rows = 0, query_rows = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : key_rows, query_rows)
-      {
-        Join join;
-#pragma omp for schedule(dynamic, 4)
-        for (std::int64_t p = 0; p < partitions; ++p) {
-          if (!fits.load(std::memory_order_relaxed)) continue;
-          const auto index = static_cast<std::size_t>(p);
-          if (keys[index].empty() || queries[index].empty()) continue;
-          join_partition(keys[index], queries[index], bits, join);
-          if (!add_partition(kernels, join, values.data(), totals.data(), columns, counts.data(), most))
-            fits = false;
-          key_rows += join.keys.size(), query_rows += join.queries.size();
+    std::uint64_t evaluated = 0, key_rows = 0, query_rows = 0;
+    std::atomic<std::size_t> next_partition = 0;
+    std::atomic<bool> fits = true;
+    // Each is read by all threads right behind the barrier that ends the part of a table in which it may be
+    // set, so that all leave at the same place.
+    Failure coding_or_joining, moving;
+#pragma omp parallel num_threads(threads) reduction(+ : evaluated, key_rows, query_rows)
+    {
+      const auto part = static_cast<std::size_t>(omp_get_thread_num()),
+                 parts = static_cast<std::size_t>(omp_get_num_threads());
+      Join join;
+      // Two barriers a table: on a busy machine threads wait long for one that has lost its core.
+      for (std::uint32_t table = 0; table < coder.tables(); ++table) {
+        const auto start = Clock::now();
+        coding_or_joining.guard([&] {
+          evaluated +=
+              coder.code(false, part, parts, kernels, words > 1 ? key_words.data() : key_codes.data());
+          evaluated +=
+              coder.code(true, part, parts, kernels, words > 1 ? query_words.data() : query_codes.data());
+        });
+        if (words > 1) {
+#pragma omp barrier
+#pragma omp single
+          coding_or_joining.guard([&] { number(key_words, query_words, words, key_codes, query_codes); });
         }
+        const auto coded = Clock::now();
+        coding_or_joining.guard([&] {
+          keys.count(key_codes.data(), part, parts), queries.count(query_codes.data(), part, parts);
+        });
+#pragma omp barrier
+        if (coding_or_joining || !fits) break;
+#pragma omp single nowait
+        {
+          next_partition = 0;
+          if (table + 1 < coder.tables()) moving.guard([&] { coder.use_table(table + 1); });
+        }
+        moving.guard(
+            [&] { keys.move(key_codes.data(), part, parts), queries.move(query_codes.data(), part, parts); });
+#pragma omp barrier
+        if (moving) break;
+        const auto grouped = Clock::now();
+        coding_or_joining.guard([&] {
+          for (std::size_t p; fits && (p = next_partition++) < partitions;) {
+            if (keys[p].empty() || queries[p].empty()) continue;
+            join_partition(keys[p], queries[p], bits, join);
+            if (!add_partition(kernels, join, values.data(), totals.data(), columns, counts.data(), most))
+              fits = false;
+            key_rows += join.keys.size(), query_rows += join.queries.size();
+          }
+        });
+        if (part != 0) continue;
+        const auto seconds = [](auto from, auto to) {
+          return std::chrono::duration<double>(to - from).count();
+        };
+        facts.hash_seconds += seconds(start, coded), facts.group_seconds += seconds(coded, grouped);
+        facts.add_seconds += seconds(grouped, Clock::now());
+        if (options_.progress) coding_or_joining.guard([&] { options_.progress(table + 1, coder.tables()); });
       }
-      facts.add_seconds += seconds_since(start);
-      if (!fits) return false;
-      facts.key_rows_added += key_rows, facts.query_rows_added += query_rows;
-      if (options_.progress) options_.progress(table + 1, coder.tables());
     }
-    const std::uint32_t m = head.values.columns;
-    result.rows.resize(n_queries * m);
+    coding_or_joining.rethrow();
+    moving.rethrow();
+    if (!fits) return false;
+    facts.hash_evaluations = evaluated, facts.key_rows_added = key_rows, facts.query_rows_added = query_rows;
     for (std::uint64_t q = 0; q < n_queries; ++q) {
       facts.collisions += counts[q];
       if (counts[q] == 0) ++facts.empty_queries;
     }
+    const std::uint32_t m = head.values.columns;
+    result.rows.resize(n_queries * m);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries); ++row) {
       const auto q = static_cast<std::uint64_t>(row);

@@ -2,25 +2,41 @@
 // elsewhere: what the engine buckets by and what weights are measured by.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <span>
+#include <memory>
 
 #include "anna/dense.h"
 #include "anna/lsh/family.h"
 
 namespace roundtrip::anna {
 
+/// Where the part'th of `parts` shares of `rows` rows begins: between two blocks, so that no two threads
+/// write to one cache line of codes.
+inline std::uint64_t share(std::uint64_t rows, std::size_t part, std::size_t parts) {
+  const std::uint64_t blocks = (rows + PointBlocks::kLanes - 1) / PointBlocks::kLanes;
+  return std::min<std::uint64_t>(rows, blocks * part / parts * PointBlocks::kLanes);
+}
+
 class DenseCodes {
  public:
+  /// The functions of table 0 are drawn at once.
   DenseCodes(const AnnaParameters& parameters, const FixedRows& queries, const FixedRows& keys);
-  /// queries[0 .. N_q-1] and keys[0 .. N_k-1]: two numbers are equal iff the two vectors share all z values
-  /// of `table`. ContractError for a vector outside the family's range.
-  std::uint64_t of_table(std::uint32_t table, const Kernels& kernels, int threads,
-                         std::span<std::uint64_t> queries, std::span<std::uint64_t> keys) const;
+  /// Draws the functions of `table`, of which of_rows() tells from then on. Not while another thread is in
+  /// of_rows().
+  void use_table(std::uint32_t table);
+  /// Words of a row's code: two rows share all z values iff all words are equal.
+  std::size_t words() const { return hash_->code_words(); }
+  /// The codes of the queries or keys in the part'th of `parts` shares of all rows, to their places in
+  /// codes[rows, words]. Returns the number of hash functions evaluated. ContractError for a vector outside
+  /// the family's range.
+  std::uint64_t of_rows(bool queries, std::size_t part, std::size_t parts, const Kernels& kernels,
+                        std::uint64_t* codes) const;
 
  private:
   FamilyParameters family_;
   PointBlocks queries_, keys_;
+  std::unique_ptr<const TableHash> hash_;
 };
 
 }  // namespace roundtrip::anna
