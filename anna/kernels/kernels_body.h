@@ -51,7 +51,10 @@ inline Short flip_and_shift(Short x, Short factors, std::uint32_t shift) {
   const Short mask = factors >> 15;
   x = (x ^ mask) - mask;
   if (shift == 0) return x;
-  return (x + static_cast<std::int16_t>(1 << (shift - 1))) >> static_cast<std::int16_t>(shift);
+  // Variables: with -fsanitize=undefined g++ 12 takes the casts' operands, of 32 bits, for the vector's.
+  const auto half = static_cast<std::int16_t>(1 << (shift - 1));
+  const auto by = static_cast<std::int16_t>(shift);
+  return (x + half) >> by;
 #endif
 }
 
