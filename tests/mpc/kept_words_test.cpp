@@ -3,6 +3,8 @@
 // copies.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "mpc/runtime.h"
 #include "mpc/stages/composition.h"
 #include "mpc/transport.h"
@@ -96,6 +98,40 @@ TEST(KeptWords, OutputsAreThoseOfAnInterpreterThatCopies) {
     result = run(keeper, input, *transport, {.order_seed = seed});
     EXPECT_EQ(result.outputs, outputs) << "random order, seed " << seed;
   }
+}
+
+/// Every machine passes on what it has; from round kDropped on, all but machine 0 send nothing.
+class Passer final : public Protocol {
+ public:
+  static constexpr std::uint32_t kDropped = 6;
+  static constexpr std::uint32_t kMachines = 8;
+  Passer() {
+    shape_ = {
+        .n = kMachines * kBlock, .outputs = 0, .block_words = kBlock, .memory_words = kBlock, .rounds = 10};
+    shape_.machines = kMachines;
+  }
+  const Shape& shape() const override { return shape_; }
+  void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
+    if (step.machine == 0) places[step.round] = inbox.words().data();
+    if (step.round == shape_.rounds || (step.round >= kDropped && step.machine != 0)) return;
+    outbox.send(step.machine, inbox.words());
+  }
+  mutable std::map<std::uint32_t, const Word*> places;  ///< of machine 0's words, by round
+
+ private:
+  Shape shape_;
+};
+
+TEST(KeptWords, StayWhereTheyAreUntilMostOfTheirBufferIsDead) {
+  const auto transport = roundtrip::tests::session().transport();
+  const Passer passer;
+  const std::vector<Word> input(transport->rank() == 0 ? passer.shape().n : 0, 5);
+  run(passer, input, *transport);
+  if (transport->rank() != 0) return;  // machine 0 is on rank 0, with others
+  for (std::uint32_t round = 3; round <= Passer::kDropped; ++round) {
+    EXPECT_EQ(passer.places[round], passer.places[2]) << "round " << round;
+  }
+  EXPECT_NE(passer.places[Passer::kDropped + 1], passer.places[2]) << "the others' words are dead by then";
 }
 
 }  // namespace
