@@ -13,6 +13,8 @@ case "${1-}" in
 esac
 
 install_packages build test
+command -v npm >/dev/null || install_packages npm
+tests/browser/setup.sh
 mpi_environment
 
 echo "== build: dev (optimised, assertions and seeded faults) and asan (address and undefined-behaviour sanitizers)"
