@@ -17,13 +17,13 @@ std::uint64_t up(std::uint64_t a, std::uint64_t b) {
 }
 
 /// Rounds of the plan with fan-out f, empty if f has none.
-std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::uint64_t s, std::uint64_t w) {
-  constexpr std::uint64_t kKeyWords = 2;                  // w_k: key and tie
+std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::uint64_t s, std::uint64_t w,
+                                         std::uint64_t key_words) {
   const std::uint64_t records = s / (2 * w);              // B
   const std::uint64_t machines = up(n, records);          // M
   const std::uint64_t spare = s - records * w;            // h
-  const std::uint64_t samples = spare / (f * kKeyWords);  // sigma
-  const std::uint64_t ways = std::min(spare / ((f + 4) * kKeyWords), samples * std::min(f, machines));  // F
+  const std::uint64_t samples = spare / (f * key_words);  // sigma
+  const std::uint64_t ways = std::min(spare / ((f + 4) * key_words), samples * std::min(f, machines));  // F
   if (samples < 1 || ways < 2) return std::nullopt;
   const std::uint64_t stride = up(records, samples);  // t0
   std::uint32_t rounds = 2;
@@ -40,16 +40,15 @@ std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::
   return rounds;
 }
 
-}  // namespace
-
-std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent) {
+/// The least b with b^denominator >= N^numerator + more.
+std::uint64_t least_root(std::uint64_t n, const Rational& exponent, unsigned more) {
   using boost::multiprecision::cpp_int;
   require(n >= 1 && exponent >= Rational(0), "root of {} with exponent {}: allowed N >= 1, exponent >= 0", n,
           exponent.to_string());
   const auto power = [](std::uint64_t base, std::int64_t e) {
     return cpp_int(boost::multiprecision::pow(cpp_int(base), static_cast<unsigned>(e)));
   };
-  const cpp_int target = power(n, exponent.numerator());
+  const cpp_int target = power(n, exponent.numerator()) + more;
   std::uint64_t low = 0;                        // low^denominator < target
   std::uint64_t high = std::uint64_t{1} << 62;  // high^denominator >= target
   while (high - low > 1) {
@@ -57,6 +56,16 @@ std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent) {
     (power(middle, exponent.denominator()) >= target ? high : low) = middle;
   }
   return high;
+}
+
+}  // namespace
+
+std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent) {
+  return least_root(n, exponent, 0);
+}
+
+std::uint64_t root_floor(std::uint64_t n, const Rational& exponent) {
+  return least_root(n, exponent, 1) - 1;
 }
 
 std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value) {
@@ -68,13 +77,14 @@ std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value) {
   return e;
 }
 
-std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t w, std::uint64_t s) {
+std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t w, std::uint64_t s,
+                                         std::uint64_t key_words) {
   if (s < 2 * w) return std::nullopt;
   const std::uint64_t machines = up(n, s / (2 * w));
   if (machines <= 1) return 0;
   std::optional<std::uint32_t> least;
   for (std::uint64_t f = 2; f <= machines + 1; ++f) {
-    const auto rounds = rounds_with(f, n, s, w);
+    const auto rounds = rounds_with(f, n, s, w, key_words);
     if (rounds && (!least || *rounds < *least)) least = rounds;
   }
   return least;

@@ -14,13 +14,17 @@ namespace roundtrip::proofs_check {
 /// ceil(N^eps), the least b with b^denominator >= N^numerator; exact.
 std::uint64_t root_ceil(std::uint64_t n, const Rational& exponent);
 
+/// floor(N^eps), the largest b with b^denominator <= N^numerator; exact.
+std::uint64_t root_floor(std::uint64_t n, const Rational& exponent);
+
 /// Least e >= 0 with base^e >= value; base >= 2.
 std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value);
 
 /// T_sort(n, w; s): rounds of the deterministic sort of n records of w words (key, tie, group, payload ..) to
-/// exact positions on machines of s words; empty if no sampling fan-out f works at this s.
+/// exact positions on machines of s words, `key_words` of them key and tie; empty if no sampling fan-out f
+/// works at this s.
 std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t record_words,
-                                         std::uint64_t memory_words);
+                                         std::uint64_t memory_words, std::uint64_t key_words = 2);
 
 /// s of a protocol that sorts n records of `record_words`: kappa_s * b, kappa_s raised to the least that has
 /// a plan.

@@ -14,6 +14,15 @@ namespace roundtrip::proofs_check {
 /// `sums` gives sums in place of averages: a defect, for controls.
 std::unique_ptr<anna::Attention> make_reference_exact_match(bool sums = false);
 
+/// ANNA from its definition: by each table the sums and counts of a query's bucket, added over the tables,
+/// one division. What a function is on a vector is the hash family's definition (anna/lsh/family.h), read one
+/// value at a time.
+std::unique_ptr<anna::Attention> make_reference_anna(const anna::AnnaParameters& parameters);
+
+/// Low-rank attention from its definition, pair by pair: out_i = sum_j <phi(q_i), phi(k_j)> v_j / sum_j
+/// <phi(q_i), phi(k_j)> in 128-bit integers, with the PositiveFeatures phi of (rank, seed). Quadratic.
+std::unique_ptr<anna::Attention> make_reference_low_rank(std::uint32_t rank, std::uint64_t seed);
+
 /// Passes everything on and notes what was asked of the mechanism: heads and dimensions that are used, not
 /// declared.
 class Meter : public anna::Attention {

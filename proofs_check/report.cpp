@@ -77,6 +77,10 @@ std::string_view to_string(Outcome outcome) {
 
 namespace {
 
+std::string size(std::uint64_t n) {
+  return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
+}
+
 /// The checks of one quantity at one exponent, over all sizes: one line of the table.
 struct Row {
   std::vector<const Check*> checks;
@@ -104,11 +108,6 @@ struct Row {
                        check->relation == Relation::kAtLeast ? -ratio : ratio);
     };
     return **std::ranges::max_element(checks, {}, rank);
-  }
-
- private:
-  static std::string size(std::uint64_t n) {
-    return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
   }
 };
 
@@ -161,6 +160,10 @@ std::string terminal_table(const Report& report) {
                "\n";
       }
     }
+    for (const Reading& reading : statement.readings) {
+      out += fmt::format("  beside it: {:<54} {:>12} {:>9}\n", cut(reading.quantity, 54), size(reading.n),
+                         number(reading.value));
+    }
     for (const Control& control : statement.controls) {
       const std::string_view state = control.holds()    ? "rejected"
                                      : control.rejected ? "SOUND ONE REJECTED TOO"
@@ -194,6 +197,7 @@ nlohmann::ordered_json to_json(const Report& report) {
   auto& statements = json["statements"] = nlohmann::ordered_json::array();
   auto& checks = json["checks"] = nlohmann::ordered_json::array();
   auto& controls = json["controls"] = nlohmann::ordered_json::array();
+  auto& readings = json["beside"] = nlohmann::ordered_json::array();
   for (const StatementReport& statement : report.statements) {
     nlohmann::ordered_json entry{{"theorem", statement.name},
                                  {"title", statement.title},
@@ -207,6 +211,12 @@ nlohmann::ordered_json to_json(const Report& report) {
     if (!statement.failure_message.empty()) entry["failure"] = statement.failure_message;
     statements.push_back(std::move(entry));
     for (const Check& check : statement.checks) checks.push_back(to_json(check));
+    for (const Reading& reading : statement.readings) {
+      readings.push_back({{"theorem", statement.name},
+                          {"n", reading.n},
+                          {"quantity", reading.quantity},
+                          {"value", json_number(reading.value)}});
+    }
     for (const Control& control : statement.controls) {
       controls.push_back({{"theorem", control.theorem},
                           {"control", control.control},

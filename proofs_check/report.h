@@ -17,8 +17,8 @@ std::string_view to_string(Outcome outcome);
 std::string terminal_table(const Report& report);
 
 /// {schema, sizes, seed, transport, ranks, seconds, false_alarm_budget, verdict, checks: [..], controls:
-/// [..], statements: [{theorem, title, verdict, constants, seconds}]}; keys of a check and a control as
-/// documented in README.
+/// [..], beside: [{theorem, n, quantity, value}], statements: [{theorem, title, verdict, constants,
+/// seconds}]}; keys of a check and a control as documented in README.
 nlohmann::ordered_json to_json(const Report& report);
 
 }  // namespace roundtrip::proofs_check

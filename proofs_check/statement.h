@@ -26,6 +26,14 @@ struct Constant {
   std::string meaning;
 };
 
+/// A number that stands beside the checks and judges nothing: what another mechanism needs, an exponent that
+/// the theory states for the limit.
+struct Reading {
+  std::string quantity;
+  std::uint64_t n = 0;
+  double value = 0;
+};
+
 /// What a statement runs on. Checks are collective: every rank calls them with equal arguments and gets equal
 /// results.
 struct Context {
@@ -49,6 +57,8 @@ class Statement {
   /// How many of checks() and controls() compare intervals, at most; they share the false-alarm budget.
   virtual std::uint32_t statistical_checks(Sizes) const { return 0; }
   virtual std::vector<Check> checks(Context& context) const = 0;
+  /// Formulas, not measurements: equal on every rank.
+  virtual std::vector<Reading> readings(const Context&) const { return {}; }
   /// Each defect is judged by the very comparison that checks() makes, and passes it with the defect off.
   virtual std::vector<Control> controls(Context& context) const = 0;
 };

@@ -27,6 +27,7 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
   const auto start = std::chrono::steady_clock::now();
   try {
     report.checks = statement.checks(context);
+    report.readings = statement.readings(context);
     if (options.controls) report.controls = statement.controls(context);
   } catch (const mpc::ModelViolation& violation) {
     report.failure = Outcome::kModelBroken;

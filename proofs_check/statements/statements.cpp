@@ -8,8 +8,11 @@ std::vector<std::unique_ptr<const Statement>> make_statements() {
   all.push_back(make_exact_match_by_anna());
   all.push_back(make_direct_simulation());
   all.push_back(make_routed_simulation());
+  all.push_back(make_low_rank_by_anna());
   all.push_back(make_match2_one_layer());
   all.push_back(make_k_hop_depth());
+  all.push_back(make_connectivity_rounds());
+  all.push_back(make_chunked_attention_reach());
   return all;
 }
 

@@ -17,6 +17,9 @@ std::unique_ptr<const Statement> make_direct_simulation();
 std::unique_ptr<const Statement> make_routed_simulation();
 std::unique_ptr<const Statement> make_match2_one_layer();
 std::unique_ptr<const Statement> make_k_hop_depth();
+std::unique_ptr<const Statement> make_low_rank_by_anna();
+std::unique_ptr<const Statement> make_connectivity_rounds();
+std::unique_ptr<const Statement> make_chunked_attention_reach();
 
 /// Of a registered protocol, by its name; `info` outlives it.
 std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info);

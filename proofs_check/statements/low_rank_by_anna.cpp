@@ -1,0 +1,221 @@
+// Statement: an L-layer transformer with low-rank attention is an ANNA-transformer of depth O(L) and width
+// O(N^{eps + delta}), through its protocol. Layers, heads and dimensions are metered as they are used, rows
+// compared with low-rank attention from its definition.
+#include <algorithm>
+#include <cmath>
+
+#include "anna/model.h"
+#include "base/random.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/evaluation.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/reference_attention.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/statements/statements.h"
+#include "simulate/decompile.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "low_rank_by_anna";
+constexpr std::uint32_t kRank = 4;            // r'
+constexpr std::uint32_t kDimension = 8;       // of queries and keys
+constexpr std::uint32_t kValueDimension = 4;  // m
+constexpr std::uint32_t kRow = 8;             // of rows between layers
+constexpr std::uint64_t kKappa = 8;
+constexpr std::uint64_t kIdDimension = 128;
+constexpr std::uint32_t kWordBits = 48;
+const Rational kQuarter(1, 4);  // eps, and the delta of the protocol
+const Rational kRoutingDelta(1, 5);
+const Rational kEta(1, 100);
+
+struct Job {
+  std::uint64_t n;
+  std::uint32_t layers;
+  bool routed = false;
+  bool anna = false;  ///< hash tables, whose draw was checked; else exact match, which they then are
+  Padding padding{};
+  bool extra_layer = false;
+  bool output_altered = false;
+};
+
+/// Of the protocol, from the model's shape alone; numbers are single words of 48 bits.
+Claim claim_of(const Job& job) {
+  const auto up = [](std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; };
+  Claim claim;
+  claim.n = job.n;
+  claim.outputs = job.n * kRow;
+  claim.word_bits = kWordBits;
+  claim.block_words = root_ceil(job.n, kQuarter);
+  claim.memory_words = kKappa * root_ceil(job.n, kQuarter + kQuarter);
+  // A machine holds its tokens' rows twice in half of its memory; f sums of (m + 1) r' numbers take the rest.
+  std::uint64_t token_words = kRow;
+  for (std::uint32_t l = 0; l < job.layers; ++l)
+    token_words = std::max<std::uint64_t>(token_words, 2 * (1 + (l == 0 ? 2 : kRow)));
+  if (job.layers > 1) token_words = std::max<std::uint64_t>(token_words, 1 + kRow);
+  const std::uint64_t blocks = up(job.n, claim.memory_words / token_words);
+  const std::uint64_t fan =
+      std::min(claim.memory_words / 2 / (kRank * (kValueDimension + 1)), std::max<std::uint64_t>(2, blocks));
+  claim.rounds = 2 + job.layers * 2 * std::max(1u, log_ceil(fan, blocks));
+  claim.machines = std::max({blocks, up(job.n, claim.block_words), up(claim.outputs, claim.block_words)});
+  return claim;
+}
+
+Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+  anna::RandomModel random;
+  random.layers = job.layers;
+  random.heads = 1;
+  random.dimension = kDimension;
+  random.value_dimension = kValueDimension;
+  random.row_dimension = kRow;
+  random.seed = seed;
+  const anna::Model model = anna::make_random_model(random, job.n, anna::LowRank{kRank, seed});
+  mpc::Parameters parameters;
+  parameters.n = job.n;
+  parameters.epsilon = kQuarter;
+  parameters.delta = kQuarter;
+  parameters.kappa_s = kKappa;
+  parameters.seed = seed;
+  simulate::CompileOptions options{.seed = seed};
+  if (job.routed) {
+    options.construction = simulate::Construction::kRouted;
+    options.delta = kRoutingDelta;
+    options.eta = kEta;
+  }
+  const simulate::Compiled compiled = simulate::compile_model(model, parameters, options);
+  Network network{compiled.transformer.layers, compiled.transformer.tokens,
+                  compiled.transformer.input_dimension};
+  for (auto& layer : network.layers) layer = padded(layer, job.padding);
+  if (job.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
+
+  std::vector<mpc::Word> input;
+  RandomStream stream(seed, Domain::kInstance, job.n, job.layers);
+  for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << random.word_bits));
+  anna::Embedding rows = anna::Embedding::with_dimension(2);
+  for (const mpc::Word word : input)
+    rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
+  const auto reference = make_reference_low_rank(kRank, seed);
+  for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
+  const auto attention = simulate::make_attention(
+      compiled, job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
+  return evaluate_measured(network, *attention, input, job.n * kRow, [&](std::uint64_t t, mpc::Word word) {
+    if (job.output_altered && t == 0) word ^= 1;
+    const auto number = static_cast<std::int64_t>(word << (64 - kWordBits)) >> (64 - kWordBits);
+    return static_cast<double>(number) == rows.row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
+  });
+}
+
+std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
+  const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
+    context.progress("low rank, N = " + std::to_string(jobs[i].n) +
+                     ", L = " + std::to_string(jobs[i].layers));
+    return evaluate_job(jobs[i], context.seed).numbers();
+  });
+  std::vector<std::vector<Check>> all;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const Job& job = jobs[i];
+    const Evaluation e = Evaluation::from(facts[i]);
+    const Claim claim = claim_of(job);
+    const Place place{.theorem = kName,
+                      .n = job.n,
+                      .epsilon = kQuarter,
+                      .delta = job.routed ? kQuarter + kRoutingDelta : kQuarter,
+                      .below_range = claim.below_range(),
+                      .seed = context.seed};
+    std::vector<Check> checks;
+    const auto add = [&](const std::string& quantity, std::uint64_t measured, Relation relation,
+                         double bound) {
+      checks.push_back(compare(place,
+                               std::string(job.routed ? "routed, L = " : "direct, L = ") +
+                                   std::to_string(job.layers) + ": " + quantity,
+                               static_cast<double>(measured), relation, bound));
+    };
+    const Routing digits =
+        routing(claim.n, claim.machines, claim.memory_words, claim.rounds, kRoutingDelta, kEta.to_double());
+    std::uint64_t heads = claim.memory_words + 1;
+    std::uint64_t depth = claim.rounds + 1;
+    if (job.routed) {
+      heads = *std::ranges::max_element(digits.radices);
+      depth = 2 + 2 * digits.radices.size() * claim.rounds;
+    }
+    add("layers of the ANNA-transformer", e.depth, Relation::kEqual, static_cast<double>(depth));
+    add("heads H", e.heads, Relation::kAtMost, static_cast<double>(heads));
+    if (job.routed) {
+      std::uint64_t width = std::max(kIdDimension, 2 * claim.block_words + 1);
+      for (std::size_t t = 0; t < digits.radices.size(); ++t)
+        width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
+      add("width, exact formula", e.width, Relation::kAtMost, static_cast<double>(width));
+      // 12 kappa_s N^(eps + delta + delta') + 128 H.
+      add("width, power law", e.width, Relation::kAtMost,
+          12.0 * kKappa * static_cast<double>(root_ceil(job.n, kQuarter + kQuarter + kRoutingDelta)) +
+              static_cast<double>(kIdDimension * heads));
+    }
+    add("numbers unlike the definition's", e.wrong + e.flagged, Relation::kEqual, 0);
+    all.push_back(std::move(checks));
+  }
+  return all;
+}
+
+class LowRankByAnna : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override {
+    return "an L-layer low-rank transformer is an ANNA-transformer, depth O(L)";
+  }
+  std::string card() const override {
+    return R"(Problem:   an L-layer transformer with low-rank (kernel) attention, rank * width O(N^eps), by ANNA.
+Guarantee: its protocol sums phi(k) v^T and phi(k) up a tree and down: R = 2 + 2 L max(1, ceil(log_f C)); compiled, that
+           is depth R + 1 (direct), or 2 + 2 D R within width 12 kappa_s N^(eps + delta) + 128 H (routed).
+Check:     layers, heads and width metered against formulas from the shape alone; every number of the last rows against
+           low-rank attention from its definition, pair by pair.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention); the constants are ours.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"r', m, H", "4, 4, 1", "rank, values' dimension, heads"},
+            {"eps, delta", "1/4, 1/4; 1/5 more by the routing", "s = 8 ceil(N^(eps + delta))"},
+            {"width", "12 * 8 N^(eps + delta) + 128 H", "power law of the routed construction"}};
+  }
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    for (const auto& checks : run_jobs(jobs(context.sizes), context))
+      all.insert(all.end(), checks.begin(), checks.end());
+    return all;
+  }
+  std::vector<Control> controls(Context& context) const override {
+    const Job sound{.n = 1024, .layers = 1, .routed = true};
+    std::vector<Job> jobs(6, sound);
+    jobs[1].extra_layer = true;
+    jobs[2].padding.heads = 1;
+    jobs[3].padding.heads = 1;
+    jobs[4].padding.heads = 100;
+    jobs[5].output_altered = true;
+    const char* const names[] = {"one layer more", "one head more than stated", "one head more (width)",
+                                 "100 heads more", "one number altered"};
+    const auto checks = run_jobs(jobs, context);
+    std::vector<Control> all;
+    for (std::size_t i = 0; i < 5; ++i)
+      all.push_back(judge_control(kName, names[i], checks[0][i].quantity, checks[i + 1], checks[0]));
+    return all;
+  }
+
+ private:
+  static std::vector<Job> jobs(Sizes sizes) {
+    std::vector<Job> all;
+    std::vector<std::uint64_t> tokens{1024, 1500, 2048};
+    if (sizes == Sizes::kFull) tokens.insert(tokens.end(), {4096, 8192});
+    for (const std::uint64_t n : tokens) {
+      all.push_back({n, 1, false});
+      all.push_back({n, 1, true, n == 1024});
+      all.push_back({n, 2, true});
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_low_rank_by_anna() {
+  return std::make_unique<LowRankByAnna>();
+}
+
+}  // namespace roundtrip::proofs_check
