@@ -10,6 +10,7 @@
 #include "anna/interner.h"
 #include "anna/lsh/family.h"
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::anna {
 namespace {
@@ -62,7 +63,7 @@ class HashBucketing final : public Bucketing {
       Table& table = tables_[t];
       if (table.hash == nullptr) table.hash = make_table(parameters_.functions_of(dimension_), t);
       code_.resize(table.hash->code_words());
-      if (table.bucket_of_class.empty()) table.codes.reset(8 * code_.size());
+      if (table.bucket_of_class.empty()) table.codes.reset(seeded("code-cut") ? 2 : 8 * code_.size());
       table.hash->code(vector, code_);
       table.bucket_of_class.push_back(table.codes.intern(code_.data()));
     }
@@ -236,6 +237,7 @@ class BucketAttention final : public Attention {
     };
     const auto& keys = head.keys.listed;
     std::uint32_t others_bucket = kNone;
+    const bool uncounted = seeded("weight-denominator");
     if (keys.size() < head.tokens) {
       others_bucket = wanted_.find(bucket_of(head.keys.default_symbol));
       add_key(others_bucket, head.tokens - keys.size());
@@ -243,8 +245,9 @@ class BucketAttention final : public Attention {
     for (const TokenSymbol& point : keys) {
       while (row < values.tokens.size() && values.tokens[row] < point.token) add_row(others_bucket);
       const std::uint32_t bucket = wanted_.find(bucket_of(point.symbol));
-      add_key(bucket, 1);
-      if (row < values.tokens.size() && values.tokens[row] == point.token) add_row(bucket);
+      const bool has_row = row < values.tokens.size() && values.tokens[row] == point.token;
+      add_key(bucket, has_row || !uncounted ? 1 : 0);
+      if (has_row) add_row(bucket);
     }
     while (row < values.tokens.size()) add_row(others_bucket);
 
@@ -417,7 +420,7 @@ class BucketAttention final : public Attention {
       return;
     }
     touched_.clear();
-    for (const std::size_t row : rows) {
+    for (const std::size_t row : rows.first(rows.size() - (!rows.empty() && seeded("last-value")))) {
       for (const Entry& entry : values.row(row)) {
         if (sums.dense[entry.column] == 0) touched_.push_back(entry.column);
         sums.dense[entry.column] += static_cast<Sum>(entry.value);

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/execution.h"
 #include "cli/progress.h"
+#include "proofs_check/faults.h"
 #include "proofs_check/report.h"
 #include "proofs_check/verify.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 struct VerifyArguments {
   proofs_check::VerifyOptions options;
+  bool faults = false;
   OutputArguments out;
 };
 
@@ -41,7 +43,20 @@ Status status_of(proofs_check::Outcome outcome) {
   return kInternal;
 }
 
+int verify_faults(const VerifyArguments& arguments, const Team& team) {
+  Progress progress(team.root() && !arguments.out.quiet);
+  proofs_check::FaultOptions options{.names = arguments.options.statements, .seed = arguments.options.seed};
+  options.progress = [&](std::string_view what) { progress.draw(std::string(what)); };
+  const proofs_check::FaultReport report = proofs_check::verify_faults(options, team.transport());
+  progress.wipe();
+  team.on_root([&] {
+    publish(arguments.out, false, proofs_check::terminal_table(report), proofs_check::to_json(report));
+  });
+  return report.holds() ? kDone : kRefuted;
+}
+
 int verify(const VerifyArguments& arguments, const Team& team) {
+  if (arguments.faults) return verify_faults(arguments, team);
   proofs_check::VerifyOptions options = arguments.options;
   Progress progress(team.root() && !arguments.out.quiet);
   options.progress = [&](std::string_view statement, std::string_view what) {
@@ -76,6 +91,10 @@ Command add_verify(CommandLine& line) {
   flags.value("--seed", "SEED", "Public seed (default 1)", [arguments](const std::string& text) {
     arguments->options.seed = parse_count(text, "--seed", 0, ~std::uint64_t{0});
   });
+  flags.toggle(
+      "--faults", arguments->faults,
+      "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "
+      "faults, areas or theorems");
   add_output_arguments(flags, arguments->out);
   return {.name = "verify", .act = [arguments](const Team& team) { return verify(*arguments, team); }};
 }

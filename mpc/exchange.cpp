@@ -4,6 +4,8 @@
 #include <bit>
 #include <functional>
 
+#include "base/fault.h"
+
 namespace roundtrip::mpc {
 namespace {
 
@@ -83,8 +85,8 @@ void Exchange::scatter_input(std::span<const Word> input) {
   inbox_headers_.clear();
   inbox_headers_.reserve_more(count_);
   for (std::uint32_t m = 0; m < count_; ++m) {
-    const std::uint64_t at = cursors_[m].word =
-        std::min<std::uint64_t>(m * shape_.block_words, inbox_words_.size());
+    const std::uint64_t at = cursors_[m].word = std::min<std::uint64_t>(
+        m * shape_.block_words + (m > 0 && seeded("input-shifted")), inbox_words_.size());
     cursors_[m].run = inbox_headers_.size();
     if (at == inbox_words_.size()) continue;
     inbox_headers_.resize(inbox_headers_.size() + 1);
@@ -117,8 +119,10 @@ void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, st
 
 template <bool kLastRound>
 void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
-  const std::span<const Sending> sendings = outbox.sendings();
+  std::span<const Sending> sendings = outbox.sendings();
   const std::span<const Word> words = outbox.words();
+  if (seeded("last-message") && !kLastRound && sendings.size() > 1)
+    sendings = sendings.first(sendings.size() - 1);
   // Room for the worst case, everything to one rank, so that the loop need not ask.
   for (Stream& stream : sending_) {
     stream.headers.reserve_more(2 * sendings.size() + 1);
@@ -330,7 +334,8 @@ Exchange::Received Exchange::fill_inboxes() {
   for (std::uint32_t m = 0; m < count_; ++m) {
     Cursor tally = std::exchange(cursors_[m + 1], next);
     result.max_words = std::max(result.max_words, tally.word);
-    if (tally.word > limit_words_ && !result.overload) result.overload = Finding{first_ + m, tally.word};
+    if (tally.word > limit_words_ + seeded("receive-limit") && !result.overload)
+      result.overload = Finding{first_ + m, tally.word};
     if (kept != kept_.end() && kept->machine == m) {
       if (kept->stays) tally.word -= kept->length;
       ++kept;
@@ -414,12 +419,14 @@ Exchange::Received Exchange::fill_outputs() {
   outputs_.assign(count, 0);
   std::vector<bool> present(count);
   std::vector<std::uint64_t> received(count_);
+  const bool overlooks = seeded("duplicate-output");
   for_each_run(
       output_fields_,
       [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
         for (std::uint64_t t = first; t < first + length; ++t) {
           ++received[machine_of(t) - first_];
-          if (present[t] && (!result.duplicate_output || base + t < result.duplicate_output->value)) {
+          if (present[t] && !overlooks &&
+              (!result.duplicate_output || base + t < result.duplicate_output->value)) {
             result.duplicate_output = Finding{machine_of(t), base + t};
           }
           present[t] = true;

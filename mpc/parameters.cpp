@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::mpc {
 namespace {
@@ -70,7 +71,7 @@ void Shape::validate() const {
 
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s) {
   if (parameters.memory_words) return *parameters.memory_words / kappa_s;
-  return ceil_power(parameters.n, parameters.epsilon);
+  return ceil_power(parameters.n, parameters.epsilon) - seeded("root-rounded-down");
 }
 
 }  // namespace roundtrip::mpc

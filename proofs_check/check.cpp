@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -15,7 +16,7 @@ bool satisfies(double measured, Relation relation, double bound) {
     case Relation::kAtMost:
       return measured <= bound;
     case Relation::kAtLeast:
-      return measured >= bound;
+      return seeded("relation-flipped") ? measured <= bound : measured >= bound;
     case Relation::kEqual:
       return measured == bound;
   }
@@ -54,7 +55,7 @@ Check compare(const Place& place, std::string quantity, double measured, Relatio
     check.reason = "not a finite number";
   } else if (!satisfies(measured, relation, bound)) {
     check.reason = fmt::format("{} is not {} {}", measured, to_string(relation), bound);
-  } else if (relation != Relation::kEqual && place.below_range) {
+  } else if (relation != Relation::kEqual && place.below_range && !seeded("below-range")) {
     check.verdict = Verdict::kInconclusive;
     check.reason = "below range: the bound holds but proves nothing";
   } else {
@@ -85,7 +86,7 @@ Check compare_interval(const Place& place, std::string quantity, double measured
     }
     return check;
   }
-  const double worst = relation == Relation::kAtMost ? high : low;
+  const double worst = seeded("interval-ignored") ? measured : relation == Relation::kAtMost ? high : low;
   const double best = relation == Relation::kAtMost ? low : high;
   if (!satisfies(best, relation, bound)) {
     check.verdict = Verdict::kRefuted;

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -40,18 +42,19 @@ nlohmann::ordered_json json_number(double value) {
 }
 
 nlohmann::ordered_json to_json(const Check& check) {
-  nlohmann::ordered_json json{{"theorem", check.place.theorem},
-                              {"n", check.place.n},
-                              {"epsilon", json_exponent(check.place.epsilon)},
-                              {"delta", json_exponent(check.place.delta)},
-                              {"quantity", check.quantity},
-                              {"measured", json_number(check.measured)},
-                              {"relation", to_string(check.relation)},
-                              {"bound", json_number(check.bound)},
-                              {"verdict", to_string(check.verdict)},
-                              {"reason", check.reason},
-                              {"below_range", check.place.below_range},
-                              {"seed", check.place.seed}};
+  nlohmann::ordered_json json{
+      {"theorem", check.place.theorem},
+      {"n", check.place.n},
+      {"epsilon", json_exponent(check.place.epsilon)},
+      {"delta", json_exponent(check.place.delta)},
+      {"quantity", check.quantity},
+      {"measured", json_number(check.measured)},
+      {"relation", to_string(check.relation)},
+      {"bound", json_number(seeded("bound-rounded") ? std::round(check.bound) : check.bound)},
+      {"verdict", to_string(check.verdict)},
+      {"reason", check.reason},
+      {"below_range", check.place.below_range},
+      {"seed", check.place.seed}};
   if (check.interval)
     json["interval"] = {json_number(check.interval->low), json_number(check.interval->high)};
   return json;
@@ -144,7 +147,8 @@ std::string terminal_table(const Report& report) {
     for (const Row& row : rows_of(statement)) {
       const Check& shown = row.shown();
       const std::size_t verified = row.count(Verdict::kVerified);
-      const std::string verdict = row.count(Verdict::kRefuted) != 0 ? "REFUTED"
+      const std::size_t fewest = seeded("refuted-hidden") ? row.checks.size() : 1;
+      const std::string verdict = row.count(Verdict::kRefuted) >= fewest ? "REFUTED"
                                   : verified == row.checks.size()
                                       ? fmt::format("{} ok", verified)
                                       : fmt::format("{} of {}", verified, row.checks.size());
@@ -210,7 +214,9 @@ nlohmann::ordered_json to_json(const Report& report) {
     }
     if (!statement.failure_message.empty()) entry["failure"] = statement.failure_message;
     statements.push_back(std::move(entry));
-    for (const Check& check : statement.checks) checks.push_back(to_json(check));
+    const std::size_t lost = seeded("check-lost") && !statement.checks.empty();
+    for (const Check& check : std::span(statement.checks).first(statement.checks.size() - lost))
+      checks.push_back(to_json(check));
     for (const Reading& reading : statement.readings) {
       readings.push_back({{"theorem", statement.name},
                           {"n", reading.n},

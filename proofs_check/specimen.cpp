@@ -1,10 +1,13 @@
 #include "proofs_check/specimen.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "proofs_check/formulas.h"
 
 namespace roundtrip::proofs_check {
+
+using Kind = mpc::ModelViolation::Kind;
 
 Claim specimen_claim(std::uint64_t n) {
   const std::uint64_t b = root_ceil(n, Rational(1, 2));
@@ -41,14 +44,58 @@ void Specimen::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox&
   }
   own.resize(size);  // the copy from the neighbour and extra words are dropped
   if (step.round == shape_.rounds) {
-    for (std::uint64_t i = 0; i < size; ++i) outbox.deliver(begin + i, own[i]);
-    return;
+    const bool misses = step.machine == 0 && defects_.breaks == Kind::kMissingOutput;
+    for (std::uint64_t i = misses ? 1 : 0; i < size; ++i) outbox.deliver(begin + i, own[i]);
+    return break_rule(step, outbox);
   }
   outbox.send(step.machine, own);
   outbox.send((step.machine + 1) % machines_, own[0]);
   if (step.round == 2 && step.machine == 0) {
     outbox.send(0, std::vector<mpc::Word>(defects_.extra_words, 0));
     if (defects_.wide_bits > 0) outbox.send(0, mpc::Word{1} << (defects_.wide_bits - 1));
+  }
+  break_rule(step, outbox);
+}
+
+void Specimen::break_rule(const mpc::Step& step, mpc::Outbox& outbox) const {
+  if (!defects_.breaks || (step.round != 2 && step.round != shape_.rounds)) return;
+  const bool early = step.round == 2;
+  const bool first = step.machine == 0;
+  const std::uint64_t more =
+      shape_.memory_words - shape_.block_words;  // than the b + 1 words of every machine: s + 1
+  switch (*defects_.breaks) {
+    case Kind::kWordsSent:
+      for (std::uint64_t i = 0; early && first && i < more; ++i)
+        outbox.send(static_cast<mpc::MachineId>(2 + i % (machines_ - 2)), 0);
+      return;
+    case Kind::kWordsReceived:
+      for (std::uint64_t i = 0; early && i < more; ++i) {
+        if (step.machine == 1 + i % (machines_ - 1)) outbox.send(0, 0);
+      }
+      return;
+    case Kind::kWordWidth:
+      if (early && first) outbox.send(0, mpc::Word{1} << shape_.word_bits);
+      return;
+    case Kind::kDestination:
+      if (early && first) outbox.send(machines_, 0);
+      return;
+    case Kind::kMessageAfterEnd:
+      if (!early && first) outbox.send(0, 0);
+      return;
+    case Kind::kEarlyOutput:
+      if (early && first) outbox.deliver(0, 0);
+      return;
+    case Kind::kMissingOutput:
+      return;  // in step()
+    case Kind::kDuplicateOutput:
+      if (!early && step.machine == 1) outbox.deliver(0, 0);
+      return;
+    case Kind::kScratch:
+      if (early && first) static_cast<void>(step.scratch->allocate(sizeof(mpc::Word)));
+      return;
+    case Kind::kStepFailed:
+      if (early && first) throw std::runtime_error("a step that fails");
+      return;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "mpc/protocol.h"
+#include "mpc/violation.h"
 #include "proofs_check/cases.h"
 
 namespace roundtrip::proofs_check {
@@ -18,6 +19,9 @@ struct SpecimenDefects {
   std::uint32_t wide_bits = 0;    ///< machine 0 sends itself a word of this many bits in round 2
   bool early_stop = false;        ///< delivers in round 3 if the first input word is even: R depends on data
   std::uint32_t more_machines = 0;  ///< machines beyond q, that do nothing
+  /// A rule that machine 0 breaks, by one word or bit: in round 2, or in round R if it is about outputs.
+  /// Those who send too much to machine 0 are the others.
+  std::optional<mpc::ModelViolation::Kind> breaks{};
 };
 
 class Specimen : public mpc::Protocol {
@@ -28,6 +32,8 @@ class Specimen : public mpc::Protocol {
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override;
 
  private:
+  void break_rule(const mpc::Step& step, mpc::Outbox& outbox) const;
+
   mpc::Shape shape_;
   SpecimenDefects defects_;
   std::uint32_t machines_ = 0;

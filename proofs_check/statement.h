@@ -45,6 +45,14 @@ struct Context {
   double alarm = 0;
   /// Called on every rank before each piece of work.
   std::function<void(std::string_view what)> progress{};
+  /// One quantity, or one size, that is asked for; empty or 0: all. A statement may leave out of checks()
+  /// what yields none of it.
+  std::string quantity{};
+  std::uint64_t n = 0;
+  /// Whether any quantity that begins with `beginning` is asked for at size n.
+  bool wants(std::string_view beginning, std::uint64_t size) const {
+    return (n == 0 || n == size) && (quantity.empty() || quantity.starts_with(beginning));
+  }
 };
 
 class Statement {

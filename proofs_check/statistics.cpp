@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::proofs_check {
 
@@ -16,8 +17,9 @@ Interval clopper_pearson(std::uint64_t failures, std::uint64_t trials, double al
   using Binomial = boost::math::binomial_distribution<double>;
   const auto n = static_cast<double>(trials);
   const auto k = static_cast<double>(failures);
-  return {failures == 0 ? 0 : Binomial::find_lower_bound_on_p(n, k, alarm / 2),
-          failures == trials ? 1 : Binomial::find_upper_bound_on_p(n, k, alarm / 2)};
+  const double tail = seeded("interval-one-sided") ? alarm : alarm / 2;
+  return {failures == 0 ? 0 : Binomial::find_lower_bound_on_p(n, k, tail),
+          failures == trials ? 1 : Binomial::find_upper_bound_on_p(n, k, tail)};
 }
 
 std::uint64_t trials_to_prove(double eta, double alarm) {

@@ -55,6 +55,9 @@ struct Report {
   Outcome outcome() const;  ///< the worst of the statements'
 };
 
+/// The false-alarm probability of one statistical check: the budget split over those of all statements.
+double alarm_per_check(Sizes sizes);
+
 /// Collective; equal on every rank but for `seconds`. ContractError for an unknown name.
 Report verify(const VerifyOptions& options, mpc::Transport& transport);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -42,14 +43,14 @@ std::uint32_t choose_digits(const mpc::Shape& shape, const std::optional<Rationa
   }
   if (!delta && shape.machines <= shape.memory_words) return 1;
   const std::uint64_t radix = std::max<std::uint64_t>(2, ceil_power(shape.n, delta.value_or(Rational(1, 5))));
-  return std::max(1u, ceil_log(radix, shape.machines));
+  return std::max(1u, ceil_log(radix, shape.machines)) + seeded("digit-too-many");
 }
 
 std::vector<std::uint32_t> choose_radices(std::uint64_t machines, std::uint32_t digits) {
   const auto root = static_cast<std::uint32_t>(ceil_power(machines, Rational(1, digits)));
   // Radices of 2 would multiply to 2^D: no more of them than reach q.
   std::vector<std::uint32_t> radices(root == 2 ? std::min(digits, ceil_log(2, machines)) : digits, root);
-  for (bool lowered = true; lowered;) {
+  for (bool lowered = !seeded("radices"); lowered;) {
     lowered = false;
     for (std::uint32_t& radix : radices) {
       if (radix == 1 || product(radices) / radix * (radix - 1) < machines) continue;
@@ -66,7 +67,8 @@ std::vector<std::uint32_t> choose_capacities(const mpc::Shape& shape,
                                              const std::vector<std::uint32_t>& radices, const Rational& eta) {
   std::uint64_t radix_sum = 0;
   for (const std::uint32_t radix : radices) radix_sum += radix;
-  const Decimal bundles = Decimal(2) * shape.rounds * product(radices) * radix_sum;
+  const std::uint64_t nodes = seeded("capacity-of-one-node") ? 1 : product(radices);
+  const Decimal bundles = Decimal(2) * shape.rounds * nodes * radix_sum;
   const Decimal allowed = Decimal(eta.numerator()) / (Decimal(eta.denominator()) * bundles);
   std::vector<std::uint32_t> capacities;
   for (const std::uint32_t radix : radices) {

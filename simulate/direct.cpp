@@ -12,6 +12,7 @@
 
 #include "anna/identity.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "simulate/gather.h"
 #include "simulate/machine.h"
 
@@ -163,7 +164,7 @@ class DeliverLayer final : public DirectLayer {
  public:
   using DirectLayer::DirectLayer;
   anna::LayerShape shape() const override {
-    return {.heads = common_->slots() + 1,
+    return {.heads = common_->slots() + 1 + seeded("head-too-many"),
             .query_dimension = kIdDimension,
             .value_dimension = kDeliveryColumns,
             .output_dimension = kOutputDimension};

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -24,11 +25,12 @@ bool gather_input(const mpc::Shape& shape, std::uint64_t token, const anna::Head
   if (token >= shape.input_machines()) return true;
   const std::uint64_t count = std::min(shape.block_words, shape.n - token * shape.block_words);
   const auto source = static_cast<std::uint32_t>(token);
+  const std::uint64_t averaged = seeded("last-block") ? shape.block_words : count;
   for (std::uint32_t i = 0; i < count; ++i) messages.push_back({source, i, 0});
   for (const anna::Entry& entry : heads.head(0)) {
     // fl(word / count) * count misses the word by less than 2^(48 - 51.9) (packet_code.cpp), so it rounds to
     // it.
-    const double word = std::round(entry.value * static_cast<double>(count));
+    const double word = std::round(entry.value * static_cast<double>(averaged));
     if (entry.column >= count || !(word >= 0 && word < std::ldexp(1.0, static_cast<int>(shape.input_bits))))
       return false;
     messages[entry.column].word = static_cast<mpc::Word>(word);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/fault.h"
 #include "mpc/scratch.h"
 
 namespace roundtrip::simulate {
@@ -78,7 +79,10 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
                      std::min<std::uint64_t>(messages.size(), kMostUsed)};
     return stepped;
   }
-  const auto place = [](const Message& m) { return std::uint64_t{m.source} << 32 | m.sequence; };
+  const bool swapped = seeded("inbox-order");
+  const auto place = [swapped](const Message& m) {
+    return swapped ? std::uint64_t{m.sequence} << 32 | m.source : std::uint64_t{m.source} << 32 | m.sequence;
+  };
   std::sort(messages.begin(), messages.end(),
             [&](const Message& a, const Message& b) { return place(a) < place(b); });
   std::vector<mpc::RunHeader> headers;

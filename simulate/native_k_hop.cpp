@@ -37,6 +37,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/rational.h"
 #include "simulate/parity_codebook.h"
 #include "simulate/spread.h"
@@ -314,7 +315,7 @@ anna::Transformer make_k_hop(const KHopOptions& options) {
   for (std::uint32_t t = 1; t <= options.levels; ++t) {
     result.layers.push_back(std::make_shared<SearchLayer>(plan, pairs, t));
   }
-  for (std::uint32_t t = 1; t <= plan.doublings; ++t) {
+  for (std::uint32_t t = 1; t <= plan.doublings + seeded("doubling-too-many"); ++t) {
     result.layers.push_back(std::make_shared<DoublingLayer>(plan, positions, t));
   }
   result.layers.push_back(std::make_shared<FetchLayer>(plan, positions));

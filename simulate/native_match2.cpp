@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "simulate/parity_codebook.h"
 #include "simulate/spread.h"
 
@@ -37,7 +38,8 @@ class Match2Layer final : public anna::Layer {
 
   void project(const anna::RowView& row, anna::Projection& out) const override {
     if (row[kPresentColumn] == 0) return;
-    const std::uint64_t key = (modulus_ - residue(row)) % modulus_;
+    const std::uint64_t opposite = modulus_ - residue(row);
+    const std::uint64_t key = seeded("zero-without-match") ? opposite : opposite % modulus_;
     out.query(0, residue(row));
     out.key(0, key);
     if (!tolerant_) {

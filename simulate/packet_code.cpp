@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/fault.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -47,7 +48,7 @@ CoverFreeParameters choose_cover_free(std::uint64_t sources, std::uint64_t max_s
   // With P >= 2, more than log2 q digits only add points.
   const std::uint32_t most_digits = std::max(1u, ceil_log(2, sources));
   for (std::uint32_t digits = 1; digits <= most_digits; ++digits) {
-    const std::uint64_t points = (digits - 1) * (max_sources - 1) + 1;
+    const std::uint64_t points = (digits - 1) * (max_sources - 1) + (digits == 1 || !seeded("point-too-few"));
     if (4 * points * points >= best_dimension) break;  // P >= X, and X grows with k (or is 1 for all k)
     std::uint64_t prime = std::max<std::uint64_t>(points, 2);
     while (!power_reaches(prime, digits, sources) || !is_prime(prime)) ++prime;
@@ -72,7 +73,7 @@ PacketCoder::PacketCoder(PacketCode code, std::uint64_t sources, std::uint64_t m
   require(dimension <= std::numeric_limits<std::int32_t>::max(),
           "a packet code for {} sources and {} packets needs value dimension {}, above 2^31 - 1", sources_,
           max_sources_, dimension);
-  value_dimension_ = static_cast<std::uint32_t>(dimension);
+  value_dimension_ = static_cast<std::uint32_t>(dimension - seeded("packet-dimension"));
 }
 
 std::uint32_t PacketCoder::evaluate(std::uint32_t source, std::uint32_t x) const {
@@ -81,7 +82,7 @@ std::uint32_t PacketCoder::evaluate(std::uint32_t source, std::uint32_t x) const
   std::uint64_t power = 1;
   for (std::uint64_t rest = source; rest != 0; rest /= prime) {  // least digit = constant coefficient
     value = (value + rest % prime * power) % prime;
-    power = power * x % prime;
+    power = seeded("flat-polynomial") ? power : power * x % prime;
   }
   return static_cast<std::uint32_t>(value);
 }
@@ -98,7 +99,7 @@ DecodeFault PacketCoder::decode(std::span<const anna::Entry> average, std::vecto
   }
   if (smallest > 1 || 1 / smallest >= static_cast<double>(kMaxCount) + .5) return DecodeFault::kUndecodable;
   const auto count = static_cast<std::uint64_t>(std::llround(1 / smallest));
-  if (count > max_sources_) return DecodeFault::kOverload;
+  if (count > max_sources_ + seeded("overload-by-one")) return DecodeFault::kOverload;
   const std::size_t before = packets.size();
   const DecodeFault fault = decode_slots(average, count, packets);
   if (fault != DecodeFault::kNone) packets.resize(before);
@@ -129,8 +130,9 @@ DecodeFault PacketCoder::decode_slots(std::span<const anna::Entry> average, std:
     if (cover_free_) {
       const double mean = scale * field[1];
       const double id = std::round(mean);
-      if (variance_test_ && (std::abs(mean - id) > kIdTolerance ||
-                             std::abs(scale * field[2] - id * id) >= kVarianceTolerance)) {
+      if (variance_test_ && !seeded("variance-test") &&
+          (std::abs(mean - id) > kIdTolerance ||
+           std::abs(scale * field[2] - id * id) >= kVarianceTolerance)) {
         return DecodeFault::kUndecodable;
       }
       if (!(id < static_cast<double>(sources_))) return DecodeFault::kUndecodable;

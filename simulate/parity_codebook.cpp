@@ -5,6 +5,7 @@
 
 #include "anna/identity.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/random.h"
 #include "base/rational.h"
 
@@ -54,8 +55,8 @@ anna::AnnaParameters symbol_tables(std::uint64_t symbols_in_play, double eta, st
                                    std::uint32_t tables) {
   require(eta > 0 && eta < 1, "eta is {}; it must lie between 0 and 1", eta);
   require(tables >= 1, "the number of tables is {}; at least 1 is needed", tables);
-  const std::uint32_t functions =
-      anna::choose_functions(symbols_in_play, ParityCodebook::kDimension, eta / tables);
+  const std::uint32_t functions = anna::choose_functions(seeded("one-pair") ? 2 : symbols_in_play,
+                                                         ParityCodebook::kDimension, eta / tables);
   return {.tables = tables, .functions = functions, .seed = seed};
 }
 

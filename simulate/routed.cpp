@@ -11,6 +11,7 @@
 
 #include "anna/identity.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/random.h"
 #include "simulate/gather.h"
 #include "simulate/machine.h"
@@ -66,6 +67,7 @@ struct Common {
   /// slot.
   std::uint64_t target(const Travelling& word, std::uint32_t round, bool to_intermediate) const {
     if (to_intermediate) {
+      if (seeded("no-intermediate")) return word.source;
       return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, word.source, word.sequence);
     }
     return round == shape.rounds ? shape.output_machine(word.destination) : word.destination;
@@ -118,7 +120,7 @@ struct Node {
       ++end[bundle_of[i] + 1];
     }
     for (std::uint32_t h = 0; h < radix; ++h) {
-      if (end[h + 1] > capacity) flag = std::max(flag, kBundleOverflow);
+      if (end[h + 1] > capacity && !seeded("overflow-unflagged")) flag = std::max(flag, kBundleOverflow);
       end[h + 1] += end[h];
     }
     // end[h] is bundle h's begin, and its end once all its words are placed.
@@ -216,7 +218,8 @@ class HopLayer final : public RoutedLayer {
       entries = entries.subspan(count);
     }
     if (const double flag = row[kFlagColumn]; flag != 0) {
-      for (std::uint32_t h = 0; h < radix; ++h) out.value(h, head_columns, flag);
+      for (std::uint32_t h = 0; h < (seeded("flag-in-one-bundle") ? 1 : radix); ++h)
+        out.value(h, head_columns, flag);
     }
   }
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
@@ -253,6 +256,7 @@ class HopLayer final : public RoutedLayer {
       const auto entries = heads.head(h);
       for (std::size_t i = 0; i < entries.size(); ++i) {
         if (entries[i].column == flag_column) {
+          if (seeded("flag-lost")) continue;
           node.flag = std::max(node.flag, entries[i].value == 1 ? kBundleOverflow : kMachineStopped);
         } else if (entries[i].column % 2 == 0) {
           const bool has_word = i + 1 < entries.size() && entries[i + 1].column == entries[i].column + 1 &&

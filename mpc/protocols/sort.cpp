@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "mpc/protocols/library.h"
 #include "mpc/protocols/oracles.h"
 #include "mpc/protocols/sort_input.h"
@@ -100,9 +101,10 @@ void send_input_to_sort(const Context& context, const Shape& shape, const SortPl
 void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records) {
   const std::span<const Word> words = context.inbox.words();
   expect_received(2 * words.size() == records.size());
+  const std::uint64_t origin = seeded("local-positions") ? 0 : first_position;
   for (std::uint64_t i = 0; i < words.size(); ++i) {
     records[2 * i] = words[i];
-    records[2 * i + 1] = first_position + i;
+    records[2 * i + 1] = origin + i;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <boost/sort/pdqsort/pdqsort.hpp>
 #include <utility>
 
+#include "base/fault.h"
 #include "mpc/buffer.h"
 
 namespace roundtrip::mpc {
@@ -56,11 +57,12 @@ void local_sort(std::span<const Word> from, std::span<Word> to, std::uint64_t wi
     const Word key = keys[i * width];
     items[ends[(key - least) >> shift]++] = {key, i};
   }
+  const bool ties = !seeded("tie-rule");
   const auto less = [&](const Item& a, const Item& b) {
     if (a.key != b.key) return a.key < b.key;
     const Word* const x = keys + a.record * width;
     const Word* const y = keys + b.record * width;
-    const std::uint64_t rest = key_words - key_word;
+    const std::uint64_t rest = ties ? key_words - key_word : 0;
     return std::lexicographical_compare(x + 1, x + 1 + rest, y + 1, y + 1 + rest);
   };
   begin = 0;

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "mpc/stages/local_sort.h"
 
 namespace roundtrip::mpc {
@@ -179,7 +180,11 @@ std::span<const Word> Sort::arrange(const Context& context, std::span<const Word
   local_sort(parts.first(words[0]), sorted.first(words[0]), width, plan.key_words, context.scratch);
   std::ranges::copy(parts.subspan(words[0], words[1]),
                     sorted.begin() + static_cast<std::ptrdiff_t>(words[0]));
-  local_sort(parts.last(words[2]), sorted.last(words[2]), width, plan.key_words, context.scratch);
+  if (seeded("part-unsorted")) {
+    std::ranges::copy(parts.last(words[2]), sorted.last(words[2]).begin());
+  } else {
+    local_sort(parts.last(words[2]), sorted.last(words[2]), width, plan.key_words, context.scratch);
+  }
   return sorted;
 }
 
@@ -243,8 +248,10 @@ std::span<const Word> Sort::splitters(const Context& context, std::span<const Wo
   const std::uint64_t count = samples.size() / plan.key_words;
   if (count == 0) return {};
   const std::span<Word> chosen = context.take((plan.ways - 1) * plan.key_words);
+  const bool unspaced = seeded("splitters-unspaced");
   for (std::uint64_t j = 1; j < plan.ways; ++j) {
-    std::copy_n(samples.data() + j * count / plan.ways * plan.key_words, plan.key_words,
+    const std::uint64_t sample = unspaced ? j % count : j * count / plan.ways;
+    std::copy_n(samples.data() + sample * plan.key_words, plan.key_words,
                 chosen.data() + (j - 1) * plan.key_words);
   }
   return chosen;
@@ -315,7 +322,7 @@ void Sort::scan_counts(const Context& context, const View& view, std::uint32_t r
                 Word start = slice.group.start;
                 for (std::size_t way = 0; way < total.size(); ++way) {
                   before[way] = start;
-                  start += total[way];
+                  start += total[way] - (total[way] > 0 && seeded("ways-overlap"));
                 }
               });
     at += plan.ways;

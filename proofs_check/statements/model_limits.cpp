@@ -16,6 +16,7 @@ namespace roundtrip::proofs_check {
 namespace {
 
 constexpr const char* kName = "model_limits";
+constexpr std::uint64_t kSpecimenSize = 1000;
 
 /// A protocol on one input, and what must come of it.
 struct Exhibit {
@@ -55,6 +56,7 @@ class Spoiler : public mpc::Observer {
 struct Seen {
   Trace trace;
   mpc::Shape shape;
+  std::string stopped;  ///< the rule that the runtime says was broken; nothing else is known then
   std::uint64_t outputs_wrong = 0;
   std::uint64_t ledger_wrong = 0;
 };
@@ -71,7 +73,13 @@ Seen observe(const Exhibit& e, const Spoiled& spoiled, mpc::Transport& transport
   Spoiler spoiler(spoiled, recount);
   options.observer = &recount;
   if (spoiled.steps) options.observer = &spoiler;
-  mpc::RunResult result = mpc::run(*protocol, input, transport, options);
+  mpc::RunResult result;
+  try {
+    result = mpc::run(*protocol, input, transport, options);
+  } catch (const mpc::ModelViolation& violation) {  // on all ranks
+    seen.stopped = violation.what();
+    return seen;
+  }
   seen.trace = recount.trace(transport);
   if (spoiled.facts) spoiled.facts(result, seen.trace);
 
@@ -136,6 +144,11 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoi
       checks.push_back(compare(e.place, e.protocol + ": " + quantity, static_cast<double>(measured), relation,
                                static_cast<double>(bound)));
     };
+    add("runs stopped by the runtime", !seen.stopped.empty(), Relation::kEqual, 0);
+    if (!seen.stopped.empty()) {
+      checks.back().reason = seen.stopped;
+      return checks;
+    }
     add("rounds", trace.rounds, Relation::kEqual, e.claim.rounds);
     add("machines", seen.shape.machines, Relation::kEqual, e.claim.machines);
     add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.claim.memory_words);
@@ -148,8 +161,8 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoi
     const std::uint64_t most = std::max(trace.max_sent(), trace.max_received());
     add("words used where one less is allowed", used_at_lower_limit(e, most, spoiled, context.transport),
         Relation::kEqual, most);
-    if (worst.empty()) worst = checks;
     for (std::size_t i = 0; i < checks.size(); ++i) {
+      if (i == worst.size()) worst.push_back(checks[i]);  // a run that was stopped has the first one alone
       const bool larger = checks[i].relation == Relation::kAtMost && checks[i].measured > worst[i].measured;
       if (worst[i].verdict != Verdict::kRefuted && (checks[i].verdict == Verdict::kRefuted || larger)) {
         worst[i] = checks[i];
@@ -175,7 +188,7 @@ std::vector<Exhibit> exhibits_of(const Case& c, std::uint64_t seed) {
 
 /// The specimen, on an input whose first word is odd and one whose first word is even.
 std::vector<Exhibit> specimens(const SpecimenDefects& defects, std::uint64_t seed) {
-  const Claim claim = specimen_claim(1000);
+  const Claim claim = specimen_claim(kSpecimenSize);
   std::vector<Exhibit> exhibits;
   for (const std::int64_t first : {1, 2}) {
     Numbers input(claim.n, 3);
@@ -194,6 +207,50 @@ std::vector<Exhibit> specimens(const SpecimenDefects& defects, std::uint64_t see
                         }});
   }
   return exhibits;
+}
+
+/// A rule that a specimen breaks, and what the runtime must say of it.
+struct Breach {
+  mpc::ModelViolation::Facts facts;
+  bool stopped(const Exhibit& specimen, mpc::Transport& transport) const {
+    try {
+      mpc::run(*specimen.make(), encoded(specimen.input, specimen.input_bits), transport, {});
+    } catch (const mpc::ModelViolation& violation) {
+      const mpc::ModelViolation::Facts& said = violation.facts();
+      return said.kind == facts.kind && said.round == facts.round && said.machine == facts.machine &&
+             said.used == facts.used && said.allowed == facts.allowed;
+    }
+    return false;
+  }
+};
+
+/// Every rule of the model broken once: how many of the breaches the runtime does not stop with the right
+/// rule, machine, round, use and limit. `none_broken`: a specimen that keeps them all, as if it had been let
+/// pass.
+Check check_broken_rules(Context& context, bool none_broken) {
+  context.progress("broken rules");
+  const Claim claim = specimen_claim(kSpecimenSize);
+  const std::uint64_t s = claim.memory_words;
+  using Kind = mpc::ModelViolation::Kind;
+  const Breach breaches[] = {{{Kind::kWordsSent, 2, 0, s + 1, s}},
+                             {{Kind::kWordsReceived, 2, 0, s + 1, s}},
+                             {{Kind::kWordWidth, 2, 0, claim.word_bits + 1, claim.word_bits}},
+                             {{Kind::kDestination, 2, 0, claim.machines, claim.machines - 1}},
+                             {{Kind::kMessageAfterEnd, 4, 0, 0, 0}},
+                             {{Kind::kEarlyOutput, 2, 0, 0, 0}},
+                             {{Kind::kMissingOutput, 4, 0, 0, claim.outputs - 1}},
+                             {{Kind::kDuplicateOutput, 4, 0, 0, claim.outputs - 1}},
+                             {{Kind::kScratch, 2, 0, 1, 0}},
+                             {{Kind::kStepFailed, 2, 0, 0, 0}}};
+  std::uint64_t missed = 0;
+  for (const Breach& breach : breaches) {
+    SpecimenDefects defects;
+    if (!none_broken) defects.breaks = breach.facts.kind;
+    missed += !breach.stopped(specimens(defects, context.seed)[0], context.transport);
+  }
+  return compare({.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = context.seed},
+                 "specimen: broken rules not stopped as such", static_cast<double>(missed), Relation::kEqual,
+                 0);
 }
 
 void cap_ledger(mpc::RunResult& result, std::uint64_t words) {
@@ -226,15 +283,21 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
   std::vector<Check> checks(Context& context) const override {
     std::vector<Check> all;
     for (const Case& c : cases(context.sizes)) {
+      if (!context.wants(c.protocol + ": ", c.n)) continue;
       for (Check& check : check_limits(exhibits_of(c, context.seed), {}, context))
         all.push_back(std::move(check));
+    }
+    if (context.wants("specimen: ", kSpecimenSize)) {
+      for (Check& check : check_limits(specimens({}, context.seed), {}, context))
+        all.push_back(std::move(check));
+      all.push_back(check_broken_rules(context, false));
     }
     return all;
   }
 
   std::vector<Control> controls(Context& context) const override {
     const auto seed = context.seed;
-    const Claim claim = specimen_claim(1000);
+    const Claim claim = specimen_claim(kSpecimenSize);
     const std::uint64_t s = claim.memory_words;
     const std::uint64_t b = claim.block_words;
     std::vector<Control> all;
@@ -311,6 +374,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                }},
           sound, {});
 
+    const Check all_stopped = check_broken_rules(context, false);
+    all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",
+                                all_stopped.quantity, {check_broken_rules(context, true)}, {all_stopped}));
+
+    judge("a word too many, and the runtime stops", "runs stopped by the runtime", with({.extra_words = b}),
+          {}, with({.extra_words = b - 1}), {});
     // A memory one word below the measured maximum, in words declared and in words used.
     auto tight = with({.extra_words = b - 1});
     for (Exhibit& e : tight) --e.claim.memory_words;

@@ -13,6 +13,7 @@ std::vector<std::unique_ptr<const Statement>> make_statements() {
   all.push_back(make_k_hop_depth());
   all.push_back(make_connectivity_rounds());
   all.push_back(make_chunked_attention_reach());
+  all.push_back(make_reports());
   return all;
 }
 

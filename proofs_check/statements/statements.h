@@ -20,6 +20,7 @@ std::unique_ptr<const Statement> make_k_hop_depth();
 std::unique_ptr<const Statement> make_low_rank_by_anna();
 std::unique_ptr<const Statement> make_connectivity_rounds();
 std::unique_ptr<const Statement> make_chunked_attention_reach();
+std::unique_ptr<const Statement> make_reports();
 
 /// Of a registered protocol, by its name; `info` outlives it.
 std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info);

@@ -178,6 +178,7 @@ class Refusals(Case):
         self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct or routed"])
         self.refuse("compile", "sort", "--n", 9, "--digits", 2, says=["--digits", "--construction routed"])
         self.refuse("verify", "theorem_of_nobody", says=["theorem_of_nobody"])
+        self.refuse("verify", "--faults", "fault_of_nobody", says=["fault_of_nobody", "--faults"])
         self.refuse(says="subcommand")
         self.refuse("run", says="PROTOCOL")
 
@@ -335,6 +336,17 @@ class Reports(Case):
         self.succeed("compile", "sort", "--n", 100, "--output", output, "--quiet")
         self.succeed("run", "sort", "--n", 100, "--output", run_output, "--quiet")
         self.assertEqual(output.read_bytes(), run_output.read_bytes())
+
+    def test_faults(self):
+        """Both names, of an area and of a fault, on one rank and on two; the tests' build holds the faults."""
+        facts = {}
+        for ranks in (0, 2):
+            report = self.path / f"faults{ranks}"
+            table = self.succeed("verify", "--faults", "packet code", "last-message", "--json", report, ranks=ranks)
+            self.assertIn("6 of 6 faults rejected", table)
+            facts[ranks] = json.loads(report.read_text())["faults"]
+            self.assertTrue(all(fault["rejected"] and fault["accepted_off"] for fault in facts[ranks]))
+        self.assertEqual(facts[0], facts[2])
 
     def test_pipes(self):
         """A reader that leaves early ends the program without a word; a full disk is an error."""

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "mpi_main.h"
+#include "proofs_check/faults.h"
 #include "proofs_check/report.h"
 #include "proofs_check/spread.h"
 #include "proofs_check/verify.h"
@@ -29,6 +30,26 @@ TEST(Ranks, VerifyToTheSameNumbersAsInProcess) {
   if (transport->rank() == 0) {
     const auto in_process = mpc::make_in_process_transport();
     EXPECT_EQ(mine, facts(verify({}, *in_process)));
+  }
+}
+
+TEST(Ranks, FindTheSameFaultsAsInProcess) {
+  const auto facts_of = [](const FaultReport& report) {
+    auto json = to_json(report);
+    for (const char* key : {"transport", "ranks", "seconds"}) json.erase(key);
+    return json.dump();
+  };
+  // Rank 0's choice counts: a launcher may start ranks with other arguments.
+  const auto transport = tests::session().transport();
+  const FaultOptions options{.names = {"runtime", "routing", "draw-unchecked", "check-lost"}};
+  const FaultReport report = verify_faults(transport->rank() == 0 ? options : FaultOptions{}, *transport);
+  EXPECT_TRUE(report.holds()) << terminal_table(report);
+  std::string first = facts_of(report);
+  transport->broadcast(first);
+  EXPECT_EQ(facts_of(report), first);
+  if (transport->rank() == 0) {
+    const auto in_process = mpc::make_in_process_transport();
+    EXPECT_EQ(first, facts_of(verify_faults(options, *in_process)));
   }
 }
 

@@ -1,10 +1,12 @@
 // Every statement at its small sizes: what it reports, and that each of its checks can refute.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
 #include "mpc/transport.h"
+#include "proofs_check/faults.h"
 #include "proofs_check/report.h"
 #include "proofs_check/statement.h"
 #include "proofs_check/verify.h"
@@ -79,6 +81,14 @@ TEST_F(Statements, HaveAControlForEveryQuantity) {
       EXPECT_TRUE(controlled.contains(kind(check.quantity))) << statement.name << ": " << check.quantity;
       EXPECT_EQ(check.place.theorem, statement.name);
     }
+  }
+}
+
+TEST_F(Statements, MakeEveryCheckThatAFaultBelongsTo) {
+  for (const SeededFault& fault : all_faults()) {
+    const auto statement = std::ranges::find(report().statements, fault.theorem, &StatementReport::name);
+    ASSERT_NE(statement, report().statements.end()) << fault.name;
+    EXPECT_TRUE(accepts(statement->checks, fault)) << fault.name << ": " << fault.quantity;
   }
 }
 

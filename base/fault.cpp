@@ -1,0 +1,31 @@
+#include "base/fault.h"
+
+#include "base/error.h"
+
+namespace roundtrip {
+
+void require_faults() {
+  require(kFaultsCompiledIn,
+          "--faults: no defects are seeded in this build; they are for tests (cmake -DROUNDTRIP_FAULTS=ON, "
+          "preset dev)");
+}
+
+#ifdef ROUNDTRIP_FAULTS
+std::atomic<std::uint64_t> fault_detail::selected = 0;
+
+FaultSwitch::FaultSwitch(std::string_view name) {
+  std::uint64_t none = 0;
+  if (!fault_detail::selected.compare_exchange_strong(none, fault_detail::hash(name)))
+    throw InternalError("a seeded defect is on already");
+}
+FaultSwitch::~FaultSwitch() {
+  fault_detail::selected = 0;
+}
+#else
+FaultSwitch::FaultSwitch(std::string_view) {
+  throw InternalError("this build has no seeded defects");
+}
+FaultSwitch::~FaultSwitch() = default;
+#endif
+
+}  // namespace roundtrip

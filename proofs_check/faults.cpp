@@ -1,0 +1,284 @@
+#include "proofs_check/faults.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "proofs_check/statement.h"
+#include "proofs_check/verify.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kRuntime = "runtime";
+constexpr const char* kAttention = "attention";
+constexpr const char* kPacketCode = "packet code";
+constexpr const char* kRouting = "routing";
+constexpr const char* kSort = "sort";
+constexpr const char* kTranslators = "translators";
+constexpr const char* kParameters = "parameter choice";
+constexpr const char* kReporting = "reporting";
+
+constexpr const char* kModelLimits = "model_limits";
+constexpr const char* kExactMatch = "exact_match_by_anna";
+constexpr const char* kDirect = "direct_simulation";
+constexpr const char* kRouted = "routed_simulation";
+constexpr const char* kMatch2 = "match2_one_layer";
+constexpr const char* kKHop = "k_hop_depth";
+constexpr const char* kReports = "reports";
+
+constexpr SeededFault kFaults[] = {
+    {"send-limit", kRuntime, "a machine may send s + 1 words", kModelLimits,
+     "specimen: broken rules not stopped as such", 1000},
+    {"receive-limit", kRuntime, "a machine may receive s + 1 words", kModelLimits,
+     "specimen: broken rules not stopped as such", 1000},
+    {"duplicate-output", kRuntime, "an output delivered twice passes", kModelLimits,
+     "specimen: broken rules not stopped as such", 1000},
+    {"ledger-self", kRuntime, "total words leave out those a machine sends to itself", kModelLimits,
+     "specimen: ledger rounds unlike the recount", 1000},
+    {"ledger-last-round", kRuntime, "words received in round R are not noted", kModelLimits,
+     "specimen: ledger rounds unlike the recount", 1000},
+    {"last-message", kRuntime, "the last message of a machine is dropped", kModelLimits,
+     "specimen: steps, inboxes, outputs amiss", 1000},
+    {"input-shifted", kRuntime, "input blocks begin one word late", kModelLimits,
+     "specimen: steps, inboxes, outputs amiss", 1000},
+
+    {"weight-denominator", kAttention, "keys without a value are left out of the count", kExactMatch,
+     "rows unlike exact match", 256},
+    {"code-cut", kAttention, "16 bits of a code are compared", kExactMatch, "rows unlike exact match", 1024},
+    {"last-function", kAttention, "the last hash function of a table is not used", kExactMatch,
+     "P[two ids share a code], z = 2", 2},
+    {"last-value", kAttention, "the last value of a bucket is not summed", kExactMatch,
+     "rows unlike exact match", 256},
+    {"draw-unchecked", kAttention, "a draw is given out as verified unchecked", kExactMatch,
+     "verified draws that are not exact", 96},
+
+    {"variance-test", kPacketCode, "packets pass without the variance test", kDirect,
+     "cover-free code: sender sets mistaken", 9},
+    {"overload-by-one", kPacketCode, "one packet too many is taken", kDirect,
+     "identity code: sender sets mistaken", 7},
+    {"flat-polynomial", kPacketCode, "a source's polynomial is constant in x", kDirect,
+     "cover-free code: sender sets mistaken", 9},
+    {"point-too-few", kPacketCode, "X = (k-1)(s'-1): one point too few", kDirect,
+     "cover-free code: sender sets mistaken", 9},
+    {"packet-dimension", kPacketCode, "the dimension declared is one too small", kDirect,
+     "identity code: sender sets mistaken", 7},
+
+    {"no-intermediate", kRouting, "words go straight, without a random intermediate", kRouted,
+     "overflow: probability, eta .2", 64},
+    {"overflow-unflagged", kRouting, "a bundle that overflows sets no flag", kRouted,
+     "overflow: wrong words, small bundles", 64},
+    {"flag-lost", kRouting, "a node does not pass flags on that it receives", kRouted,
+     "overflow: wrong words, small bundles", 64},
+    {"flag-in-one-bundle", kRouting, "a flag goes into the first bundle alone", kRouted,
+     "overflow: wrong words, small bundles", 64},
+    {"radices", kRouting, "radices stay at ceil(q^(1/D))", kRouted,
+     "sum by EMA: digits unlike their formulas", 1024},
+
+    {"tie-rule", kSort, "equal keys are put in any order", kModelLimits, "k_hop: outputs unlike the oracle's",
+     1024},
+    {"local-positions", kSort, "records are numbered from 0 on every machine", kModelLimits,
+     "k_hop: runs stopped by the runtime", 1024},
+    {"splitters-unspaced", kSort, "splitters are the first samples, not evenly spaced ones", kModelLimits,
+     "sort: runs stopped by the runtime", 1024},
+    {"part-unsorted", kSort, "a block's right part is taken for sorted", kModelLimits,
+     "sort: outputs unlike the oracle's", 1024},
+    {"ways-overlap", kSort, "each way begins at the last position of the one before", kModelLimits,
+     "sort: runs stopped by the runtime", 1024},
+
+    {"last-block", kTranslators, "the last input block is taken for a full one", kDirect,
+     "sum by EMA: outputs unlike the oracle's", 1500},
+    {"head-too-many", kTranslators, "the last layer declares one head too many", kDirect,
+     "sum by EMA: heads H", 1024},
+    {"inbox-order", kTranslators, "a machine's inbox goes by sequence, then source", kDirect,
+     "sort by EMA: outputs unlike the oracle's", 1024},
+    {"zero-without-match", kTranslators, "the key of residue 0 is M", kMatch2, "outputs unlike the oracle's",
+     32},
+    {"doubling-too-many", kTranslators, "one doubling layer too many", kKHop,
+     "k = 7: layers L = a + ceil(log2 k) + 1", 100},
+
+    {"ids-for-pairs", kParameters, "z from a union over ids, not over pairs", kExactMatch,
+     "functions z, eta 1e-6", 256},
+    {"capacity-of-one-node", kParameters, "C_t from a union over the bundles of one node", kRouted,
+     "sum by EMA: digits unlike their formulas", 1024},
+    {"digit-too-many", kParameters, "one digit more than delta asks for", kRouted,
+     "sum by EMA: layers L = 2 + 2DR", 1024},
+    {"longest-sort-plan", kParameters, "the sampling fan-out of the most rounds", kModelLimits,
+     "sort: rounds", 1024},
+    {"one-pair", kParameters, "z of Match2 as for one pair of residues", kMatch2,
+     "P[some output wrong], eta .1", 32},
+    {"root-rounded-down", kParameters, "b = ceil(N^eps) - 1", kModelLimits, "sum: machines", 1024},
+
+    {"below-range", kReporting, "a bound that holds below range counts as verified", kReports,
+     "verdicts unlike the numbers'", 30},
+    {"relation-flipped", kReporting, "a lower bound is read as an upper one", kReports,
+     "verdicts unlike the numbers'", 30},
+    {"interval-ignored", kReporting, "a probability is judged without its interval", kReports,
+     "verdicts unlike the numbers'", 30},
+    {"bound-rounded", kReporting, "bounds are written as whole numbers", kReports,
+     "numbers unlike in the JSON", 30},
+    {"check-lost", kReporting, "the last check of a statement is not written", kReports,
+     "checks not in the JSON", 30},
+    {"refuted-hidden", kReporting, "a quantity refuted at one size of several is not named", kReports,
+     "refutations not in the table", 300},
+    {"last-check-decides", kReporting, "a statement's outcome is that of its last check", kReports,
+     "outcomes unlike the checks'", 30},
+    {"interval-one-sided", kReporting, "each end of an interval errs with all of the alarm", kReports,
+     "interval ends off their tails", 30},
+    {"budget-unsplit", kReporting, "every check is given the whole false-alarm budget", kReports,
+     "false alarms beyond the budget", 30},
+};
+
+bool named(const SeededFault& fault, std::string_view name) {
+  return fault.name == name || fault.area == name || fault.theorem == name;
+}
+
+std::vector<const SeededFault*> chosen(const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const SeededFault& fault : kFaults) {
+    for (const std::string_view name : {fault.name, fault.area, fault.theorem}) known.emplace_back(name);
+  }
+  for (const std::string& name : names) {
+    require(std::ranges::find(known, name) != known.end(),
+            "--faults: '{}' is no fault, area or theorem that has one; the nearest is '{}'", name,
+            nearest_name(name, known));
+  }
+  std::vector<const SeededFault*> faults;
+  for (const SeededFault& fault : kFaults) {
+    const auto names_it = [&](const std::string& name) { return named(fault, name); };
+    if (names.empty() || std::ranges::any_of(names, names_it)) faults.push_back(&fault);
+  }
+  return faults;
+}
+
+/// Rank 0's names on every rank.
+std::vector<std::string> agreed(const std::vector<std::string>& names, mpc::Transport& transport) {
+  std::string lines;
+  for (const std::string& name : names) lines += name + "\n";
+  transport.broadcast(lines);
+  std::vector<std::string> all;
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) all.push_back(line);
+  return all;
+}
+
+const Check* find(std::span<const Check> checks, const SeededFault& fault, Verdict verdict) {
+  const auto found = std::ranges::find_if(checks, [&](const Check& check) {
+    return check.place.theorem == fault.theorem && check.quantity == fault.quantity &&
+           check.place.n == fault.n && check.verdict == verdict;
+  });
+  return found == checks.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::span<const SeededFault> all_faults() {
+  return kFaults;
+}
+
+bool rejects(std::span<const Check> checks, const SeededFault& fault) {
+  return find(checks, fault, Verdict::kRefuted) != nullptr;
+}
+bool accepts(std::span<const Check> checks, const SeededFault& fault) {
+  return find(checks, fault, Verdict::kVerified) != nullptr && !rejects(checks, fault);
+}
+
+bool FaultReport::holds() const {
+  return !findings.empty() && std::ranges::all_of(findings, [](const FaultFinding& f) { return f.holds(); });
+}
+
+FaultReport verify_faults(const FaultOptions& options, mpc::Transport& transport) {
+  require_faults();
+  const auto start = std::chrono::steady_clock::now();
+  FaultReport report;
+  report.seed = options.seed;
+  report.transport = transport.name();
+  report.ranks = transport.ranks();
+  std::vector<Check> sound;  // with all defects off
+  for (const SeededFault* fault : chosen(agreed(options.names, transport))) {
+    FaultFinding finding;
+    finding.fault = fault;
+    const auto run = [&](std::string_view state) {
+      Context context{Sizes::kSmall, transport, options.seed, alarm_per_check(Sizes::kSmall)};
+      context.progress = [&](std::string_view what) {
+        if (options.progress) options.progress(fmt::format("{} {}: {}", fault->name, state, what));
+      };
+      context.quantity = fault->quantity;
+      context.n = fault->n;
+      try {
+        return find_statement(fault->theorem).checks(context);
+      } catch (const std::exception& error) {  // on all ranks
+        finding.reason = fmt::format("{}: the statement could not be run: {}", state, error.what());
+        return std::vector<Check>();
+      }
+    };
+    if (find(sound, *fault, Verdict::kVerified) == nullptr) {
+      for (Check& check : run("off")) sound.push_back(std::move(check));
+    }
+    finding.accepted_off = accepts(sound, *fault);
+    std::vector<Check> defective;
+    {
+      const FaultSwitch on(fault->name);
+      defective = run("on");
+    }
+    finding.rejected = rejects(defective, *fault);
+    if (finding.rejected) finding.reason = find(defective, *fault, Verdict::kRefuted)->reason;
+    if (!finding.rejected && finding.reason.empty()) finding.reason = "its check does not refute it";
+    report.findings.push_back(std::move(finding));
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+std::string terminal_table(const FaultReport& report) {
+  std::string out;
+  std::string_view area;
+  std::size_t held = 0;
+  for (const FaultFinding& finding : report.findings) {
+    const SeededFault& fault = *finding.fault;
+    if (fault.area != area) {
+      out += fmt::format("{}{}\n", area.empty() ? "" : "\n", fault.area);
+      area = fault.area;
+    }
+    held += finding.holds();
+    const std::string_view state = finding.holds()        ? "rejected"
+                                   : finding.accepted_off ? "NOT REJECTED"
+                                   : !finding.rejected    ? "NOT JUDGED"
+                                                          : "REJECTED WHEN OFF";
+    out += fmt::format("  {:<20} {:<57} {:>17}\n", fault.name, fault.defect.substr(0, 57), state);
+    if (!finding.holds()) {
+      out += fmt::format("      {:.90}\n", fmt::format("{}: {} at N = {}: {}", fault.theorem, fault.quantity,
+                                                       fault.n, finding.reason));
+    }
+  }
+  out += fmt::format(
+      "\n{} of {} faults rejected by the check they belong to; seed {}, {} ({} ranks), {:.1f} s\n", held,
+      report.findings.size(), report.seed, report.transport, report.ranks, report.seconds);
+  return out;
+}
+
+nlohmann::ordered_json to_json(const FaultReport& report) {
+  nlohmann::ordered_json json{
+      {"schema", "roundtrip/faults/1"}, {"seed", report.seed},
+      {"transport", report.transport},  {"ranks", report.ranks},
+      {"seconds", report.seconds},      {"verdict", report.holds() ? "verified" : "refuted"}};
+  auto& faults = json["faults"] = nlohmann::ordered_json::array();
+  for (const FaultFinding& finding : report.findings) {
+    const SeededFault& fault = *finding.fault;
+    faults.push_back({{"fault", fault.name},
+                      {"area", fault.area},
+                      {"defect", fault.defect},
+                      {"theorem", fault.theorem},
+                      {"quantity", fault.quantity},
+                      {"n", fault.n},
+                      {"rejected", finding.rejected},
+                      {"accepted_off", finding.accepted_off},
+                      {"reason", finding.reason}});
+  }
+  return json;
+}
+
+}  // namespace roundtrip::proofs_check

@@ -1,0 +1,18 @@
+// Compiled as a release is, without ROUNDTRIP_FAULTS: no defect can be on, and who asks for one is refused.
+#include <cstring>
+
+#include "base/error.h"
+#include "base/fault.h"
+
+static_assert(!roundtrip::kFaultsCompiledIn);
+static_assert(!roundtrip::seeded("send-limit"));  // a constant: the branches that ask vanish
+
+int main() {
+  try {
+    roundtrip::require_faults();
+  } catch (const roundtrip::ContractError& error) {  // exit status 2
+    return std::strstr(error.what(), "--faults") != nullptr && std::strchr(error.what(), '\n') == nullptr ? 0
+                                                                                                          : 1;
+  }
+  return 1;
+}

@@ -1,0 +1,146 @@
+// The defects seeded in our own code: each is refuted by the check that it belongs to, and by what happens to
+// that check alone.
+#include "proofs_check/faults.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "base/error.h"
+#include "proofs_check/statement.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+using testing::HasSubstr;
+
+static_assert(kFaultsCompiledIn, "the tests' builds hold the seeded faults");
+
+/// One run of all faults for all tests of this binary.
+const FaultReport& report() {
+  static const FaultReport kReport = [] {
+    const auto transport = mpc::make_in_process_transport();
+    return verify_faults({}, *transport);
+  }();
+  return kReport;
+}
+
+TEST(Faults, AreEachRejectedByTheirOwnCheckAndAcceptedWhenOff) {
+  ASSERT_EQ(report().findings.size(), all_faults().size());
+  for (const FaultFinding& finding : report().findings) {
+    EXPECT_TRUE(finding.rejected) << finding.fault->name << ": " << finding.reason;
+    EXPECT_TRUE(finding.accepted_off) << finding.fault->name << ": " << finding.reason;
+  }
+  EXPECT_TRUE(report().holds());
+}
+
+TEST(Faults, AreFourOrMoreInEachOfEightAreas) {
+  std::map<std::string_view, int> areas;
+  std::set<std::string_view> names;
+  std::set<std::string_view> defects;
+  for (const SeededFault& fault : all_faults()) {
+    ++areas[fault.area];
+    EXPECT_TRUE(names.insert(fault.name).second) << fault.name;
+    EXPECT_TRUE(defects.insert(fault.defect).second) << fault.defect;
+    EXPECT_LE(fault.defect.size(), 57u) << fault.defect;  // shown whole
+    EXPECT_NO_THROW(find_statement(fault.theorem)) << fault.name;
+  }
+  EXPECT_EQ(areas.size(), 8u);
+  for (const auto& [area, count] : areas) EXPECT_GE(count, 4) << area;
+  EXPECT_GE(names.size(), 32u);
+}
+
+Check check_of(const SeededFault& fault, Verdict verdict) {
+  Check check;
+  check.place = {.theorem = std::string(fault.theorem), .n = fault.n};
+  check.quantity = fault.quantity;
+  check.verdict = verdict;
+  return check;
+}
+
+TEST(Rejection, IsByTheOwnCheckAlone) {
+  const SeededFault fault = all_faults()[0];
+  const Check refuted = check_of(fault, Verdict::kRefuted);
+  const Check verified = check_of(fault, Verdict::kVerified);
+  EXPECT_TRUE(rejects(std::vector{verified, refuted}, fault));
+  EXPECT_FALSE(accepts(std::vector{verified, refuted}, fault));
+  EXPECT_TRUE(accepts(std::vector{verified}, fault));
+  EXPECT_FALSE(rejects(std::vector{verified}, fault));
+  EXPECT_FALSE(rejects({}, fault));  // the check was deleted
+  EXPECT_FALSE(accepts({}, fault));
+  EXPECT_FALSE(rejects(std::vector{check_of(fault, Verdict::kInconclusive)}, fault));
+  EXPECT_FALSE(accepts(std::vector{check_of(fault, Verdict::kInconclusive)}, fault));
+  for (Check other : {refuted, refuted, refuted}) {
+    static int which = 0;
+    if (which == 0) other.quantity += "x";
+    if (which == 1) other.place.n += 1;
+    if (which == 2) other.place.theorem += "x";
+    ++which;
+    EXPECT_FALSE(rejects(std::vector{other}, fault));
+  }
+}
+
+TEST(Switch, TurnsOneDefectOnAndOffAgain) {
+  EXPECT_FALSE(seeded("send-limit"));
+  {
+    const FaultSwitch on("send-limit");
+    EXPECT_TRUE(seeded("send-limit"));
+    EXPECT_FALSE(seeded("receive-limit"));
+    EXPECT_THROW(FaultSwitch("receive-limit"), InternalError);
+    EXPECT_TRUE(seeded("send-limit"));
+  }
+  EXPECT_FALSE(seeded("send-limit"));
+}
+
+TEST(Names, AreOfFaultsAreasAndTheorems) {
+  const auto transport = mpc::make_in_process_transport();
+  const FaultReport one = verify_faults({.names = {"check-lost"}}, *transport);
+  ASSERT_EQ(one.findings.size(), 1u);
+  EXPECT_EQ(one.findings[0].fault->name, "check-lost");
+  const FaultReport area = verify_faults({.names = {"packet code", "check-lost"}}, *transport);
+  for (const FaultFinding& finding : area.findings) {
+    EXPECT_TRUE(finding.fault->area == "packet code" || finding.fault->name == "check-lost");
+  }
+  EXPECT_GE(area.findings.size(), 5u);
+  try {
+    verify_faults({.names = {"check-lots"}}, *transport);
+    FAIL();
+  } catch (const ContractError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'check-lots'"));
+    EXPECT_THAT(error.what(), HasSubstr("'check-lost'"));
+  }
+}
+
+TEST(Reports, SayWhatIsNotRejected) {
+  FaultReport made;
+  made.transport = "inprocess";
+  const SeededFault& fault = all_faults()[0];
+  made.findings = {{&fault, true, true, "17 is not == 0"},
+                   {&fault, false, true, std::string(200, 'r')},
+                   {&fault, true, false, "off: " + std::string(200, 'o')},
+                   {&fault, false, false, ""}};
+  EXPECT_FALSE(made.holds());
+  const std::string table = terminal_table(made);
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+  for (const char* words : {"NOT REJECTED", "REJECTED WHEN OFF", "NOT JUDGED", "1 of 4 faults"}) {
+    EXPECT_THAT(table, HasSubstr(words));
+  }
+  const auto json = nlohmann::json::parse(to_json(made).dump());
+  EXPECT_EQ(json["verdict"], "refuted");
+  ASSERT_EQ(json["faults"].size(), 4u);
+  for (const char* key :
+       {"fault", "area", "defect", "theorem", "quantity", "n", "rejected", "accepted_off", "reason"})
+    EXPECT_TRUE(json["faults"][0].contains(key)) << key;
+  EXPECT_EQ(json["faults"][1]["rejected"], false);
+  EXPECT_EQ(to_json(report())["verdict"], "verified");
+  made.findings.clear();
+  EXPECT_FALSE(made.holds());  // nothing was looked at
+}
+
+}  // namespace
+}  // namespace roundtrip::proofs_check
