@@ -10,11 +10,13 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr Word kSourceTag = Word{1} << 63;
-constexpr std::uint64_t kNoSource = ~std::uint64_t{0};
 // Runs of 2^8 - 1 words and more take a second header: by then it weighs less than a hundredth of the words.
 constexpr unsigned kMostLengthBits = 8;
 constexpr std::ptrdiff_t kRunsAhead = 16;  // a few hundred ns of scattering: more than DRAM takes
 constexpr std::size_t kControlWords = 3;   // flag, headers, words
+// Inboxes are staged from this size on, below which caches hold them, if the lines take little beside them.
+constexpr std::uint64_t kLeastStaged = std::uint64_t{1} << 20;
+constexpr std::uint64_t kInboxesPerLines = 4;
 static_assert(Outbox::kLeastKept >= std::size_t{1} << kMostLengthBits);  // kept runs are long ones
 
 constexpr Word ones(unsigned bits) {
@@ -45,6 +47,7 @@ Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& tra
       machine_to_rank_(placement_.block()),
       output_to_rank_(placement_.block() * shape.block_words),
       sending_(static_cast<std::size_t>(transport.ranks())),
+      ends_(sending_.size()),
       views_(sending_.size()),
       counts_out_(sending_.size() * kControlWords),
       counts_in_(counts_out_.size()),
@@ -56,7 +59,6 @@ void Exchange::clear_streams() {
   for (Stream& stream : sending_) {
     stream.headers.clear();
     stream.words.clear();
-    stream.last_source = kNoSource;
   }
 }
 
@@ -124,10 +126,14 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
   if (seeded("last-message") && !kLastRound && sendings.size() > 1)
     sendings = sendings.first(sendings.size() - 1);
   // Room for the worst case, everything to one rank, so that the loop need not ask.
-  for (Stream& stream : sending_) {
+  for (std::size_t r = 0; r < sending_.size(); ++r) {
+    Stream& stream = sending_[r];
     stream.headers.reserve_more(2 * sendings.size() + 1);
     stream.words.reserve_more(words.size());
+    ends_[r] = {stream.headers.data() + stream.headers.size(), stream.words.data() + stream.words.size(),
+                true};
   }
+  StreamEnd* const ends = ends_.data();
   const Fields layout = kLastRound ? output_fields_ : message_fields_;
   const Divider to_rank = kLastRound ? output_to_rank_ : machine_to_rank_;
   const std::uint64_t block = kLastRound ? placement_.block() * shape_.block_words : placement_.block();
@@ -143,11 +149,11 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
     if constexpr (kLastRound) {  // a row of outputs may be for several ranks
       length = std::min(length, (rank + std::uint64_t{1}) * block - destination);
     }
-    Stream& stream = sending_[rank];
-    Word* header = stream.headers.data() + stream.headers.size();
+    StreamEnd& end = ends[rank];
+    Word* header = end.header;
     if constexpr (!kLastRound) {
-      if (stream.last_source != source) {
-        stream.last_source = source;
+      if (end.new_source) {
+        end.new_source = false;
         *header++ = kSourceTag | source;
       }
     }
@@ -165,16 +171,17 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
           copied -= kept.words.size();
           field = 0;
         } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
-          kept_.push_back({machine, 0, nullptr, length, stream.words.size(), true});
+          kept_.push_back({machine, 0, nullptr, length,
+                           static_cast<std::uint64_t>(end.word - sending_[rank].words.data()), true});
           field = 0;
         }
       }
       *header++ = field << length_shift | place;
       *header++ = length;
     }
-    stream.headers.set_size(static_cast<std::size_t>(header - stream.headers.data()));
-    copy_words(stream.words.data() + stream.words.size(), from, copied);
-    stream.words.set_size(stream.words.size() + copied);
+    end.header = header;
+    copy_words(end.word, from, copied);
+    end.word += copied;
     from += copied;
     sequence += length;
     if (kLastRound && split + length < sendings[i].length) {
@@ -183,6 +190,11 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
       split = 0;
       ++i;
     }
+  }
+  for (std::size_t r = 0; r < sending_.size(); ++r) {
+    Stream& stream = sending_[r];
+    stream.headers.set_size(static_cast<std::size_t>(ends_[r].header - stream.headers.data()));
+    stream.words.set_size(static_cast<std::size_t>(ends_[r].word - stream.words.data()));
   }
 }
 
@@ -235,6 +247,7 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
 template <typename Visit, typename Ahead, typename VisitKept>
 void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead,
                             VisitKept&& visit_kept) const {
+  const Fields at_shift = layout;  // a copy, which no store of visit's can change
   const Word destination_mask = ones(layout.destination);
   const Word sequence_mask = ones(layout.sequence);
   const Word length_mask = ones(layout.length);
@@ -250,8 +263,8 @@ void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead,
         continue;
       }
       const Word destination = header & destination_mask;
-      const auto sequence = static_cast<std::uint32_t>((header >> layout.destination) & sequence_mask);
-      Word length = header >> layout.destination >> layout.sequence;
+      const auto sequence = static_cast<std::uint32_t>((header >> at_shift.destination) & sequence_mask);
+      Word length = header >> at_shift.destination >> at_shift.sequence;
       if (length - 1 >= length_mask - 1) [[unlikely]] {  // zero or all ones
         const bool has_kept = length == 0;
         length = *at++;
@@ -313,14 +326,93 @@ Buffer<Word> Exchange::take_spare(std::uint64_t words) {
   return result;
 }
 
+/// Where scatter() writes: straight into the inboxes, or by lines.
+struct Exchange::PlainSink {
+  Word* words;
+  RunHeader* headers;
+
+  void ahead(Word, const Cursor& cursor) const {
+    __builtin_prefetch(words + cursor.word, 1);
+    __builtin_prefetch(headers + cursor.run, 1);
+  }
+  void put(Word, Cursor& cursor, const RunHeader& header) const { headers[cursor.run++] = header; }
+  void put(Word, Cursor& cursor, const Word* from, std::uint64_t count) const {
+    copy_words(words + cursor.word, from, count);
+    cursor.word += count;
+  }
+  void finish(std::span<const Cursor>) const {}
+};
+
+struct Exchange::StagedSink {
+  Word* words;
+  RunHeader* headers;
+  Lines* lines;
+
+  void ahead(Word machine, const Cursor& cursor) const {
+    const Lines& line = lines[machine];
+    __builtin_prefetch(line.words.items + cursor.word % Line<Word>::kItems, 1);
+    __builtin_prefetch(line.headers.items + cursor.run % Line<RunHeader>::kItems, 1);
+  }
+  void put(Word machine, Cursor& cursor, const RunHeader& header) const {
+    lines[machine].headers.put(header, headers, cursor.run);
+  }
+  void put(Word machine, Cursor& cursor, const Word* from, std::uint64_t count) const {
+    Line<Word>& line = lines[machine].words;
+    count == 1 ? line.put(*from, words, cursor.word) : line.put(from, count, words, cursor.word);
+  }
+  void finish(std::span<const Cursor> ends) const {
+    Line<Word>::settle();
+    for (std::size_t m = 0; m + 1 < ends.size(); ++m) {
+      lines[m].words.finish(words, ends[m].word, ends[m + 1].word);
+      lines[m].headers.finish(headers, ends[m].run, ends[m + 1].run);
+    }
+  }
+};
+
+/// Moves the runs to their inboxes; cursors_[m + 1] goes from machine m's begin to its end.
+template <typename Sink>
+void Exchange::scatter(const Sink sink) {
+  auto kept = kept_.begin();
+  Cursor* const cursors = cursors_.data() + 1;
+  const auto header = [sink](Word machine, Cursor& cursor, MachineId source, std::uint32_t sequence) {
+    sink.put(machine, cursor, RunHeader{source, sequence, static_cast<std::uint32_t>(cursor.word)});
+  };
+  for_each_run(
+      message_fields_,
+      [=](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+        Cursor& cursor = cursors[machine];
+        header(machine, cursor, source, sequence);
+        sink.put(machine, cursor, run, length);
+      },
+      [=](Word machine) { sink.ahead(machine, cursors[machine]); },
+      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
+        Cursor& cursor = cursors_[machine + 1];
+        header(machine, cursor, source, sequence);
+        const Word* from = run;
+        sink.put(machine, cursor, from, kept->begin);
+        from += kept->begin + (kept->in_stream ? kept->length : 0);
+        if (kept->stays) {
+          held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
+        } else {
+          sink.put(machine, cursor, kept->words, kept->length);
+        }
+        const std::uint64_t behind = length - kept->begin - kept->length;
+        sink.put(machine, cursor, from, behind);
+        ++kept;
+        return static_cast<std::uint64_t>(from - run) + behind;
+      });
+  sink.finish(std::span(cursors_).first(count_ + 1));
+}
+
 Exchange::Received Exchange::fill_inboxes() {
   Received result;
   settle_kept();
   // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
   std::fill(cursors_.begin(), cursors_.end(), Cursor{});
-  const auto count = [this](Word machine, Word length, MachineId, std::uint32_t, const Word*) {
-    cursors_[machine + 1].word += length;
-    cursors_[machine + 1].run += 1;
+  const auto count = [cursors = cursors_.data() + 1](Word machine, Word length, MachineId, std::uint32_t,
+                                                     const Word*) {
+    cursors[machine].word += length;
+    cursors[machine].run += 1;
   };
   auto kept = kept_.begin();
   for_each_run(
@@ -349,42 +441,13 @@ Exchange::Received Exchange::fill_inboxes() {
     inbox_headers_.clear();
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
-    Word* const words = inbox_words_.data();
-    RunHeader* const headers = inbox_headers_.data();
-    kept = kept_.begin();
-    for_each_run(
-        message_fields_,
-        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-          Cursor& cursor = cursors_[machine + 1];
-          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-          copy_words(words + cursor.word, run, length);
-          cursor.word += length;
-        },
-        [&](Word machine) {
-          const Cursor& cursor = cursors_[machine + 1];
-          __builtin_prefetch(words + cursor.word, 1);
-          __builtin_prefetch(headers + cursor.run, 1);
-        },
-        [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-          Cursor& cursor = cursors_[machine + 1];
-          headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
-          const Word* from = run;
-          const auto copy = [&](const Word* begin, std::uint64_t many) {
-            copy_words(words + cursor.word, begin, many);
-            cursor.word += many;
-          };
-          copy(from, kept->begin);
-          from += kept->begin + (kept->in_stream ? kept->length : 0);
-          if (kept->stays) {
-            held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
-          } else {
-            copy(kept->words, kept->length);
-          }
-          const std::uint64_t behind = length - kept->begin - kept->length;
-          copy(from, behind);
-          ++kept;
-          return static_cast<std::uint64_t>(from - run) + behind;
-        });
+    const std::uint64_t bytes = next.word * sizeof(Word) + next.run * sizeof(RunHeader);
+    if (bytes >= kLeastStaged && bytes >= kInboxesPerLines * count_ * sizeof(Lines)) {
+      lines_.resize(cursors_.size());  // as far as ahead() may look
+      scatter(StagedSink{inbox_words_.data(), inbox_headers_.data(), lines_.data()});
+    } else {
+      scatter(PlainSink{inbox_words_.data(), inbox_headers_.data()});
+    }
     place_held();
   }
   kept_.clear();

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "mpc/buffer.h"
+#include "mpc/line.h"
 #include "mpc/placement.h"
 #include "mpc/protocol.h"
 #include "mpc/transport.h"
@@ -73,7 +74,11 @@ class Exchange {
   struct Stream {
     Buffer<Word> headers;
     Buffer<Word> words;
-    std::uint64_t last_source;
+  };
+  struct StreamEnd {
+    Word* header;
+    Word* word;
+    bool new_source;  ///< no run of this source is in the stream
   };
   struct View {
     std::span<const Word> headers;
@@ -108,12 +113,22 @@ class Exchange {
     std::uint64_t next_run = 0;  ///< the header behind its run's
   };
 
+  /// Of one machine's inbox.
+  struct Lines {
+    Line<Word> words;
+    Line<RunHeader> headers;
+  };
+
   static Fields fields(std::uint64_t most_destinations, std::uint64_t most_words);
   template <bool kLastRound>
   void pack_runs(MachineId source, const Outbox& outbox);
   template <typename Visit, typename Ahead, typename VisitKept>
   void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead, VisitKept&& visit_kept) const;
   void clear_streams();
+  struct PlainSink;
+  struct StagedSink;
+  template <typename Sink>
+  void scatter(Sink sink);
   void settle_kept();
   void place_held();
   Buffer<Word> take_spare(std::uint64_t words);
@@ -130,6 +145,7 @@ class Exchange {
   const Divider machine_to_rank_, output_to_rank_;
 
   std::vector<Stream> sending_;                        // by destination rank
+  std::vector<StreamEnd> ends_;                        // of these, while one machine's list is packed
   Buffer<Word> received_;                              // streams from the other ranks
   std::vector<View> views_;                            // by source rank
   std::vector<std::uint64_t> counts_out_, counts_in_;  // flag, headers, words; by rank
@@ -144,6 +160,7 @@ class Exchange {
   mutable std::vector<Word> whole_;    // an inbox whose reader wants its kept row in a row with the rest
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
+  Buffer<Lines> lines_;  // by machine hosted here, while inboxes are scattered
   // [0] and, after a fill, the end of machine m's inbox at [m + 1]; then zeros up to the most that a header's
   // destination field holds.
   std::vector<Cursor> cursors_;

@@ -1,6 +1,6 @@
 // Rows that machines send to themselves stay in their place: whatever a machine keeps, passes on and reads,
 // in any order and for any number of rounds, the outputs are those of the sequential interpreter, which
-// copies.
+// copies. Likewise for inboxes large enough to be filled by lines.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -132,6 +132,32 @@ TEST(KeptWords, StayWhereTheyAreUntilMostOfTheirBufferIsDead) {
     EXPECT_EQ(passer.places[round], passer.places[2]) << "round " << round;
   }
   EXPECT_NE(passer.places[Passer::kDropped + 1], passer.places[2]) << "the others' words are dead by then";
+}
+
+// Inboxes of several MiB a rank are filled by lines; runs of every length begin and end at every place of
+// one.
+TEST(LargeInboxes, AreThoseOfTheInterpreter) {
+  const auto transport = roundtrip::tests::session().transport();
+  for (const std::uint32_t machines : {3u, 40u, 700u}) {
+    Case large{.n = machines, .outputs = machines, .seed = machines, .rounds = {{}, {}}};
+    RandomStream random(1, Domain::kTest, machines);
+    for (auto& round : large.rounds) {
+      for (std::uint64_t words = 0; words < std::uint64_t{1} << 19;) {
+        const auto length = static_cast<std::uint32_t>(1 + random.below(random.below(8) == 0 ? 300 : 20));
+        round.push_back({static_cast<std::uint32_t>(random.below(machines)),
+                         static_cast<std::uint32_t>(random.below(machines)), length});
+        words += length;
+      }
+      std::ranges::stable_sort(round, {}, &Transfer::source);
+    }
+    const RandomProtocol protocol(large);
+    std::vector<Word> input(machines);
+    for (std::size_t i = 0; i < input.size(); ++i) input[i] = i;
+    const Interpreted expected = interpret(protocol, input);
+    if (transport->rank() != 0) input.clear();
+    const RunResult result = run(protocol, input, *transport);
+    EXPECT_EQ(result.outputs, transport->rank() == 0 ? expected.outputs : std::vector<Word>{}) << machines;
+  }
 }
 
 }  // namespace
