@@ -117,9 +117,9 @@ AttendPlan plan_attend(std::uint64_t queries, std::uint64_t keys, std::uint32_t 
   const double padded = std::bit_ceil(std::max(2u, dimension)),
                columns = std::ceil(value_dimension / 16.0) * 16;
   plan.peak_bytes =
-      tokens * (6.0 * dimension + 2 * padded + 24) +
-      static_cast<double>(keys) * (8.0 * value_dimension + 2 * columns + 4 * kWeightSamples + 8) +
-      static_cast<double>(queries) * (8 * columns + 8 + 8.0 * value_dimension);
+      tokens * (6.0 * dimension + 2 * padded + 16) +
+      static_cast<double>(keys) * (8.0 * value_dimension + 10 * columns + 4 * kWeightSamples + 12) +
+      static_cast<double>(queries) * (8 * columns + 72 + 8.0 * value_dimension);
   plan.guaranteed =
       plan.false_collisions <= options.eta / 2 && plan.missed_pairs <= options.eta / 2 * (1 + 1e-9);
   plan.pointless = ell >= static_cast<double>(keys);

@@ -96,8 +96,8 @@ struct DenseOptions {
 ///            (lsh/probability.h) provides.
 /// Cost:      time ell (z + m / 16) (N_q + N_k) vector operations (a function's own cost included in z),
 /// memory
-///            O(d + m) (N_q + N_k): one table at a time, buckets summed for the queries that ask and never
-///            stored.
+///            O(d + m) (N_q + N_k): tables are coded one by one, and their buckets summed for the queries
+///            that ask; the buckets of at most 16 tables wait together, in at most N_k rows of sums.
 std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options = {});
 /// Exact match on dense matrices: c_ij = 1 iff q_i = k_j as integers. Time and memory O(d + m) (N_q + N_k).
 std::unique_ptr<DenseAttention> make_dense_exact_match(DenseOptions options = {});

@@ -1,11 +1,13 @@
 // ANNA and exact match on dense matrices, a table at a time:
 //   codes      of all keys and queries, 16 at a time (lsh/family.h)
-//   partition  both by the top bits of a bijective mix of the code (counting sort), so that a partition fits
-//   the cache join       in each partition: an open-addressing table of the keys' codes, queries looked up,
-//   both grouped by bucket add        each bucket that has keys and queries: the sum of its value rows, in
-//   registers, added to each query's total
-// Threads share codes and partitions; a query has one bucket in a table, so no total is written by two
-// threads.
+//   partition  both by the top bits of a bijective mix of the code, so that a partition fits the cache
+//              (bucket_join.h)
+//   join       in each partition: every query finds its code's keys. A bucket of one key is that key's value
+//              row; of several it is a row of sums, made where the first query asks
+//   gather     after a batch of tables: each query's total takes the rows of all its buckets, in registers,
+//   so
+//              that a total is read and written once a batch
+// Threads share rows and partitions; a query has one slot in a table, so none is written by two threads.
 #include <omp.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <limits>
 #include <optional>
 
+#include "anna/bucket_join.h"
 #include "anna/dense.h"
 #include "anna/dense_codes.h"
 #include "anna/huge_array.h"
@@ -40,11 +43,13 @@ class Coder {
   virtual ~Coder() = default;
   virtual std::string name() const = 0;
   virtual std::uint32_t tables() const = 0;
-  virtual void prepare(const DenseHead& head) = 0;  // and the first table
-  virtual void use_table(std::uint32_t table) = 0;  // by one thread, while none is in code()
-  virtual std::size_t words() const = 0;            // of a code; two are equal iff all words are
-  // The codes of the queries or keys in the part'th of `parts` shares. Returns the hash functions evaluated.
-  virtual std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels& kernels,
+  virtual void prepare(const DenseHead& head, int threads) = 0;  // and the first table
+  virtual void use_table(std::uint32_t table) = 0;               // by one thread, while none is in code()
+  virtual std::size_t words() const = 0;                         // of a code; two are equal iff all words are
+  virtual std::uint32_t bits() const = 0;                        // of a code of one word
+  // The codes of the queries or keys begin .. end - 1, begin between two blocks. Returns the hash functions
+  // evaluated.
+  virtual std::uint64_t code(bool queries, std::uint64_t begin, std::uint64_t end, const Kernels& kernels,
                              std::uint64_t* codes) const = 0;
 };
 
@@ -53,13 +58,14 @@ class ExactCoder final : public Coder {
  public:
   std::string name() const override { return "ema"; }
   std::uint32_t tables() const override { return 1; }
-  void prepare(const DenseHead& head) override { head_ = &head; }
+  void prepare(const DenseHead& head, int) override { head_ = &head; }
   void use_table(std::uint32_t) override {}
   std::size_t words() const override { return ceil_div(std::uint64_t{2} * head_->keys.columns, 8); }
-  std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels&,
+  std::uint32_t bits() const override { return 64; }
+  std::uint64_t code(bool queries, std::uint64_t begin, std::uint64_t end, const Kernels&,
                      std::uint64_t* codes) const override {
     const FixedRows& rows = queries ? head_->queries : head_->keys;
-    for (std::uint64_t i = share(rows.rows, part, parts); i < share(rows.rows, part + 1, parts); ++i) {
+    for (std::uint64_t i = begin; i < end; ++i) {
       codes[(i + 1) * words() - 1] = 0;  // the end of the last word may lie beyond the row
       std::memcpy(codes + i * words(), rows.row(i).data(), sizeof(std::int16_t) * rows.columns);
     }
@@ -75,12 +81,15 @@ class HashCoder final : public Coder {
   explicit HashCoder(const AnnaParameters& parameters) : parameters_(parameters) {}
   std::string name() const override { return "anna"; }
   std::uint32_t tables() const override { return parameters_.tables; }
-  void prepare(const DenseHead& head) override { codes_.emplace(parameters_, head.queries, head.keys); }
+  void prepare(const DenseHead& head, int threads) override {
+    codes_.emplace(parameters_, head.queries, head.keys, threads);
+  }
   void use_table(std::uint32_t table) override { codes_->use_table(table); }
   std::size_t words() const override { return codes_->words(); }
-  std::uint64_t code(bool queries, std::size_t part, std::size_t parts, const Kernels& kernels,
+  std::uint32_t bits() const override { return codes_->bits(); }
+  std::uint64_t code(bool queries, std::uint64_t begin, std::uint64_t end, const Kernels& kernels,
                      std::uint64_t* codes) const override {
-    return codes_->of_rows(queries, part, parts, kernels, codes);
+    return codes_->of_rows(queries, begin, end, kernels, codes);
   }
 
  private:
@@ -88,59 +97,7 @@ class HashCoder final : public Coder {
   std::optional<DenseCodes> codes_;
 };
 
-struct Record {
-  std::uint64_t mixed;  // the code, mixed bijectively
-  std::uint32_t row;
-};
-
-// Rows sorted by partition, the top `bits` bits of the mixed code: each of `parts` threads counts its share
-// and, behind a barrier, moves it.
-class Partitioned {
- public:
-  Partitioned(std::size_t rows, std::uint32_t bits, std::size_t most_parts)
-      : bits_(bits), records_(rows), starts_((std::size_t{1} << bits) + 1), counts_(most_parts) {}
-
-  void count(const std::uint64_t* codes, std::size_t part, std::size_t parts) {
-    std::vector<std::size_t>& mine = counts_[part];
-    mine.assign(starts_.size() - 1, 0);
-    const std::size_t end = share(records_.size(), part + 1, parts);
-    for (std::size_t i = share(records_.size(), part, parts); i < end; ++i) ++mine[partition(mix(codes[i]))];
-  }
-  void move(const std::uint64_t* codes, std::size_t part, std::size_t parts) {
-    std::vector<std::size_t> to(starts_.size() - 1);
-    std::size_t sum = 0;
-    for (std::size_t p = 0; p < to.size(); ++p) {
-      if (part == 0) starts_[p] = sum;
-      for (std::size_t u = 0; u < parts; ++u) {
-        if (u == part) to[p] = sum;
-        sum += counts_[u][p];
-      }
-    }
-    if (part == 0) starts_.back() = sum;
-    const std::size_t end = share(records_.size(), part + 1, parts);
-    for (std::size_t i = share(records_.size(), part, parts); i < end; ++i) {
-      const std::uint64_t mixed = mix(codes[i]);
-      records_[to[partition(mixed)]++] = {mixed, static_cast<std::uint32_t>(i)};
-    }
-  }
-  std::span<const Record> operator[](std::size_t p) const {
-    return {records_.data() + starts_[p], starts_[p + 1] - starts_[p]};
-  }
-
- private:
-  static std::uint64_t mix(std::uint64_t code) {
-    code *= 0x9E3779B97F4A7C15u;  // odd: a bijection, so equal mixes are equal codes
-    return code ^ code >> 32;     // so is this
-  }
-  std::size_t partition(std::uint64_t mixed) const { return bits_ == 0 ? 0 : mixed >> (64 - bits_); }
-
-  std::uint32_t bits_;
-  HugeArray<Record> records_;
-  std::vector<std::size_t> starts_;               // [partitions + 1]
-  std::vector<std::vector<std::size_t>> counts_;  // [parts, partitions]
-};
-
-// Codes of several words become numbers.
+// Codes of several words, or too wide for a record beside a row, become numbers.
 void number(const HugeArray<std::uint64_t>& key_words, const HugeArray<std::uint64_t>& query_words,
             std::size_t words, HugeArray<std::uint64_t>& keys, HugeArray<std::uint64_t>& queries) {
   RecordInterner seen;
@@ -170,97 +127,126 @@ class Failure {
   std::exception_ptr what_;
 };
 
-// One thread's buffers for a partition's join: keys and queries of equal codes are chained, and the chains of
-// codes that have both are laid out one behind the other. Numbers in chains are places in the partition + 1,
-// 0 ends them.
-struct Join {
-  std::vector<std::uint32_t> slots;                 // the first key of a code
-  std::vector<std::uint32_t> next_key, next_query;  // [keys], [queries]
-  std::vector<std::uint32_t> first_query;           // [keys], of the code whose first key it is
-  std::vector<std::uint32_t> wanted;                // first keys of codes that queries have
-  std::vector<std::uint32_t> key_starts, query_starts, keys, queries;  // rows, code after code of `wanted`
-};
-
-void join_partition(std::span<const Record> keys, std::span<const Record> queries,
-                    std::uint32_t partition_bits, Join& j) {
-  const std::uint32_t slot_bits = std::min(62 - partition_bits, ceil_log(2, 2 * keys.size() + 1));
-  const std::uint64_t mask = (std::uint64_t{1} << slot_bits) - 1;
-  const std::uint32_t shift = 64 - partition_bits - slot_bits;
-  j.slots.assign(mask + 1, 0);
-  j.next_key.resize(keys.size()), j.first_query.resize(keys.size()), j.next_query.resize(queries.size());
-  std::uint32_t* const slots = j.slots.data();
-  // The slot of a code, or the free one where it would be.
-  const auto find = [&](std::uint64_t mixed) {
-    std::uint64_t slot = mixed >> shift & mask;
-    while (slots[slot] != 0 && keys[slots[slot] - 1].mixed != mixed) slot = (slot + 1) & mask;
-    return slot;
-  };
-  for (std::uint32_t i = 0; i < keys.size(); ++i) {
-    const std::uint64_t slot = find(keys[i].mixed);
-    j.first_query[i] = 0;
-    if (slots[slot] == 0) {
-      slots[slot] = i + 1;
-      j.next_key[i] = 0;
-    } else {
-      j.next_key[i] = std::exchange(j.next_key[slots[slot] - 1], i + 1);
-    }
-  }
-  j.wanted.clear();
-  for (std::uint32_t i = 0; i < queries.size(); ++i) {
-    const std::uint32_t key = slots[find(queries[i].mixed)];
-    if (key == 0) continue;
-    j.next_query[i] = std::exchange(j.first_query[key - 1], i + 1);
-    if (j.next_query[i] == 0) j.wanted.push_back(key);
-  }
-  j.key_starts.assign(1, 0), j.query_starts.assign(1, 0);
-  j.keys.clear(), j.queries.clear();
-  for (const std::uint32_t first : j.wanted) {
-    for (std::uint32_t k = first; k != 0; k = j.next_key[k - 1]) j.keys.push_back(keys[k - 1].row);
-    for (std::uint32_t q = j.first_query[first - 1]; q != 0; q = j.next_query[q - 1])
-      j.queries.push_back(queries[q - 1].row);
-    j.key_starts.push_back(static_cast<std::uint32_t>(j.keys.size()));
-    j.query_starts.push_back(static_cast<std::uint32_t>(j.queries.size()));
-  }
+void add(const Kernels& kernels, const std::int16_t* values, const std::int32_t* sums, std::uint32_t columns,
+         const RowLists& rows, bool fresh, std::int32_t* total) {
+  kernels.add_rows(values, sums, columns, rows, fresh, total);
+}
+void add(const Kernels& kernels, const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
+         const RowLists& rows, bool fresh, std::int64_t* total) {
+  kernels.add_rows_wide(values, sums, columns, rows, fresh, total);
 }
 
-void add(const Kernels& kernels, const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
-         std::span<const std::uint32_t> keys, std::span<const std::uint32_t> queries) {
-  kernels.add_bucket(values, totals, columns, keys.data(), keys.size(), queries.data(), queries.size());
-}
-void add(const Kernels& kernels, const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
-         std::span<const std::uint32_t> keys, std::span<const std::uint32_t> queries) {
-  kernels.add_bucket_wide(values, totals, columns, keys.data(), keys.size(), queries.data(), queries.size());
+// The start of a row that will be read soon; the rest of a long one the processor fetches by itself.
+void prefetch(const void* row, std::size_t bytes) {
+  for (std::size_t byte = 0; byte < std::min<std::size_t>(bytes, 512); byte += 64)
+    __builtin_prefetch(static_cast<const char*>(row) + byte);
 }
 
-// Adds the buckets of a joined partition; false if a count would exceed `most`.
+// The buckets of a batch of tables and the totals that they go into.
 template <typename Total>
-bool add_partition(const Kernels& kernels, const Join& j, const std::int16_t* values, Total* totals,
-                   std::uint32_t columns, std::uint64_t* counts, std::uint64_t most) {
-  constexpr std::size_t kAhead = 8;  // rows under way: each is a few cache lines from memory
-  const auto prefetch = [&](const void* row, std::size_t bytes) {
-    for (std::size_t byte = 0; byte < bytes; byte += 64)
-      __builtin_prefetch(static_cast<const char*>(row) + byte, 1);
-  };
-  std::size_t key_ahead = 0, query_ahead = 0;
-  for (std::size_t w = 0; w < j.wanted.size(); ++w) {
-    const std::size_t key_end = j.key_starts[w + 1], query_end = j.query_starts[w + 1];
-    for (; key_ahead < std::min(j.keys.size(), key_end + kAhead); ++key_ahead) {
-      prefetch(values + std::size_t{j.keys[key_ahead]} * columns, columns * sizeof(*values));
-    }
-    for (; query_ahead < std::min(j.queries.size(), query_end + kAhead); ++query_ahead) {
-      prefetch(totals + std::size_t{j.queries[query_ahead]} * columns, columns * sizeof(Total));
-      __builtin_prefetch(counts + j.queries[query_ahead], 1);
-    }
-    const auto keys = std::span(j.keys).subspan(j.key_starts[w], key_end - j.key_starts[w]);
-    const auto queries = std::span(j.queries).subspan(j.query_starts[w], query_end - j.query_starts[w]);
-    for (const std::uint32_t query : queries) {
-      counts[query] += keys.size();
-      if (counts[query] > most) return false;
-    }
-    add(kernels, values, totals, columns, keys, queries);
+class Batch {
+ public:
+  static constexpr std::uint32_t kTables = 16;  // at most, in a batch
+
+  // A total of T values is at most T * largest in magnitude; it fits while T <= most.
+  Batch(const Kernels& kernels, const std::int16_t* values, std::uint32_t columns, std::uint64_t n_keys,
+        std::uint64_t n_queries, std::uint32_t tables, int threads, std::uint64_t most)
+      : kernels_(kernels),
+        values_(values),
+        columns_(columns),
+        n_keys_(n_keys),
+        n_queries_(n_queries),
+        most_(most),
+        // A bucket with a row has two keys or more; each thread may leave a chunk unused.
+        most_rows_(n_keys / 2 + static_cast<std::uint64_t>(threads) * SumRows::kChunk),
+        totals_(n_queries * columns),
+        sums_(2 * most_rows_ * columns),
+        sum_counts_(2 * most_rows_),
+        counts_(n_queries),
+        slots_(n_queries * std::min(tables, kTables)) {}
+
+  // The slots of the table'th table of the batch.
+  Slot* slots(std::uint32_t table) { return slots_.data() + table * n_queries_; }
+  // Whether another table's rows of sums might not fit.
+  bool full(std::uint32_t tables, std::uint32_t given) const {
+    return tables == kTables || given + most_rows_ > 2 * most_rows_;
   }
-  return true;
-}
+  // The sums of a joined partition's buckets; false if one would not fit.
+  bool add_up(const BucketJoin& join) {
+    const std::size_t row_bytes = columns_ * sizeof(*values_);
+    const std::span<const std::uint32_t> all = join.all_keys();
+    constexpr std::size_t kAhead = 12;  // rows under way: each is a few cache lines from memory
+    std::size_t ahead = 0, at = 0;
+    for (std::size_t b = 0; b < join.buckets(); ++b) {
+      const std::span<const std::uint32_t> keys = join.keys(b);
+      at += keys.size();
+      for (; ahead < std::min(all.size(), at + kAhead); ++ahead)
+        prefetch(values_ + std::size_t{all[ahead]} * columns_, row_bytes);
+      if (keys.size() > most_) return false;
+      sum_counts_[join.row(b)] = static_cast<std::uint32_t>(keys.size());
+      add(kernels_, values_, sums_.data(), columns_, {keys.data(), keys.size(), nullptr, 0}, true,
+          sums_.data() + std::size_t{join.row(b)} * columns_);
+    }
+    return true;
+  }
+  // Adds the buckets of the batch's tables to the totals of the queries begin .. end - 1; false if one would
+  // not fit.
+  bool gather(std::uint32_t tables, bool first, std::uint64_t begin, std::uint64_t end) {
+    Lists lists[2];
+    prepare(tables, begin, end, lists[0]);
+    for (std::uint64_t q = begin, chunk = 0; q < end; q += kChunk, ++chunk) {
+      prepare(tables, q + kChunk, end, lists[(chunk + 1) % 2]);
+      const Lists& now = lists[chunk % 2];
+      for (std::uint64_t i = 0; i < std::min(kChunk, end - q); ++i) {
+        std::uint64_t& count = counts_[q + i];
+        count = (first ? 0 : count) + now.singles[i];
+        for (std::uint32_t s = 0; s < now.several[i]; ++s) count += sum_counts_[now.sum_rows[i][s]];
+        if (count > most_) return false;
+        if (!first && now.singles[i] + now.several[i] == 0) continue;
+        add(kernels_, values_, sums_.data(), columns_,
+            {now.value_rows[i], now.singles[i], now.sum_rows[i], now.several[i]}, first,
+            totals_.data() + (q + i) * columns_);
+      }
+    }
+    return true;
+  }
+  const Total* total(std::uint64_t query) const { return totals_.data() + query * columns_; }
+  std::uint64_t count(std::uint64_t query) const { return counts_[query]; }
+
+ private:
+  static constexpr std::uint64_t kChunk = 8;  // queries whose rows are fetched while eight others are added
+  struct Lists {
+    std::uint32_t value_rows[kChunk][kTables], sum_rows[kChunk][kTables];
+    std::uint32_t singles[kChunk], several[kChunk];
+  };
+  void prepare(std::uint32_t tables, std::uint64_t begin, std::uint64_t end, Lists& lists) const {
+    const auto n = static_cast<std::uint32_t>(n_keys_);
+    for (std::uint64_t i = 0; begin + i < std::min(begin + kChunk, end); ++i) {
+      std::uint32_t singles = 0, several = 0;
+      for (std::uint32_t t = 0; t < tables; ++t) {  // no branches: they would be guessed wrong
+        const Slot slot = slots_[t * n_queries_ + begin + i];
+        lists.value_rows[i][singles] = slot - 1;
+        singles += slot - 1 < n;  // 0 - 1 is the largest number
+        lists.sum_rows[i][several] = slot - 1 - n;
+        several += slot > n;
+      }
+      for (std::uint32_t s = 0; s < singles; ++s)
+        prefetch(values_ + std::size_t{lists.value_rows[i][s]} * columns_, columns_ * sizeof(*values_));
+      for (std::uint32_t s = 0; s < several; ++s)
+        prefetch(sums_.data() + std::size_t{lists.sum_rows[i][s]} * columns_, columns_ * sizeof(Total));
+      lists.singles[i] = singles, lists.several[i] = several;
+    }
+  }
+
+  const Kernels& kernels_;
+  const std::int16_t* const values_;
+  const std::uint32_t columns_;
+  const std::uint64_t n_keys_, n_queries_, most_, most_rows_;
+  HugeArray<Total> totals_, sums_;       // [N_q, columns], [rows, columns]
+  HugeArray<std::uint32_t> sum_counts_;  // [rows] keys
+  HugeArray<std::uint64_t> counts_;      // [N_q]
+  HugeArray<Slot> slots_;                // [tables of the batch, N_q]
+};
 
 class DenseBuckets final : public DenseAttention {
  public:
@@ -280,12 +266,19 @@ class DenseBuckets final : public DenseAttention {
   DenseResult attend(const DenseHead& head) const override {
     head.validate();
     const auto start = Clock::now();
+    // A slot numbers keys and rows of sums.
+    require(head.keys.rows < (1u << 31) - (1u << 18) && head.queries.rows < (1u << 31),
+            "there are {} queries and {} keys; allowed are less than 2^31 - 2^18", head.queries.rows,
+            head.keys.rows);
+    const int threads = threads_for(options_.threads, head.queries.rows + head.keys.rows);
     const std::unique_ptr<Coder> coder = make_coder_();
-    coder->prepare(head);
+    coder->prepare(head, threads);
     const std::uint32_t columns = static_cast<std::uint32_t>(ceil_div(head.values.columns, 16) * 16);
     HugeArray<std::int16_t> values(head.values.rows * columns);
     std::int32_t largest = 1;
-    for (std::uint64_t row = 0; row < head.values.rows; ++row) {
+#pragma omp parallel for schedule(static) reduction(max : largest) num_threads(threads)
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(head.values.rows); ++i) {
+      const auto row = static_cast<std::uint64_t>(i);
       const auto from = head.values.row(row);
       std::int16_t* to = values.data() + row * columns;
       std::fill(std::copy(from.begin(), from.end(), to), to + columns, std::int16_t{0});
@@ -295,10 +288,11 @@ class DenseBuckets final : public DenseAttention {
     // A total of T values is at most T * largest: 32 bits hold it up to this T. Beyond, everything is done in
     // 64, where N ell 2^15 < 2^32 2^20 2^15 has room.
     const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max() / largest);
-    if (!run<std::int32_t>(head, *coder, values, columns, most, result)) {
+    if (!run<std::int32_t>(head, *coder, values, columns, threads, most, result)) {
       result = {};
       result.facts.wide = true;
-      run<std::int64_t>(head, *coder, values, columns, ~std::uint64_t{0}, result);
+      coder->use_table(0);
+      run<std::int64_t>(head, *coder, values, columns, threads, ~std::uint64_t{0}, result);
     }
     result.facts.seconds = seconds_since(start);
     return result;
@@ -307,102 +301,136 @@ class DenseBuckets final : public DenseAttention {
  private:
   template <typename Total>
   bool run(const DenseHead& head, Coder& coder, const HugeArray<std::int16_t>& values, std::uint32_t columns,
-           std::uint64_t most, DenseResult& result) const {
+           int threads, std::uint64_t most, DenseResult& result) const {
     const Kernels& kernels = options_.kernels != nullptr ? *options_.kernels : best_kernels();
-    const int threads = threads_for(options_.threads, head.queries.rows + head.keys.rows);
     const std::uint64_t n_queries = head.queries.rows, n_keys = head.keys.rows;
-    HugeArray<Total> totals(n_queries * columns);
-    HugeArray<std::uint64_t> counts(n_queries), key_codes(n_keys), query_codes(n_queries);
+    const std::uint32_t tables = coder.tables();
+    const std::uint32_t bits =
+        std::clamp(ceil_log(2, ceil_div(n_keys + 1, options_.partition_keys)), 1u, 14u);
+    const std::uint32_t row_bits = ceil_log(2, std::max<std::uint64_t>(2, std::max(n_queries, n_keys)));
+    Partitioned keys(n_keys, bits, row_bits, static_cast<std::size_t>(threads)),
+        queries(n_queries, bits, row_bits, static_cast<std::size_t>(threads));
     const std::size_t words = coder.words();
-    HugeArray<std::uint64_t> key_words(words > 1 ? n_keys * words : 0),
-        query_words(words > 1 ? n_queries * words : 0);
-    if (n_queries > 0) std::memset(totals.data(), 0, n_queries * columns * sizeof(Total));
-    std::fill(counts.data(), counts.data() + n_queries, 0);
-    const std::uint32_t bits = std::min(14u, ceil_log(2, ceil_div(n_keys + 1, options_.partition_keys)));
-    const std::size_t partitions = std::size_t{1} << bits;
-    Partitioned keys(n_keys, bits, static_cast<std::size_t>(threads)),
-        queries(n_queries, bits, static_cast<std::size_t>(threads));
+    const bool numbered = words > 1 || !keys.fits(coder.bits());
+    const std::uint32_t code_bits =
+        numbered ? ceil_log(2, std::max<std::uint64_t>(2, n_keys + n_queries)) : coder.bits();
+    HugeArray<std::uint64_t> key_codes(n_keys), query_codes(n_queries);
+    HugeArray<std::uint64_t> key_words(numbered ? n_keys * words : 0),
+        query_words(numbered ? n_queries * words : 0);
+    Batch<Total> batch(kernels, values.data(), columns, n_keys, n_queries, tables, threads, most);
     DenseFacts& facts = result.facts;
     std::uint64_t evaluated = 0, key_rows = 0, query_rows = 0;
     std::atomic<std::size_t> next_partition = 0;
-    std::atomic<bool> fits = true;
+    std::atomic<std::uint32_t> given[2] = {0, 0};  // rows of sums, of even and odd batches
     // Each is read by all threads right behind the barrier that ends the part of a table in which it may be
     // set, so that all leave at the same place.
+    std::atomic<bool> sums_fit = true, totals_fit = true;
     Failure coding_or_joining, moving;
 #pragma omp parallel num_threads(threads) reduction(+ : evaluated, key_rows, query_rows)
     {
       const auto part = static_cast<std::size_t>(omp_get_thread_num()),
                  parts = static_cast<std::size_t>(omp_get_num_threads());
-      Join join;
+      BucketJoin join;
+      SumRows rows;
+      std::uint32_t batches = 0, in_batch = 0;  // tables joined
+      // The thread's rows: their codes, mixed and counted by partition.
+      const auto code = [&](bool of_queries) {
+        Partitioned& partitioned = of_queries ? queries : keys;
+        HugeArray<std::uint64_t>& codes = of_queries ? query_codes : key_codes;
+        const std::uint64_t end = share(codes.size(), part + 1, parts);
+        constexpr std::uint64_t kAtOnce = 128;  // codes are counted while they are in the cache
+        partitioned.start(part);
+        for (std::uint64_t i = share(codes.size(), part, parts); i < end; i += kAtOnce) {
+          const std::uint64_t stop = std::min(end, i + kAtOnce);
+          std::uint64_t* const to = !numbered ? codes.data() : (of_queries ? query_words : key_words).data();
+          evaluated += coder.code(of_queries, i, stop, kernels, to);
+          if (!numbered) partitioned.count({to + i, stop - i}, code_bits, part);
+        }
+      };
+      const auto count = [&](Partitioned& partitioned, HugeArray<std::uint64_t>& codes) {
+        const std::uint64_t begin = share(codes.size(), part, parts);
+        partitioned.count({codes.data() + begin, share(codes.size(), part + 1, parts) - begin}, code_bits,
+                          part);
+      };
+      const auto gather = [&] {
+        if (!batch.gather(in_batch, batches == 0, share(n_queries, part, parts),
+                          share(n_queries, part + 1, parts)))
+          totals_fit = false;
+        ++batches, in_batch = 0, rows.drop();
+      };
       // Two barriers a table: on a busy machine threads wait long for one that has lost its core.
-      for (std::uint32_t table = 0; table < coder.tables(); ++table) {
+      for (std::uint32_t table = 0; table < tables; ++table) {
         const auto start = Clock::now();
-        coding_or_joining.guard([&] {
-          evaluated +=
-              coder.code(false, part, parts, kernels, words > 1 ? key_words.data() : key_codes.data());
-          evaluated +=
-              coder.code(true, part, parts, kernels, words > 1 ? query_words.data() : query_codes.data());
-        });
-        if (words > 1) {
+        coding_or_joining.guard([&] { code(false), code(true); });
+        if (numbered) {
 #pragma omp barrier
 #pragma omp single
           coding_or_joining.guard([&] { number(key_words, query_words, words, key_codes, query_codes); });
+          coding_or_joining.guard([&] { count(keys, key_codes), count(queries, query_codes); });
         }
         const auto coded = Clock::now();
-        coding_or_joining.guard([&] {
-          keys.count(key_codes.data(), part, parts), queries.count(query_codes.data(), part, parts);
-        });
 #pragma omp barrier
-        if (coding_or_joining || !fits) break;
+        if (coding_or_joining || !sums_fit) break;
+        const bool full = batch.full(in_batch, given[batches % 2]);
 #pragma omp single nowait
         {
           next_partition = 0;
-          if (table + 1 < coder.tables()) moving.guard([&] { coder.use_table(table + 1); });
+          if (full) given[(batches + 1) % 2] = 0;
+          if (table + 1 < tables) moving.guard([&] { coder.use_table(table + 1); });
         }
-        moving.guard(
-            [&] { keys.move(key_codes.data(), part, parts), queries.move(query_codes.data(), part, parts); });
+        if (full) moving.guard(gather);
+        const auto gathered = Clock::now();
+        moving.guard([&] {
+          keys.move(key_codes.data(), share(n_keys, part, parts), share(n_keys, part + 1, parts), part,
+                    parts);
+          queries.move(query_codes.data(), share(n_queries, part, parts), share(n_queries, part + 1, parts),
+                       part, parts);
+        });
 #pragma omp barrier
-        if (moving) break;
+        if (moving || !totals_fit) break;
         const auto grouped = Clock::now();
         coding_or_joining.guard([&] {
-          for (std::size_t p; fits && (p = next_partition++) < partitions;) {
-            if (keys[p].empty() || queries[p].empty()) continue;
-            join_partition(keys[p], queries[p], bits, join);
-            if (!add_partition(kernels, join, values.data(), totals.data(), columns, counts.data(), most))
-              fits = false;
-            key_rows += join.keys.size(), query_rows += join.queries.size();
+          for (std::size_t p; (p = next_partition++) < keys.partitions();) {
+            join.join(keys[p], queries[p], row_bits, n_keys, rows, given[batches % 2], batch.slots(in_batch));
+            if (!batch.add_up(join)) sums_fit = false;
+            key_rows += join.keys_in_buckets(), query_rows += join.queries_with_a_bucket();
           }
         });
+        ++in_batch;
+        if (table + 1 == tables) {
+#pragma omp barrier
+          if (!coding_or_joining && sums_fit) moving.guard(gather);
+        }
         if (part != 0) continue;
         const auto seconds = [](auto from, auto to) {
           return std::chrono::duration<double>(to - from).count();
         };
-        facts.hash_seconds += seconds(start, coded), facts.group_seconds += seconds(coded, grouped);
-        facts.add_seconds += seconds(grouped, Clock::now());
-        if (options_.progress) coding_or_joining.guard([&] { options_.progress(table + 1, coder.tables()); });
+        facts.hash_seconds += seconds(start, coded);
+        facts.group_seconds += seconds(gathered, grouped);
+        facts.add_seconds += seconds(coded, gathered) + seconds(grouped, Clock::now());
+        if (options_.progress) coding_or_joining.guard([&] { options_.progress(table + 1, tables); });
       }
     }
     coding_or_joining.rethrow();
     moving.rethrow();
-    if (!fits) return false;
+    if (!sums_fit || !totals_fit) return false;
     facts.hash_evaluations = evaluated, facts.key_rows_added = key_rows, facts.query_rows_added = query_rows;
-    for (std::uint64_t q = 0; q < n_queries; ++q) {
-      facts.collisions += counts[q];
-      if (counts[q] == 0) ++facts.empty_queries;
-    }
     const std::uint32_t m = head.values.columns;
-    result.rows.resize(n_queries * m);
-#pragma omp parallel for schedule(static) num_threads(threads)
+    assign_on_large_pages(result.rows, n_queries * m);
+    std::uint64_t collisions = 0, empty = 0;
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : collisions, empty)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries); ++row) {
       const auto q = static_cast<std::uint64_t>(row);
-      const auto count = static_cast<double>(counts[q]);
-      const Total* total = totals.data() + q * columns;
+      const std::uint64_t shared = batch.count(q);
+      collisions += shared, empty += shared == 0;
+      const auto count = static_cast<double>(shared);
+      const Total* total = batch.total(q);
       for (std::uint32_t c = 0; c < m; ++c) {
         // Both rounded once, divided once; the unit is a power of two.
-        result.rows[q * m + c] =
-            counts[q] == 0 ? 0.0 : static_cast<double>(total[c]) / count * head.values.unit;
+        result.rows[q * m + c] = shared == 0 ? 0.0 : static_cast<double>(total[c]) / count * head.values.unit;
       }
     }
+    facts.collisions = collisions, facts.empty_queries = empty;
     return true;
   }
 

@@ -153,13 +153,13 @@ WeightFacts measure_weights(const DenseHead& head, const AnnaParameters& anna, c
   }
   const int threads = threads_for(0, n);
   std::vector<std::uint32_t> weights(samples * n, 0);  // [samples, N] c_ij
-  DenseCodes codes(anna, sampled, head.keys);
+  DenseCodes codes(anna, sampled, head.keys, threads);
   const std::size_t words = codes.words();
   std::vector<std::uint64_t> key_codes(n * words), query_codes(samples * words);
   for (std::uint32_t t = 0; t < anna.tables; ++t) {
     codes.use_table(t);
-    codes.of_rows(true, 0, 1, best_kernels(), query_codes.data());
-    codes.of_rows(false, 0, 1, best_kernels(), key_codes.data());
+    codes.of_rows(true, 0, samples, best_kernels(), query_codes.data());
+    codes.of_rows(false, 0, n, best_kernels(), key_codes.data());
 #pragma omp parallel for num_threads(threads)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(samples); ++row) {
       const auto s = static_cast<std::uint64_t>(row);

@@ -11,22 +11,31 @@
 namespace roundtrip::anna {
 
 /// One pass of a Hadamard transform: `stages` butterfly stages (1 .. 3) after a rounding shift right by
-/// `shift`.
+/// `shift`. Strides go from the largest down, in the last round from 1 up.
 struct HadamardPass {
   std::uint32_t stages;
   std::uint32_t shift;
 };
-/// The passes of one transform of size 2^log2_size, from the largest stride down; `growth`, the stages since
+/// The passes of one transform of size 2^log2_size; `growth`, the stages since
 /// the values were last in scale, carries over from round to round (kHadamardMaxNorm, family.h, says why
 /// nothing overflows).
 std::vector<HadamardPass> hadamard_passes(std::uint32_t log2_size, std::uint32_t& growth);
 
+/// Which rows of values and of sums are added up.
+struct RowLists {
+  const std::uint32_t* value_rows;
+  std::size_t value_count;
+  const std::uint32_t* sum_rows;
+  std::size_t sum_count;
+};
+
 struct Kernels {
   const char* name;
-  /// out[lane] = 2 i + [y_i < 0] for the first i of largest |y_i|, y the rounds of signs and transforms
-  /// applied to a block [size, 16]. factors [rounds, size, 16], the same for all lanes, are negative where a
-  /// sign flips; their magnitude is 2^(15 - shift) of the round's first pass, 1 if that is 0; passes[rounds]
-  /// are the rounds' passes. scratch: [size, 16], aligned 32.
+  /// out[lane] = 2 i + [y_i < 0] for the i of largest |y_i|, of equal ones that of least i mod size/2, then
+  /// of least i; y the rounds of signs and transforms applied to a block [size, 16]. factors [rounds, size,
+  /// 16], the same for all lanes, are negative where a sign flips; their magnitude is 2^(15 - shift) of the
+  /// round's first pass, 1 if that is 0; passes[rounds] are the rounds' passes. scratch: [size, 16],
+  /// aligned 32.
   void (*hadamard_argmax)(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
                           const std::int16_t* factors, const HadamardPass* passes,
                           const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out);
@@ -34,15 +43,14 @@ struct Kernels {
   /// The caller knows that every partial sum fits int32. scratch: [size, 16], aligned 32.
   void (*project)(const std::int16_t* block, std::uint32_t size, const std::int16_t* coefficients,
                   std::uint32_t rows, std::int16_t* scratch, std::int32_t* dots);
-  /// Adds the sum of the value rows keys[0 .. key_count-1] to each of the total rows queries[0 ..
-  /// query_count-1]; columns is a multiple of 16; rows are aligned to 32 bytes.
-  void (*add_bucket)(const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
-                     const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                     std::size_t query_count);
+  /// total (= 0 before, if fresh) += the listed rows of values [rows, columns] and of sums [rows, columns];
+  /// columns is a multiple of 16. The caller knows that nothing overflows. sums + c is only read where
+  /// listed.
+  void (*add_rows)(const std::int16_t* values, const std::int32_t* sums, std::uint32_t columns,
+                   const RowLists& rows, bool fresh, std::int32_t* total);
   /// The same in 64 bits.
-  void (*add_bucket_wide)(const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
-                          const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                          std::size_t query_count);
+  void (*add_rows_wide)(const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
+                        const RowLists& rows, bool fresh, std::int64_t* total);
   /// The largest of `columns` >= 1 numbers, none of them NaN.
   float (*max_row)(const float* row, std::size_t columns);
   /// row[j] = exp(row[j] - shift), returns their sum; relative error below 2e-7. For exact softmax attention.

@@ -25,12 +25,12 @@ inline Vector load(const void* from) {
   return value;
 }
 
-// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides kLeast and above.
-template <int kStages, int kLeast>
+// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides 1 .. kMost.
+template <int kStages, int kMost>
 inline void butterflies(Short* x) {
   constexpr int kSize = 1 << kStages;
 #pragma GCC unroll 3
-  for (int half = kSize / 2; half >= kLeast; half /= 2) {
+  for (int half = kMost; half >= 1; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
@@ -42,15 +42,16 @@ inline void butterflies(Short* x) {
 }
 
 // x with the sign of each factor, shifted right by `shift` with rounding: factors as in kernels.h.
-inline Short flip_and_shift(Short x, Short factors, std::uint32_t shift) {
+template <bool kShift>
+inline Short flip(Short x, Short factors, [[maybe_unused]] std::uint32_t shift) {
 #if defined(__AVX2__)
   typedef short Builtin __attribute__((vector_size(32)));
-  if (shift == 0) return (Short)__builtin_ia32_psignw256((Builtin)x, (Builtin)factors);
+  if (!kShift) return (Short)__builtin_ia32_psignw256((Builtin)x, (Builtin)factors);
   return (Short)__builtin_ia32_pmulhrsw256((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
 #else
   const Short mask = factors >> 15;
   x = (x ^ mask) - mask;
-  if (shift == 0) return x;
+  if (!kShift) return x;
   // Variables: with -fsanitize=undefined g++ 12 takes the casts' operands, of 32 bits, for the vector's.
   const auto half = static_cast<std::int16_t>(1 << (shift - 1));
   const auto by = static_cast<std::int16_t>(shift);
@@ -63,20 +64,51 @@ inline Short absolute(Short x) {
 }
 
 // The last stage's pair of numbers whose sum or difference is largest so far: max(|a + b|, |a - b|) = |a| +
-// |b|.
+// |b|. Of equal ones the pair of least index counts.
 struct Best {
-  Short magnitude, a, b, index;  // index: of a + b; a - b has the next
+  Short magnitude = Short{} - 1, a = {}, b = {}, index = {};  // index: of a + b
 };
 
+// The winner of the pairs x_j, x_{j + kPairs}, whose sums have the indices first + j stride, against the
+// best. A tree of comparisons: their latencies would add up in a chain.
+template <int kPairs>
+inline void keep_best(const Short* x, std::int16_t first, std::int16_t stride, Best* best) {
+  Short magnitude[kPairs], a[kPairs], b[kPairs], index[kPairs];
+#pragma GCC unroll 4
+  for (int j = 0; j < kPairs; ++j) {
+    magnitude[j] = absolute(x[j]) + absolute(x[j + kPairs]);
+    a[j] = x[j], b[j] = x[j + kPairs];
+    index[j] = Short{} + static_cast<std::int16_t>(first + j * stride);
+  }
+#pragma GCC unroll 2
+  for (int count = kPairs / 2; count >= 1; count /= 2) {
+#pragma GCC unroll 2
+    for (int j = 0; j < count; ++j) {
+      const int left = 2 * j, right = 2 * j + 1;  // neighbours: the left one's index is less
+      const Short larger = magnitude[right] > magnitude[left];
+      magnitude[j] = magnitude[right] > magnitude[left] ? magnitude[right] : magnitude[left];
+      a[j] = larger ? a[right] : a[left];
+      b[j] = larger ? b[right] : b[left];
+      index[j] = larger ? index[right] : index[left];
+    }
+  }
+  const Short better =
+      (magnitude[0] > best->magnitude) | ((magnitude[0] == best->magnitude) & (index[0] < best->index));
+  best->magnitude = magnitude[0] > best->magnitude ? magnitude[0] : best->magnitude;
+  best->a = better ? a[0] : best->a;
+  best->b = better ? b[0] : best->b;
+  best->index = better ? index[0] : best->index;
+}
+
 // One pass of butterflies at strides `stride` .. `stride` << (kStages - 1) from `source` to `data`, both
-// [size, 16], on kShorts lanes. The first pass of a round flips signs; the last one of all only keeps the
-// best.
-template <int kStages, bool kFlip, bool kKeepBest>
+// [size, 16], on kShorts lanes. The first pass of a round flips signs; the last one of all, at the largest
+// strides, only keeps the best.
+template <int kStages, bool kFlip, bool kShift, bool kKeepBest>
 [[gnu::always_inline]] inline void pass(const std::int16_t* source, const std::int16_t* factors,
                                         std::int16_t* data, std::uint32_t size, std::uint32_t stride,
                                         std::uint32_t shift, Best* best) {
   constexpr std::uint32_t kSize = 1u << kStages;
-  const std::int16_t half = static_cast<std::int16_t>(shift == 0 ? 0 : 1 << (shift - 1));
+  const std::int16_t half = static_cast<std::int16_t>(kShift ? 1 << (shift - 1) : 0);
   for (std::uint32_t group = 0; group < size; group += kSize * stride) {
     for (std::uint32_t i = group; i < group + stride; ++i) {
       Short x[kSize];
@@ -85,26 +117,16 @@ template <int kStages, bool kFlip, bool kKeepBest>
         const std::size_t place = 16 * std::size_t{i + j * stride};
         x[j] = load<Short>(source + place);
         if (kFlip) {
-          x[j] = flip_and_shift(x[j], load<Short>(factors + place), shift);
-        } else if (shift != 0) {
+          x[j] = flip<kShift>(x[j], load<Short>(factors + place), shift);
+        } else if (kShift) {
           x[j] = (x[j] + half) >> static_cast<std::int16_t>(shift);
         }
       }
       if (kKeepBest) {
-        butterflies<kStages, 2>(x);
-        const Short place = Short{} + static_cast<std::int16_t>(i);
-        // Strictly larger: of equal ones the first counts.
-#pragma GCC unroll 4
-        for (std::uint32_t j = 0; j < kSize; j += 2) {
-          const Short magnitude = absolute(x[j]) + absolute(x[j + 1]);
-          const Short larger = magnitude > best->magnitude;
-          best->magnitude = larger ? magnitude : best->magnitude;
-          best->a = larger ? x[j] : best->a;
-          best->b = larger ? x[j + 1] : best->b;
-          best->index = larger ? place + static_cast<std::int16_t>(j) : best->index;
-        }
+        butterflies<kStages, kSize / 4>(x);
+        keep_best<kSize / 2>(x, static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride), best);
       } else {
-        butterflies<kStages, 1>(x);
+        butterflies<kStages, kSize / 2>(x);
 #pragma GCC unroll 8
         for (std::uint32_t j = 0; j < kSize; ++j) {
           __builtin_memcpy(data + 16 * std::size_t{i + j * stride}, &x[j], sizeof(Short));
@@ -114,13 +136,13 @@ template <int kStages, bool kFlip, bool kKeepBest>
   }
 }
 
-template <bool kFlip, bool kKeepBest>
+template <bool kFlip, bool kKeepBest, bool kShift>
 inline void pass_of(std::uint32_t stages, const std::int16_t* source, const std::int16_t* factors,
                     std::int16_t* data, std::uint32_t size, std::uint32_t stride, std::uint32_t shift,
                     Best* best) {
-  if (stages == 3) return pass<3, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
-  if (stages == 2) return pass<2, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
-  return pass<1, kFlip, kKeepBest>(source, factors, data, size, stride, shift, best);
+  if (stages == 3) return pass<3, kFlip, kShift, kKeepBest>(source, factors, data, size, stride, shift, best);
+  if (stages == 2) return pass<2, kFlip, kShift, kKeepBest>(source, factors, data, size, stride, shift, best);
+  return pass<1, kFlip, kShift, kKeepBest>(source, factors, data, size, stride, shift, best);
 }
 
 // The rounds on kShorts lanes, for any size.
@@ -128,44 +150,91 @@ inline void transform(const std::int16_t* block, std::uint32_t size, std::uint32
                       const std::int16_t* factors, const HadamardPass* passes,
                       const std::uint32_t* pass_counts, std::int16_t* data, Best* best) {
   for (std::uint32_t round = 0; round < rounds; ++round) {
+    const bool last_round = round + 1 == rounds;
     const std::int16_t* source = round == 0 ? block : data;
     const std::int16_t* flips = factors + 16 * std::size_t{round} * size;
-    std::uint32_t stride = size;
+    std::uint32_t done = 1;  // the product of the strides' ranges so far
     for (std::uint32_t p = 0; p < pass_counts[round]; ++p, ++passes) {
-      stride >>= passes->stages;
-      const bool last = round + 1 == rounds && p + 1 == pass_counts[round];
-      if (p == 0 && last) {
-        pass_of<true, true>(passes->stages, source, flips, data, size, stride, passes->shift, best);
-      } else if (p == 0) {
-        pass_of<true, false>(passes->stages, source, flips, data, size, stride, passes->shift, best);
-      } else if (last) {
-        pass_of<false, true>(passes->stages, data, flips, data, size, stride, passes->shift, best);
+      const std::uint32_t stages = passes->stages, shift = passes->shift;
+      const std::uint32_t stride = last_round ? done : size / (done << stages);
+      done <<= stages;
+      const auto run = [&]<bool kFlip, bool kKeepBest>(const std::int16_t* from) {
+        if (shift == 0) {
+          pass_of<kFlip, kKeepBest, false>(stages, from, flips, data, size, stride, shift, best);
+        } else {
+          pass_of<kFlip, kKeepBest, true>(stages, from, flips, data, size, stride, shift, best);
+        }
+      };
+      const bool last = last_round && p + 1 == pass_counts[round];
+      if (p == 0) {
+        last ? run.template operator()<true, true>(source) : run.template operator()<true, false>(source);
       } else {
-        pass_of<false, false>(passes->stages, data, flips, data, size, stride, passes->shift, best);
+        last ? run.template operator()<false, true>(data) : run.template operator()<false, false>(data);
       }
     }
   }
 }
 
-// The same for size 64, two passes of three stages a round, with strides that the compiler knows.
-inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
-                        const HadamardPass* passes, std::int16_t* data, Best* best) {
-  for (std::uint32_t round = 0; round < rounds; ++round, passes += 2) {
-    const std::int16_t* flips = factors + 16 * std::size_t{64} * round;
-    pass<3, true, false>(round == 0 ? block : data, flips, data, 64, 8, passes[0].shift, best);
-    if (round + 1 == rounds) {
-      pass<3, false, true>(data, flips, data, 64, 1, passes[1].shift, best);
-    } else {
-      pass<3, false, false>(data, flips, data, 64, 1, passes[1].shift, best);
+// For size 64 in rounds + 1 passes instead of two a round. No shift lies between the six stages of a round,
+// so they commute, and the second half of a round's stages, the flips and the first half of the next round's
+// work on the same eight vectors.
+template <std::uint32_t kStride, bool kFirst, bool kLast>
+[[gnu::always_inline]] inline void pass64(const std::int16_t* source, const std::int16_t* factors,
+                                          std::uint32_t shift, std::int16_t* data, Best* best) {
+  for (std::uint32_t group = 0; group < 8; ++group) {
+    const std::uint32_t first = kStride == 8 ? group : 8 * group;
+    Short x[8];
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < 8; ++j) {
+      const std::size_t place = 16 * std::size_t{first + j * kStride};
+      x[j] = load<Short>(source + place);
+      if (kFirst) x[j] = flip<false>(x[j], load<Short>(factors + place), 0);
+    }
+    if (kLast) {
+      butterflies<3, 2>(x);
+      keep_best<4>(x, static_cast<std::int16_t>(first), kStride, best);
+      continue;
+    }
+    butterflies<3, 4>(x);
+    if (!kFirst) {
+#pragma GCC unroll 8
+      for (std::uint32_t j = 0; j < 8; ++j) {
+        x[j] = flip<true>(x[j], load<Short>(factors + 16 * std::size_t{first + j * kStride}), shift);
+      }
+      butterflies<3, 4>(x);
+    }
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < 8; ++j) {
+      __builtin_memcpy(data + 16 * std::size_t{first + j * kStride}, &x[j], sizeof(Short));
     }
   }
+}
+
+inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
+                        const HadamardPass* passes, std::int16_t* data, Best* best) {
+  constexpr std::size_t kRound = 16 * 64;  // factors
+  // The last pass of all is at strides 8 .. 32.
+  if (rounds % 2 == 0) {
+    pass64<8, true, false>(block, factors, 0, data, best);
+  } else {
+    pass64<1, true, false>(block, factors, 0, data, best);
+  }
+  for (std::uint32_t round = 1; round < rounds; ++round) {
+    const std::uint32_t shift = passes[2 * round].shift;  // hadamard_passes(): only here
+    if ((rounds - round) % 2 == 0) {
+      pass64<8, false, false>(data, factors + kRound * round, shift, data, best);
+    } else {
+      pass64<1, false, false>(data, factors + kRound * round, shift, data, best);
+    }
+  }
+  pass64<8, false, true>(data, nullptr, 0, data, best);
 }
 
 void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
                      const std::int16_t* factors, const HadamardPass* passes,
                      const std::uint32_t* pass_counts, std::int16_t* scratch, std::uint16_t* out) {
   for (std::uint32_t lane = 0; lane < 16; lane += kShorts) {
-    Best best = {Short{} - 1, Short{}, Short{}, Short{}};
+    Best best;
     if (log2_size == 6) {
       transform64(block + lane, rounds, factors + lane, passes, scratch + lane, &best);
     } else {
@@ -175,7 +244,8 @@ void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::ui
     const Short sum = best.a + best.b, difference = best.a - best.b;
     const Short second = absolute(difference) > absolute(sum);  // -1 or 0
     const Short negative = (second & (difference < 0)) | (~second & (sum < 0));
-    const Short code = best.index + best.index - second - second - negative;
+    const Short index = best.index + (second & static_cast<std::int16_t>(1 << (log2_size - 1)));
+    const Short code = index + index - negative;
     __builtin_memcpy(out + lane, &code, sizeof(code));
   }
 }
@@ -235,50 +305,54 @@ struct To64 {
 
 // kVectors vectors of columns at once.
 template <int kVectors, typename To>
-inline void add_columns(const std::int16_t* values, typename To::Number* totals, std::uint32_t columns,
-                        const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                        std::size_t query_count) {
+inline void add_columns(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
+                        const RowLists& rows, bool fresh, typename To::Number* total) {
   using Vector = typename To::Vector;
   constexpr int kNumbers = kBytes / sizeof(typename To::Number);
   Vector sum[kVectors] = {};
-  for (std::size_t k = 0; k < key_count; ++k) {
-    const std::int16_t* row = values + std::size_t{keys[k]} * columns;
+  if (!fresh) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[v] = load<Vector>(total + kNumbers * v);
+  }
+  for (std::size_t k = 0; k < rows.value_count; ++k) {
+    const std::int16_t* row = values + std::size_t{rows.value_rows[k]} * columns;
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       sum[v] += __builtin_convertvector(load<typename To::Narrow>(row + kNumbers * v), Vector);
     }
   }
-  for (std::size_t q = 0; q < query_count; ++q) {
-    Vector* row = reinterpret_cast<Vector*>(totals + std::size_t{queries[q]} * columns);
+  for (std::size_t k = 0; k < rows.sum_count; ++k) {
+    const typename To::Number* row = sums + std::size_t{rows.sum_rows[k]} * columns;
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) row[v] += sum[v];
+    for (int v = 0; v < kVectors; ++v) sum[v] += load<Vector>(row + kNumbers * v);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    __builtin_memcpy(total + kNumbers * v, &sum[v], sizeof(Vector));
   }
 }
 
 template <typename To>
-inline void add_bucket_as(const std::int16_t* values, typename To::Number* totals, std::uint32_t columns,
-                          const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                          std::size_t query_count) {
+inline void add_rows_as(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
+                        const RowLists& rows, bool fresh, typename To::Number* total) {
   constexpr std::uint32_t kOne = kBytes / sizeof(typename To::Number), kEight = 8 * kOne;
   std::uint32_t c = 0;
   for (; c + kEight <= columns; c += kEight) {
-    add_columns<8, To>(values + c, totals + c, columns, keys, key_count, queries, query_count);
+    add_columns<8, To>(values + c, sums + c, columns, rows, fresh, total + c);
   }
   for (; c < columns; c += kOne) {
-    add_columns<1, To>(values + c, totals + c, columns, keys, key_count, queries, query_count);
+    add_columns<1, To>(values + c, sums + c, columns, rows, fresh, total + c);
   }
 }
 
-void add_bucket(const std::int16_t* values, std::int32_t* totals, std::uint32_t columns,
-                const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                std::size_t query_count) {
-  add_bucket_as<To32>(values, totals, columns, keys, key_count, queries, query_count);
+void add_rows(const std::int16_t* values, const std::int32_t* sums, std::uint32_t columns,
+              const RowLists& rows, bool fresh, std::int32_t* total) {
+  add_rows_as<To32>(values, sums, columns, rows, fresh, total);
 }
 
-void add_bucket_wide(const std::int16_t* values, std::int64_t* totals, std::uint32_t columns,
-                     const std::uint32_t* keys, std::size_t key_count, const std::uint32_t* queries,
-                     std::size_t query_count) {
-  add_bucket_as<To64>(values, totals, columns, keys, key_count, queries, query_count);
+void add_rows_wide(const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
+                   const RowLists& rows, bool fresh, std::int64_t* total) {
+  add_rows_as<To64>(values, sums, columns, rows, fresh, total);
 }
 
 // Largest of n numbers, NaN-free.
@@ -343,7 +417,7 @@ const Kernels kKernels = {
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_bucket, add_bucket_wide, max_row, exp_row,
+    hadamard_argmax, project, add_rows, add_rows_wide, max_row, exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+#include "anna/huge_array.h"
 #include "anna/kernels/kernels.h"
 #include "anna/lsh/gaussian.h"
 #include "base/error.h"
@@ -98,14 +99,16 @@ class HyperplaneTable final : public Projections {
   bool has_block_codes(const PointBlocks& points) const override {
     return functions_ <= 64 && fits_int32(points);
   }
-  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
-                   std::span<std::uint64_t, 16> out) const override {
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t first, std::size_t count,
+                   std::uint64_t* out) const override {
     std::int32_t dots[64 * 16];
-    project(kernels, points, block, 0, functions_, dots);
-    for (std::size_t lane = 0; lane < 16; ++lane) {
-      std::uint64_t code = 0;
-      for (std::uint32_t f = 0; f < functions_; ++f) code |= std::uint64_t{dots[16 * f + lane] >= 0} << f;
-      out[lane] = code;
+    for (std::size_t block = first; block < first + count; ++block, out += 16) {
+      project(kernels, points, block, 0, functions_, dots);
+      for (std::size_t lane = 0; lane < 16; ++lane) {
+        std::uint64_t code = 0;
+        for (std::uint32_t f = 0; f < functions_; ++f) code |= std::uint64_t{dots[16 * f + lane] >= 0} << f;
+        out[lane] = code;
+      }
     }
   }
 };
@@ -146,13 +149,15 @@ class CrossPolytopeTable final : public Projections {
   bool has_block_codes(const PointBlocks& points) const override {
     return code_words() == 1 && fits_int32(points);
   }
-  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
-                   std::span<std::uint64_t, 16> out) const override {
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t first, std::size_t count,
+                   std::uint64_t* out) const override {
     static thread_local std::vector<std::int32_t> dots;
     dots.resize(16 * std::size_t{rows_each_});
-    std::fill(out.begin(), out.end(), 0);
-    for (std::uint32_t f = 0; f < functions_; ++f) {
-      project(kernels, points, block, f, rows_each_, dots.data());
+    std::fill(out, out + 16 * count, 0);
+    for (std::size_t number = 0; number < functions_ * count; ++number) {
+      const auto f = static_cast<std::uint32_t>(number / count);
+      std::uint64_t* codes = out + 16 * (number % count);
+      project(kernels, points, first + number % count, f, rows_each_, dots.data());
       std::int32_t best[16], index[16] = {};
       std::fill(std::begin(best), std::end(best), -1);
       for (std::uint32_t row = 0; row < rows_each_; ++row) {
@@ -164,7 +169,7 @@ class CrossPolytopeTable final : public Projections {
         }
       }
       for (std::size_t lane = 0; lane < 16; ++lane)
-        out[lane] |= static_cast<std::uint64_t>(index[lane]) << (f * bits_);
+        codes[lane] |= static_cast<std::uint64_t>(index[lane]) << (f * bits_);
     }
   }
 };
@@ -209,12 +214,13 @@ class HadamardTable final : public TableHash {
     for (std::uint32_t round = 0; round < rounds_; ++round) {
       const std::int16_t* factors = factors_.data() + 16 * (std::size_t{f} * rounds_ + round) * padded_;
       for (std::uint32_t i = 0; i < padded_; ++i) y[i] = factors[16 * std::size_t{i}] < 0 ? -y[i] : y[i];
-      std::uint32_t half = padded_ / 2;
+      const bool last = round + 1 == rounds_;
+      std::uint32_t half = last ? 1 : padded_ / 2;
       for (std::uint32_t p = 0; p < pass_counts_[round]; ++p, ++pass) {
         if (pass->shift > 0) {
           for (std::int32_t& value : y) value = (value + (1 << (pass->shift - 1))) >> pass->shift;
         }
-        for (std::uint32_t stage = 0; stage < pass->stages; ++stage, half /= 2) {
+        for (std::uint32_t stage = 0; stage < pass->stages; ++stage, half = last ? 2 * half : half / 2) {
           for (std::uint32_t i = 0; i < padded_; ++i) {
             if ((i & half) != 0) continue;
             const std::int32_t a = y[i], b = y[i + half];
@@ -225,7 +231,8 @@ class HadamardTable final : public TableHash {
     }
     std::int32_t best = -1;
     std::uint64_t index = 0;
-    for (std::uint32_t i = 0; i < padded_; ++i) {
+    for (std::uint32_t number = 0; number < padded_; ++number) {  // the last stage's pairs one by one
+      const std::uint32_t i = number / 2 + number % 2 * (padded_ / 2);
       if (std::abs(y[i]) > best) best = std::abs(y[i]), index = 2 * std::uint64_t{i} + (y[i] < 0);
     }
     return index;
@@ -234,19 +241,28 @@ class HadamardTable final : public TableHash {
   bool has_block_codes(const PointBlocks& points) const override {
     return code_words() == 1 && points.max_norm <= kHadamardMaxNorm && points.padded_dimension == padded_;
   }
-  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t block,
-                   std::span<std::uint64_t, 16> out) const override {
+  void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t first, std::size_t count,
+                   std::uint64_t* out) const override {
     static thread_local std::vector<std::int16_t> scratch;
     scratch.resize(16 * std::size_t{padded_} + 16);
     std::int16_t* aligned =
         scratch.data() + (32 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 32) % 32 / 2;
-    std::fill(out.begin(), out.end(), 0);
-    for (std::uint32_t f = 0; f < functions_; ++f) {
+    std::fill(out, out + 16 * count, 0);
+    // Function by function, so that a function's factors stay in the first cache.
+    for (std::size_t number = 0; number < functions_ * count; ++number) {
+      const auto f = static_cast<std::uint32_t>(number / count);
+      std::uint64_t* codes = out + 16 * (number % count);
+      const std::size_t later = first + number + count;  // a block of the next call, if this is function 0
+      if (f == 0 && 16 * later < points.rows) {
+        const auto* bytes = reinterpret_cast<const char*>(points.block(later));
+        for (std::size_t byte = 0; byte < 32 * std::size_t{padded_}; byte += 64)
+          __builtin_prefetch(bytes + byte);
+      }
       std::uint16_t index[16];
-      kernels.hadamard_argmax(points.block(block), log2_, rounds_,
+      kernels.hadamard_argmax(points.block(first + number % count), log2_, rounds_,
                               factors_.data() + 16 * std::size_t{f} * rounds_ * padded_, passes_.data(),
                               pass_counts_.data(), aligned, index);
-      for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{index[lane]} << (f * bits_);
+      for (std::size_t lane = 0; lane < 16; ++lane) codes[lane] |= std::uint64_t{index[lane]} << (f * bits_);
     }
   }
 
@@ -269,12 +285,14 @@ class BitSamplingTable final : public TableHash {
     return x[coordinates_[f]] > 0;
   }
   bool has_block_codes(const PointBlocks&) const override { return functions_ <= 64; }
-  void block_codes(const Kernels&, const PointBlocks& points, std::size_t block,
-                   std::span<std::uint64_t, 16> out) const override {
-    std::fill(out.begin(), out.end(), 0);
-    for (std::uint32_t f = 0; f < functions_; ++f) {
-      const std::int16_t* x = points.block(block) + 16 * std::size_t{coordinates_[f]};
-      for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{x[lane] > 0} << f;
+  void block_codes(const Kernels&, const PointBlocks& points, std::size_t first, std::size_t count,
+                   std::uint64_t* out) const override {
+    std::fill(out, out + 16 * count, 0);
+    for (std::size_t block = first; block < first + count; ++block, out += 16) {
+      for (std::uint32_t f = 0; f < functions_; ++f) {
+        const std::int16_t* x = points.block(block) + 16 * std::size_t{coordinates_[f]};
+        for (std::size_t lane = 0; lane < 16; ++lane) out[lane] |= std::uint64_t{x[lane] > 0} << f;
+      }
     }
   }
 
@@ -316,25 +334,32 @@ void FamilyParameters::validate() const {
           "rotations is {}; the hadamard family takes 1 .. 3", rotations);
 }
 
-PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension) {
+PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension,
+                        int threads) {
   require(points.size() == rows * dimension, "{} coordinates are not {} rows of {}", points.size(), rows,
           dimension);
   PointBlocks blocks;
   blocks.rows = rows;
   blocks.dimension = dimension;
   blocks.padded_dimension = std::bit_ceil(std::max(2u, dimension));
-  blocks.data.assign(ceil_div(rows, PointBlocks::kLanes) * PointBlocks::kLanes * blocks.padded_dimension, 0);
+  const std::uint64_t count = ceil_div(rows, PointBlocks::kLanes);
+  const std::size_t block_size = PointBlocks::kLanes * std::size_t{blocks.padded_dimension};
+  assign_on_large_pages(blocks.data, count * block_size);
   std::int64_t largest = 0;
-  for (std::uint64_t row = 0; row < rows; ++row) {
-    std::int16_t* block =
-        blocks.data.data() + row / PointBlocks::kLanes * blocks.padded_dimension * PointBlocks::kLanes;
-    std::int64_t square = 0;
+#pragma omp parallel for schedule(static) reduction(max : largest) num_threads(threads)
+  for (std::int64_t b = 0; b < static_cast<std::int64_t>(count); ++b) {
+    std::int16_t* block = blocks.data.data() + static_cast<std::size_t>(b) * block_size;
+    const std::uint64_t first = static_cast<std::uint64_t>(b) * PointBlocks::kLanes;
+    const std::uint64_t lanes = std::min<std::uint64_t>(PointBlocks::kLanes, rows - first);
+    std::int64_t squares[PointBlocks::kLanes] = {};
     for (std::uint32_t i = 0; i < dimension; ++i) {
-      const std::int16_t x = points[row * dimension + i];
-      block[i * PointBlocks::kLanes + row % PointBlocks::kLanes] = x;
-      square += std::int64_t{x} * x;
+      for (std::uint64_t lane = 0; lane < lanes; ++lane) {
+        const std::int16_t x = points[(first + lane) * dimension + i];
+        block[i * PointBlocks::kLanes + lane] = x;
+        squares[lane] += std::int64_t{x} * x;
+      }
     }
-    largest = std::max(largest, square);
+    largest = std::max(largest, *std::max_element(squares, squares + PointBlocks::kLanes));
   }
   blocks.max_norm =
       std::sqrt(static_cast<double>(largest));  // correctly rounded; comparisons leave room for it

@@ -59,7 +59,8 @@ struct PointBlocks {
   }
 };
 /// From [rows, d] integers.
-PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension);
+PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension,
+                        int threads = 1);
 
 struct Kernels;  // anna/kernels/kernels.h
 
@@ -77,9 +78,10 @@ class TableHash {
   void code(std::span<const std::int32_t> x, std::span<std::uint64_t> out) const;
   /// Whether block_codes() serves these points: codes of one word, kernels whose widths hold them.
   virtual bool has_block_codes(const PointBlocks&) const { return false; }
-  /// The codes of the 16 vectors of a block: equal to code() of each, on every instruction set.
-  virtual void block_codes(const Kernels&, const PointBlocks&, std::size_t /*block*/,
-                           std::span<std::uint64_t, 16>) const {}
+  /// The codes of the vectors of `count` blocks, out[count, 16]: equal to code() of each, on every
+  /// instruction set.
+  virtual void block_codes(const Kernels&, const PointBlocks&, std::size_t /*first*/, std::size_t /*count*/,
+                           std::uint64_t* /*out*/) const {}
 
  protected:
   TableHash(std::uint32_t functions, std::uint32_t bits)

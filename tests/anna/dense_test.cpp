@@ -80,8 +80,7 @@ TEST(DenseAnna, IsTheSameOnEveryPathAtSize) {
   head.queries.data.resize(3001 * 64);
   for (const FamilyKind family : {FamilyKind::kCrossPolytopeHadamard, FamilyKind::kHyperplane}) {
     const AnnaParameters p{.tables = 5, .functions = 3, .seed = 9, .family = family};
-    const DenseResult first =
-        make_dense_anna(p, {.threads = 1, .kernels = kernels().front()})->attend(head);
+    const DenseResult first = make_dense_anna(p, {.threads = 1, .kernels = kernels().front()})->attend(head);
     EXPECT_GT(first.facts.collisions, 3001u * 20);
     for (const Kernels* kernel : kernels()) {
       for (const unsigned threads : {1u, 2u}) {
@@ -138,6 +137,26 @@ TEST(DenseAnna, WidensWhenThirtyTwoBitsAreNotEnough) {
     EXPECT_EQ(got.facts.collisions, std::uint64_t{keys} * tables);
     head.values.data.assign(head.values.data.size(), 100);
     EXPECT_FALSE(make_dense_anna({.tables = tables, .functions = 3})->attend(head).facts.wide);
+  }
+}
+
+// The same where the tables differ and the overflow comes after some of them: evaluation begins again.
+TEST(DenseAnna, WidensInALaterTable) {
+  constexpr std::uint32_t kKeys = 4000;
+  RandomStream stream(12, Domain::kTest);
+  DenseHead head{random_rows(9, 8, 300, stream), {kKeys, 8, 1, 0, {}}, {kKeys, 2, 1, 0, {}}};
+  for (std::uint32_t j = 0; j < kKeys; ++j) {
+    for (std::uint32_t i = 0; i < 8; ++i)
+      head.keys.data.push_back(static_cast<std::int16_t>(head.queries.row(j % 9)[i] + (j % 7 == 0 ? 30 : 0)));
+    head.values.data.insert(head.values.data.end(), {32767, static_cast<std::int16_t>(-32768 + (j % 5))});
+  }
+  const AnnaParameters p{.tables = 200, .functions = 1, .seed = 4, .family = FamilyKind::kCrossPolytope};
+  const DenseResult expected = make_dense_brute_force(p)->attend(head);
+  for (const unsigned threads : {1u, 2u}) {
+    const DenseResult got = make_dense_anna(p, {.threads = threads, .partition_keys = 50})->attend(head);
+    EXPECT_TRUE(got.facts.wide);
+    EXPECT_EQ(got.rows, expected.rows);
+    EXPECT_EQ(got.facts.collisions, expected.facts.collisions);
   }
 }
 

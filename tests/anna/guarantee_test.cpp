@@ -90,8 +90,8 @@ std::vector<double> weights_by_counting(PlantedHead& planted, const AnnaParamete
   DenseCodes codes(anna, planted.head.queries, planted.head.keys);
   for (std::uint32_t table = 0; table < anna.tables; ++table) {
     if (table > 0) codes.use_table(table);
-    codes.of_rows(false, 0, 1, best_kernels(), key_codes.data());
-    codes.of_rows(true, 0, 1, best_kernels(), query_codes.data());
+    codes.of_rows(false, 0, n, best_kernels(), key_codes.data());
+    codes.of_rows(true, 0, n, best_kernels(), query_codes.data());
     for (std::uint32_t j = 0; j < n; ++j) by_code[j] = {key_codes[j], j};
     std::sort(by_code.begin(), by_code.end());
     for (std::uint32_t i = 0; i < n; ++i) {
