@@ -342,7 +342,8 @@ class BucketAttention final : public Attention {
     for (std::size_t q = 0; q < distinct; ++q) sums.by_query[q].clear();
     if (sums.dense.size() < range.columns) sums.dense.resize(range.columns, 0);
     totals_.assign(distinct, 0);
-    for (std::uint32_t table = 0; table < bucketing_->tables(); ++table) add_table(table, head, sums);
+    const std::uint32_t used = bucketing_->tables() - seeded("table-unused");
+    for (std::uint32_t table = 0; table < used; ++table) add_table(table, head, sums);
 
     averages_.clear(), average_offsets_.assign(1, 0);
     for (std::size_t q = 0; q < distinct; ++q) {
@@ -369,9 +370,10 @@ class BucketAttention final : public Attention {
       wanted_.add(bucketing_->bucket(table, vector_class));
     const std::size_t buckets = wanted_.members().size();
     counts_.assign(buckets, 0);
+    const bool vectors_alone = seeded("keys-by-vector");
     for (std::size_t key = 0; key < key_counts_.size(); ++key) {
       const std::uint32_t bucket = wanted_.find(bucketing_->bucket(table, keys_.members()[key]));
-      if (bucket != kNone) counts_[bucket] += key_counts_[key];
+      if (bucket != kNone) counts_[bucket] += vectors_alone ? 1 : key_counts_[key];
     }
     // Value rows grouped by bucket: a counting sort.
     starts_.assign(buckets + 1, 0);

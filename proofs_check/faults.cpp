@@ -28,6 +28,7 @@ constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
 constexpr const char* kMatch2 = "match2_one_layer";
 constexpr const char* kKHop = "k_hop_depth";
+constexpr const char* kLowRank = "low_rank_by_anna";
 constexpr const char* kReports = "reports";
 
 constexpr SeededFault kFaults[] = {
@@ -99,6 +100,8 @@ constexpr SeededFault kFaults[] = {
      32},
     {"doubling-too-many", kTranslators, "one doubling layer too many", kKHop,
      "k = 7: layers L = a + ceil(log2 k) + 1", 100},
+    {"norm-of-queries", kTranslators, "a low-rank norm without the keys' features", kLowRank,
+     "direct, L = 1: numbers unlike the definition's", 1024},
 
     {"ids-for-pairs", kParameters, "z from a union over ids, not over pairs", kExactMatch,
      "functions z, eta 1e-6", 256},

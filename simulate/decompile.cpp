@@ -13,6 +13,7 @@
 
 #include "anna/kernel_attention.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "mpc/stages/composition.h"
 #include "mpc/stages/sort.h"
 #include "mpc/stages/tree_stages.h"
@@ -206,7 +207,7 @@ struct LayerRun {
                          std::equal(left.begin() + 1, left.begin() + static_cast<std::ptrdiff_t>(count_at()),
                                     right.begin() + 1);
     if (goes_on) {
-      left[count_at()] += right[count_at()];
+      if (!seeded("bucket-count")) left[count_at()] += right[count_at()];
       add_numbers(&left[sum_at()], &right[sum_at()]);
       return;
     }
@@ -501,7 +502,7 @@ class Decompiled final : public mpc::Composition {
             WideInteger norm = 0;
             std::ranges::fill(totals, 0);
             for_each_feature(run, token, h, true, vector, phi, [&](std::int64_t feature, std::uint64_t at) {
-              norm += feature * number.get(&element[at]);
+              norm += seeded("norm-of-queries") ? feature : feature * number.get(&element[at]);
               for (std::size_t c = 0; c < totals.size(); ++c)
                 totals[c] += feature * number.get(&element[at + (1 + c) * number.words()]);
             });

@@ -65,8 +65,9 @@ class Projections : public TableHash {
  protected:
   std::int64_t dot(std::uint32_t row, std::span<const std::int32_t> x) const {
     const std::int16_t* g = coefficients_.data() + std::size_t{row} * padded_;
+    const std::uint32_t used = dimension_ - seeded("projection-short");
     std::int64_t sum = 0;
-    for (std::uint32_t i = 0; i < dimension_; ++i) sum += std::int64_t{g[i]} * x[i];
+    for (std::uint32_t i = 0; i < used; ++i) sum += std::int64_t{g[i]} * x[i];
     return sum;
   }
   // Cauchy-Schwarz for every partial sum of every dot product; a part in 1000 covers the norms' own rounding.

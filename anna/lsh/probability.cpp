@@ -8,6 +8,7 @@
 
 #include "anna/lsh/gaussian.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/random.h"
 
 namespace roundtrip::anna {
@@ -51,7 +52,7 @@ double cross_polytope(std::uint32_t d, double rho, double h) {
       total += weight * density[i] * normal_density(z) / sigma * std::pow(b, static_cast<double>(d) - 1);
     }
   }
-  return 2 * d * total * h * h;
+  return (seeded("one-sign") ? 1 : 2) * d * total * h * h;
 }
 
 Probability cross_polytope_quadrature(std::uint32_t d, double distance) {
@@ -176,7 +177,7 @@ TableChoice choose_tables(std::uint64_t n, double eta, double p1, double p2) {
   require(eta > 0 && eta < 1, "eta is {}; it must lie between 0 and 1", eta);
   require(p2 > 0 && p2 < p1 && p1 < 1,
           "p1 is {} and p2 is {}; 0 < p2 < p1 < 1 is needed: a larger c separates them", p1, p2);
-  const double pairs = static_cast<double>(n) * static_cast<double>(n);
+  const double pairs = static_cast<double>(n) * (seeded("pairs-linear") ? 1.0 : static_cast<double>(n));
   for (std::uint32_t z = 1; z <= 1024; ++z) {
     const double hit = std::pow(p1, z);
     const double ell = std::ceil(std::log(2 * pairs / eta) / -std::log1p(-hit));

@@ -39,6 +39,10 @@ struct Job {
   bool output_altered = false;
 };
 
+std::string quantity_start(const Job& job) {
+  return (job.routed ? "routed, L = " : "direct, L = ") + std::to_string(job.layers) + ": ";
+}
+
 /// Of the protocol, from the model's shape alone; numbers are single words of 48 bits.
 Claim claim_of(const Job& job) {
   const auto up = [](std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; };
@@ -125,10 +129,8 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
     std::vector<Check> checks;
     const auto add = [&](const std::string& quantity, std::uint64_t measured, Relation relation,
                          double bound) {
-      checks.push_back(compare(place,
-                               std::string(job.routed ? "routed, L = " : "direct, L = ") +
-                                   std::to_string(job.layers) + ": " + quantity,
-                               static_cast<double>(measured), relation, bound));
+      checks.push_back(
+          compare(place, quantity_start(job) + quantity, static_cast<double>(measured), relation, bound));
     };
     const Routing digits =
         routing(claim.n, claim.machines, claim.memory_words, claim.rounds, kRoutingDelta, kEta.to_double());
@@ -177,8 +179,9 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention
   }
   std::vector<Check> checks(Context& context) const override {
     std::vector<Check> all;
-    for (const auto& checks : run_jobs(jobs(context.sizes), context))
-      all.insert(all.end(), checks.begin(), checks.end());
+    std::vector<Job> wanted = jobs(context.sizes);
+    std::erase_if(wanted, [&](const Job& job) { return !context.wants(quantity_start(job), job.n); });
+    for (const auto& checks : run_jobs(wanted, context)) all.insert(all.end(), checks.begin(), checks.end());
     return all;
   }
   std::vector<Control> controls(Context& context) const override {

@@ -34,22 +34,26 @@ TEST(Ranks, VerifyToTheSameNumbersAsInProcess) {
 }
 
 TEST(Ranks, FindTheSameFaultsAsInProcess) {
-  const auto facts_of = [](const FaultReport& report) {
+  // A defect of the runtime may well do more on more ranks: what it did is compared between ranks alone.
+  const auto facts_of = [](const FaultReport& report, bool reasons) {
     auto json = to_json(report);
     for (const char* key : {"transport", "ranks", "seconds"}) json.erase(key);
+    for (auto& fault : json["faults"]) {
+      if (!reasons) fault.erase("reason");
+    }
     return json.dump();
   };
   // Rank 0's choice counts: a launcher may start ranks with other arguments.
   const auto transport = tests::session().transport();
-  const FaultOptions options{.names = {"runtime", "routing", "draw-unchecked", "check-lost"}};
+  const FaultOptions options{.names = {"runtime", "flag-lost", "draw-unchecked", "check-lost"}};
   const FaultReport report = verify_faults(transport->rank() == 0 ? options : FaultOptions{}, *transport);
   EXPECT_TRUE(report.holds()) << terminal_table(report);
-  std::string first = facts_of(report);
+  std::string first = facts_of(report, true);
   transport->broadcast(first);
-  EXPECT_EQ(facts_of(report), first);
+  EXPECT_EQ(facts_of(report, true), first);
   if (transport->rank() == 0) {
     const auto in_process = mpc::make_in_process_transport();
-    EXPECT_EQ(first, facts_of(verify_faults(options, *in_process)));
+    EXPECT_EQ(facts_of(report, false), facts_of(verify_faults(options, *in_process), false));
   }
 }
 
