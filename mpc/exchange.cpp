@@ -199,6 +199,7 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
 }
 
 void Exchange::pack(MachineId source, const Outbox& outbox) {
+  if (outbox.sendings().empty()) return;
   outbox.limits().last_round ? pack_runs<true>(source, outbox) : pack_runs<false>(source, outbox);
 }
 
