@@ -23,6 +23,8 @@ Command add_run(CommandLine& line);
 Command add_compile(CommandLine& line);
 Command add_decompile(CommandLine& line);
 Command add_verify(CommandLine& line);
+/// Of what was added to `line` before it.
+Command add_reference(CommandLine& line);
 
 /// Program, compiler, MPI and BLAS, a line each.
 std::string version_text();

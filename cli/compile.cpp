@@ -1,18 +1,20 @@
 // Purpose: `roundtrip compile PROTOCOL`: the transformer that a protocol is, evaluated beside the run and
 // compared.
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "anna/model_file.h"
-
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/construction.h"
 #include "cli/execution.h"
 #include "cli/memory.h"
+#include "cli/native.h"
 #include "simulate/decompile.h"
 #include "simulate/export.h"
 
@@ -23,6 +25,7 @@ struct CompileArguments {
   ProtocolArguments common;
   ConstructionArguments construction;
   bool check = false;
+  bool native = false;
   std::string export_to;  ///< FILE; empty: none
 };
 
@@ -190,13 +193,90 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   return json;
 }
 
+/// Writes and says what rank 0 found; its status, as text.
+std::string conclude(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
+                     const simulate::Compiled& compiled, const Findings& found) {
+  const ProtocolArguments& common = arguments.common;
+  if (!common.output.empty() && !found.comparison.fault) {
+    write_whole(common.output, output_text(instance, found.outputs));
+  }
+  publish(common.out, common.output == "-", side_by_side(arguments, instance, execution, compiled, found),
+          compile_json(arguments, instance, execution, compiled, found));
+  return std::to_string(found.verdict == "verified"  ? kDone
+                        : found.verdict == "refuted" ? kRefuted
+                                                     : kInconclusive);
+}
+
+/// Collective: runs the protocol; unless it breaks its model, rank 0 goes on with the transformer.
+int beside_run(const CompileArguments& arguments, const Instance& instance, const Team& team,
+               const std::function<std::string(const Execution&)>& evaluate_and_conclude) {
+  const ProtocolArguments& common = arguments.common;
+  const Execution execution = execute(instance, common, team);
+  // The transformer is evaluated, judged and told by rank 0; its status is everyone's.
+  const std::string status = team.from_root([&] {
+    if (!execution.violation) return evaluate_and_conclude(execution);
+    publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
+            run_json(instance, execution, "violated"));
+    return std::to_string(kViolated);
+  });
+  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  return std::stoi(status);
+}
+
+/// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
+int compile_native(CompileArguments arguments, const Team& team) {
+  ConstructionArguments& construction = arguments.construction;
+  require(construction.construction == "direct" && !construction.digits && !construction.passes &&
+              !construction.round_trip && !arguments.common.plan,
+          "--native: goes without --construction, --digits, --passes, --roundtrip and --plan");
+  construction.construction = "native";
+  const Instance instance = prepare(arguments.common, team);
+  return beside_run(arguments, instance, team, [&](const Execution& execution) {
+    const NativeTask task = native_task(instance, construction.mechanism());
+    simulate::Compiled compiled;
+    compiled.transformer = task.model.transformer;
+    compiled.bound = task.bound;
+    const auto begun = std::chrono::steady_clock::now();
+    const anna::Embedding rows =
+        anna::evaluate(task.model, simulate::input_embedding(task.words, task.model.transformer.tokens));
+    Findings found;
+    simulate::Comparison& comparison = found.comparison;
+    comparison.evaluate_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    comparison.sizes = simulate::measure(task.model.transformer);
+    const mpc::Outputs expected = decode(instance, execution.result.outputs);
+    found.outputs = native_outputs(instance, task, rows);
+    comparison.equal = found.outputs == expected;
+    for (std::uint64_t t = 0; t < expected.size() && !comparison.first_difference; ++t) {
+      if (found.outputs[t] != expected[t]) comparison.first_difference.emplace().output = t;
+    }
+    if (arguments.check) {
+      found.oracle_differs = difference(instance, found.outputs,
+                                        instance.info->oracle(instance.input->values(), instance.parameters));
+    }
+    const bool holds = comparison.equal && comparison.sizes.depth == task.bound.depth &&
+                       comparison.sizes.width <= task.bound.width && found.oracle_differs.empty();
+    // With ANNA it may differ with probability eta, where hash functions of different words collide.
+    const bool chance = construction.mechanism() == simulate::Mechanism::kAnna && !comparison.equal;
+    found.verdict = holds ? "verified" : chance ? "inconclusive" : "refuted";
+    const std::string& path = arguments.export_to;
+    if (!path.empty() && found.verdict == "verified") {
+      anna::save_model(task.model, path);
+      write_whole(path.substr(0, path.rfind('.')) + ".tables.json",
+                  native_tables(instance, task, expected).dump(1) + "\n");
+    }
+    return conclude(arguments, instance, execution, compiled, found);
+  });
+}
+
 int compile(const CompileArguments& arguments, const Team& team) {
   const ProtocolArguments& common = arguments.common;
-  const Instance instance = prepare(common, team);
-  require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
-          instance.info->name);
   require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
           "--export {}: a model's file ends in .json", arguments.export_to);
+  require(!arguments.check || mpc::find_protocol(common.protocol).oracle,
+          "--check: {} has no sequential oracle", common.protocol);
+  if (arguments.native) return compile_native(arguments, team);
+  const Instance instance = prepare(common, team);
   const simulate::CompileOptions options =
       arguments.construction.options(instance.parameters, instance.info->name);
   const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
@@ -204,30 +284,13 @@ int compile(const CompileArguments& arguments, const Team& team) {
   compiled.parameters = instance.parameters;
   if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, team);
   team.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
-  const Execution execution = execute(instance, common, team);
-
-  // The transformer is evaluated, judged and told by rank 0; its status is everyone's.
-  const std::string status = team.from_root([&] {
-    if (execution.violation) {
-      publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
-              run_json(instance, execution, "violated"));
-      return std::to_string(kViolated);
-    }
+  return beside_run(arguments, instance, team, [&](const Execution& execution) {
     const Findings found = evaluate(arguments, instance, execution, compiled);
-    if (!common.output.empty() && !found.comparison.fault) {
-      write_whole(common.output, output_text(instance, found.outputs));
-    }
     if (!arguments.export_to.empty() && found.verdict == "verified") {
       anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()), arguments.export_to);
     }
-    publish(common.out, common.output == "-", side_by_side(arguments, instance, execution, compiled, found),
-            compile_json(arguments, instance, execution, compiled, found));
-    return std::to_string(found.verdict == "verified"  ? kDone
-                          : found.verdict == "refuted" ? kRefuted
-                                                       : kInconclusive);
+    return conclude(arguments, instance, execution, compiled, found);
   });
-  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
-  return std::stoi(status);
 }
 
 }  // namespace
@@ -236,13 +299,19 @@ Command add_compile(CommandLine& line) {
   Flags& flags = line.add("compile", "Compile a protocol to an ANNA-transformer and compare the two",
                           "Examples:\n"
                           "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
-                          "  roundtrip compile sort --n 256 --attention anna --json facts.json\n");
+                          "  roundtrip compile sort --n 256 --attention anna --json facts.json\n"
+                          "  roundtrip compile k_hop --native --n 64 --export model.json\n");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_construction_arguments(flags, arguments->construction, arguments->common.parameters, {"ema", "anna"},
                              "ema (default): exact match; anna: one table of locality-sensitive hashing",
                              "Turn the transformer into a protocol again and compare all outputs");
-  flags.value("--export", "FILE", "Save the verified transformer as a model, FILE ending in .json",
+  flags.toggle("--native", arguments->native,
+               "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "
+               "matrices with ReLU");
+  flags.value("--export", "FILE",
+              "Save the verified transformer as a model, FILE ending in .json; a native one with its weights "
+              "and tables",
               [arguments](const std::string& text) { arguments->export_to = text; });
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle as well");
   return {.name = "compile",

@@ -99,9 +99,35 @@ CommandLine::CommandLine(const std::string& description, const std::string& foot
 
 CommandLine::~CommandLine() = default;
 
-Flags& CommandLine::add(const std::string& name, const std::string& description, const std::string& footer) {
+Flags& CommandLine::add(const std::string& name, const std::string& description, const std::string& footer,
+                        bool hidden) {
   CLI::App* app = parser_->app.add_subcommand(name, description)->footer(footer);
+  if (hidden) app->group("");
   return *parser_->flags.emplace_back(std::make_unique<AppFlags>(*app));
+}
+
+std::vector<Declaration> CommandLine::declarations() const {
+  std::vector<const CLI::App*> apps = {&parser_->app};
+  for (const CLI::App* app : parser_->app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!app->get_group().empty()) apps.push_back(app);
+  }
+  std::vector<Declaration> declarations;
+  for (const CLI::App* app : apps) {
+    Declaration& declaration = declarations.emplace_back();
+    declaration.name = app->get_name(), declaration.description = app->get_description();
+    declaration.footer = app->get_footer();
+    for (const CLI::Option* option : app->get_options()) {
+      const bool positional = option->get_positional();
+      declaration.options.push_back(
+          {.name = positional ? option->get_name(true) : "--" + option->get_lnames().front(),
+           .value_name = positional || option->get_expected_max() == 0 ? "" : option->get_type_name(),
+           .help = option->get_description(),
+           .positional = positional,
+           .required = option->get_required(),
+           .many = option->get_expected_max() > 1});
+    }
+  }
+  return declarations;
 }
 
 Request CommandLine::parse(const std::vector<std::string>& arguments) {

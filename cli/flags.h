@@ -30,6 +30,18 @@ struct Request {
   std::string subcommand;  ///< the one to act, if neither error nor text
 };
 
+/// What a subcommand was declared with, in the order of its help; the first is the program itself.
+struct Declaration {
+  struct Option {
+    std::string name;        ///< "--flag", or a positional's
+    std::string value_name;  ///< empty: none is taken
+    std::string help;
+    bool positional = false, required = false, many = false;
+  };
+  std::string name, description, footer;
+  std::vector<Option> options;
+};
+
 /// The program's subcommands and their flags.
 class CommandLine {
  public:
@@ -38,9 +50,12 @@ class CommandLine {
   ~CommandLine();
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
-  /// The flags of a new subcommand; they live as long as the command line. `footer` is asked for when help is
-  /// shown.
-  Flags& add(const std::string& name, const std::string& description, const std::string& footer);
+  /// The flags of a new subcommand; they live as long as the command line. `footer` is shown below its help.
+  /// A hidden one is not named in the program's help.
+  Flags& add(const std::string& name, const std::string& description, const std::string& footer,
+             bool hidden = false);
+  /// The program, then its subcommands but the hidden ones.
+  std::vector<Declaration> declarations() const;
   /// `arguments` without the program's name. An unknown subcommand or flag is answered with the nearest known
   /// one.
   Request parse(const std::vector<std::string>& arguments);

@@ -49,8 +49,8 @@ void complain(const char* message) {
 int main(int argc, char** argv) {
   anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
-  const std::array commands = {add_list(line),      add_run(line),    add_compile(line),
-                               add_decompile(line), add_attend(line), add_verify(line)};
+  const std::array commands = {add_list(line),   add_run(line),    add_compile(line),  add_decompile(line),
+                               add_attend(line), add_verify(line), add_reference(line)};
   const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [&](const Command& command) { return command.name == request.subcommand; });

@@ -17,3 +17,8 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/roundtrip-config.cmake
               cmake/roundtrip_dependencies.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/roundtrip)
 install(TARGETS roundtrip RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${PROJECT_BINARY_DIR}/cli/roundtrip.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${PROJECT_BINARY_DIR}/cli/roundtrip.bash RENAME roundtrip
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${PROJECT_SOURCE_DIR}/cli/roundtrip.zsh RENAME _roundtrip
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)

@@ -1,0 +1,35 @@
+// Purpose: `compile --native`: the tasks for which there is a transformer without the detour over a protocol,
+// with explicit weight matrices; and what someone elsewhere needs to run its file.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "anna/model.h"
+#include "cli/execution.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::cli {
+
+struct NativeTask {
+  anna::Model model;
+  simulate::TransformerSizes bound;   ///< by formula
+  std::vector<mpc::Word> words;       ///< of the tokens; on rank 0
+  std::vector<std::int64_t> symbols;  ///< k_hop: the value of each word
+};
+
+/// ContractError unless the protocol is match2 or k_hop, with words that the weights can hold. Rank 0 alone
+/// has an input, and calls it.
+NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism);
+
+/// The outputs as the user sees them, of the rows of the last array; a row without a word is nothing.
+mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Embedding& rows);
+
+/// What FILE.tables.json says: how words become rows and rows words, the parameters, and this input with the
+/// run's outputs to try it on.
+nlohmann::ordered_json native_tables(const Instance& instance, const NativeTask& task,
+                                     const mpc::Outputs& expected);
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,102 @@
+"""Runs a transformer that `roundtrip compile --native --export MODEL.json` wrote, without anything of Roundtrip: matrix
+products, ReLU and averages over equal keys, in PyTorch if it is installed, else in numpy.
+
+    python3 run_exported.py MODEL.json [WORD..]
+
+Without words, the example in MODEL.tables.json is run, and its outputs must come out. Every number is an integer below 2^53
+in magnitude, or such an integer over a power of two, so that double precision computes all of it exactly, in any order.
+"""
+import json
+import pathlib
+import struct
+import sys
+
+import numpy
+
+try:
+    import torch
+    torch.set_default_dtype(torch.float64)
+    array, join = (lambda x: torch.from_numpy(numpy.array(x, "f8"))), torch.cat
+except ImportError:
+    torch = None
+    array, join = (lambda x: numpy.array(x, "f8")), numpy.concatenate
+
+
+def read_safetensors(path):
+    data = path.read_bytes()
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    kinds = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1"}
+    tensors = {}
+    for name, entry in json.loads(data[8:end]).items():
+        if name != "__metadata__":
+            begin, stop = entry["data_offsets"]
+            tensors[name] = array(numpy.frombuffer(data[end + begin:end + stop], kinds[entry["dtype"]]).reshape(entry["shape"]))
+    return tensors
+
+
+def apply(stages, tensors, bits, x):
+    """x [N, inputs] with `bits` fractional bits, through y = clamp(relu(round((W x + b) / 2^drop))) stage by stage."""
+    for stage in stages:
+        drop = bits + stage["weight_fraction_bits"] - stage["output_fraction_bits"]
+        x = ((x @ tensors[stage["weight"]].T + tensors[stage["bias"]]) / 2.0**drop).round()  # half to even
+        if stage["relu"]:
+            x = x.clip(0, None)
+        if "clamp" in stage:
+            x = x.clip(-stage["clamp"], stage["clamp"])
+        bits = stage["output_fraction_bits"]
+    return x
+
+
+def attend(queries, keys, values):
+    """Exact-match attention: the average of the values whose keys are the query, zero if there are none."""
+    equal = 1.0 * (queries[:, None, :] == keys[None, :, :]).all(-1)
+    count = equal.sum(1)
+    return (equal @ values) / (count + (count == 0))[:, None]
+
+
+def evaluate(model, tensors, rows):
+    for layer in model["layers"]:
+        if layer["mechanism"]["kind"] != "ema":
+            raise SystemExit(f"this layer attends by {layer['mechanism']['kind']}, whose hash functions only roundtrip draws")
+        weights = layer["weights"]
+        bits, base = weights["row_fraction_bits"], weights["position_base"]
+        digits = array([[token // base**digit % base for digit in range(weights["position_digits"])]
+                        for token in range(len(rows))])
+        seen = join([rows, digits], 1)
+        heads = []
+        for head in weights["heads"]:
+            query, key, value = (apply(head[which], tensors, bits, seen) for which in ("query", "key", "value"))
+            shift = 2.0 ** (bits - head["value"][-1]["output_fraction_bits"])
+            heads.append((attend(query, key, value) * shift).round())
+        rows = apply(weights["output"], tensors, bits, join([seen, *heads], 1))
+    return rows
+
+
+def main():
+    path = pathlib.Path(sys.argv[1])
+    model, tables = json.loads(path.read_text()), json.loads(path.with_suffix(".tables.json").read_text())
+    symbols, texts = tables.get("symbols"), sys.argv[2:]
+    if not texts:
+        words = tables["example"]["words"]
+    elif symbols:
+        words = [symbols.index(text) for text in texts]
+    else:
+        words = [int(text) % tables["modulus"] for text in texts]
+    if len(words) > model["tokens"]:
+        raise SystemExit(f"{len(words)} words for {model['tokens']} tokens")
+    rows = [[1, word] for word in words] + [[0, 0]] * (model["tokens"] - len(words))
+    last = evaluate(model, read_safetensors(path.parent / model["maps"]["file"]), array(rows))
+    outputs = [int(word) for word in last[:len(words), 1].tolist()]
+    if symbols:
+        outputs = [symbols[word - 1] if word else None for word in outputs]
+    print(f"{'numpy' if torch is None else 'torch'}: {len(model['layers'])} layers on {len(rows)} tokens", file=sys.stderr)
+    if texts:
+        print(*("-" if output is None else output for output in outputs))
+    elif outputs == tables["example"]["outputs"]:
+        print(f"all {len(outputs)} outputs are the run's")
+    else:
+        raise SystemExit("the outputs are not the run's")
+
+
+if __name__ == "__main__":
+    main()
