@@ -1,5 +1,7 @@
 #include "anna/weights.h"
 
+#include <Eigen/Core>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -38,15 +40,15 @@ std::uint32_t drop_of(const Stage& stage, std::uint32_t input_fraction_bits) {
 // x through the map. The ranges that construction proved keep every partial sum below 2^53.
 std::vector<std::int64_t> apply(const WeightMap& map, std::uint32_t fraction_bits,
                                 std::vector<std::int64_t> x) {
+  using Integers = Eigen::Matrix<std::int64_t, Eigen::Dynamic, 1>;
+  using Weights = Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   for (const Stage& stage : map) {
     const std::uint32_t drop = drop_of(stage, fraction_bits);
-    std::vector<std::int64_t> y(stage.outputs);
-    const std::int32_t* row = stage.weight.data();
-    for (std::uint32_t i = 0; i < stage.outputs; ++i, row += stage.inputs) {
-      std::int64_t sum = stage.bias[i];
-      for (std::uint32_t j = 0; j < stage.inputs; ++j) sum += row[j] * x[j];
-      y[i] = finish(stage, sum, drop);
-    }
+    std::vector<std::int64_t> y(stage.bias);
+    Eigen::Map<Integers>(y.data(), stage.outputs) +=
+        Eigen::Map<const Weights>(stage.weight.data(), stage.outputs, stage.inputs).cast<std::int64_t>() *
+        Eigen::Map<const Integers>(x.data(), stage.inputs);
+    for (std::int64_t& sum : y) sum = finish(stage, sum, drop);
     x = std::move(y);
     fraction_bits = stage.output_fraction_bits;
   }
