@@ -22,6 +22,7 @@ Command add_list(CommandLine& line);
 Command add_run(CommandLine& line);
 Command add_compile(CommandLine& line);
 Command add_decompile(CommandLine& line);
+Command add_explain(CommandLine& line);
 Command add_verify(CommandLine& line);
 /// Of what was added to `line` before it.
 Command add_reference(CommandLine& line);

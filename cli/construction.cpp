@@ -40,6 +40,7 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
   flags.value("--attention", "NAME", attention, [&a, attentions](const std::string& text) {
     a.attention = one_of("--attention", text, attentions);
   });
+  if (round_trip.empty()) return;
   flags.toggle("--passes", a.passes, "Show what each pass of the translation did");
   flags.toggle("--roundtrip", a.round_trip, round_trip);
 }

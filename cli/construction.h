@@ -29,7 +29,7 @@ struct ConstructionArguments {
 };
 
 /// --construction, --digits, --eta, --attention, --passes, --roundtrip; `attention` explains the choice among
-/// `attentions`.
+/// `attentions`. The last two are left out if `round_trip`, which explains the last, is empty.
 void add_construction_arguments(Flags& flags, ConstructionArguments& arguments, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip);

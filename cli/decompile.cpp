@@ -5,16 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "anna/model_file.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/construction.h"
 #include "cli/execution.h"
 #include "cli/memory.h"
+#include "cli/subject.h"
 #include "mpc/transport.h"
 #include "simulate/decompile.h"
-#include "simulate/export.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -23,89 +22,6 @@ struct DecompileArguments {
   ProtocolArguments common;
   ConstructionArguments construction;
 };
-
-/// What is decompiled. Model and plan are there once N is known.
-struct Subject {
-  std::string name;
-  const mpc::ProtocolInfo* compiled_info = nullptr;  ///< of a protocol that is compiled first
-  std::optional<simulate::Compiled> compiled;
-  anna::Model model;
-  simulate::DecompilePlan plan;
-};
-
-simulate::DecompileOptions decompile_options(const DecompileArguments& arguments, const Subject& subject) {
-  simulate::DecompileOptions options;
-  if (arguments.construction.round_trip) options.word_bits = 48;  // what section 4's translators take
-  if (subject.compiled) options.input_bits = subject.compiled->protocol->shape().input_bits;
-  options.name = subject.name;
-  return options;
-}
-
-void make_model(const DecompileArguments& arguments, const mpc::Parameters& parameters, Subject& subject) {
-  const std::string& name = subject.name;
-  const ConstructionArguments& construction = arguments.construction;
-  if (name.starts_with("random:")) {
-    const anna::RandomModel random = anna::RandomModel::parse(name);
-    anna::Mechanism mechanism = anna::ExactMatch{};
-    if (construction.attention == "low_rank") {
-      mechanism = anna::LowRank{static_cast<std::uint32_t>(parameters.integer_option("rank", 4, 1, 1024)),
-                                random.seed};
-    } else if (construction.attention != "ema") {
-      mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
-    }
-    subject.model = anna::make_random_model(random, parameters.n, mechanism);
-  } else if (subject.compiled_info != nullptr) {
-    require(construction.attention != "low_rank", "--attention low_rank: of random models only");
-    // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
-    // defaults.
-    mpc::Parameters own = parameters;
-    own.kappa_s.reset();
-    own.memory_words.reset();
-    own.machines.reset();
-    subject.compiled = simulate::compile(name, own, construction.options(parameters, name));
-    subject.model = simulate::as_model(*subject.compiled, construction.mechanism());
-  } else {
-    require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
-            name);
-    subject.model = anna::load_model(name).model;
-  }
-}
-
-/// The model as a protocol that every part of the program can handle. Numbers of its input are signed, as a
-/// protocol's.
-mpc::ProtocolInfo as_protocol(const DecompileArguments& arguments, Subject& subject) {
-  mpc::ProtocolInfo info;
-  info.name = subject.name;
-  info.rounds_formula = "2 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4)";
-  if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
-  if (subject.name.starts_with("random:")) info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"}};
-  info.make = [&](const mpc::Parameters& parameters) {
-    make_model(arguments, parameters, subject);
-    mpc::Parameters own = parameters;
-    own.options.clear();
-    const simulate::DecompileOptions options = decompile_options(arguments, subject);
-    subject.plan = simulate::plan_decompile(subject.model, own, options);
-    return simulate::decompile(subject.model, own, options);
-  };
-  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
-    return std::optional<std::int64_t>(static_cast<std::int64_t>(word));
-  };
-  if (subject.compiled_info != nullptr) {
-    info.generate = subject.compiled_info->generate;
-    return info;
-  }
-  info.generate = [&](const mpc::Parameters& parameters) {
-    mpc::Values values;
-    anna::RandomModel words;
-    if (subject.name.starts_with("random:")) words = anna::RandomModel::parse(subject.name);
-    words.word_bits = std::min({words.word_bits, subject.plan.input_bits, 24u});
-    for (const std::uint64_t word : anna::random_words(words, parameters.n)) {
-      values.push_back(static_cast<std::int64_t>(word) - (std::int64_t{1} << (subject.plan.input_bits - 1)));
-    }
-    return values;
-  };
-  return info;
-}
 
 /// What rank 0 found.
 struct Findings {
@@ -223,13 +139,8 @@ std::string outputs_text(const Instance& instance, const Subject& subject, const
 
 int decompile(const DecompileArguments& arguments, const Team& team) {
   const ProtocolArguments& common = arguments.common;
-  Subject subject;
-  subject.name = common.protocol;
-  const bool file =
-      subject.name.find_first_of("/.") != std::string::npos && !subject.name.starts_with("random:");
-  if (!file && !subject.name.starts_with("random:"))
-    subject.compiled_info = &mpc::find_protocol(subject.name);
-  const mpc::ProtocolInfo info = as_protocol(arguments, subject);
+  Subject subject = make_subject(common.protocol);
+  const mpc::ProtocolInfo info = as_protocol(arguments.construction, subject);
   const Instance instance = prepare(common, info, team);
   const std::vector<simulate::Pass> passes = simulate::decompile_passes(subject.plan);
   const std::string passes_shown = arguments.construction.passes ? passes_text(passes) : "";

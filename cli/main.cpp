@@ -27,6 +27,7 @@ constexpr const char* kFooter =
     "  mpirun -n 2 roundtrip run k_hop --input text.txt --format words --param k=4 --check\n"
     "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
     "  roundtrip decompile random:L=2,H=2,c=8 --n 64\n"
+    "  roundtrip explain k_hop --input text.txt --format words --n 16 --html page.html\n"
     "  roundtrip verify\n"
     "`roundtrip SUBCOMMAND --help` shows each one's flags and an example.\n"
     "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
@@ -49,8 +50,8 @@ void complain(const char* message) {
 int main(int argc, char** argv) {
   anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
-  const std::array commands = {add_list(line),   add_run(line),    add_compile(line),  add_decompile(line),
-                               add_attend(line), add_verify(line), add_reference(line)};
+  const std::array commands = {add_list(line),   add_run(line),     add_compile(line), add_decompile(line),
+                               add_attend(line), add_explain(line), add_verify(line),  add_reference(line)};
   const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [&](const Command& command) { return command.name == request.subcommand; });

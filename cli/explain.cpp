@@ -1,0 +1,183 @@
+// Purpose: `roundtrip explain PROTOCOL|MODEL`: rounds beside layers, in the terminal or as a page.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/construction.h"
+#include "cli/execution.h"
+#include "cli/memory.h"
+#include "cli/subject.h"
+#include "explain/page.h"
+#include "explain/terminal.h"
+#include "explain/trace.h"
+
+namespace roundtrip::cli {
+namespace {
+
+struct ExplainArguments {
+  ProtocolArguments common;
+  ConstructionArguments construction;
+  std::optional<std::uint32_t> round, word;
+  std::string html;  ///< FILE or "-"; empty: none
+};
+
+/// Larger runs take too long to read, and their pages too long to open.
+constexpr std::uint64_t kMostSent = 1'000'000;
+
+bool on_terminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+
+bool coloured() {
+  const char* terminal = std::getenv("TERM");
+  return on_terminal() && std::getenv("NO_COLOR") == nullptr && terminal != nullptr &&
+         std::string_view(terminal) != "dumb";
+}
+
+/// On a terminal through $PAGER or less, where there is one; as it is otherwise.
+void show(const std::string& text) {
+  if (on_terminal()) {
+    const char* pager = std::getenv("PAGER");
+    const auto before = std::signal(SIGPIPE, SIG_IGN);  // a reader may leave before the end
+    std::FILE* pipe = popen(pager != nullptr && *pager != '\0' ? pager : "less -FRX 2>/dev/null", "w");
+    int status = -1;
+    if (pipe != nullptr) {
+      std::fwrite(text.data(), 1, text.size(), pipe);
+      status = pclose(pipe);
+    }
+    std::signal(SIGPIPE, before);
+    constexpr int kNotFound = 127;
+    if (status != -1 && !(WIFEXITED(status) && WEXITSTATUS(status) == kNotFound)) return;
+  }
+  write_whole("-", text);
+}
+
+std::string title(const Instance& instance) {
+  std::string text = instance.info->name;
+  for (const auto& [name, value] : instance.parameters.options) text += fmt::format(" {}={}", name, value);
+  return text;
+}
+
+explain::Names names(const Instance& instance) {
+  explain::Names names;
+  names.title = title(instance);
+  names.summary = instance.info->summary;
+  names.rounds_formula = instance.info->rounds_formula;
+  for (const std::int64_t value : instance.input->values())
+    names.input.push_back(instance.input->text(value));
+  names.output = [&instance](std::uint64_t output, mpc::Word word) -> std::string {
+    const auto value = instance.info->decode(*instance.protocol, output, word);
+    if (!value) return {};
+    return instance.info->output_form == mpc::OutputForm::kSymbols ? instance.input->text(*value)
+                                                                   : fmt::format("{}", *value);
+  };
+  return names;
+}
+
+int explain_instance(const ExplainArguments& arguments, const Instance& instance, const Team& team,
+                     const std::function<explain::Trace(const std::vector<mpc::Word>&)>& record) {
+  const Execution execution = execute(instance, arguments.common, team);
+  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  const std::uint64_t words = execution.result.ledger.overall().total_words;
+  require(words <= kMostSent, "{} sends {} words, too many to draw: at most {}; take a smaller N or model",
+          instance.info->name, words, kMostSent);
+  team.on_root([&] {
+    const explain::Trace trace = record(execution.words);
+    explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
+    const std::string text = explain::terminal_text(trace, options);  // its errors come before any file
+    if (!arguments.html.empty()) write_whole(arguments.html, explain::page(trace));
+    const std::string& json = arguments.common.out.json;
+    if (!json.empty()) write_whole(json, explain::to_json(trace).dump(2) + "\n");
+    if (arguments.html.empty() && json != "-" && !arguments.common.out.quiet) show(text);
+  });
+  return kDone;
+}
+
+int explain_command(const ExplainArguments& arguments, const Team& team) {
+  const ProtocolArguments& common = arguments.common;
+  require(!common.plan, "--plan: explain has none; see `roundtrip compile --plan`");
+  require(common.output.empty(), "--output: explain shows the outputs; `roundtrip run` writes them");
+  require(!arguments.round || !arguments.word, "--round and --word: one of them");
+  require(arguments.html.empty() || (!arguments.round && !arguments.word),
+          "--html: a page has all rounds and words");
+  require(arguments.html != "-" || common.out.json != "-",
+          "--html and --json: only one can be standard output");
+  const auto check_size = [](const Instance& instance) {
+    const std::uint64_t n = instance.shape().n;
+    require(n >= explain::kLeastWords && n <= explain::kMostWords,
+            "explain draws every word: N is {}, allowed is {} to {}; --n takes the first N", n,
+            explain::kLeastWords, explain::kMostWords);
+  };
+  if (names_model(common.protocol)) {
+    Subject subject = make_subject(common.protocol);
+    const mpc::ProtocolInfo info = as_protocol(arguments.construction, subject);
+    const Instance instance = prepare(common, info, team);
+    check_size(instance);
+    return explain_instance(arguments, instance, team, [&](const std::vector<mpc::Word>& words) {
+      return explain::record(subject.model, subject.plan, *instance.protocol, words, names(instance));
+    });
+  }
+  require(arguments.construction.attention != "low_rank", "--attention low_rank: of random models only");
+  const Instance instance = prepare(common, team);
+  check_size(instance);
+  const simulate::CompileOptions options =
+      arguments.construction.options(instance.parameters, instance.info->name);
+  team.on_root([&] {
+    require_memory(simulate::plan(instance.shape(), options).peak_bytes * 4, "drawing the transformer");
+  });
+  return explain_instance(arguments, instance, team, [&](const std::vector<mpc::Word>& words) {
+    return explain::record(simulate::compile(instance.protocol, options), arguments.construction.mechanism(),
+                           words, names(instance));
+  });
+}
+
+}  // namespace
+
+Command add_explain(CommandLine& line) {
+  Flags& flags =
+      line.add("explain", "Show rounds beside layers: every word a machine sends, every key a query matches",
+               "PROTOCOL is compiled; a MODEL (a file, whose name has a / or a ., or random:L=..) becomes a "
+               "protocol. N is\n"
+               "2 to 64. In the terminal round r stands on the left and layer r on the right; a page has the "
+               "same and lets\n"
+               "one follow a word through both.\n"
+               "Examples:\n"
+               "  echo the cat sat on the mat and the dog sat on the rug by the fire |\n"
+               "    roundtrip explain k_hop --input - --format words --html k_hop.html\n"
+               "  roundtrip explain sum --n 16\n"
+               "  roundtrip explain k_hop --n 16 --round 9\n"
+               "  roundtrip explain k_hop --n 16 --word 3\n"
+               "  roundtrip explain random:L=1,H=1,d=8,c=8 --n 8 --html model.html\n");
+  auto arguments = std::make_shared<ExplainArguments>();
+  add_protocol_arguments(flags, arguments->common);
+  add_construction_arguments(
+      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank"},
+      "ema (default of protocols) or anna (default of random models): exact or by hash tables; "
+      "low_rank: of a random model",
+      "");
+  flags.value("--round", "R", "This round only, 0 being the input", [arguments](const std::string& text) {
+    arguments->round = static_cast<std::uint32_t>(parse_count(text, "--round", 0, 0xffffffffu));
+  });
+  flags.value(
+      "--word", "I", "The way of input word I, from 0, instead", [arguments](const std::string& text) {
+        arguments->word = static_cast<std::uint32_t>(parse_count(text, "--word", 0, explain::kMostWords - 1));
+      });
+  flags.value("--html", "FILE", "Write a page instead; it needs no network (- is standard output)",
+              [arguments](const std::string& text) {
+                require(!text.empty(), "--html: the name of the file is empty");
+                arguments->html = text;
+              });
+  return {.name = "explain",
+          .act = [arguments](const Team& team) { return explain_command(*arguments, team); },
+          .transport = [arguments] { return arguments->common.transport; }};
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,98 @@
+#include "cli/subject.h"
+
+#include <algorithm>
+
+#include "anna/model_file.h"
+#include "base/error.h"
+#include "simulate/export.h"
+
+namespace roundtrip::cli {
+namespace {
+
+simulate::DecompileOptions decompile_options(const ConstructionArguments& construction,
+                                             const Subject& subject) {
+  simulate::DecompileOptions options;
+  if (construction.round_trip) options.word_bits = 48;  // what section 4's translators take
+  if (subject.compiled) options.input_bits = subject.compiled->protocol->shape().input_bits;
+  options.name = subject.name;
+  return options;
+}
+
+void make_model(const ConstructionArguments& construction, const mpc::Parameters& parameters,
+                Subject& subject) {
+  const std::string& name = subject.name;
+  if (name.starts_with("random:")) {
+    const anna::RandomModel random = anna::RandomModel::parse(name);
+    anna::Mechanism mechanism = anna::ExactMatch{};
+    if (construction.attention == "low_rank") {
+      mechanism = anna::LowRank{static_cast<std::uint32_t>(parameters.integer_option("rank", 4, 1, 1024)),
+                                random.seed};
+    } else if (construction.attention != "ema") {
+      mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
+    }
+    subject.model = anna::make_random_model(random, parameters.n, mechanism);
+  } else if (subject.compiled_info != nullptr) {
+    require(construction.attention != "low_rank", "--attention low_rank: of random models only");
+    // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
+    // defaults.
+    mpc::Parameters own = parameters;
+    own.kappa_s.reset();
+    own.memory_words.reset();
+    own.machines.reset();
+    subject.compiled = simulate::compile(name, own, construction.options(parameters, name));
+    subject.model = simulate::as_model(*subject.compiled, construction.mechanism());
+  } else {
+    require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
+            name);
+    subject.model = anna::load_model(name).model;
+  }
+}
+
+}  // namespace
+
+bool names_model(const std::string& name) {
+  return name.starts_with("random:") || name.find_first_of("/.") != std::string::npos;
+}
+
+Subject make_subject(const std::string& name) {
+  Subject subject;
+  subject.name = name;
+  if (!names_model(name)) subject.compiled_info = &mpc::find_protocol(name);
+  return subject;
+}
+
+mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject) {
+  mpc::ProtocolInfo info;
+  info.name = subject.name;
+  info.rounds_formula = "2 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4)";
+  if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
+  if (subject.name.starts_with("random:")) info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"}};
+  info.make = [&](const mpc::Parameters& parameters) {
+    make_model(construction, parameters, subject);
+    mpc::Parameters own = parameters;
+    own.options.clear();
+    const simulate::DecompileOptions options = decompile_options(construction, subject);
+    subject.plan = simulate::plan_decompile(subject.model, own, options);
+    return simulate::decompile(subject.model, own, options);
+  };
+  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+    return std::optional<std::int64_t>(static_cast<std::int64_t>(word));
+  };
+  if (subject.compiled_info != nullptr) {
+    info.generate = subject.compiled_info->generate;
+    return info;
+  }
+  info.generate = [&](const mpc::Parameters& parameters) {
+    mpc::Values values;
+    anna::RandomModel words;
+    if (subject.name.starts_with("random:")) words = anna::RandomModel::parse(subject.name);
+    words.word_bits = std::min({words.word_bits, subject.plan.input_bits, 24u});
+    for (const std::uint64_t word : anna::random_words(words, parameters.n)) {
+      values.push_back(static_cast<std::int64_t>(word) - (std::int64_t{1} << (subject.plan.input_bits - 1)));
+    }
+    return values;
+  };
+  return info;
+}
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,35 @@
+// Purpose: a transformer that a user names (a file, a random model, a protocol to compile), as the protocol
+// that it becomes: what `decompile` and `explain` stand on.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "anna/model.h"
+#include "cli/construction.h"
+#include "mpc/registry.h"
+#include "simulate/compare.h"
+#include "simulate/decompile.h"
+
+namespace roundtrip::cli {
+
+/// What is decompiled. Model and plan are there once N is known.
+struct Subject {
+  std::string name;
+  const mpc::ProtocolInfo* compiled_info = nullptr;  ///< of a protocol that is compiled first
+  std::optional<simulate::Compiled> compiled;
+  anna::Model model;
+  simulate::DecompilePlan plan;
+};
+
+/// Whether the name is that of a random model or of a file (it has a `/` or a `.`), not of a protocol.
+bool names_model(const std::string& name);
+/// Of that name; ContractError unless it is a protocol or names_model().
+Subject make_subject(const std::string& name);
+
+/// The model as a protocol that every part of the program can handle. Numbers of its input are signed, as a
+/// protocol's.
+/// Both arguments must outlive it.
+mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject);
+
+}  // namespace roundtrip::cli

@@ -1,0 +1,568 @@
+#include "explain/trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "anna/lsh/family.h"
+#include "base/error.h"
+#include "explain/follow.h"
+#include "mpc/runtime.h"
+#include "mpc/stages/composition.h"
+#include "mpc/transport.h"
+#include "simulate/digits.h"
+#include "simulate/export.h"
+#include "simulate/packet_code.h"
+
+namespace roundtrip::explain {
+namespace {
+
+using anna::Entry;
+using anna::Symbol;
+
+// ---- the run
+
+class Listener final : public mpc::Observer {
+ public:
+  Listener(const mpc::Shape& shape, std::vector<RoundTrace>& rounds) : shape_(shape), rounds_(rounds) {}
+  void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox&,
+               const mpc::Outbox& outbox) override {
+    const bool last = round == shape_.rounds;
+    std::uint32_t sequence = 0;
+    outbox.for_each_word([&](std::uint32_t destination, mpc::Word word) {
+      SentWord sent;
+      sent.source = machine;
+      sent.sequence = sequence++;
+      sent.destination = last ? shape_.output_machine(destination) : destination;
+      if (last) sent.output = destination;
+      sent.word = word;
+      rounds_[round - 1].words.push_back(std::move(sent));
+    });
+  }
+
+ private:
+  const mpc::Shape& shape_;
+  std::vector<RoundTrace>& rounds_;
+};
+
+std::vector<mpc::Word> record_run(const mpc::Protocol& protocol, std::span<const mpc::Word> input,
+                                  Trace& trace) {
+  const mpc::Shape& shape = protocol.shape();
+  trace.shape = shape;
+  trace.rounds.resize(shape.rounds);
+  Listener listener(shape, trace.rounds);
+  mpc::RunOptions options;
+  options.observer = &listener;
+  options.profile = true;
+  const auto transport = mpc::make_in_process_transport();
+  const mpc::RunResult result = mpc::run(protocol, input, *transport, options);
+  for (std::uint32_t r = 0; r < shape.rounds; ++r) {
+    std::ranges::sort(trace.rounds[r].words, {},
+                      [](const SentWord& word) { return std::pair(word.source, word.sequence); });
+    for (const mpc::MachineFacts& facts : result.profile.rounds.at(r))
+      trace.rounds[r].loads.push_back({facts.words_sent, facts.words_received, facts.scratch_words});
+  }
+  if (const auto* composition = dynamic_cast<const mpc::Composition*>(&protocol)) {
+    for (const mpc::Composition::Phase& phase : composition->phases()) {
+      for (std::uint32_t r = 0; r < phase.rounds; ++r)
+        trace.rounds[phase.first_round - 1 + r].phase =
+            phase.rounds == 1 ? phase.name : fmt::format("{}, {} of {}", phase.name, r + 1, phase.rounds);
+    }
+  }
+  return result.outputs;
+}
+
+// ---- the evaluation
+
+/// What the vectors of a head's queries and keys are, by symbol.
+class Vectors {
+ public:
+  explicit Vectors(const anna::Codebook& codebook) : codebook_(codebook) {}
+  /// Equal vectors have equal numbers, by first use.
+  std::size_t number(Symbol symbol) {
+    const auto known = by_symbol_.find(symbol);
+    if (known != by_symbol_.end()) return known->second;
+    std::vector<std::int32_t> vector(codebook_.dimension());
+    codebook_.vector(symbol, vector);
+    const auto [place, added] = by_vector_.emplace(vector, vectors_.size());
+    if (added) vectors_.push_back(std::move(vector));
+    return by_symbol_[symbol] = place->second;
+  }
+  const std::vector<std::int32_t>& operator[](std::size_t number) const { return vectors_[number]; }
+  std::size_t size() const { return vectors_.size(); }
+
+ private:
+  const anna::Codebook& codebook_;
+  std::map<Symbol, std::size_t> by_symbol_;
+  std::map<std::vector<std::int32_t>, std::size_t> by_vector_;
+  std::vector<std::vector<std::int32_t>> vectors_;
+};
+
+double distance(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b, bool directions) {
+  double dot = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    dot += double(a[i]) * b[i], aa += double(a[i]) * a[i], bb += double(b[i]) * b[i];
+  }
+  if (!directions) return std::sqrt(std::max(0.0, aa + bb - 2 * dot));
+  if (aa == 0 || bb == 0) return aa == bb ? 0 : std::sqrt(2.0);
+  return std::sqrt(std::max(0.0, 2 - 2 * dot / std::sqrt(aa * bb)));
+}
+
+std::string letters(std::size_t number) {
+  std::string text;
+  for (++number; number > 0; number = (number - 1) / 26)
+    text.insert(text.begin(), static_cast<char>('A' + (number - 1) % 26));
+  return text;
+}
+
+/// An attention mechanism that writes down what it is asked and proves that its answers are the averages of
+/// the matches that it writes down.
+class Witness final : public anna::Attention {
+ public:
+  Witness(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids, LayerTrace& trace)
+      : layer_(layer), inner_(anna::make_attention(mechanism)), ids_(ids), trace_(trace) {
+    if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
+      anna_ = *anna;
+      trace_.tables = anna->parameters.tables;
+      trace_.functions = anna->parameters.functions;
+      trace_.near_radius = anna->near_radius;
+      if (anna->near_radius && anna->factor) trace_.far_radius = *anna->near_radius * *anna->factor;
+    }
+    matches_are_known_ = anna_ || std::holds_alternative<anna::ExactMatch>(mechanism);
+  }
+  std::string name() const override { return inner_->name(); }
+
+  void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
+    inner_->attend(codebook, head, out);
+    HeadTrace found;
+    found.head = head_++;
+    if (!matches_are_known_) {  // low rank: every query sees every key; there is nothing to list but the
+                                // average
+      for (std::size_t i = 0; i < out.tokens.size(); ++i) {
+        Match match;
+        match.query = static_cast<std::uint32_t>(out.tokens[i]);
+        match.value.assign(out.row(i).begin(), out.row(i).end());
+        found.matches.push_back(std::move(match));
+      }
+      trace_.heads.push_back(std::move(found));
+      return;
+    }
+    Vectors vectors(codebook);
+    const std::vector<Symbol> queries = symbols(head.queries, head.tokens),
+                              keys = symbols(head.keys, head.tokens);
+    const auto collisions = count_collisions(vectors, queries, keys);
+    for (std::uint32_t i = 0; i < head.tokens; ++i) {
+      Match match;
+      match.query = i;
+      for (std::uint32_t j = 0; j < head.tokens; ++j) {
+        const std::uint32_t c = collisions(i, j);
+        if (c != 0) match.keys.push_back({j, c}), match.total += c;
+      }
+      if (!match.keys.empty()) found.matches.push_back(std::move(match));
+    }
+    prove(head, out, found);
+    if (found.matches.empty() && !anna_) {
+      ++trace_.silent_heads;
+      return;
+    }
+    for (std::uint32_t i = 0; i < head.tokens; ++i) {
+      found.queries.push_back(call(codebook, vectors, queries[i]));
+      found.keys.push_back(call(codebook, vectors, keys[i]));
+    }
+    if (anna_) note_tables(vectors, queries, keys, collisions, found);
+    if (found.matches.empty())
+      ++trace_.silent_heads;
+    else
+      trace_.heads.push_back(std::move(found));
+  }
+
+ private:
+  static std::vector<Symbol> symbols(const anna::Points& points, std::uint64_t tokens) {
+    std::vector<Symbol> all(tokens, points.default_symbol);
+    for (const anna::TokenSymbol& point : points.listed) all[point.token] = point.symbol;
+    return all;
+  }
+
+  /// c_ij by the numbers of the vectors.
+  std::function<std::uint32_t(std::uint32_t, std::uint32_t)> count_collisions(
+      Vectors& vectors, const std::vector<Symbol>& queries, const std::vector<Symbol>& keys) const {
+    std::vector<std::size_t> query(queries.size()), key(keys.size());
+    std::ranges::transform(queries, query.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
+    std::ranges::transform(keys, key.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
+    if (!anna_)
+      return [query, key](std::uint32_t i, std::uint32_t j) { return query[i] == key[j] ? 1u : 0u; };
+    const std::size_t size = vectors.size();
+    std::vector<std::uint32_t> counts(size * size);
+    for (std::uint32_t table = 0; table < anna_->parameters.tables; ++table) {
+      const auto hash = anna::make_table(
+          anna_->parameters.functions_of(static_cast<std::uint32_t>(vectors[0].size())), table);
+      std::map<std::vector<std::uint64_t>, std::vector<std::size_t>> buckets;
+      std::vector<std::uint64_t> code(hash->code_words());
+      for (std::size_t v = 0; v < size; ++v) {
+        hash->code(vectors[v], code);
+        buckets[code].push_back(v);
+      }
+      for (const auto& [unused, members] : buckets) {
+        for (const std::size_t a : members) {
+          for (const std::size_t b : members) ++counts[a * size + b];
+        }
+      }
+    }
+    return [query, key, counts = std::move(counts), size](std::uint32_t i, std::uint32_t j) {
+      return counts[query[i] * size + key[j]];
+    };
+  }
+
+  /// The mechanism's averages are those of the matches: S and T exact, each rounded once.
+  void prove(const anna::HeadInput& head, const anna::SparseRows& out, HeadTrace& found) const {
+    __extension__ using Wide = __int128;
+    std::map<std::uint64_t, std::size_t> row_of;
+    for (std::size_t i = 0; i < head.values.tokens.size(); ++i) row_of[head.values.tokens[i]] = i;
+    std::size_t next = 0;
+    for (Match& match : found.matches) {
+      std::map<std::uint32_t, Wide> sum;
+      for (const Match::Key& key : match.keys) {
+        const auto row = row_of.find(key.token);
+        if (row == row_of.end()) continue;
+        for (const Entry& entry : head.values.row(row->second))
+          sum[entry.column] += static_cast<Wide>(key.tables) * static_cast<std::int64_t>(entry.value);
+      }
+      for (const auto& [column, s] : sum) {
+        if (s != 0)
+          match.value.push_back({column, static_cast<double>(s) / static_cast<double>(match.total)});
+      }
+      if (match.value.empty()) continue;
+      if (next == out.tokens.size() || out.tokens[next] != match.query ||
+          !std::ranges::equal(out.row(next), match.value)) {
+        throw InternalError(fmt::format("head {}: the average of token {} is not that of its matches",
+                                        found.head, match.query));
+      }
+      ++next;
+    }
+    if (next != out.tokens.size())
+      throw InternalError(
+          fmt::format("head {}: token {} got an average without a match", found.head, out.tokens[next]));
+  }
+
+  std::string call(const anna::Codebook& codebook, Vectors& vectors, Symbol symbol) const {
+    if (symbol == layer_.null_query() || symbol == layer_.null_key()) return {};
+    if (symbol < ids_) return fmt::format("id {}", symbol);
+    if (ids_ != 0 && symbol < layer_.codebook().size()) return "warning";
+    static_cast<void>(codebook);
+    return "vector " + letters(vectors.number(symbol));
+  }
+
+  void note_tables(Vectors& vectors, const std::vector<Symbol>& queries, const std::vector<Symbol>& keys,
+                   const std::function<std::uint32_t(std::uint32_t, std::uint32_t)>& collisions,
+                   HeadTrace& found) const {
+    Collisions& counts = found.collisions.emplace();
+    const bool directions = anna::compares_directions(anna_->parameters.family);
+    for (std::uint32_t i = 0; i < queries.size(); ++i) {
+      if (queries[i] == layer_.null_query()) continue;
+      for (std::uint32_t j = 0; j < keys.size(); ++j) {
+        if (keys[j] == layer_.null_key()) continue;
+        const double d =
+            distance(vectors[vectors.number(queries[i])], vectors[vectors.number(keys[j])], directions);
+        const std::uint32_t c = collisions(i, j);
+        const bool near = d <= trace_.near_radius.value_or(0);
+        if (near) ++counts.near_pairs, counts.near_pairs_met += c != 0;
+        (near ? counts.near : d <= trace_.far_radius.value_or(0) ? counts.between : counts.far) += c;
+        if (near || c != 0) found.pairs.push_back({i, j, c, d});
+      }
+    }
+  }
+
+  const anna::Layer& layer_;
+  std::unique_ptr<anna::Attention> inner_;
+  const std::uint64_t ids_;
+  LayerTrace& trace_;
+  std::optional<anna::Anna> anna_;
+  bool matches_are_known_ = false;
+  std::uint32_t head_ = 0;
+};
+
+std::string describe(const anna::Mechanism& mechanism) {
+  if (std::holds_alternative<anna::ExactMatch>(mechanism)) return "exact match";
+  if (const auto* low = std::get_if<anna::LowRank>(&mechanism)) return fmt::format("low rank {}", low->rank);
+  if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
+    return fmt::format("ANNA: {} hash table{} of {} function{}", anna->parameters.tables,
+                       anna->parameters.tables == 1 ? "" : "s", anna->parameters.functions,
+                       anna->parameters.functions == 1 ? "" : "s");
+  }
+  return std::string(anna::mechanism_name(mechanism));
+}
+
+/// `ids`: symbols below are the ids of machines and outputs; 0 for maps that compute their vectors.
+anna::Embedding record_layer(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
+                             const anna::Embedding& array, LayerTrace& trace) {
+  trace.shape = layer.shape();
+  trace.mechanism = describe(mechanism);
+  Witness witness(layer, mechanism, ids, trace);
+  anna::Embedding next = anna::evaluate(layer, witness, array);
+  trace.numbers_in_rows = next.nonzeros();
+  return next;
+}
+
+// ---- one beside the other
+
+std::vector<simulate::WordInRow> words_in_rows(const simulate::Compiled& compiled,
+                                               const std::optional<simulate::DigitRouting>& routing,
+                                               const anna::Embedding& array) {
+  std::vector<simulate::WordInRow> all;
+  for (std::uint64_t token = 0; token < array.tokens(); ++token) {
+    const auto words = routing
+                           ? simulate::routed_words(compiled.protocol->shape(), *routing, array.row(token))
+                           : simulate::direct_words(array.row(token));
+    all.insert(all.end(), words.begin(), words.end());
+  }
+  return all;
+}
+
+[[noreturn]] void fail(std::size_t layer, const SentWord& word, const std::string& what) {
+  throw InternalError(fmt::format("layer {}: word {} of machine {}, on its way to machine {}, {}", layer,
+                                  word.sequence, word.source, word.destination, what));
+}
+
+/// Whether `to` got in `head` an average to which `from` contributed; the head, if it is not given.
+std::optional<std::uint32_t> meeting_head(const LayerTrace& layer, std::uint32_t from, std::uint32_t to,
+                                          std::optional<std::uint32_t> head) {
+  for (const HeadTrace& candidate : layer.heads) {
+    if (head && candidate.head != *head) continue;
+    const auto match = std::ranges::lower_bound(candidate.matches, to, {}, &Match::query);
+    if (match == candidate.matches.end() || match->query != to) continue;
+    if (std::ranges::binary_search(match->keys, from, {}, &Match::Key::token)) return candidate.head;
+  }
+  return std::nullopt;
+}
+
+/// What the direct construction's average in `head` of token `to` decodes to must hold the word.
+void check_packet(const simulate::PacketCoder& coder, const LayerTrace& layer, std::size_t number,
+                  const SentWord& word) {
+  const auto head = std::ranges::find(layer.heads, word.sequence, &HeadTrace::head);
+  const auto match = std::ranges::lower_bound(head->matches, word.destination, {}, &Match::query);
+  std::vector<simulate::Packet> packets;
+  if (coder.decode(match->value, packets) != simulate::DecodeFault::kNone)
+    fail(number, word, "can't be decoded");
+  if (std::ranges::find(packets, simulate::Packet{word.source, word.word}) == packets.end())
+    fail(number, word, "is not among the decoded packets");
+}
+
+/// How the words of every round change rows, by construction and checked against matches and arrays.
+void record_moves(const simulate::Compiled& compiled, const std::vector<anna::Embedding>& arrays,
+                  Trace& trace) {
+  const mpc::Shape& shape = trace.shape;
+  const bool direct = compiled.options.construction == simulate::Construction::kDirect;
+  std::optional<simulate::DigitRouting> routing;
+  if (!direct) routing = simulate::plan_routing(shape, simulate::routed_options(compiled.options));
+  const simulate::PacketCoder coder(compiled.options.code, shape.machines, shape.memory_words);
+  const std::size_t layers_a_round = direct ? 1 : (trace.layers.size() - 2) / shape.rounds;
+  for (std::size_t l = 1; l < trace.layers.size(); ++l) {
+    LayerTrace& layer = trace.layers[l];
+    const bool deliver = !direct && l + 1 == trace.layers.size();
+    const std::uint32_t round =
+        deliver ? shape.rounds : static_cast<std::uint32_t>((l - 1) / layers_a_round) + 1;
+    const bool last_hop = deliver || (l - 1) % layers_a_round + 1 == layers_a_round;
+    layer.round = round;
+    const RoundTrace& sent = trace.rounds[round - 1];
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> holder;
+    if (!last_hop) {
+      for (const simulate::WordInRow& word : words_in_rows(compiled, routing, arrays[l]))
+        holder[{word.source, word.sequence}] = word.token;
+    }
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> before;
+    if (l > 1 && trace.layers[l - 1].round == round) {
+      for (const Move& move : trace.layers[l - 1].moves)
+        before[{sent.words[move.word].source, sent.words[move.word].sequence}] = move.to;
+    }
+    for (std::uint32_t w = 0; w < sent.words.size(); ++w) {
+      const SentWord& word = sent.words[w];
+      const std::pair<std::uint64_t, std::uint64_t> id{word.source, word.sequence};
+      Move move;
+      move.word = w;
+      move.from = before.contains(id) ? before[id] : word.source;
+      if (!last_hop) {
+        const auto held = holder.find(id);
+        if (held == holder.end()) fail(l, word, "is in no row");
+        move.to = static_cast<std::uint32_t>(held->second);
+      } else {
+        move.to = (direct || deliver) && word.output ? *word.output : word.destination;
+      }
+      const auto head =
+          meeting_head(layer, move.from, move.to, direct ? std::optional(word.sequence) : std::nullopt);
+      if (!head) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
+      move.head = *head;
+      if (direct && !word.output) check_packet(coder, layer, l, word);
+      layer.moves.push_back(move);
+    }
+    std::size_t here = 0;  // what the decoders found is what was sent, no more
+    if (direct && round < shape.rounds) {
+      for (const HeadTrace& head : layer.heads) {
+        for (const Match& match : head.matches) here += match.keys.size();
+      }
+      if (here != sent.words.size())
+        throw InternalError(
+            fmt::format("layer {} moves {} words where round {} sent {}", l, here, round, sent.words.size()));
+    }
+  }
+}
+
+void name_layers(const simulate::Compiled& compiled, Trace& trace) {
+  const bool direct = compiled.options.construction == simulate::Construction::kDirect;
+  const std::size_t last = trace.layers.size() - 1;
+  const std::size_t hops = direct ? 1 : (trace.layers.size() - 2) / trace.shape.rounds;
+  for (std::size_t l = 0; l <= last; ++l) {
+    const std::size_t hop = l == 0 ? 0 : (l - 1) % hops;
+    trace.layers[l].name =
+        l == 0      ? "gather"
+        : l == last ? "deliver"
+        : direct    ? "route"
+        : hop < hops / 2
+            ? fmt::format("route to an intermediate, digit {} of {}", hop + 1, hops / 2)
+            : fmt::format("route to the destination, digit {} of {}", hop + 1 - hops / 2, hops / 2);
+  }
+}
+
+/// simulate/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the scan
+/// machines.
+std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::DecompiledLayer& layer) {
+  std::vector<Role> roles{{"homes", 0, plan.blocks}};
+  const auto add = [&](const char* name, std::uint64_t count) {
+    if (count != 0) roles.push_back({name, roles.back().first + roles.back().count, count});
+  };
+  if (!layer.low_rank) {
+    const std::uint64_t sorts = std::uint64_t{layer.heads} * layer.tables;
+    add("copies", (layer.tables - 1) * plan.blocks);
+    add("sort machines", sorts * layer.sort.machines);
+    add("scan machines", sorts * layer.scan_machines);
+  }
+  add("idle here", plan.machines - roles.back().first - roles.back().count);
+  return roles;
+}
+
+void begin(std::span<const mpc::Word> input, const Names& names, Trace& trace) {
+  require(input.size() >= kLeastWords && input.size() <= kMostWords,
+          "explain draws every word: N is {}, allowed is {} to {}; --n takes the first N words", input.size(),
+          kLeastWords, kMostWords);
+  trace.title = printable(names.title, 200);
+  trace.summary = names.summary;
+  trace.rounds_formula = names.rounds_formula;
+  for (const std::string& text : names.input) trace.input.push_back(printable(text));
+  trace.input_words.assign(input.begin(), input.end());
+}
+
+}  // namespace
+
+std::optional<std::size_t> Trace::layer_of(std::uint32_t round) const {
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (round >= layers[l].first_round && round < layers[l].first_round + layers[l].rounds) return l;
+  }
+  return std::nullopt;
+}
+
+std::string Trace::text_of(const SentWord& word) const {
+  if (word.output && !reverse) return outputs[*word.output].empty() ? "none" : outputs[*word.output];
+  if (word.carries.size() == 1 && input_words[word.carries[0]] == word.word) return input[word.carries[0]];
+  if (word.carries.empty() && !word.depends.empty()) {
+    const auto equal = std::ranges::find(input_words, word.word);
+    if (equal != input_words.end()) return input[static_cast<std::size_t>(equal - input_words.begin())];
+  }
+  return std::to_string(word.word);
+}
+
+const std::vector<std::uint32_t>* Trace::origins_of(std::uint32_t output) const {
+  for (const SentWord& word : rounds.back().words) {
+    if (word.output == output) return &word.carries;
+  }
+  return nullptr;
+}
+
+std::string printable(const std::string& text, std::size_t most) {
+  // The library replaces what is no UTF-8 when it writes; what it reads back is clean.
+  const std::string clean = nlohmann::json::parse(
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  std::string out;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < clean.size();) {
+    std::size_t end = i + 1;
+    while (end < clean.size() && (clean[end] & 0xC0) == 0x80) ++end;
+    const auto lead = static_cast<unsigned char>(clean[i]);
+    const bool control =
+        lead < 0x20 || lead == 0x7F || (lead == 0xC2 && static_cast<unsigned char>(clean[i + 1]) < 0xA0);
+    if (count++ == most) return out + "\u2026";
+    out += control ? "\uFFFD" : clean.substr(i, end - i);
+    i = end;
+  }
+  return out;
+}
+
+Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
+             std::span<const mpc::Word> input, const Names& names) {
+  Trace trace;
+  begin(input, names, trace);
+  const mpc::Protocol& protocol = *compiled.protocol;
+  const std::vector<mpc::Word> outputs = record_run(protocol, input, trace);
+  trace.construction = compiled.options.construction == simulate::Construction::kDirect ? "direct" : "routed";
+  trace.sizes = simulate::measure(compiled.transformer);
+  trace.bound = compiled.bound;
+  trace.tokens = compiled.transformer.tokens;
+  trace.bounds_prove_nothing = trace.shape.below_range();
+  for (std::size_t t = 0; t < outputs.size(); ++t)
+    trace.outputs.push_back(printable(names.output(t, outputs[t])));
+
+  const anna::Model model = simulate::as_model(compiled, mechanism);
+  const std::uint64_t ids = std::max<std::uint64_t>(trace.shape.machines, trace.shape.outputs);
+  std::vector<anna::Embedding> arrays;
+  anna::Embedding array = simulate::input_embedding(input, trace.tokens);
+  trace.layers.resize(compiled.transformer.depth());
+  for (std::size_t l = 0; l < trace.layers.size(); ++l) {
+    array = record_layer(*compiled.transformer.layers[l], model.mechanisms[l], ids, array, trace.layers[l]);
+    arrays.push_back(array);
+  }
+  const simulate::OutputWords read = simulate::read_outputs(array, trace.shape.outputs);
+  if (!read.faulty.empty() && read.reasons.front() == simulate::FaultKind::kOverflow)
+    throw ContractError(fmt::format("a bundle overflowed with these intermediates; try another --seed"));
+  if (!read.faulty.empty() || read.words != outputs)
+    throw InternalError("the transformer's outputs are not the run's");
+  name_layers(compiled, trace);
+  record_moves(compiled, arrays, trace);
+  follow(protocol, input, trace.rounds);
+  return trace;
+}
+
+Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, const mpc::Protocol& protocol,
+             std::span<const mpc::Word> input, const Names& names) {
+  Trace trace;
+  trace.reverse = true;
+  begin(input, names, trace);
+  const std::vector<mpc::Word> outputs = record_run(protocol, input, trace);
+  trace.sizes = simulate::measure(model.transformer);
+  trace.tokens = plan.tokens;
+  trace.bounds_prove_nothing = plan.below_range();
+  for (std::size_t t = 0; t < outputs.size(); ++t)
+    trace.outputs.push_back(printable(names.output(t, outputs[t])));
+
+  anna::Embedding array = simulate::input_embedding(input, model.transformer.tokens);
+  trace.layers.resize(model.transformer.depth());
+  std::uint32_t round = 2;  // the first one only brings the input to its blocks
+  for (std::size_t l = 0; l < trace.layers.size(); ++l) {
+    LayerTrace& layer = trace.layers[l];
+    array = record_layer(*model.transformer.layers[l], model.mechanisms[l], 0, array, layer);
+    layer.name = fmt::format("layer {}", l);
+    layer.first_round = round;
+    layer.rounds = plan.layers[l].rounds();
+    round += layer.rounds;
+    layer.roles = roles_of(plan, plan.layers[l]);
+  }
+  if (simulate::decompiled_rows(plan, outputs) != array)
+    throw InternalError("the protocol's rows are not the transformer's");
+  follow(protocol, input, trace.rounds);
+  return trace;
+}
+
+}  // namespace roundtrip::explain

@@ -1,0 +1,368 @@
+#include "explain/view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace roundtrip::explain {
+namespace {
+
+std::string words_of(std::uint64_t count) {
+  return count_of(count, "word");
+}
+
+std::string names(const std::string& kind, const std::vector<std::uint32_t>& numbers) {
+  return fmt::format("{}{} {}", kind, numbers.size() == 1 ? "" : "s", ranges(numbers));
+}
+
+/// What a pass of simulate/decompile.cpp does for the layer.
+std::string pass_caption(const std::string& phase) {
+  const std::pair<std::string_view, std::string_view> captions[] = {
+      {"input to blocks", "Every input word goes to the machine that is the home of its token."},
+      {"copy rows", "Each hash table works on rows of its own: the homes send copies, which send copies on."},
+      {"hash",
+       "Every token's query and key become one record each: hash code, key or query, token. Records go "
+       "to the machines that sort them, each table and head by itself."},
+      {"sort",
+       "The records are sorted by hash code, so that a query comes to stand behind the keys with its "
+       "code: the matches of attention."},
+      {"fetch values", "A sorted record stands without its value; it asks the token's block for it."},
+      {"scan buckets",
+       "A running sum over the sorted records, starting anew at every code, gives each query the "
+       "sum and the number of its bucket's values."},
+      {"return", "Sum and number go back from the sorted place to the query's token."},
+      {"add over tables",
+       "What the tables found is added up on the way home; there, sum / number is the average."},
+      {"sums up", "The sums of all values, weighted by their keys' features, are added up a tree."},
+      {"sums down", "They go back down the tree, and every home forms its queries' averages."},
+      {"deliver", "Each home delivers the numbers of its tokens' rows: the output."},
+  };
+  for (const auto& [name, caption] : captions) {
+    if (phase == name || phase.starts_with(std::string(name) + ",")) return std::string(caption);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string count_of(std::uint64_t count, const std::string& one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
+std::string listed(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
+  return text;
+}
+
+std::string ranges(const std::vector<std::uint32_t>& ascending) {
+  std::string text;
+  for (std::size_t i = 0; i < ascending.size();) {
+    std::size_t end = i;
+    while (end + 1 < ascending.size() && ascending[end + 1] == ascending[end] + 1) ++end;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(ascending[i]);
+    if (end > i) text += (end == i + 1 ? ", " : "-") + std::to_string(ascending[end]);
+    i = end + 1;
+  }
+  return text;
+}
+
+std::vector<Batch> batches(const RoundTrace& round) {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Batch> found;
+  for (std::uint32_t w = 0; w < round.words.size(); ++w) {
+    const SentWord& word = round.words[w];
+    Batch& batch = found[{word.source, word.destination}];
+    batch.source = word.source, batch.destination = word.destination;
+    batch.words.push_back(w);
+  }
+  std::vector<Batch> list;
+  for (auto& [unused, batch] : found) list.push_back(std::move(batch));
+  return list;
+}
+
+std::vector<Meeting> meetings(const LayerTrace& layer) {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> arriving;  // (head, query)
+  for (const Move& move : layer.moves) arriving[{move.head, move.to}].push_back(move.word);
+  using Kind = std::tuple<std::uint32_t, std::vector<std::pair<std::uint32_t, std::uint32_t>>, std::string>;
+  std::map<Kind, Meeting> found;
+  std::uint32_t apart =
+      0;  // without moves every head is a meeting of its own: its average is what one looks at
+  for (const HeadTrace& head : layer.heads) {
+    for (const Match& match : head.matches) {
+      Kind kind{match.query, {}, head.queries.empty() ? "" : head.queries[match.query]};
+      for (const Match::Key& key : match.keys) std::get<1>(kind).push_back({key.token, key.tables});
+      if (layer.moves.empty()) std::get<1>(kind).push_back({~std::uint32_t{0}, apart++});
+      Meeting& meeting = found[kind];
+      meeting.query = match.query;
+      meeting.keys = match.keys;
+      meeting.total = match.total;
+      meeting.name = std::get<2>(kind);
+      meeting.only = meeting.heads.empty() ? &match : nullptr;
+      meeting.heads.push_back(head.head);
+      const auto words = arriving.find({head.head, match.query});
+      if (words != arriving.end())
+        meeting.words.insert(meeting.words.end(), words->second.begin(), words->second.end());
+    }
+  }
+  std::vector<Meeting> list;
+  for (auto& [unused, meeting] : found) list.push_back(std::move(meeting));
+  std::ranges::stable_sort(list, {}, [](const Meeting& m) { return std::pair(m.query, m.heads.front()); });
+  return list;
+}
+
+bool too_large(const Trace& trace, std::uint32_t round) {
+  return trace.rounds[round - 1].words.size() > (trace.reverse ? kMostListedInReverse : kMostListed);
+}
+
+namespace {
+
+/// The kind of a machine in that round; forward all are of one kind.
+std::string role_of(const Trace& trace, std::uint32_t round, std::uint32_t machine) {
+  const std::size_t layer = trace.layer_of(round).value_or(round <= 1 ? 0 : trace.layers.size() - 1);
+  for (const Role& role : trace.layers[layer].roles) {
+    if (machine < role.first + role.count) return role.name;
+  }
+  return "machines";
+}
+
+}  // namespace
+
+std::vector<Total> totals(const Trace& trace, std::uint32_t round) {
+  std::map<std::pair<std::string, std::string>, std::uint64_t> sums;
+  for (const SentWord& word : trace.rounds[round - 1].words)
+    ++sums[{role_of(trace, round, word.source), role_of(trace, round, word.destination)}];
+  std::vector<Total> list;
+  for (const auto& [ends, words] : sums) list.push_back({ends.first, ends.second, words});
+  return list;
+}
+
+std::string round_caption(const Trace& trace, std::uint32_t round) {
+  const RoundTrace& facts = trace.rounds[round - 1];
+  std::uint64_t sent = 0, received = 0, senders = 0;
+  for (const Load& load : facts.loads) {
+    sent = std::max(sent, load.sent);
+    received = std::max(received, load.received);
+    senders += load.sent != 0;
+  }
+  if (facts.words.empty())
+    return "No machine sends anything: the protocol has reserved this round and does not need it.";
+  return fmt::format(
+      "{} of {} machines send {}; the fullest machine sends {} and receives at most {}, of s = {} allowed.",
+      senders, trace.shape.machines, words_of(facts.words.size()), sent, received, trace.shape.memory_words);
+}
+
+std::string part_caption(const Trace& trace, std::uint32_t round) {
+  const std::string pass = pass_caption(trace.rounds[round - 1].phase);
+  const auto layer = trace.layer_of(round);
+  if (!layer) return pass;
+  return fmt::format("Round {} of the {} that do the work of layer {}. {}",
+                     round - trace.layers[*layer].first_round + 1, trace.layers[*layer].rounds, *layer, pass);
+}
+
+std::string layer_caption(const Trace& trace, std::size_t number) {
+  const LayerTrace& layer = trace.layers[number];
+  std::uint64_t met = 0, crowded = 0;
+  for (const HeadTrace& head : layer.heads) {
+    for (const Match& match : head.matches) ++met, crowded += match.keys.size() > 1;
+  }
+  if (trace.reverse) {
+    return fmt::format(
+        "Every token writes a query, a key and a value in each of {}. A query gets the average of the "
+        "values whose keys it matches ({}).",
+        count_of(layer.shape.heads, "head"), layer.mechanism);
+  }
+  if (number == 0) {
+    return fmt::format(
+        "One head. Token t holds word t and writes the id of the machine that shall have it as key; "
+        "the {} tokens that play machines with input ask with their own id, get the average of their "
+        "block's values, each word in a slot of its own, and multiply it by the known number of words.",
+        trace.shape.input_machines());
+  }
+  if (layer.moves.empty()) return "No key is written, so no query finds one: nothing moves, as in the round.";
+  if (number + 1 == trace.layers.size()) {
+    return fmt::format(
+        "The answer: token t asks for the id of output t in every head and finds exactly one word. {} "
+        "words arrive.",
+        layer.moves.size());
+  }
+  if (trace.construction == "routed") {
+    return fmt::format(
+        "Machines send no word to its destination at once: digit by digit it goes to an intermediate that "
+        "chance picks, and from there to its destination, so that {} suffice. {} move.",
+        count_of(layer.shape.heads, "head"), words_of(layer.moves.size()));
+  }
+  return fmt::format(
+      "Head h carries each machine's word number h: the key is the id of the machine that shall get it. {} "
+      "of {} heads "
+      "are in use. {}",
+      layer.heads.size(), layer.shape.heads,
+      crowded == 0
+          ? "Every query finds at most one key in a head, so its average is that one packet."
+          : fmt::format("{} of {} averages hold packets from several senders; each packet names its sender, "
+                        "in slots that the token can tell apart.",
+                        crowded, met));
+}
+
+std::vector<std::string> introduction(const Trace& trace) {
+  const mpc::Shape& shape = trace.shape;
+  std::vector<std::string> text;
+  const std::string machine = fmt::format(
+      "Every machine has a memory of s = {} words. In a round it computes on what it holds, then sends at "
+      "most s words "
+      "and receives at most s; it remembers only what it received.",
+      shape.memory_words);
+  const std::string what = trace.summary.empty() ? "" : fmt::format(" computes {}", trace.summary);
+  if (trace.reverse) {
+    text.push_back(
+        fmt::format("{} is a transformer of {} over N' = {} tokens, one for each word. The same function as "
+                    "a protocol: {} on q = {} "
+                    "machines, whose last messages are the transformer's last rows, bit for bit.",
+                    trace.title, count_of(trace.layers.size(), "layer"), trace.tokens,
+                    count_of(shape.rounds, "round"), shape.machines));
+    text.push_back(
+        "In a layer every token writes a query, a key and a value. Attention gives each query the average of "
+        "the values "
+        "whose keys it matches. Machines can't look at each other's keys: they sort them by hash code, so "
+        "that what "
+        "matches comes to stand together, add up, and send the sums home.");
+    text.push_back(machine);
+  } else {
+    text.push_back(
+        fmt::format("{}{}. Here are two ways to compute it for {}: a protocol on q = {} machines that send "
+                    "messages for {}, and a "
+                    "transformer that was compiled from it, of {} of attention over N' = {} tokens.",
+                    trace.title, what, words_of(shape.n), shape.machines, count_of(shape.rounds, "round"),
+                    count_of(trace.layers.size(), "layer"), trace.tokens));
+    text.push_back(machine);
+    text.push_back(
+        "Token i plays machine i. When machine 0 sends a word to machine 2, token 0 writes a key that says "
+        "\u201cid 2\u201d "
+        "and a value that holds the word; token 2 asks with the query \u201cid 2\u201d, finds the key and "
+        "gets the word. "
+        "So one layer of attention does what one round of messages does.");
+  }
+  if (shape.kappa_raised)
+    text.push_back(
+        fmt::format("For so few words the usual memory would not do: s was raised to {} = {} b, the least "
+                    "with which there is a plan (b = {} words of input a machine).",
+                    shape.memory_words, shape.kappa_s, shape.block_words));
+  if (trace.bounds_prove_nothing)
+    text.push_back(
+        "At this size one machine could hold nearly everything, so that keeping the bounds proves nothing "
+        "here; the steps are the same at every size, and there it does.");
+  return text;
+}
+
+std::vector<Bound> bounds(const Trace& trace) {
+  std::uint64_t sent = 0, received = 0, scratch = 0;
+  for (const RoundTrace& round : trace.rounds) {
+    for (const Load& load : round.loads) {
+      sent = std::max(sent, load.sent);
+      received = std::max(received, load.received);
+      scratch = std::max(scratch, load.scratch);
+    }
+  }
+  std::vector<Bound> list{
+      {"words sent by a machine in a round", sent, trace.shape.memory_words, "s"},
+      {"words received by a machine in a round", received, trace.shape.memory_words, "s"},
+      {"working memory of a machine, words", scratch, trace.shape.scratch_words, "declared"},
+      {"rounds", trace.rounds.size(), trace.shape.rounds, "R"}};
+  if (!trace.reverse) {
+    list.push_back({"layers", trace.sizes.depth, trace.bound.depth, "formula"});
+    list.push_back({"width H m of the transformer", trace.sizes.width, trace.bound.width, "formula"});
+  }
+  return list;
+}
+
+Journey journey(const Trace& trace, std::uint32_t origin) {
+  const mpc::Shape& shape = trace.shape;
+  Journey found;
+  const std::uint64_t home = origin / shape.block_words;
+  found.start =
+      trace.reverse
+          ? fmt::format("Word {} of the input is the word of token {}. It starts on machine {}.", origin,
+                        origin, home)
+          : fmt::format(
+                "Word {} of the input starts on machine {}; layer 0 brings it from token {} to token {}.",
+                origin, home, origin, home);
+  std::uint32_t last = 0;
+  std::vector<std::uint32_t> outputs;
+  for (std::uint32_t r = 1; r <= shape.rounds; ++r) {
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> way;
+    std::uint64_t carrying = 0, computed = 0;
+    for (const SentWord& word : trace.rounds[r - 1].words) {
+      computed += std::ranges::binary_search(word.depends, origin);
+      if (!std::ranges::binary_search(word.carries, origin)) continue;
+      ++carrying;
+      way[{word.source, word.output && !trace.reverse ? *word.output : word.destination}].push_back(
+          word.sequence);
+      if (word.output) outputs.push_back(*word.output);
+    }
+    if (carrying == 0 && computed == 0) continue;
+    if (carrying != 0) last = r;
+    std::vector<std::string> parts;
+    if (trace.reverse && way.size() > 2) {
+      std::map<std::pair<std::string, std::string>, std::uint64_t> kinds;
+      for (const auto& [ends, words] : way)
+        kinds[{role_of(trace, r, ends.first), role_of(trace, r, ends.second)}] += words.size();
+      for (const auto& [ends, words] : kinds)
+        parts.push_back(ends.first == ends.second
+                            ? fmt::format("{} among {}", words_of(words), ends.first)
+                            : fmt::format("{} from {} to {}", words_of(words), ends.first, ends.second));
+      way.clear();
+    }
+    constexpr std::size_t kMostWays = 6;
+    const bool final_round = r == shape.rounds && !trace.reverse;
+    for (const auto& [ends, heads] : way) {
+      if (parts.size() == kMostWays && way.size() > kMostWays + 1) {
+        parts.push_back(fmt::format("{} more pairs of machines", way.size() - kMostWays));
+        break;
+      }
+      parts.push_back(ends.first == ends.second && !final_round
+                          ? fmt::format("machine {} keeps it", ends.first)
+                          : fmt::format("machine {} to {} {}", ends.first, final_round ? "output" : "machine",
+                                        ends.second));
+      if (!trace.reverse && trace.construction == "direct")
+        parts.back() += fmt::format(" ({})", names("head", heads));
+    }
+    std::string text = listed(parts);
+    if (computed != 0)
+      text += fmt::format("{}{} {} computed with it", text.empty() ? "" : "; ", words_of(computed),
+                          computed == 1 ? "is" : "are");
+    found.stops.push_back({r, std::move(text)});
+  }
+  std::ranges::sort(outputs);
+  if (!outputs.empty()) {
+    found.end = fmt::format("It is in the answer: {}.", names("output", outputs));
+  } else if (trace.reverse && !found.stops.empty() && found.stops.back().round == shape.rounds) {
+    found.end = "The last rows were computed with it.";
+  } else if (last == 0) {
+    found.end = "No machine sends it on: what the first step did with it is all that the others learn.";
+  } else if (last == shape.rounds) {
+    found.end = "It is in the answer.";
+  } else {
+    found.end = fmt::format("After round {} no word carries it: it is in no answer.", last);
+  }
+  if (!trace.reverse && !trace.outputs.empty() && origin < trace.outputs.size()) {
+    const auto* from = trace.origins_of(origin);
+    const std::string& answer = trace.outputs[origin];
+    if (answer.empty()) {
+      found.end += " The answer at its own position is none.";
+    } else if (from != nullptr && from->size() == 1) {
+      found.end +=
+          fmt::format(" The answer at its own position is \u201c{}\u201d, carried there from position {}.",
+                      answer, from->front());
+    } else {
+      found.end += fmt::format(" The answer at its own position is {}.", answer);
+    }
+  }
+  return found;
+}
+
+}  // namespace roundtrip::explain
