@@ -155,7 +155,7 @@ Command add_explain(CommandLine& line) {
                "  roundtrip explain sum --n 16\n"
                "  roundtrip explain k_hop --n 16 --round 9\n"
                "  roundtrip explain k_hop --n 16 --word 3\n"
-               "  roundtrip explain random:L=1,H=1,d=8,c=8 --n 8 --html model.html\n");
+               "  roundtrip explain random:L=1,H=2,d=8,m=2,w=2,c=8 --n 12 --html model.html\n");
   auto arguments = std::make_shared<ExplainArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_construction_arguments(

@@ -206,7 +206,7 @@ class Pages(unittest.TestCase):
         self.sound(page, file)
 
     def test_model(self):
-        file, flags = self.path / "model.html", ("random:L=1,H=1,d=8,m=2,w=2,c=8", "--n", "8")
+        file, flags = self.path / "model.html", ("random:L=1,H=2,d=8,m=2,w=2,c=8", "--n", "12")
         roundtrip("explain", *flags, "--html", file)
         ledger = json.loads(roundtrip("decompile", *flags, "--json", "-"))["ledger"]
         page = self.chromium.open(file)
@@ -214,16 +214,20 @@ class Pages(unittest.TestCase):
         self.assertEqual(trace["from"], "transformer")
         self.assertEqual([[r["words_sent"], max(l[0] for l in r["loads"]), max(l[1] for l in r["loads"])] for r in trace["rounds"]],
                          [[r["total_words"], r["max_words_sent"], r["max_words_received"]] for r in ledger])
-        # The matrix of collisions is the matches, and the purity that of its cells.
+        # The matrix of collisions of each head is its matches, and the purity that of its cells.
         layer = trace["layers"][0]
-        cells = page.run("return [...document.querySelectorAll('.matrix tbody tr')].map(r => [...r.querySelectorAll('td')]"
-                         ".map(c => [Number((/\\d+/.exec(c.textContent) || [0])[0]), c.className]))")
+        heads = page.run("return [...document.querySelectorAll('.matrix')].map(m => [...m.querySelectorAll('tbody tr')].map(r =>"
+                         " [...r.querySelectorAll('td')].map(c => [Number((/\\d+/.exec(c.textContent) || [0])[0]), c.className])))")
+        self.assertEqual(len(heads), 2)
         for match in layer["matches"]:
-            self.assertEqual([[j, c] for j, (c, _) in enumerate(cells[match["query"]]) if c], match["keys"])
-        met = sum(c for row in cells for c, _ in row)
-        far = sum(c for row in cells for c, kind in row if kind == "far")
-        self.assertGreater(met, 0)
-        self.assertAlmostEqual(layer["collisions"][0]["purity"], 1 - far / met)
+            row = heads[match["head"]][match["query"]]
+            self.assertEqual([[j, c] for j, (c, _) in enumerate(row) if c], match["keys"])
+        for counts, cells in zip(layer["collisions"], heads):
+            met = sum(c for row in cells for c, _ in row)
+            far = sum(c for row in cells for c, kind in row if kind == "far")
+            self.assertEqual((met, far), (counts["near"] + counts["between"] + counts["far"], counts["far"]))
+            self.assertAlmostEqual(counts["purity"], 1 - far / met)
+        self.assertGreater(len({c for row in heads[1] for c, _ in row}), 2, "pairs at different distances")
         page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
         self.assertEqual(self.shown(page), [2])
         page.click("#sentence button[data-c='3']")
