@@ -333,9 +333,8 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
                 trace.reverse ? "Whose value reaches whose query."
                               : "Whose key met whose query: the same lines as the messages.");
   if (!trace.reverse) {
-    html += fmt::format("<p>{}bar{} width of this layer: {}, of {} by the formula</p>\n",
-                        "<span class=\"unseen\">", "</span>" + bar(layer.shape.width(), trace.bound.width),
-                        layer.shape.width(), trace.bound.width);
+    html += fmt::format("<p>{} width of this layer: {}, of {} by the formula</p>\n",
+                        bar(layer.shape.width(), trace.bound.width), layer.shape.width(), trace.bound.width);
   }
   if (trace.reverse) {
     html +=

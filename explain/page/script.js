@@ -39,7 +39,12 @@
       word.classList.toggle("depends", !carried && depends.some(i => now.includes(i)));
       if (carried) held.add(word.closest(".step"));
     }
-    links.forEach((link, i) => link.classList.toggle("carries", held.has(steps[i])));
+    links.forEach((link, i) => {
+      link.classList.toggle("carries", held.has(steps[i]));
+      // Rounds that are too large to list say in the way of the word that it was there.
+      const there = now.length === 1 && document.querySelector(`#way-${now[0]} li[data-round="${i}"]`) !== null;
+      link.classList.toggle("depends", there && !held.has(steps[i]));
+    });
     sentence.forEach((button, i) => button.setAttribute("aria-pressed", String(chosen.includes(i))));
   }
 
