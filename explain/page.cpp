@@ -348,8 +348,7 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
                           ranges(meeting.heads),
                           meeting.query < trace.input.size() ? input_chip(trace, meeting.query)
                                                              : std::to_string(meeting.query),
-                          escape(meeting.name), keys(trace, meeting),
-                          meeting.only == nullptr ? "" : average(meeting.only->value));
+                          escape(meeting.name), keys(trace, meeting), average(meeting.first->value));
     }
     html += "</tbody></table></div>\n" + tables_of(trace, layer);
     return html + "</section>\n";
@@ -363,7 +362,8 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
       for (const Match::Key& key : meeting.keys) html += input_chip(trace, key.token);
     }
     for (const std::uint32_t w : meeting.words) html += chip(trace, round->words[w]);
-    html += "</p></div>\n";
+    html += fmt::format("</p><p class=\"soft\">Decoded from averages like that of head {}: {}</p></div>\n",
+                        meeting.heads.front(), average(meeting.first->value));
   }
   if (layer.silent_heads != 0)
     html += fmt::format("<p class=\"soft\">{} carr{} nothing in this layer.</p>\n",

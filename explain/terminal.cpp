@@ -210,11 +210,12 @@ std::vector<std::string> layer_lines(const Trace& trace, std::size_t number) {
                     meeting.heads.size() == 1 ? "" : "s", ranges(meeting.heads), keys_text(meeting)),
         4);
     if (!meeting.words.empty() && round != nullptr) {
-      std::string text = "  gets";
+      add(lines, fmt::format("  head {}: {}", meeting.heads.front(), average_text(meeting.first->value)), 4);
+      std::string text = "  decoded";
       for (const std::uint32_t w : meeting.words) text += " " + chip(trace, round->words[w]);
       add(lines, text, 4);
-    } else if (meeting.only != nullptr) {
-      add(lines, "  " + average_text(meeting.only->value), 4);
+    } else {
+      add(lines, "  " + average_text(meeting.first->value), 4);
     }
   }
   for (const HeadTrace& head : layer.heads) {

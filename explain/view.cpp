@@ -103,7 +103,7 @@ std::vector<Meeting> meetings(const LayerTrace& layer) {
       meeting.keys = match.keys;
       meeting.total = match.total;
       meeting.name = std::get<2>(kind);
-      meeting.only = meeting.heads.empty() ? &match : nullptr;
+      if (meeting.heads.empty()) meeting.first = &match;
       meeting.heads.push_back(head.head);
       const auto words = arriving.find({head.head, match.query});
       if (words != arriving.end())

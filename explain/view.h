@@ -26,7 +26,7 @@ struct Meeting {
   std::vector<std::uint32_t> heads;
   std::string name;                  ///< of the query's vector, if it is the same in all of them
   std::vector<std::uint32_t> words;  ///< of the round that arrive with them, as RoundTrace::words has them
-  const Match* only = nullptr;       ///< the match, if there is one head
+  const Match* first = nullptr;      ///< the match in the first of the heads
 };
 /// By query, then least head.
 std::vector<Meeting> meetings(const LayerTrace& layer);

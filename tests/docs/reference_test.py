@@ -41,6 +41,8 @@ class Schemas(InDirectory):
         "decompile": [("decompile", "random:L=1,H=2,c=8", "--n", 16, "--roundtrip"), ("decompile", "sum", "--n", 16)],
         "attend": [("attend", "--n", 128, "--c", 12, "--plan"), ("attend", "--n", 64, "--c", 8, "--compare", "brute"),
                    ("attend", "--n", 64, "--family", "p-stable", "--r", 0.1, "--compare", "exact")],
+        "explain": [("explain", "k_hop", "--n", 12, "--attention", "anna"), ("explain", "sum", "--n", 8, "--construction", "routed"),
+                    ("explain", "random:L=1,H=2,d=8,m=2,w=2,c=8", "--n", 8)],
         "plan": [("run", "sort", "--n", 64, "--plan"), ("compile", "sort", "--n", 64, "--plan"),
                  ("decompile", "random:L=1", "--n", 16, "--plan")],
         "list": [("list",), ("list", "k_hop")],
