@@ -9,6 +9,7 @@
 //              that a total is read and written once a batch
 // Threads share rows and partitions; a query has one slot in a table, so none is written by two threads.
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -128,6 +129,27 @@ class Failure {
   std::exception_ptr what_;
 };
 
+// `size` zeros in an empty vector, on large pages where it has room for some, which `threads` ask for.
+template <typename T>
+void assign_on_large_pages(std::vector<T>& vector, std::size_t size, int threads) {
+  vector.reserve(size);
+  const auto begin = reinterpret_cast<std::uintptr_t>(vector.data()), end = begin + size * sizeof(T);
+  const std::uintptr_t first = (begin + kLargePage - 1) / kLargePage * kLargePage;
+  // Hints: failure costs speed alone.
+  if (first + kLargePage <= end) {
+    ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#if defined(MADV_POPULATE_WRITE)
+    const auto pages = static_cast<std::int64_t>((end - first) / kLargePage);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (std::int64_t page = 0; page < pages; ++page) {
+      ::madvise(reinterpret_cast<void*>(first + static_cast<std::uintptr_t>(page) * kLargePage), kLargePage,
+                MADV_POPULATE_WRITE);
+    }
+#endif
+  }
+  vector.resize(size);
+}
+
 void add(const Kernels& kernels, const std::int16_t* values, const std::int32_t* sums, std::uint32_t columns,
          const RowLists& rows, bool fresh, std::int32_t* total) {
   kernels.add_rows(values, sums, columns, rows, fresh, total);
@@ -135,6 +157,15 @@ void add(const Kernels& kernels, const std::int16_t* values, const std::int32_t*
 void add(const Kernels& kernels, const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
          const RowLists& rows, bool fresh, std::int64_t* total) {
   kernels.add_rows_wide(values, sums, columns, rows, fresh, total);
+}
+
+void divide(const Kernels& kernels, const std::int32_t* total, std::uint32_t columns, double count,
+            double unit, double* out) {
+  kernels.divide_row(total, columns, count, unit, out);
+}
+void divide(const Kernels& kernels, const std::int64_t* total, std::uint32_t columns, double count,
+            double unit, double* out) {
+  kernels.divide_row_wide(total, columns, count, unit, out);
 }
 
 // The start of a row that will be read soon; the rest of a long one the processor fetches by itself.
@@ -418,19 +449,16 @@ class DenseBuckets final : public DenseAttention {
     if (!sums_fit || !totals_fit) return false;
     facts.hash_evaluations = evaluated, facts.key_rows_added = key_rows, facts.query_rows_added = query_rows;
     const std::uint32_t m = head.values.columns;
-    assign_on_large_pages(result.rows, n_queries * m);
+    assign_on_large_pages(result.rows, n_queries * m, threads);
     std::uint64_t collisions = 0, empty = 0;
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : collisions, empty)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries); ++row) {
       const auto q = static_cast<std::uint64_t>(row);
       const std::uint64_t shared = batch.count(q);
       collisions += shared, empty += shared == 0;
-      const auto count = static_cast<double>(shared);
-      const Total* total = batch.total(q);
-      for (std::uint32_t c = 0; c < m; ++c) {
-        // Both rounded once, divided once; the unit is a power of two.
-        result.rows[q * m + c] = shared == 0 ? 0.0 : static_cast<double>(total[c]) / count * head.values.unit;
-      }
+      // Both rounded once, divided once; the unit is a power of two. Zero stays zero.
+      divide(kernels, batch.total(q), m, static_cast<double>(std::max<std::uint64_t>(1, shared)),
+             head.values.unit, result.rows.data() + q * m);
     }
     facts.collisions = collisions, facts.empty_queries = empty;
     return true;

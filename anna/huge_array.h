@@ -5,27 +5,14 @@
 #include <sys/mman.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <span>
-#include <vector>
 
 namespace roundtrip::anna {
 
 inline constexpr std::size_t kLargePage = std::size_t{1} << 21;
-
-/// `size` zeros in an empty vector, on large pages where it has room for some.
-template <typename T>
-void assign_on_large_pages(std::vector<T>& vector, std::size_t size) {
-  vector.reserve(size);
-  const auto begin = reinterpret_cast<std::uintptr_t>(vector.data()), end = begin + size * sizeof(T);
-  const std::uintptr_t first = (begin + kLargePage - 1) / kLargePage * kLargePage;
-  if (first + kLargePage <= end)  // a hint: failure costs speed alone
-    ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
-  vector.resize(size);
-}
 
 /// `size` trivial objects, uninitialised, aligned to 64 bytes (2 MiB if large).
 template <typename T>

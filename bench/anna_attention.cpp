@@ -3,8 +3,8 @@
 // others use, the first is the one that counts and the second the one that can be trusted. Near pairs lie at
 // exactly r = sqrt 2 / c; recall is the share of near keys with positive weight, purity the share of weight
 // on planted keys (near and middle), every other key counting as impure.
-//   anna_attention [--max-log2 16] [--threads 1,2] [--c 8] [--large-log2 16,20] [--growth-log2 20]
-//                  [--only table|large|growth]
+//   anna_attention [table|clusters|rivals|large|growth ..] [--max-log2 16] [--threads 1,2] [--c 8]
+//                  [--large-log2 16,20] [--growth-log2 20]        no part named: all of them
 #include <fmt/format.h>
 #include <omp.h>
 #include <time.h>
@@ -68,14 +68,15 @@ std::string faster(const Least& slow, const Least& fast) {
 
 constexpr std::uint32_t kDimension = 64;
 
-// The least ell for which near pairs are found with probability .99, and the least z that keeps purity at .9
-// or more by N p2^z <= 0.05 expected far keys a query and table.
+// The least ell for which near pairs are found with probability .99, and the least z with N p2^z <= 0.01
+// expected far keys a query and table: a random direction is often somewhat nearer than sqrt 2, so that more
+// collide, and the purity is to be .9.
 AnnaParameters choose(std::uint64_t n, double c) {
   const FamilyParameters family{.kind = FamilyKind::kCrossPolytopeHadamard, .dimension = kDimension};
   const double p1 = collision_probability(family, std::sqrt(2.0) / c).estimate;
   const double p2 = collision_probability(family, std::sqrt(2.0)).high;
   const auto z = static_cast<std::uint32_t>(
-      std::max(1.0, std::ceil(std::log(0.05 / static_cast<double>(n)) / std::log(p2))));
+      std::max(1.0, std::ceil(std::log(0.01 / static_cast<double>(n)) / std::log(p2))));
   const double ell = std::ceil(std::log(0.01) / std::log1p(-std::pow(p1, z)));
   return {static_cast<std::uint32_t>(ell), z, 1, FamilyKind::kCrossPolytopeHadamard, 0, 2};
 }
@@ -183,8 +184,7 @@ DenseHead head_of(const Instance& instance) {
   return quantise(instance.queries, instance.keys, instance.values, true);
 }
 
-// Every N from 2^9 on: exact attention and ANNA in turn; the split, clusters and rivals at even powers from
-// 2^12.
+// Every N from 2^9 on: exact attention and ANNA in turn.
 void table(int max_log2, int threads, double c) {
   fmt::print("\n{} thread{}, planted instances\n", threads, threads == 1 ? "" : "s");
   const DenseOptions options{.threads = static_cast<unsigned>(threads)};
@@ -197,32 +197,56 @@ void table(int max_log2, int threads, double c) {
     Engine exact{make_softmax(c * c, options), {}, {}}, ours{make_dense_anna(anna, options), {}, {}};
     const int runs = log2_n <= 12 ? 15 : log2_n <= 14 ? 4 : 2;
     for (int i = 0; i < runs; ++i) exact.run(head), ours.run(head);
-    const WeightFacts weights = measure_weights(head, anna, question_of(instance), 128);
-    fmt::print("  N = 2^{:<2} exact {}, ANNA (z {}, ell {}) {}: {} faster; recall {:.3f}, purity {:.3f}\n",
+    const WeightFacts weights = measure_weights(head, anna, question_of(instance), 512);
+    fmt::print("  N = 2^{:<2} exact {}, ANNA (z {}, ell {:2}) {}: {} faster; recall {:.3f}, purity {:.3f}\n",
                log2_n, per_token(exact.least, n), anna.functions, anna.tables, per_token(ours.least, n),
                faster(exact.least, ours.least), weights.recall, *weights.purity);
     const bool good = exact.least.wall > ours.least.wall && weights.recall >= 0.98 && *weights.purity >= 0.9;
     crossing = !good ? 0 : crossing == 0 ? log2_n : crossing;
-    if (log2_n < 12 || log2_n % 2 != 0) continue;
-    ours.print_split("ANNA", n, anna.tables);
-    const Instance clusters = generate_instance({.kind = InstanceKind::kClustered, .tokens = n, .c = c});
-    const DenseHead clustered = head_of(clusters);
-    Engine again{make_softmax(c * c, options), {}, {}}, on_clusters{make_dense_anna(anna, options), {}, {}};
-    for (int i = 0; i < std::min(runs, 3); ++i) {
-      if (i == 0 || log2_n < 15) again.run(clustered);
-      on_clusters.run(clustered);
-    }
-    const WeightFacts facts = measure_weights(clustered, anna, question_of(clusters), 64);
-    fmt::print("    clusters: exact {}, ANNA {}: {} faster; recall {:.3f}, purity {:.3f}\n",
-               per_token(again.least, n), per_token(on_clusters.least, n),
-               faster(again.least, on_clusters.least), facts.recall, *facts.purity);
-    rivals(instance, threads);
+    if (log2_n >= 12 && log2_n % 2 == 0) ours.print_split("ANNA", n, anna.tables);
   }
   if (crossing != 0) {
     fmt::print("  crossing: faster than exact attention at recall >= .98 and purity >= .9 from N = 2^{} on\n",
                crossing);
   } else {
     fmt::print("  crossing: none up to 2^{}\n", max_log2);
+  }
+}
+
+void clusters(int max_log2, int threads, double c) {
+  fmt::print("\n{} thread{}, clusters of 64\n", threads, threads == 1 ? "" : "s");
+  const DenseOptions options{.threads = static_cast<unsigned>(threads)};
+  for (int log2_n = 12; log2_n <= max_log2; log2_n += 2) {
+    const std::uint64_t n = std::uint64_t{1} << log2_n;
+    const Instance instance = generate_instance({.kind = InstanceKind::kClustered, .tokens = n, .c = c});
+    const DenseHead head = head_of(instance);
+    const AnnaParameters anna = choose(n, c);
+    Engine exact{make_softmax(c * c, options), {}, {}}, ours{make_dense_anna(anna, options), {}, {}};
+    for (int i = 0; i < 5; ++i) {
+      if (i == 0 || log2_n < 15) exact.run(head);
+      ours.run(head);
+    }
+    const WeightFacts facts = measure_weights(head, anna, question_of(instance), 64);
+    fmt::print("  N = 2^{:<2} exact {}, ANNA (z {}, ell {:2}) {}: {} faster; recall {:.3f}, purity {:.3f}\n",
+               log2_n, per_token(exact.least, n), anna.functions, anna.tables, per_token(ours.least, n),
+               faster(exact.least, ours.least), facts.recall, *facts.purity);
+  }
+}
+
+void all_rivals(int max_log2, int threads, double c) {
+  fmt::print("\n{} thread{}, planted instances, {} neighbours a query\n", threads, threads == 1 ? "" : "s",
+             kNeighbours);
+  for (int log2_n = 12; log2_n <= max_log2; log2_n += 2) {
+    const std::uint64_t n = std::uint64_t{1} << log2_n;
+    const Instance instance = generate_instance({.kind = InstanceKind::kPlanted, .tokens = n, .c = c});
+    const DenseHead head = head_of(instance);
+    const AnnaParameters anna = choose(n, c);
+    Engine ours{make_dense_anna(anna, {.threads = static_cast<unsigned>(threads)}), {}, {}};
+    for (int i = 0; i < 3; ++i) ours.run(head);
+    const WeightFacts weights = measure_weights(head, anna, question_of(instance), 512);
+    fmt::print("  N = 2^{}\n    {:<12} {}, recall {:.3f}, purity {:.3f}\n", log2_n, "ANNA",
+               per_token(ours.least, n), weights.recall, *weights.purity);
+    rivals(instance, threads);
   }
 }
 
@@ -292,7 +316,7 @@ int main(int argc, char** argv) {
   int max_log2 = 16, growth_log2 = 20;
   std::vector<int> threads = {1, 2}, large_log2 = {16, 20};
   double c = 8;
-  std::string only;
+  std::vector<std::string> parts;
   CLI::App app("ANNA against exact attention, FAISS and hnswlib");
   app.add_option("--max-log2", max_log2, "largest log2 N of the table")
       ->check(CLI::Range(9, 20))
@@ -301,8 +325,8 @@ int main(int argc, char** argv) {
   app.add_option("--growth-log2", growth_log2)->check(CLI::Range(10, 24))->capture_default_str();
   app.add_option("--threads", threads)->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--c", c, "near pairs at sqrt 2 / c")->check(CLI::Range(2.0, 100.0))->capture_default_str();
-  app.add_option("--only", only, "table, large or growth; all by default")
-      ->check(CLI::IsMember({"table", "large", "growth"}));
+  app.add_option("parts", parts, "what to run; all by default")
+      ->check(CLI::IsMember({"table", "clusters", "rivals", "large", "growth"}));
   CLI11_PARSE(app, argc, argv);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   double load = 0;
@@ -310,10 +334,15 @@ int main(int argc, char** argv) {
   fmt::print(
       "d = m = 64, c = {}, kernels {}, load average at the start {:.1f}; wall-clock [processor] times\n", c,
       best_kernels().name, load);
-  if (only.empty() || only == "large") large(large_log2, threads, c);
-  if (only.empty() || only == "table") {
-    for (const int t : threads) table(max_log2, t, c);
+  const auto wanted = [&](const char* part) {
+    return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
+  };
+  if (wanted("large")) large(large_log2, threads, c);
+  for (const int t : threads) {
+    if (wanted("table")) table(max_log2, t, c);
+    if (wanted("clusters")) clusters(max_log2, t, c);
+    if (wanted("rivals")) all_rivals(max_log2, t, c);
   }
-  if (only.empty() || only == "growth") growth(growth_log2, threads.back());
+  if (wanted("growth")) growth(growth_log2, threads.back());
   return 0;
 }

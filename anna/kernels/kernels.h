@@ -51,6 +51,11 @@ struct Kernels {
   /// The same in 64 bits.
   void (*add_rows_wide)(const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, std::int64_t* total);
+  /// out[c] = double(total[c]) / count * unit, each step rounded once.
+  void (*divide_row)(const std::int32_t* total, std::uint32_t columns, double count, double unit,
+                     double* out);
+  void (*divide_row_wide)(const std::int64_t* total, std::uint32_t columns, double count, double unit,
+                          double* out);
   /// The largest of `columns` >= 1 numbers, none of them NaN.
   float (*max_row)(const float* row, std::size_t columns);
   /// row[j] = exp(row[j] - shift), returns their sum; relative error below 2e-7. For exact softmax attention.

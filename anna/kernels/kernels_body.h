@@ -355,6 +355,11 @@ void add_rows_wide(const std::int16_t* values, const std::int64_t* sums, std::ui
   add_rows_as<To64>(values, sums, columns, rows, fresh, total);
 }
 
+template <typename Number>
+void divide_row(const Number* total, std::uint32_t columns, double count, double unit, double* out) {
+  for (std::uint32_t c = 0; c < columns; ++c) out[c] = static_cast<double>(total[c]) / count * unit;
+}
+
 // Largest of n numbers, NaN-free.
 float max_row(const float* row, std::size_t columns) {
   float largest = row[0];
@@ -417,7 +422,7 @@ const Kernels kKernels = {
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_rows, add_rows_wide, max_row, exp_row,
+    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row, max_row, exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "anna/huge_array.h"
 #include "anna/kernels/kernels.h"
@@ -183,7 +184,7 @@ class HadamardTable final : public TableHash {
         padded_(std::bit_ceil(std::max(2u, p.dimension))),
         log2_(static_cast<std::uint32_t>(std::countr_zero(padded_))),
         rounds_(p.rotations),
-        factors_(16 * std::size_t{p.functions} * p.rotations * padded_) {
+        factors_(16 * std::size_t{p.functions} * p.rotations * padded_) {  // all written below
     std::uint32_t growth = 0;
     for (std::uint32_t round = 0; round < rounds_; ++round) {
       const std::vector<HadamardPass> passes = hadamard_passes(log2_, growth);
@@ -196,7 +197,7 @@ class HadamardTable final : public TableHash {
           const std::uint32_t number = round * padded_ + i;
           const std::uint64_t bits =
               draw(p.seed, Domain::kHash, table, f, (std::uint64_t{1} << 32) + number / 64);
-          std::int16_t* lanes = &factors_[16 * (std::size_t{f} * rounds_ * padded_ + number)];
+          std::int16_t* lanes = factors_.data() + 16 * (std::size_t{f} * rounds_ * padded_ + number);
           std::fill(lanes, lanes + 16, (bits >> (number % 64) & 1) != 0 ? -magnitude : magnitude);
         }
       }
@@ -269,7 +270,7 @@ class HadamardTable final : public TableHash {
 
  private:
   const std::uint32_t dimension_, padded_, log2_, rounds_;
-  std::vector<std::int16_t> factors_;  // [functions, rounds, D, 16], as the kernels take them
+  HugeArray<std::int16_t> factors_;  // [functions, rounds, D, 16], as the kernels take them
   std::vector<HadamardPass> passes_;
   std::vector<std::uint32_t> pass_counts_;  // [rounds]
 };
@@ -300,6 +301,38 @@ class BitSamplingTable final : public TableHash {
  private:
   std::vector<std::uint32_t> coordinates_;
 };
+
+typedef std::int16_t Eight __attribute__((vector_size(16)));
+
+// [lanes <= 16, dimension] numbers to a block [D, 16] of `size` numbers, the rest 0.
+void transpose(const std::int16_t* rows, std::uint64_t lanes, std::uint32_t dimension, std::int16_t* block,
+               std::size_t size) {
+  constexpr std::size_t kLanes = PointBlocks::kLanes;
+  std::uint32_t i = 0;
+  if (lanes == kLanes) {
+    for (; i + 8 <= dimension; i += 8) {
+      for (std::size_t lane = 0; lane < kLanes; lane += 8) {
+        Eight x[8], y[8];
+        for (std::size_t k = 0; k < 8; ++k)
+          std::memcpy(&x[k], rows + (lane + k) * dimension + i, sizeof(Eight));
+        // Rows k and k + 4 interleaved, three times.
+        for (int round = 0; round < 3; ++round) {
+          for (std::size_t k = 0; k < 4; ++k) {
+            y[2 * k] = __builtin_shufflevector(x[k], x[k + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+            y[2 * k + 1] = __builtin_shufflevector(x[k], x[k + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+          }
+          std::copy(y, y + 8, x);
+        }
+        for (std::size_t k = 0; k < 8; ++k)
+          std::memcpy(block + (i + k) * kLanes + lane, &x[k], sizeof(Eight));
+      }
+    }
+  }
+  std::fill(block + i * kLanes, block + size, std::int16_t{0});
+  for (; i < dimension; ++i) {
+    for (std::uint64_t lane = 0; lane < lanes; ++lane) block[i * kLanes + lane] = rows[lane * dimension + i];
+  }
+}
 
 }  // namespace
 
@@ -345,22 +378,19 @@ PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows
   blocks.padded_dimension = std::bit_ceil(std::max(2u, dimension));
   const std::uint64_t count = ceil_div(rows, PointBlocks::kLanes);
   const std::size_t block_size = PointBlocks::kLanes * std::size_t{blocks.padded_dimension};
-  assign_on_large_pages(blocks.data, count * block_size);
+  blocks.data = HugeArray<std::int16_t>(count * block_size);
   std::int64_t largest = 0;
 #pragma omp parallel for schedule(static) reduction(max : largest) num_threads(threads)
   for (std::int64_t b = 0; b < static_cast<std::int64_t>(count); ++b) {
-    std::int16_t* block = blocks.data.data() + static_cast<std::size_t>(b) * block_size;
     const std::uint64_t first = static_cast<std::uint64_t>(b) * PointBlocks::kLanes;
     const std::uint64_t lanes = std::min<std::uint64_t>(PointBlocks::kLanes, rows - first);
-    std::int64_t squares[PointBlocks::kLanes] = {};
-    for (std::uint32_t i = 0; i < dimension; ++i) {
-      for (std::uint64_t lane = 0; lane < lanes; ++lane) {
-        const std::int16_t x = points[(first + lane) * dimension + i];
-        block[i * PointBlocks::kLanes + lane] = x;
-        squares[lane] += std::int64_t{x} * x;
-      }
+    transpose(points.data() + first * dimension, lanes, dimension,
+              blocks.data.data() + static_cast<std::size_t>(b) * block_size, block_size);
+    for (std::uint64_t row = first; row < first + lanes; ++row) {
+      std::int64_t square = 0;
+      for (const std::int16_t x : points.subspan(row * dimension, dimension)) square += std::int32_t{x} * x;
+      largest = std::max(largest, square);
     }
-    largest = std::max(largest, *std::max_element(squares, squares + PointBlocks::kLanes));
   }
   blocks.max_norm =
       std::sqrt(static_cast<double>(largest));  // correctly rounded; comparisons leave room for it

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "anna/huge_array.h"
+
 namespace roundtrip::anna {
 
 enum class FamilyKind : std::uint8_t {
@@ -52,7 +54,7 @@ struct PointBlocks {
   std::uint32_t dimension = 0;         ///< d
   std::uint32_t padded_dimension = 0;  ///< D
   double max_norm = 0;                 ///< largest Euclidean norm of a row, rounded up
-  std::vector<std::int16_t> data;      ///< [ceil(rows / 16), D, 16]
+  HugeArray<std::int16_t> data;        ///< [ceil(rows / 16), D, 16]
   const std::int16_t* block(std::size_t b) const { return data.data() + b * padded_dimension * kLanes; }
   std::int16_t at(std::uint64_t row, std::uint32_t i) const {
     return block(row / kLanes)[i * kLanes + row % kLanes];
