@@ -23,6 +23,18 @@ void check_points(const char* what, const Points& points, const Codebook& codebo
   }
 }
 
+/// Names what is wrong with a row of values.
+void refuse_row(std::uint64_t token, std::span<const Entry> row) {
+  std::uint64_t least_column = 0;
+  for (const Entry& entry : row) {
+    require(entry.column >= least_column && entry.column < 0xffffffffu,
+            "values: column {} of token {} is out of order", entry.column, token);
+    require(is_exact_integer(entry.value), "values: {} of token {} is not an integer below 2^53 in magnitude",
+            entry.value, token);
+    least_column = std::uint64_t{entry.column} + 1;
+  }
+}
+
 }  // namespace
 
 std::uint64_t Codebook::next_identity() {
@@ -42,6 +54,7 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
   check_points("queries", head.queries, codebook, head.tokens);
   check_points("keys", head.keys, codebook, head.tokens);
   const SparseRows& values = head.values;
+  require(values.shared.empty(), "values: {} tokens share rows; only outputs may", values.shared.size());
   require(values.offsets.size() == values.tokens.size() + 1 && values.offsets.front() == 0 &&
               values.offsets.back() == values.entries.size(),
           "values: {} tokens have {} row offsets for {} entries", values.tokens.size(), values.offsets.size(),
@@ -57,16 +70,15 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
     require(values.offsets[i] <= values.offsets[i + 1] && values.offsets[i + 1] <= values.entries.size(),
             "values: the row offsets of token {} do not ascend", token);
     std::uint64_t least_column = 0;
+    bool good = true;
     for (const Entry& entry : values.row(i)) {
-      require(entry.column >= least_column && entry.column < 0xffffffffu,
-              "values: column {} of token {} is out of order", entry.column, token);
+      good &= (entry.column >= least_column) & is_exact_integer(entry.value);
       least_column = std::uint64_t{entry.column} + 1;
       const double magnitude = std::fabs(entry.value);
-      require(is_exact_integer(entry.value),
-              "values: {} of token {} is not an integer below 2^53 in magnitude", entry.value, token);
-      if (magnitude > largest) largest = magnitude;
+      largest = magnitude > largest ? magnitude : largest;
       range.zeros |= magnitude == 0;
     }
+    if (!good || least_column > 0xffffffffu) refuse_row(token, values.row(i));
     if (least_column > range.columns) range.columns = static_cast<std::uint32_t>(least_column);
   }
   __extension__ using Wide = unsigned __int128;

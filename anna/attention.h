@@ -60,10 +60,13 @@ struct SparseRows {
   std::vector<std::uint64_t> tokens;
   std::vector<std::uint64_t> offsets{0};  ///< entries of tokens[i] are entries[offsets[i] .. offsets[i+1])
   std::vector<Entry> entries;
+  /// Of an output whose tokens have rows in common: the row of tokens[i] stands in place shared[i]. Empty: i.
+  std::vector<std::uint32_t> shared = {};
   std::span<const Entry> row(std::size_t i) const {
-    return std::span(entries).subspan(offsets[i], offsets[i + 1] - offsets[i]);
+    const std::size_t place = shared.empty() ? i : shared[i];
+    return std::span(entries).subspan(offsets[place], offsets[place + 1] - offsets[place]);
   }
-  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(); }
+  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(), shared.clear(); }
 };
 
 /// Q, K, V of one head over N' tokens.

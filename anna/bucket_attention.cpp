@@ -279,25 +279,37 @@ class BucketAttention final : public Attention {
   }
 
   /// Appends every token's average, row_of(its number in query_of_listed_ or default_query_), unless that is
-  /// empty.
+  /// empty; each average stands in `out` once.
   template <typename RowOf>
-  void emit(const HeadInput& head, SparseRows& out, const RowOf& row_of) const {
-    const auto emit_one = [&](std::uint64_t token, std::span<const Entry> row) {
-      if (row.empty()) return;
+  void emit(const HeadInput& head, SparseRows& out, const RowOf& row_of) {
+    place_of_query_.assign(wanted_queries(), kNone);
+    constexpr std::uint32_t kEmpty = kNone - 1;
+    const auto emit_one = [&](std::uint64_t token, std::uint32_t query) {
+      std::uint32_t& place = place_of_query_[query];
+      if (place == kNone) {
+        const std::span<const Entry> row = row_of(query);
+        place = row.empty() ? kEmpty : static_cast<std::uint32_t>(out.offsets.size() - 1);
+        if (!row.empty()) {
+          out.entries.insert(out.entries.end(), row.begin(), row.end());
+          out.offsets.push_back(out.entries.size());
+        }
+      }
+      if (place == kEmpty) return;
       out.tokens.push_back(token);
-      out.entries.insert(out.entries.end(), row.begin(), row.end());
-      out.offsets.push_back(out.entries.size());
+      out.shared.push_back(place);
     };
     const auto& listed = head.queries.listed;
-    const std::span<const Entry> others =
-        default_query_ == kNone ? std::span<const Entry>() : row_of(default_query_);
+    const bool others = default_query_ != kNone && !row_of(default_query_).empty();
     std::uint64_t next = 0;
     for (std::size_t i = 0; i < listed.size(); ++i) {
-      for (; !others.empty() && next < listed[i].token; ++next) emit_one(next, others);
-      emit_one(listed[i].token, row_of(query_of_listed_[i]));
+      for (; others && next < listed[i].token; ++next) emit_one(next, default_query_);
+      emit_one(listed[i].token, query_of_listed_[i]);
       next = listed[i].token + 1;
     }
-    for (; !others.empty() && next < head.tokens; ++next) emit_one(next, others);
+    for (; others && next < head.tokens; ++next) emit_one(next, default_query_);
+  }
+  std::size_t wanted_queries() const {
+    return bucketing_->tables() == 1 ? buckets_.size() : queries_.members().size();
   }
 
   // Distinct query and key vectors, how many tokens have each key, and the key of every value row.
@@ -465,6 +477,7 @@ class BucketAttention final : public Attention {
   Numbering queries_, keys_;                    // distinct vectors, by class
   std::vector<std::uint32_t> query_of_listed_;  // [listed queries] number in queries_
   std::uint32_t default_query_ = kNone;
+  std::vector<std::uint32_t> place_of_query_;  // [distinct queries] of its average in the output
   std::vector<std::uint64_t> key_counts_;      // [distinct keys] tokens
   std::vector<std::uint32_t> class_of_value_;  // [value rows]
   std::vector<std::uint64_t> totals_;          // [distinct queries] T

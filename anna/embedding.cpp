@@ -45,17 +45,14 @@ Embedding::Embedding(std::uint64_t tokens, std::uint32_t dimension)
 
 void Embedding::append_row(std::span<const Entry> entries) {
   std::uint64_t least = 0;  // smallest column that may come next
-  bool zeros = false;
+  bool zeros = false, good = true;
   for (const Entry& entry : entries) {
-    if (entry.column < least || entry.column >= dimension_ || !std::isfinite(entry.value)) {
-      throw ContractError(
-          fmt::format("row {} of an array of {} columns has the entry {} in column {}; columns must ascend "
-                      "and values be finite",
-                      tokens(), dimension_, entry.value, entry.column));
-    }
+    // x - x is 0 for finite x alone
+    good &= (entry.column >= least) & (entry.value - entry.value == 0);
     least = std::uint64_t{entry.column} + 1;
     zeros |= entry.value == 0;
   }
+  if (!good || least > dimension_) refuse(entries);
   if (zeros) {
     std::ranges::copy_if(entries, std::back_inserter(entries_),
                          [](const Entry& entry) { return entry.value != 0; });
@@ -63,6 +60,18 @@ void Embedding::append_row(std::span<const Entry> entries) {
     entries_.insert(entries_.end(), entries.begin(), entries.end());
   }
   offsets_.push_back(entries_.size());
+}
+
+void Embedding::refuse(std::span<const Entry> entries) const {
+  std::uint64_t least = 0;
+  for (const Entry& entry : entries) {
+    require(
+        entry.column >= least && entry.column < dimension_ && std::isfinite(entry.value),
+        "row {} of an array of {} columns has the entry {} in column {}; columns must ascend and values be "
+        "finite",
+        tokens(), dimension_, entry.value, entry.column);
+    least = std::uint64_t{entry.column} + 1;
+  }
 }
 
 void Embedding::save(const std::string& path) const {

@@ -53,6 +53,8 @@ class Embedding {
   static Embedding load(const std::string& path);
 
  private:
+  void refuse(std::span<const Entry> entries) const;  // names the entry that is wrong
+
   std::uint32_t dimension_ = 0;
   std::vector<std::uint64_t> offsets_{0};
   std::vector<Entry> entries_;

@@ -8,6 +8,7 @@
 #include "anna/attention_checks.h"
 #include "anna/interner.h"
 #include "anna/lsh/gaussian.h"
+#include "anna/weights.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -149,9 +150,14 @@ class ModelSoftmax final : public WeighsEveryKey {
   std::string name() const override { return "softmax"; }
 
  protected:
-  void prepare(std::uint32_t, const Distinct&, const Distinct& keys, const ClassSums&) override {
+  void prepare(std::uint32_t, const Distinct&, const Distinct& keys, const ClassSums& sums) override {
+    const int bits = static_cast<int>(kSoftmaxWeightBits) + std::bit_width(keys.tokens) +
+                     std::max(1, std::ilogb(std::max(1.0, sums.largest)) + 1);
+    require(bits <= 126, "softmax: weights, {} tokens and values up to {} need {} bits; 126 are allowed",
+            keys.tokens, sums.largest, bits);
     weights_.resize(keys.vectors.size());
     scores_.resize(keys.vectors.size());
+    totals_.resize(sums.columns.size());
   }
   void row(std::span<const std::int32_t> query, const Distinct& keys, const ClassSums& sums,
            std::vector<double>& averages) override {
@@ -163,21 +169,22 @@ class ModelSoftmax final : public WeighsEveryKey {
     }
     const Wide top = scale_ < 0 ? *std::min_element(scores_.begin(), scores_.end())
                                 : *std::max_element(scores_.begin(), scores_.end());
-    double norm = 0;
+    Wide norm = 0;
     for (std::size_t c = 0; c < scores_.size(); ++c) {
-      weights_[c] = exponential(scale_ * static_cast<double>(scores_[c] - top));
-      norm += weights_[c] * static_cast<double>(keys.counts[c]);
+      weights_[c] = softmax_weight(scale_, scores_[c] - top);
+      norm += static_cast<Wide>(weights_[c]) * keys.counts[c];
     }
-    std::fill(averages.begin(), averages.end(), 0.0);
-    for (const ClassSums::Sum& sum : sums.sums)
-      averages[sum.column] += weights_[sum.key_class] * static_cast<double>(sum.value);
-    for (double& average : averages) average /= norm;
+    std::fill(totals_.begin(), totals_.end(), 0);
+    for (const ClassSums::Sum& sum : sums.sums) totals_[sum.column] += weights_[sum.key_class] * sum.value;
+    for (std::size_t c = 0; c < totals_.size(); ++c)
+      averages[c] = static_cast<double>(totals_[c]) / static_cast<double>(norm);
   }
 
  private:
   double scale_;
   std::vector<Wide> scores_;  // [key classes] <q, k>
-  std::vector<double> weights_;
+  std::vector<std::int64_t> weights_;
+  std::vector<Wide> totals_;  // [columns]
 };
 
 class ModelLowRank final : public WeighsEveryKey {
@@ -288,6 +295,10 @@ double exponential(double x) {
   double sum = 1;
   for (int k = 13; k >= 1; --k) sum = 1 + sum * r / k;
   return std::ldexp(sum, static_cast<int>(n));
+}
+
+std::int64_t softmax_weight(double scale, Wide below) {
+  return round_scaled(exponential(scale * static_cast<double>(below)), kSoftmaxWeightBits - 1);
 }
 
 std::unique_ptr<Attention> make_model_softmax(double scale) {

@@ -13,14 +13,20 @@
 namespace roundtrip::anna {
 
 /// Problem:   exact softmax attention, out_i = sum_j exp(scale <q_i, k_j>) v_j / sum_j exp(scale <q_i, k_j>).
-/// Guarantee: scores are exact integers, their differences to the largest are rounded once, exponential()
-/// below is a
-///            fixed sequence of IEEE operations, sums run in the order of the tokens: the same bits
-///            everywhere, within 2^-40 of the formula for scale <q, k> within 2^10 and up to 2^10 distinct
-///            keys.
+/// Guarantee: scores are exact integers, their differences to the largest are rounded once, weights are the
+///            integers softmax_weight(), sums of theirs exact, each rounded once and divided once: the same
+///            bits everywhere and in any order, within 2^-40 max |v| of the formula for scale <q, k> within
+///            2^10 and up to 2^10 keys.
 /// Cost:      time O(U_q U_k (m_qk + columns)) for U_q, U_k distinct queries and keys, plus the listed
-/// entries. ContractError for a scale that is not finite, and for a head without tokens.
+/// entries. ContractError for a scale that is not finite, for a head without tokens, and if weights, tokens and
+/// values leave 126 bits.
 std::unique_ptr<Attention> make_model_softmax(double scale);
+
+__extension__ using Score = __int128;
+/// exp(scale * below) in units of 2^-52, rounded half to even, for a score that lies `below` the one of most
+/// weight: at most 2^52, of kSoftmaxWeightBits bits.
+std::int64_t softmax_weight(double scale, Score below);
+inline constexpr std::uint32_t kSoftmaxWeightBits = 53;
 
 /// Problem:   low-rank (kernel) attention: out_i = phi(q_i) G / (phi(q_i) . g), G = sum_j phi(k_j) v_j^T,
 ///            g = sum_j phi(k_j), phi the PositiveFeatures below.

@@ -103,44 +103,87 @@ class Recorder final : public Projection {
     require(head < shape_.heads, "token {}: value for head {} of {}", token_, head, shape_.heads);
     Seen& seen = seen_[head];
     if (seen.value != epoch_) seen.value = epoch_, seen.least_column = 0;
-    bool zeros = false;
+    if (out_ != nullptr) {
+      hold_to_contract(head, entries, first_column, seen.least_column);
+      for (const Entry& entry : entries) {
+        if (entry.value != 0) out_->values.push_back({head, {entry.column - first_column, entry.value}});
+        seen.least_column = std::uint64_t{entry.column - first_column} + 1;
+      }
+      return;
+    }
+    SparseRows& rows = heads_[head].values;
+    const std::size_t before = rows.entries.size();
+    rows.entries.insert(rows.entries.end(), entries.begin(), entries.end());
+    std::uint64_t least = seen.least_column;
+    bool good = true, zeros = false;
+    for (std::size_t i = before; i < rows.entries.size(); ++i) {
+      Entry& entry = rows.entries[i];
+      entry.column -= first_column;  // wraps to beyond all columns if it is less
+      good &= (entry.column >= least) & is_exact_integer(entry.value);
+      least = std::uint64_t{entry.column} + 1;
+      zeros |= entry.value == 0;
+    }
+    if (!good || least > shape_.value_dimension)
+      hold_to_contract(head, entries, first_column, seen.least_column);
+    seen.least_column = least;
+    if (zeros) {
+      const auto first = rows.entries.begin() + static_cast<std::ptrdiff_t>(before);
+      rows.entries.erase(
+          std::remove_if(first, rows.entries.end(), [](const Entry& entry) { return entry.value == 0; }),
+          rows.entries.end());
+    }
+    if (rows.entries.size() == before) return;
+    end_row(rows, token_);
+  }
+  void queries(std::span<const Symbol> symbols) override {
+    if (out_ != nullptr) return Projection::queries(symbols);
+    require(symbols.size() <= shape_.heads, "token {}: {} queries for {} heads", token_, symbols.size(),
+            shape_.heads);
+    const Symbol size = codebook_.size();
+    for (std::uint32_t head = 0; head < symbols.size(); ++head) {
+      if (seen_[head].query == epoch_ || symbols[head] >= size) return query(head, symbols[head]);  // refused
+      seen_[head].query = epoch_;
+      heads_[head].queries.listed.push_back({token_, symbols[head]});
+    }
+  }
+  void keys(std::uint32_t heads, Symbol symbol) override {
+    if (out_ != nullptr) return Projection::keys(heads, symbol);
+    require(heads <= shape_.heads, "token {}: keys for {} of {} heads", token_, heads, shape_.heads);
+    const bool known = symbol < codebook_.size();
+    for (std::uint32_t head = 0; head < heads; ++head) {
+      if (seen_[head].key == epoch_ || !known) return key(head, symbol);  // refused
+      seen_[head].key = epoch_;
+      heads_[head].keys.listed.push_back({token_, symbol});
+    }
+  }
+
+  static void append(SparseRows& rows, std::uint64_t token, const Entry& entry) {
+    rows.entries.push_back(entry);
+    end_row(rows, token);
+  }
+
+ private:
+  /// What stands behind the last row belongs to the token's.
+  static void end_row(SparseRows& rows, std::uint64_t token) {
+    if (rows.tokens.empty() || rows.tokens.back() != token) {
+      rows.tokens.push_back(token);
+      rows.offsets.push_back(0);
+    }
+    rows.offsets.back() = rows.entries.size();
+  }
+  void hold_to_contract(std::uint32_t head, std::span<const Entry> entries, std::uint32_t first_column,
+                        std::uint64_t least) const {
     for (const Entry& entry : entries) {
       const std::uint32_t column = entry.column - first_column;
-      require(column >= seen.least_column && column < shape_.value_dimension,
+      require(column >= least && column < shape_.value_dimension,
               "token {} head {}: value column {} is out of order or not below {}", token_, head, column,
               shape_.value_dimension);
       require(is_exact_integer(entry.value),
               "token {} head {}: value {} is not an integer below 2^53 in magnitude", token_, head,
               entry.value);
-      seen.least_column = std::uint64_t{column} + 1;
-      zeros |= entry.value == 0;
-    }
-    if (out_ == nullptr && !zeros) return append(heads_[head].values, token_, entries, first_column);
-    for (const Entry& entry : entries) {
-      if (entry.value == 0) continue;
-      const Entry moved{entry.column - first_column, entry.value};
-      if (out_ != nullptr) {
-        out_->values.push_back({head, moved});
-      } else {
-        append(heads_[head].values, token_, {&moved, 1}, 0);
-      }
+      least = std::uint64_t{column} + 1;
     }
   }
-
-  static void append(SparseRows& rows, std::uint64_t token, std::span<const Entry> entries,
-                     std::uint32_t first_column) {
-    if (entries.empty()) return;
-    if (rows.tokens.empty() || rows.tokens.back() != token) {
-      rows.tokens.push_back(token);
-      rows.offsets.push_back(rows.offsets.back());
-    }
-    const std::size_t size = rows.entries.size();
-    rows.entries.insert(rows.entries.end(), entries.begin(), entries.end());
-    for (std::size_t i = size; i < rows.entries.size(); ++i) rows.entries[i].column -= first_column;
-    rows.offsets.back() = rows.entries.size();
-  }
-
- private:
   /// When a head last saw each of them from a token.
   struct Seen {
     std::uint64_t query = 0, key = 0, value = 0, least_column = 0;
@@ -193,8 +236,7 @@ void distribute(std::uint64_t token, const TokenProjection& projection, std::vec
   for (const auto& point : projection.queries)
     heads[point.head].queries.listed.push_back({token, point.symbol});
   for (const auto& point : projection.keys) heads[point.head].keys.listed.push_back({token, point.symbol});
-  for (const auto& value : projection.values)
-    Recorder::append(heads[value.head].values, token, {&value.entry, 1}, 0);
+  for (const auto& value : projection.values) Recorder::append(heads[value.head].values, token, value.entry);
 }
 
 /// Fills heads[0 .. H-1], whose memory is used again.

@@ -34,6 +34,14 @@ class Projection {
                      Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
   virtual void key(std::uint32_t head,
                    Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_key()
+  /// query(head, symbols[head]) for all heads of the layer.
+  virtual void queries(std::span<const Symbol> symbols) {
+    for (std::uint32_t head = 0; head < symbols.size(); ++head) query(head, symbols[head]);
+  }
+  /// The same key in heads 0 .. heads-1.
+  virtual void keys(std::uint32_t heads, Symbol symbol) {
+    for (std::uint32_t head = 0; head < heads; ++head) key(head, symbol);
+  }
   /// The symbol of a query or key that is computed from the row rather than chosen in the codebook: m_qk
   /// coordinates; equal vectors get equal symbols, which hold for this evaluation of this layer only and
   /// number on behind the codebook's.
@@ -59,6 +67,11 @@ class HeadOutputs {
 class RowWriter {
  public:
   void set(std::uint32_t column, double value) { entries_.push_back({column, value}); }  ///< columns ascend
+  /// Room for `count` entries behind those that are there; columns ascend.
+  std::span<Entry> append(std::size_t count) {
+    entries_.resize(entries_.size() + count);
+    return std::span(entries_).last(count);
+  }
   std::span<const Entry> entries() const { return entries_; }
   void clear() { entries_.clear(); }
 

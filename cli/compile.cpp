@@ -15,6 +15,7 @@
 #include "cli/execution.h"
 #include "cli/memory.h"
 #include "cli/native.h"
+#include "simulate/counterexample.h"
 #include "simulate/decompile.h"
 #include "simulate/export.h"
 
@@ -75,8 +76,32 @@ struct Findings {
   std::string oracle_differs;
   std::optional<simulate::DecompiledRun> again;  ///< --roundtrip: the transformer as a protocol
   bool again_equal = false;
+  std::optional<simulate::Counterexample>
+      counterexample;  ///< of outputs that differ, or fault without overflow
   std::string verdict;
 };
+
+/// Where run and transformer part, on the smallest input found: other N where the protocol takes them, and
+/// only on exact match, since ANNA's table is drawn for the ids of one N.
+std::optional<simulate::Counterexample> counterexample(const CompileArguments& arguments,
+                                                       const Instance& instance, const Execution& execution,
+                                                       const simulate::Compiled& compiled,
+                                                       anna::Attention& attention) {
+  const auto compile_at = [&](std::uint64_t n) -> std::optional<simulate::Compiled> {
+    if (n == instance.shape().n) return compiled;
+    if (arguments.construction.mechanism() == simulate::Mechanism::kAnna) return {};
+    mpc::Parameters parameters = instance.parameters;
+    parameters.n = n;
+    try {
+      return simulate::compile(std::shared_ptr<const mpc::Protocol>(instance.info->make(parameters)),
+                               compiled.options);
+    } catch (const ContractError&) {  // not at this N
+      return {};
+    }
+  };
+  const mpc::Word zero = mpc::encode_input(0, instance.shape(), "zero");
+  return simulate::find_counterexample(compile_at, execution.words, zero, attention);
+}
 
 Findings evaluate(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
                   const simulate::Compiled& compiled) {
@@ -85,6 +110,8 @@ Findings evaluate(const CompileArguments& arguments, const Instance& instance, c
   Findings found;
   found.comparison = simulate::compare(compiled, execution.words, *attention);
   const simulate::Comparison& comparison = found.comparison;
+  if (!comparison.equal && !comparison.overflow)
+    found.counterexample = counterexample(arguments, instance, execution, compiled, *attention);
   if (!comparison.fault) found.outputs = decode(instance, comparison.outputs.words);
   if (comparison.run_words != execution.result.outputs)
     found.transport_differs = "the run in process gave other words";
@@ -159,7 +186,8 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
                         found.again_equal ? "equal, word for word" : "outputs differ");
   }
   if (arguments.construction.passes) text += passes_text(compiled.passes);
-  return text + "verdict: " + found.verdict + "\n";
+  if (found.counterexample) text += simulate::describe(*found.counterexample);
+  return text;
 }
 
 nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Instance& instance,
@@ -179,6 +207,14 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   json["equal"] = found.comparison.equal;
   json["evaluate_seconds"] = found.comparison.evaluate_seconds;
   json["passes"] = passes_json(compiled.passes);
+  if (found.counterexample) {
+    const simulate::Divergence& at = found.counterexample->divergence;
+    json["counterexample"] = {{"input", found.counterexample->input},
+                              {"layer", at.layer},
+                              {"round", at.round},
+                              {"machine", at.source},
+                              {"text", simulate::describe(*found.counterexample)}};
+  }
   if (found.again) {
     const simulate::DecompilePlan& plan = found.again->plan;
     const mpc::RoundFacts facts = found.again->run.ledger.overall();
@@ -193,34 +229,24 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   return json;
 }
 
-/// Writes and says what rank 0 found; its status, as text.
-std::string conclude(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
-                     const simulate::Compiled& compiled, const Findings& found) {
+/// Writes what rank 0 found, and what it says.
+Conclusion tell(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
+                const simulate::Compiled& compiled, const Findings& found) {
   const ProtocolArguments& common = arguments.common;
   if (!common.output.empty() && !found.comparison.fault) {
     write_whole(common.output, output_text(instance, found.outputs));
   }
-  publish(common.out, common.output == "-", side_by_side(arguments, instance, execution, compiled, found),
-          compile_json(arguments, instance, execution, compiled, found));
-  return std::to_string(found.verdict == "verified"  ? kDone
-                        : found.verdict == "refuted" ? kRefuted
-                                                     : kInconclusive);
+  return {found.verdict, side_by_side(arguments, instance, execution, compiled, found),
+          compile_json(arguments, instance, execution, compiled, found)};
 }
 
 /// Collective: runs the protocol; unless it breaks its model, rank 0 goes on with the transformer.
 int beside_run(const CompileArguments& arguments, const Instance& instance, const Team& team,
-               const std::function<std::string(const Execution&)>& evaluate_and_conclude) {
+               const std::function<Conclusion(const Execution&)>& evaluate_and_tell) {
   const ProtocolArguments& common = arguments.common;
   const Execution execution = execute(instance, common, team);
-  // The transformer is evaluated, judged and told by rank 0; its status is everyone's.
-  const std::string status = team.from_root([&] {
-    if (!execution.violation) return evaluate_and_conclude(execution);
-    publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
-            run_json(instance, execution, "violated"));
-    return std::to_string(kViolated);
-  });
-  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
-  return std::stoi(status);
+  return conclude(instance, execution, common.out, common.output == "-", team,
+                  [&] { return evaluate_and_tell(execution); });
 }
 
 /// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
@@ -265,7 +291,7 @@ int compile_native(CompileArguments arguments, const Team& team) {
       write_whole(path.substr(0, path.rfind('.')) + ".tables.json",
                   native_tables(instance, task, expected).dump(1) + "\n");
     }
-    return conclude(arguments, instance, execution, compiled, found);
+    return tell(arguments, instance, execution, compiled, found);
   });
 }
 
@@ -289,7 +315,7 @@ int compile(const CompileArguments& arguments, const Team& team) {
     if (!arguments.export_to.empty() && found.verdict == "verified") {
       anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()), arguments.export_to);
     }
-    return conclude(arguments, instance, execution, compiled, found);
+    return tell(arguments, instance, execution, compiled, found);
   });
 }
 

@@ -73,19 +73,18 @@ std::string model_text(const Subject& subject) {
   const simulate::TransformerSizes sizes = simulate::measure(subject.model.transformer);
   std::uint64_t tables = 0;
   for (const simulate::DecompiledLayer& layer : plan.layers)
-    tables = std::max<std::uint64_t>(tables, layer.tables);
+    tables = std::max<std::uint64_t>(tables, layer.softmax || layer.low_rank ? 0 : layer.tables);
   std::string text = fmt::format(
       "  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens, at most ell = {} "
       "tables\n",
       sizes.depth, sizes.heads, sizes.width, plan.tokens, tables);
   text += fmt::format("  blocks            C = {} of T_b = {} tokens, W = {} words each\n", plan.blocks,
                       plan.block_tokens, plan.token_words);
-  if (4 * plan.token_words <= plan.memory_words) {
-    const std::uint64_t machines =
-        simulate::softmax_machines(plan.tokens, plan.memory_words, plan.token_words);
-    text +=
-        fmt::format("  contrast          standard attention needs (N / B)^2 = {} machines, B = s / 4W: {}\n",
-                    machines, machines < plan.machines ? "fewer" : "no fewer");
+  if (const auto& contrast = subject.contrast) {
+    text += fmt::format(
+        "  contrast          standard attention: (N / B)^2 = {} machines, B = {} tokens: {}; R = {} rounds\n",
+        contrast->machines, contrast->block_tokens, contrast->machines < plan.machines ? "fewer" : "no fewer",
+        contrast->rounds);
   }
   if (plan.below_range())
     text +=
@@ -100,10 +99,8 @@ nlohmann::ordered_json model_json(const Subject& subject, const std::vector<simu
   json["block_tokens"] = plan.block_tokens;
   json["token_words"] = plan.token_words;
   json["state_below_range"] = plan.below_range();
-  json["softmax_machines"] = 4 * plan.token_words <= plan.memory_words
-                                 ? nlohmann::ordered_json(simulate::softmax_machines(
-                                       plan.tokens, plan.memory_words, plan.token_words))
-                                 : nlohmann::ordered_json();
+  json["softmax_machines"] =
+      subject.contrast ? nlohmann::ordered_json(subject.contrast->machines) : nlohmann::ordered_json();
   json["passes"] = passes_json(passes);
   return json;
 }
@@ -166,13 +163,7 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
   }
   const Execution execution = execute(instance, common, team);
 
-  // Rank 0 evaluates, judges and writes; its status is everyone's.
-  const std::string status = team.from_root([&] {
-    if (execution.violation) {
-      publish(common.out, common.output == "-", heading(instance) + "verdict: violated\n",
-              run_json(instance, execution, "violated"));
-      return std::to_string(kViolated);
-    }
+  return conclude(instance, execution, common.out, common.output == "-", team, [&]() -> Conclusion {
     const Findings found = judge(arguments, instance, subject, execution);
     if (!common.output.empty()) write_whole(common.output, outputs_text(instance, subject, found.rows));
     std::string text =
@@ -200,13 +191,8 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
       json["roundtrip"]["overflow"] = found.recompiled->overflow;
       json["roundtrip"]["equal"] = found.recompiled->equal;
     }
-    publish(common.out, common.output == "-", text + "verdict: " + found.verdict + "\n", json);
-    return std::to_string(found.verdict == "verified"  ? kDone
-                          : found.verdict == "refuted" ? kRefuted
-                                                       : kInconclusive);
+    return {found.verdict, text, json};
   });
-  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
-  return std::stoi(status);
 }
 
 }  // namespace
@@ -222,9 +208,10 @@ Command add_decompile(CommandLine& line) {
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank"},
-      "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank: of a "
-      "random model",
+      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank", "softmax"},
+      "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank, "
+      "softmax: "
+      "of a random model",
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
   return {.name = "decompile",
           .act = [arguments](const Team& team) { return decompile(*arguments, team); },

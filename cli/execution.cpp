@@ -250,4 +250,23 @@ void publish(const OutputArguments& arguments, bool output_taken, const std::str
   if (!arguments.quiet && arguments.json != "-" && !output_taken) write_whole("-", text);
 }
 
+int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
+             bool output_taken, const Team& team, const std::function<Conclusion()>& work) {
+  const std::string status = team.from_root([&] {
+    if (execution.violation) {
+      publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
+              run_json(instance, execution, "violated"));
+      return std::to_string(kViolated);
+    }
+    const Conclusion conclusion = work();
+    const std::string& verdict = conclusion.verdict;
+    publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json);
+    return std::to_string(verdict == "verified" || verdict == "done" ? kDone
+                          : verdict == "refuted"                     ? kRefuted
+                                                                     : kInconclusive);
+  });
+  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  return std::stoi(status);
+}
+
 }  // namespace roundtrip::cli

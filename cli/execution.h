@@ -2,8 +2,9 @@
 // and told as text and JSON. `run` and `compile` both stand on it.
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,6 +63,16 @@ std::string run_table(const Instance& instance, const Execution& execution);
 /// The documented keys of a run, `verdict` included.
 nlohmann::ordered_json run_json(const Instance& instance, const Execution& execution,
                                 const std::string& verdict);
+/// What rank 0 makes of a run that kept to its model.
+struct Conclusion {
+  std::string verdict;  ///< "verified", "done", "refuted" or "inconclusive"
+  std::string text;     ///< all but the verdict's line
+  nlohmann::ordered_json json;
+};
+/// Collective. Rank 0 concludes and publishes; the status of its verdict is everyone's. A violation is
+/// published instead, and thrown.
+int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
+             bool output_taken, const Team& team, const std::function<Conclusion()>& work);
 /// Writes `text` and `json` where the arguments say; on rank 0.
 void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
              const nlohmann::ordered_json& json);

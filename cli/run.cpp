@@ -127,17 +127,9 @@ int run(const RunArguments& arguments, const Team& team) {
   }
 
   const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
-  // Rank 0 judges and writes; its status is everyone's.
-  const std::string status = team.from_root([&] {
-    std::string text = heading(instance);
-    if (execution.violation) {
-      publish(common.out, output_taken, text + "verdict: violated\n",
-              run_json(instance, execution, "violated"));
-      return std::to_string(kViolated);
-    }
+  return conclude(instance, execution, common.out, output_taken, team, [&]() -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
-    text += run_table(instance, execution);
-    std::string verdict = "done";
+    std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
     if (arguments.check) {
       const std::string differs =
           difference(instance, outputs, instance.info->oracle(instance.input->values(), instance.parameters));
@@ -151,12 +143,8 @@ int run(const RunArguments& arguments, const Team& team) {
                   trace_text(instance, execution.result, arguments.clock.value_or(TraceClock::kWall)));
     }
     if (!arguments.csv.empty()) write_whole(arguments.csv, csv_text(execution.result.profile));
-    publish(common.out, output_taken, text + "verdict: " + verdict + "\n",
-            run_json(instance, execution, verdict));
-    return std::to_string(verdict == "refuted" ? kRefuted : kDone);
+    return {verdict, text, run_json(instance, execution, verdict)};
   });
-  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
-  return std::stoi(status);
 }
 
 }  // namespace

@@ -27,12 +27,16 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     if (construction.attention == "low_rank") {
       mechanism = anna::LowRank{static_cast<std::uint32_t>(parameters.integer_option("rank", 4, 1, 1024)),
                                 random.seed};
+    } else if (construction.attention == "softmax") {
+      mechanism =
+          anna::Softmax{1.0 / static_cast<double>(parameters.integer_option("temperature", 256, 1, 1 << 30))};
     } else if (construction.attention != "ema") {
       mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
     }
     subject.model = anna::make_random_model(random, parameters.n, mechanism);
   } else if (subject.compiled_info != nullptr) {
-    require(construction.attention != "low_rank", "--attention low_rank: of random models only");
+    require(construction.attention != "low_rank" && construction.attention != "softmax",
+            "--attention {}: of random models only", construction.attention);
     // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
     // defaults.
     mpc::Parameters own = parameters;
@@ -64,15 +68,22 @@ Subject make_subject(const std::string& name) {
 mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject) {
   mpc::ProtocolInfo info;
   info.name = subject.name;
-  info.rounds_formula = "2 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4)";
+  info.rounds_formula = construction.attention == "softmax"    ? "2 + sum over layers of 5 dc"
+                        : construction.attention == "low_rank" ? "2 + sum over layers of 2 dv"
+                                                               : "2 + sum over layers of (2 dc + "
+                                                                 "T_sort(2 N', w) + 2 dv + 4)";
   if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
-  if (subject.name.starts_with("random:")) info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"}};
+  if (subject.name.starts_with("random:")) {
+    info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"},
+                    {"temperature", "256", "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"}};
+  }
   info.make = [&](const mpc::Parameters& parameters) {
     make_model(construction, parameters, subject);
     mpc::Parameters own = parameters;
     own.options.clear();
     const simulate::DecompileOptions options = decompile_options(construction, subject);
     subject.plan = simulate::plan_decompile(subject.model, own, options);
+    subject.contrast = simulate::size_contrast(subject.model, own, options);
     return simulate::decompile(subject.model, own, options);
   };
   info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {

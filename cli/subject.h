@@ -20,6 +20,7 @@ struct Subject {
   std::optional<simulate::Compiled> compiled;
   anna::Model model;
   simulate::DecompilePlan plan;
+  std::optional<simulate::DecompilePlan> contrast;  ///< with standard attention; absent: a token does not fit
 };
 
 /// Whether the name is that of a random model or of a file (it has a `/` or a `.`), not of a protocol.

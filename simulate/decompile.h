@@ -7,7 +7,7 @@
 // and M_v scan machines of one (table, head), B_v records a scan machine, f_v and dv fan-in and depth of its
 // scan tree.
 //
-// Pass (its function in decompile.cpp)   rounds   what is sent
+// Pass (its function: decompiled.h)   rounds   what is sent
 //   input to blocks                      1        word t to the block's home, a machine of table 0 (once)
 //   copy rows                            dc       rows, to f' further tables a round: (f' + 1)^dc >= ell
 //   hash                                 1        for every table and head: (code, key or query and token), 2
@@ -21,7 +21,9 @@
 //   - 1 (once)
 // R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 2.
 // A low-rank layer takes 2 max(1, ceil(log_f C)) rounds instead: sums up a tree of fan-in f over the homes,
-// and down.
+// and down. A softmax layer, the quadratic contrast, takes 5 dc, dc = max(1, ceil(log_{f' + 1} C)), on C^2
+// machines, one for each pair of blocks: copy queries, copy keys, largest up, largest down, sums up
+// (decompile_softmax.cpp).
 #pragma once
 
 #include <cstdint>
@@ -52,12 +54,14 @@ struct DecompileOptions {
 /// One layer of a DecompilePlan.
 struct DecompiledLayer {
   bool low_rank = false;
+  bool softmax = false;               ///< `tables` is C, then
   std::uint32_t heads = 1;            ///< H
   std::uint32_t tables = 1;           ///< ell
   std::uint32_t code_words = 1;       ///< of a query or key in one table
   std::uint32_t value_dimension = 1;  ///< m_v
   std::uint32_t value_words = 1;      ///< of a value's number
   std::uint32_t sum_words = 1;        ///< of a sum's number
+  std::uint32_t score_words = 0;      ///< softmax: of a score's number
   std::uint32_t row_dimension = 1;    ///< d of the rows that the layer reads
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
@@ -72,7 +76,9 @@ struct DecompiledLayer {
   std::uint32_t scan_depth = 0;     ///< dv, or the depth of a low-rank layer's tree
 
   std::uint32_t rounds() const {
-    return low_rank ? 2 * scan_depth : 2 * copy_depth + sort.rounds + 2 * scan_depth + 4;
+    return low_rank  ? 2 * scan_depth
+           : softmax ? 5 * copy_depth
+                     : 2 * copy_depth + sort.rounds + 2 * scan_depth + 4;
   }
 };
 
@@ -98,7 +104,7 @@ struct DecompilePlan {
   std::uint64_t machines = 0;  ///< q
   std::uint32_t rounds = 0;    ///< R
 
-  /// Machines of a layer: ell (C + H (M_s + M_v)).
+  /// Machines of a layer: ell (C + H (M_s + M_v)); C if it is low-rank, C^2 if softmax.
   std::uint64_t layer_machines(std::size_t layer) const;
   /// s > N' state_words / 16: a few machines could hold the whole state; bounds prove nothing.
   bool below_range() const { return memory_words > tokens * state_words / 16; }
@@ -106,9 +112,17 @@ struct DecompilePlan {
 
 /// parameters.n is N <= the model's tokens. Without kappa_s and memory_words, kappa_s is 16 or, if that has
 /// no plan, the least that has one; a given one without a plan is refused by a ContractError that names the
-/// least s that works.
+/// least s that works. So is a protocol of 2^31 machines or 2^32 outputs or more.
 DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& parameters,
                              const DecompileOptions& options = {});
+/// The sizes alone, also of protocols with more machines than can be numbered.
+DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& parameters,
+                             const DecompileOptions& options = {});
+/// The contrast: size_decompile() of the same maps with standard attention in every layer, every pair of blocks
+/// on a machine of its own, (N / B)^2 machines of the same memory; nothing if that does not hold one token's
+/// numbers.
+std::optional<DecompilePlan> size_contrast(const anna::Model& model, const mpc::Parameters& parameters,
+                                           const DecompileOptions& options = {});
 
 /// Problem:   an MPC protocol for the function that a transformer is.
 /// Guarantee: outputs are the rows of the last array (read them with decompiled_rows()), equal bit for bit to
@@ -119,7 +133,7 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
 ///            O(N^(1 + delta + 3/c^2))); the passes and their constants are ours.
 /// Preconditions: input rows (present, word); numbers of rows are integers below 2^53 in magnitude.
 /// ContractError for a
-///            model that has no plan, or softmax layers (see softmax_machines()).
+///            model that has no plan.
 std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
                                                const DecompileOptions& options = {});
 
@@ -144,9 +158,5 @@ DecompiledRun run_decompiled(const anna::Model& model, std::span<const mpc::Word
 
 /// The passes of decompile() and what each did.
 std::vector<Pass> decompile_passes(const DecompilePlan& plan);
-
-/// The contrast: standard attention, every pair of token blocks on a machine of its own: (N / B)^2 machines
-/// for blocks of B = floor(s / 4 W) tokens.
-std::uint64_t softmax_machines(std::uint64_t tokens, std::uint64_t memory_words, std::uint64_t token_words);
 
 }  // namespace roundtrip::simulate

@@ -4,6 +4,7 @@
 #include <bit>
 #include <optional>
 
+#include "anna/kernel_attention.h"
 #include "anna/weights.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -101,11 +102,6 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     const anna::Layer& layer = *transformer.layers[l];
     const anna::LayerShape shape = layer.shape();
     const anna::Mechanism& mechanism = model.mechanisms[l];
-    require(!std::holds_alternative<anna::Softmax>(mechanism),
-            "{}: layer {} has softmax attention, which no protocol of this cost computes; allowed are anna, "
-            "ema and "
-            "low_rank",
-            options.name, l);
     DecompiledLayer facts;
     facts.heads = shape.heads;
     facts.value_dimension = shape.value_dimension;
@@ -115,6 +111,11 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
       facts.low_rank = true;
       facts.rank = low_rank->rank;
       sum_bits += feature_bits(layer);
+    } else if (std::holds_alternative<anna::Softmax>(mechanism)) {
+      facts.softmax = true;
+      sum_bits += anna::kSoftmaxWeightBits;
+      facts.score_words =
+          words_of(2 * coordinate_bits(layer) + ceil_log(2, std::uint64_t{shape.query_dimension}) + 1);
     } else {
       if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) facts.tables = anna->parameters.tables;
       facts.code_words = key_code_words(layer, mechanism, plan.word_bits);
@@ -150,6 +151,14 @@ void count_words(DecompiledLayer& layer, std::uint64_t next_row, std::uint64_t c
     layer.element_words = heads * layer.rank * (1 + std::uint64_t{layer.value_dimension}) * layer.sum_words;
     layer.state_words = row;
     layer.token_words = std::max(2 * row, next_row);
+    return;
+  }
+  if (layer.softmax) {
+    const std::uint64_t weighted = heads * (1 + std::uint64_t{layer.value_dimension}) * layer.sum_words;
+    layer.state_words = row + weighted;
+    layer.token_words = std::max({(copies + 2) * row,                                  // keys copied
+                                  2 * row + (copies + 1) * heads * layer.score_words,  // largest scores
+                                  row + (copies + 1) * weighted, next_row});           // sums
     return;
   }
   layer.state_words = row + heads * (1 + sum);
@@ -224,6 +233,13 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
       plan.rounds += layer.rounds();
       continue;
     }
+    if (layer.softmax) {
+      layer.tables = static_cast<std::uint32_t>(plan.blocks);
+      layer.copy_depth = std::max(1u, ceil_log(plan.copies_a_round + 1, plan.blocks));
+      plan.rounds += layer.rounds();
+      plan.machines = std::max(plan.machines, plan.layer_machines(l));
+      continue;
+    }
     const auto sort =
         mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, memory_words, layer.code_words + 1);
     if (!sort || !plan_scan(layer, plan.tokens, memory_words)) return {};
@@ -242,10 +258,11 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
 std::uint64_t DecompilePlan::layer_machines(std::size_t l) const {
   const DecompiledLayer& layer = layers[l];
   if (layer.low_rank) return blocks;
+  if (layer.softmax) return blocks * blocks;
   return layer.tables * (blocks + layer.heads * (layer.sort.machines + layer.scan_machines));
 }
 
-DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& parameters,
+DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& parameters,
                              const DecompileOptions& options) {
   parameters.validate();
   model.validate();
@@ -279,17 +296,37 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
     plan->kappa_raised = true;
     plan->kappa_s = least / unit;
   }
-  require(plan->machines < (std::uint64_t{1} << 31), "{}: {} machines are needed; allowed is below 2^31",
-          options.name, plan->machines);
-  require(plan->tokens * plan->output_dimension * plan->output_words < (std::uint64_t{1} << 32),
-          "{}: its last rows hold {} x {} numbers; at most 2^32 outputs can be numbered", options.name,
-          plan->tokens, plan->output_dimension);
   if (parameters.machines) {
     require(*parameters.machines >= plan->machines, "machines is {}, allowed is at least {}",
             *parameters.machines, plan->machines);
     plan->machines = *parameters.machines;
   }
   return *plan;
+}
+
+std::optional<DecompilePlan> size_contrast(const anna::Model& model, const mpc::Parameters& parameters,
+                                           const DecompileOptions& options) {
+  anna::Model contrast = model;
+  contrast.mechanisms.assign(model.transformer.depth(), anna::Softmax{});
+  mpc::Parameters own = parameters;
+  own.machines.reset();
+  if (!own.memory_words && !own.kappa_s) own.kappa_s = size_decompile(model, own, options).kappa_s;
+  try {
+    return size_decompile(contrast, own, options);
+  } catch (const ContractError&) {  // the memory is too small; the rest was accepted above or by the caller
+    return {};
+  }
+}
+
+DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& parameters,
+                             const DecompileOptions& options) {
+  DecompilePlan plan = size_decompile(model, parameters, options);
+  require(plan.machines < (std::uint64_t{1} << 31), "{}: {} machines are needed; allowed is below 2^31",
+          options.name, plan.machines);
+  require(plan.tokens * plan.output_dimension * plan.output_words < (std::uint64_t{1} << 32),
+          "{}: its last rows hold {} x {} numbers; at most 2^32 outputs can be numbered", options.name,
+          plan.tokens, plan.output_dimension);
+  return plan;
 }
 
 std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
@@ -307,6 +344,21 @@ std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
                        layer.heads, layer.rank, layer.element_words, layer.scan_fan)});
       passes.push_back({at + "sums down", fmt::format("{} rounds to {} homes; {} rounds in all",
                                                       layer.scan_depth, plan.blocks, layer.rounds())});
+      continue;
+    }
+    if (layer.softmax) {
+      const std::string rounds = fmt::format("dc = {} rounds", layer.copy_depth);
+      passes.push_back(
+          {at + "copy queries", fmt::format("{}: C = {} blocks to {} copies each, f' = {} a round", rounds,
+                                            plan.blocks, plan.blocks, plan.copies_a_round)});
+      passes.push_back({at + "copy keys", fmt::format("{}: a machine for every pair of blocks, {}", rounds,
+                                                      plan.layer_machines(l))});
+      passes.push_back(
+          {at + "largest up", rounds + ": the largest score of every query and head to its home"});
+      passes.push_back({at + "largest down", rounds + ": to all copies"});
+      passes.push_back(
+          {at + "sums up", fmt::format("{}: {} heads' weights and weighted values; {} rounds in all", rounds,
+                                       layer.heads, layer.rounds())});
       continue;
     }
     passes.push_back(
@@ -333,12 +385,6 @@ std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
       {"deliver", fmt::format("1 round: {} rows of {} numbers; R = {}, q = {}, s = {}", plan.tokens,
                               plan.output_dimension, plan.rounds, plan.machines, plan.memory_words)});
   return passes;
-}
-
-std::uint64_t softmax_machines(std::uint64_t tokens, std::uint64_t memory_words, std::uint64_t token_words) {
-  const std::uint64_t block = memory_words / (4 * token_words);
-  require(block > 0, "a block of one token takes {} words; memory is {}", 4 * token_words, memory_words);
-  return ceil_div(tokens, block) * ceil_div(tokens, block);
 }
 
 }  // namespace roundtrip::simulate

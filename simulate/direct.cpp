@@ -28,7 +28,6 @@ using anna::Symbol;
 
 constexpr std::uint32_t kFaultColumns = 3;
 constexpr std::uint32_t kDeliveryColumns = 4;  // (1, source, source^2, word)
-constexpr std::uint32_t kIdDimension = anna::IdentityCodebook::kDimension;
 
 /// What all layers of one transformer share: fixed before any input.
 struct Common {
@@ -74,27 +73,13 @@ void for_each_outgoing(const RowView& row, const Each& each) {
   }
 }
 
-class DirectLayer : public anna::Layer {
- public:
-  explicit DirectLayer(std::shared_ptr<const Common> common) : common_(std::move(common)) {}
-  const anna::Codebook& codebook() const override { return common_->codebook; }
-  Symbol null_query() const override { return common_->null_query(); }
-  Symbol null_key() const override { return common_->null_key(); }
-
- protected:
-  std::shared_ptr<const Common> common_;
-};
+using DirectLayer = CompiledLayer<Common>;
 
 /// Pass "gather" (layer 0): see gather.h; its output map runs step 1.
 class GatherLayer final : public DirectLayer {
  public:
-  using DirectLayer::DirectLayer;
-  anna::LayerShape shape() const override {
-    return {.heads = 1,
-            .query_dimension = kIdDimension,
-            .value_dimension = static_cast<std::uint32_t>(common_->shape.block_words),
-            .output_dimension = common_->row_dimension()};
-  }
+  using DirectLayer::CompiledLayer;
+  anna::LayerShape shape() const override { return gather_shape(common_->shape, common_->row_dimension()); }
   void project(const RowView& row, Projection& out) const override {
     project_input(common_->shape, row, out);
   }
@@ -162,7 +147,7 @@ class RouteLayer final : public DirectLayer {
 /// what it did not get may have hung on it.
 class DeliverLayer final : public DirectLayer {
  public:
-  using DirectLayer::DirectLayer;
+  using DirectLayer::CompiledLayer;
   anna::LayerShape shape() const override {
     return {.heads = common_->slots() + 1 + seeded("head-too-many"),
             .query_dimension = kIdDimension,
@@ -191,10 +176,7 @@ class DeliverLayer final : public DirectLayer {
   }
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
     if (row.token < common_->shape.outputs) write_output(heads, out);
-    if (row.token >= common_->shape.machines) return;
-    if (const RowFault fault = read_fault(row, 0); fault.kind != FaultKind::kNone) {
-      write_fault(fault, kMachineFaultColumn, out);
-    }
+    keep_machine_fault(common_->shape, row, out);
   }
 
  private:

@@ -13,6 +13,19 @@ constexpr std::uint32_t kMaxWordBits = 48;  // exact under averaging in double, 
 
 }  // namespace
 
+void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna::RowWriter& out) {
+  if (row.token >= shape.machines) return;
+  const RowFault fault = read_fault(row, 0);
+  if (fault.kind != FaultKind::kNone) write_fault(fault, kMachineFaultColumn, out);
+}
+
+anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dimension) {
+  return {.heads = 1,
+          .query_dimension = kIdDimension,
+          .value_dimension = static_cast<std::uint32_t>(shape.block_words),
+          .output_dimension = output_dimension};
+}
+
 void project_input(const mpc::Shape& shape, const anna::RowView& row, anna::Projection& out) {
   if (row.token < shape.input_machines()) out.query(0, row.token);
   if (row.token >= shape.n) return;

@@ -47,6 +47,10 @@ class Workspace {
   Workspace& operator=(const Workspace&) = delete;
 
   mpc::Outbox& outbox() { return rooms_->outbox; }
+  std::vector<mpc::RunHeader>& headers() { return rooms_->headers; }
+  std::vector<mpc::Word>& words() { return rooms_->words; }
+  std::vector<Message>& sorted() { return rooms_->sorted; }
+  std::vector<std::uint32_t>& starts() { return rooms_->starts; }
   mpc::ScratchArena& scratch(std::uint64_t words) {
     if (!rooms_->scratch || rooms_->scratch->allowed_words() != words) rooms_->scratch.emplace(words);
     return *rooms_->scratch;
@@ -55,12 +59,29 @@ class Workspace {
  private:
   struct Rooms {
     mpc::Outbox outbox;
+    std::vector<mpc::RunHeader> headers;
+    std::vector<mpc::Word> words;
+    std::vector<Message> sorted;
+    std::vector<std::uint32_t> starts;
     std::optional<mpc::ScratchArena> scratch;
   };
   static thread_local std::vector<std::unique_ptr<Rooms>> free_;
   std::unique_ptr<Rooms> rooms_;
 };
 thread_local std::vector<std::unique_ptr<Workspace::Rooms>> Workspace::free_;
+
+/// Messages by source and sequence, in two counting sorts; `range` is above all sources and sequences.
+void sort_messages(std::vector<Message>& messages, std::uint64_t range, std::vector<std::uint32_t>& starts,
+                   std::vector<Message>& sorted) {
+  sorted.resize(messages.size());
+  for (const auto digit : {&Message::sequence, &Message::source}) {
+    starts.assign(range + 1, 0);
+    for (const Message& message : messages) ++starts[message.*digit + 1];
+    for (std::uint64_t i = 0; i < range; ++i) starts[i + 1] += starts[i];
+    for (const Message& message : messages) sorted[starts[message.*digit]++] = message;
+    std::swap(messages, sorted);
+  }
+}
 
 constexpr std::uint64_t kMostUsed = 1ull << 53;  // what a number of the array holds exactly
 
@@ -83,11 +104,19 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
   const auto place = [swapped](const Message& m) {
     return swapped ? std::uint64_t{m.sequence} << 32 | m.source : std::uint64_t{m.source} << 32 | m.sequence;
   };
-  std::sort(messages.begin(), messages.end(),
-            [&](const Message& a, const Message& b) { return place(a) < place(b); });
-  std::vector<mpc::RunHeader> headers;
-  std::vector<mpc::Word> words;
-  words.reserve(messages.size());
+  Workspace workspace;
+  std::uint64_t range = 0;
+  for (const Message& m : messages) range = std::max<std::uint64_t>(range, std::max(m.source, m.sequence));
+  if (range < 8 * messages.size() && !swapped) {
+    sort_messages(messages, range + 1, workspace.starts(), workspace.sorted());
+  } else {
+    std::sort(messages.begin(), messages.end(),
+              [&](const Message& a, const Message& b) { return place(a) < place(b); });
+  }
+  std::vector<mpc::RunHeader>& headers = workspace.headers();
+  std::vector<mpc::Word>& words = workspace.words();
+  headers.clear();
+  words.clear();
   for (std::size_t i = 0; i < messages.size(); ++i) {
     if (i == 0 || messages[i].source != messages[i - 1].source ||
         messages[i].sequence != messages[i - 1].sequence + 1) {
@@ -96,7 +125,6 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
     words.push_back(messages[i].word);
   }
   const bool last = round == shape.rounds;
-  Workspace workspace;
   mpc::Outbox& outbox = workspace.outbox();
   outbox.reset({.words = shape.memory_words,
                 .word_bits = shape.word_bits,

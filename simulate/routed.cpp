@@ -28,17 +28,17 @@ using anna::Symbol;
 
 constexpr std::uint32_t kFlagColumn = 3;
 constexpr std::uint32_t kSlotColumns = 4;  // slots begin here
-constexpr std::uint32_t kIdDimension = anna::IdentityCodebook::kDimension;
 
 /// What a node warns of; the larger one wins where two meet.
 constexpr std::uint8_t kClear = 0;
 constexpr std::uint8_t kBundleOverflow = 1;
 constexpr std::uint8_t kMachineStopped = 2;
 
-/// A word on its way.
+/// A word on its way, as it stands in a slot: its code in two parts and the number that is the word.
 struct Travelling {
-  std::uint64_t source, sequence, destination;  ///< destination: machine, or output index in round R
-  mpc::Word word;
+  std::uint64_t from;         ///< source + q * sequence
+  std::uint64_t destination;  ///< machine, or output index in round R
+  double word;
 };
 
 /// What all layers of one transformer share: fixed before any input.
@@ -50,27 +50,35 @@ struct Common {
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
   std::uint64_t n_d = std::max(routing.nodes(), shape.outputs);
 
-  std::uint64_t destinations() const { return n_d; }
+  Symbol null_key() const { return routing.nodes(); }
+  Symbol null_query() const { return routing.nodes() + 1; }
   double code(const Travelling& word) const {
-    return static_cast<double>(1 + word.destination +
-                               destinations() * (word.source + shape.machines * word.sequence));
+    return static_cast<double>(1 + word.destination + n_d * word.from);
   }
   Travelling decode(double code, double word) const {
     require(code >= 1 && anna::is_exact_integer(code) && word >= 0 && word < 0x1p48,
             "a slot holds code {} and word {}", code, word);
     const std::uint64_t number = static_cast<std::uint64_t>(code) - 1;
-    const std::uint64_t from = number / destinations();
-    return {from % shape.machines, from / shape.machines, number % destinations(),
-            static_cast<mpc::Word>(word)};
+    const std::uint64_t from = quotient(number, n_d);
+    return {from, number - n_d * from, word};
   }
-  /// The node that a word goes to in the first or second half of a round. Any node can compute it from the
-  /// slot.
-  std::uint64_t target(const Travelling& word, std::uint32_t round, bool to_intermediate) const {
-    if (to_intermediate) {
-      if (seeded("no-intermediate")) return word.source;
-      return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, word.source, word.sequence);
-    }
+  std::uint64_t sequence(const Travelling& word) const { return quotient(word.from, shape.machines); }
+  /// The node that a word goes to in the first half of a round. Any node can compute it from the slot.
+  std::uint64_t intermediate(const Travelling& word, std::uint32_t round) const {
+    const std::uint64_t sequence = this->sequence(word), source = word.from - shape.machines * sequence;
+    if (seeded("no-intermediate")) return source;
+    return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, source, sequence);
+  }
+  /// .. in the second half.
+  std::uint64_t machine(const Travelling& word, std::uint32_t round) const {
     return round == shape.rounds ? shape.output_machine(word.destination) : word.destination;
+  }
+
+ private:
+  /// floor(number / divisor) by one division of doubles, for a number below 2^53: if the quotient is no
+  /// integer it lies at least 1 / divisor below the next one, more than half a unit in its last place.
+  static std::uint64_t quotient(std::uint64_t number, std::uint64_t divisor) {
+    return static_cast<std::uint64_t>(static_cast<double>(number) / static_cast<double>(divisor));
   }
 };
 
@@ -103,8 +111,11 @@ struct Node {
     const Stepped stepped = run_step(*common.protocol, round, static_cast<mpc::MachineId>(token), messages);
     fault = stepped.fault;
     if (fault.kind != FaultKind::kNone) flag = kMachineStopped;
-    for (std::uint64_t i = 0; i < stepped.sent.size(); ++i) {
-      words.push_back({token, i, stepped.sent[i].destination, stepped.sent[i].word});
+    words.reserve(stepped.sent.size());
+    std::uint64_t from = token;
+    for (const OutgoingWord& sent : stepped.sent) {
+      words.push_back({from, sent.destination, static_cast<double>(sent.word)});
+      from += common.shape.machines;
     }
   }
 
@@ -112,27 +123,36 @@ struct Node {
   void write_bundles(const Common& common, const Hop& next, std::uint64_t token, RowWriter& out) {
     const DigitRouting& routing = common.routing;
     const std::uint32_t radix = routing.radix(next.digit), capacity = routing.capacity(next.digit);
-    // Words by bundle, those of one in the order in which they are here: a counting sort.
-    std::vector<std::uint32_t> bundle_of(words.size()), end(radix + 1, 0), order(words.size());
+    // Words by bundle, those of one in the order in which they are here. Room that is used again, nothing
+    // more.
+    static thread_local std::vector<std::uint32_t> bundle_of, place;
+    bundle_of.resize(words.size());
+    place.assign(radix + 1, 0);
     for (std::size_t i = 0; i < words.size(); ++i) {
-      bundle_of[i] =
-          routing.offset(token, common.target(words[i], next.round, next.to_intermediate), next.digit);
-      ++end[bundle_of[i] + 1];
+      const std::uint64_t target = next.to_intermediate ? common.intermediate(words[i], next.round)
+                                                        : common.machine(words[i], next.round);
+      bundle_of[i] = routing.offset(token, target, next.digit);
+      ++place[bundle_of[i] + 1];
     }
     for (std::uint32_t h = 0; h < radix; ++h) {
-      if (end[h + 1] > capacity && !seeded("overflow-unflagged")) flag = std::max(flag, kBundleOverflow);
-      end[h + 1] += end[h];
-    }
-    // end[h] is bundle h's begin, and its end once all its words are placed.
-    for (std::uint32_t i = 0; i < words.size(); ++i) order[end[bundle_of[i]]++] = i;
-    write_head(out);
-    for (std::uint32_t h = 0, at = 0; h < radix; ++h) {
-      std::uint32_t column = kSlotColumns + 2 * h * capacity;
-      for (const std::uint32_t last = std::min(end[h], at + capacity); at < last; ++at) {
-        out.set(column++, common.code(words[order[at]]));
-        out.set(column++, static_cast<double>(words[order[at]].word));
+      if (place[h + 1] > capacity) {
+        if (!seeded("overflow-unflagged")) flag = std::max(flag, kBundleOverflow);
+        place[h + 1] = capacity;
       }
-      at = end[h];
+      place[h + 1] += place[h];
+    }
+    write_head(out);
+    // place[h]: where bundle h goes on, among all words that are written; first[h]: where it began.
+    const std::span<Entry> slots = out.append(2 * std::size_t{place[radix]});
+    static thread_local std::vector<std::uint32_t> first;
+    first = place;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      const std::uint32_t h = bundle_of[i], at = place[h];
+      if (at == first[h + 1]) continue;  // full
+      ++place[h];
+      const std::uint32_t column = kSlotColumns + 2 * (h * capacity + at - first[h]);
+      slots[2 * std::size_t{at}] = {column, common.code(words[i])};
+      slots[2 * std::size_t{at} + 1] = {column + 1, words[i].word};
     }
   }
 
@@ -142,27 +162,15 @@ struct Node {
   }
 };
 
-class RoutedLayer : public anna::Layer {
- public:
-  explicit RoutedLayer(std::shared_ptr<const Common> common) : common_(std::move(common)) {}
-  const anna::Codebook& codebook() const override { return common_->codebook; }
-  Symbol null_key() const override { return common_->routing.nodes(); }
-  Symbol null_query() const override { return common_->routing.nodes() + 1; }
-
- protected:
-  std::shared_ptr<const Common> common_;
-};
+using RoutedLayer = CompiledLayer<Common>;
 
 /// Pass "gather" (layer 0), as in the direct construction; its output map runs step 1 and fills the first
 /// bundles.
 class GatherLayer final : public RoutedLayer {
  public:
-  using RoutedLayer::RoutedLayer;
+  using RoutedLayer::CompiledLayer;
   anna::LayerShape shape() const override {
-    return {.heads = 1,
-            .query_dimension = kIdDimension,
-            .value_dimension = static_cast<std::uint32_t>(common_->shape.block_words),
-            .output_dimension = bundle_columns(common_->routing, 0)};
+    return gather_shape(common_->shape, bundle_columns(common_->routing, 0));
   }
   void project(const RowView& row, Projection& out) const override {
     project_input(common_->shape, row, out);
@@ -202,10 +210,13 @@ class HopLayer final : public RoutedLayer {
     const DigitRouting& routing = common_->routing;
     if (row.token >= routing.nodes()) return;
     const std::uint32_t radix = routing.radix(hop_.digit);
+    static thread_local std::vector<Symbol> asked;  // room that is used again
+    asked.resize(radix);
     routing.for_each_partner(row.token, hop_.digit, [&](std::uint32_t offset, std::uint64_t partner) {
-      out.query(offset == 0 ? 0 : radix - offset, partner);
-      out.key(offset, row.token);
+      asked[offset == 0 ? 0 : radix - offset] = partner;
     });
+    out.queries(asked);
+    out.keys(radix, row.token);
     const std::uint32_t head_columns = 2 * routing.capacity(hop_.digit);
     auto entries = row.entries;
     while (!entries.empty() && entries.front().column < kSlotColumns) entries = entries.subspan(1);
@@ -231,16 +242,17 @@ class HopLayer final : public RoutedLayer {
       return node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
     }
     for (const Travelling& word : node.words) {
-      require(common_->target(word, hop_.round, false) == row.token,
+      require(common_->machine(word, hop_.round) == row.token,
               "token {} holds a word for machine {} at the end of round {}", row.token,
-              common_->target(word, hop_.round, false), hop_.round);
+              common_->machine(word, hop_.round), hop_.round);
     }
     if (delivers()) return write_outputs(node, out);
     std::vector<Message> messages;
     messages.reserve(node.words.size());
     for (const Travelling& word : node.words) {
-      messages.push_back(
-          {static_cast<std::uint32_t>(word.source), static_cast<std::uint32_t>(word.sequence), word.word});
+      const std::uint64_t sequence = common_->sequence(word);
+      messages.push_back({static_cast<std::uint32_t>(word.from - common_->shape.machines * sequence),
+                          static_cast<std::uint32_t>(sequence), static_cast<mpc::Word>(word.word)});
     }
     node.step(*common_, hop_.round + 1, row.token, messages);
     node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
@@ -273,7 +285,7 @@ class HopLayer final : public RoutedLayer {
     for (const Travelling& word : node.words) {
       auto& [present, value] = block[word.destination % common_->shape.block_words];
       ++present;
-      value = word.word;
+      value = static_cast<mpc::Word>(word.word);
     }
     node.write_head(out);
     for (std::uint32_t j = 0; j < block.size(); ++j) {
@@ -291,7 +303,7 @@ class HopLayer final : public RoutedLayer {
 /// outputs and its flag; output t asks for machine t div b.
 class DeliverLayer final : public RoutedLayer {
  public:
-  using RoutedLayer::RoutedLayer;
+  using RoutedLayer::CompiledLayer;
   anna::LayerShape shape() const override {
     return {.heads = 1,
             .query_dimension = kIdDimension,
@@ -309,10 +321,7 @@ class DeliverLayer final : public RoutedLayer {
   }
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
     if (row.token < common_->shape.outputs) write_output(row.token, heads, out);
-    if (row.token >= common_->shape.machines) return;
-    if (const RowFault fault = read_fault(row, 0); fault.kind != FaultKind::kNone) {
-      write_fault(fault, kMachineFaultColumn, out);
-    }
+    keep_machine_fault(common_->shape, row, out);
   }
 
  private:

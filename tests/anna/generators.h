@@ -75,7 +75,11 @@ inline HeadInput random_head(const Codebook& codebook, double magnitude) {
 }
 
 inline bool equal(const SparseRows& a, const SparseRows& b) {
-  return a.tokens == b.tokens && a.offsets == b.offsets && a.entries == b.entries;
+  if (a.tokens != b.tokens) return false;
+  for (std::size_t i = 0; i < a.tokens.size(); ++i) {
+    if (!std::ranges::equal(a.row(i), b.row(i))) return false;
+  }
+  return true;
 }
 
 }  // namespace roundtrip::anna

@@ -15,13 +15,14 @@ class Decompile(cli_test.Case):
         return json.loads(path.read_text())
 
     def test_random_models(self):
-        for attention in ("anna", "ema", "low_rank"):
+        for attention in ("anna", "ema", "low_rank", "softmax"):
             facts = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", attention)
             self.assertLessEqual(set(cli_test.RUN_KEYS + KEYS), set(facts))
             self.assertEqual((facts["verdict"], facts["equal"], facts["depth"], facts["heads"]), ("verified", True, 2, 2))
             self.assertEqual(facts["rounds"], facts["rounds_bound"])
             self.assertLessEqual(facts["max_words_received"], facts["memory_words"])
-        self.assertEqual(facts["passes"][0]["name"], "input to blocks")
+            self.assertEqual(facts["passes"][0]["name"], "input to blocks")
+        self.assertEqual((facts["passes"][2]["name"], facts["machines"]), ("layer 0: copy keys", facts["softmax_machines"]))
         text = self.succeed("decompile", "random:L=1,H=1,c=8", "--n", 48, "--passes")
         for part in ("equal to the evaluation, bit for bit", "contrast", "layer 0: scan buckets", "verdict: verified"):
             self.assertIn(part, text)
@@ -66,7 +67,8 @@ class Decompile(cli_test.Case):
         self.refuse("decompile", "random:L=0", "--n", 64, says="L is 0")
         self.refuse("decompile", "sums", "--n", 64, says="'sum'")
         self.refuse("decompile", "./missing.json", "--n", 64, says="missing.json")
-        self.refuse("decompile", "sum", "--n", 64, "--attention", "low_rank", says="random models")
+        for attention in ("low_rank", "softmax"):
+            self.refuse("decompile", "sum", "--n", 64, "--attention", attention, says="random models")
         self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
         self.assertFalse((self.path / "model.txt").exists())
 

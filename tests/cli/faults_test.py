@@ -1,6 +1,7 @@
 """A fault on one rank ends all of them in seconds, with one line and status 70. Run on faulty_roundtrip:
 faults_test.py --roundtrip PATH Faults."""
 
+import json
 import time
 
 import cli_test
@@ -28,6 +29,21 @@ class Faults(cli_test.Case):
                     self.refuse(*arguments, "--param", f"how={how}", "--output", kept, "--json", kept, ranks=ranks,
                                 status=70, says=says)
                     self.assertLess(time.monotonic() - begin, 20)
+
+    def test_counterexample(self):
+        numbers = self.file("1 2 3 4 7 6 5 8 9 10\n")
+        for construction in ("direct", "routed"):
+            facts = self.path / "facts"
+            run = self.succeed("compile", "counting", "--input", numbers, "--construction", construction,
+                                   "--json", facts, status=1)
+            # The five words up to the 7, all others 0; machine 4's one word in the last round.
+            for part in ("smallest input found", "N = 5", "they part after layer", "(round 2), word 0 of machine 4",
+                         "run: ", "transformer: ", "verdict: refuted"):
+                self.assertIn(part, run)
+            found = json.loads(facts.read_text())["counterexample"]
+            zero = found["input"][0]
+            self.assertEqual(found["input"], [zero] * 4 + [zero + 7])
+            self.assertEqual((found["round"], found["machine"]), (2, 4))
 
 
 if __name__ == "__main__":

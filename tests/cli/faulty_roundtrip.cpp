@@ -60,6 +60,29 @@ class Faulty : public mpc::Protocol {
   mpc::Shape shape_;
 };
 
+/// Words go home, one a machine; where a word is 7 the step counts its calls, which no pure function could.
+/// Run and transformer then differ.
+class Counting : public mpc::Protocol {
+ public:
+  explicit Counting(const mpc::Parameters& parameters) {
+    shape_ = {.n = parameters.n, .outputs = parameters.n, .block_words = 1, .memory_words = 1};
+    shape_.machines = static_cast<std::uint32_t>(parameters.n);
+    shape_.rounds = 2;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    static mpc::Word calls = 0;
+    for (const mpc::Word word : inbox.words()) {
+      if (step.round == 1) outbox.send(step.machine, word);
+      if (step.round == 2)
+        outbox.deliver(step.machine, mpc::decode_input(word, shape_) == 7 ? ++calls : word);
+    }
+  }
+
+ private:
+  mpc::Shape shape_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -73,6 +96,23 @@ int main(int argc, char** argv) {
       .output_form = mpc::OutputForm::kNumbers,
       .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
       .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },
+      .oracle = {},
+      .accept = {},
+      .generate = {},
+  });
+  mpc::register_protocol({
+      .name = "counting",
+      .summary = "keeps what it must not",
+      .card = {},
+      .rounds_formula = "2",
+      .kappa_s = 1,
+      .options = {},
+      .output_form = mpc::OutputForm::kNumbers,
+      .make = [](const mpc::Parameters& parameters) { return std::make_unique<Counting>(parameters); },
+      .decode =
+          [](const mpc::Protocol& protocol, std::uint64_t, mpc::Word word) {
+            return std::optional<std::int64_t>(mpc::decode_input(word, protocol.shape()));
+          },
       .oracle = {},
       .accept = {},
       .generate = {},

@@ -116,25 +116,6 @@ TEST(Direct, BruteForceAttentionOnTheSameQueriesKeysAndValuesChangesNothing) {
   }
 }
 
-/// Exchanges the keys of the first two tokens that have different ones, in every head.
-class SwapKeys final : public anna::Attention {
- public:
-  std::string name() const override { return "swapped keys"; }
-  void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
-    anna::HeadInput changed = head;
-    auto& keys = changed.keys.listed;
-    for (std::size_t i = 1; i < keys.size(); ++i) {
-      if (keys[i].symbol == keys[0].symbol) continue;
-      std::swap(keys[i].symbol, keys[0].symbol);
-      break;
-    }
-    exact_->attend(codebook, changed, out);
-  }
-
- private:
-  std::unique_ptr<anna::Attention> exact_ = anna::make_exact_match();
-};
-
 TEST(Direct, WordsTravelByTheirKeysAndNotBesideThem) {
   const auto shape = make_shape(40, 4, 4, 12, 3, 40);
   SwapKeys attention;

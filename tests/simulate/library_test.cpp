@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "mpc/registry.h"
 #include "simulate/compare.h"
+#include "simulate/idling.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -46,6 +47,24 @@ std::vector<mpc::Word> encode(const mpc::Values& values, const mpc::Shape& shape
   return words;
 }
 
+/// D as the theory states it: forced, or 1 without a delta where q <= s, or else the base-k digits of q for
+/// k = max(2, ceil(N^delta)); no more than q has binary digits.
+std::uint64_t digits_by_theory(const mpc::Shape& shape, const CompileOptions& options) {
+  const auto digits_in_base = [&](std::uint64_t base) {
+    std::uint64_t digits = 0;
+    for (std::uint64_t reached = 1; reached < shape.machines; reached *= base) ++digits;
+    return std::max<std::uint64_t>(1, digits);
+  };
+  std::uint64_t digits = 1;
+  if (options.digits) {
+    digits = *options.digits;
+  } else if (options.delta || shape.machines > shape.memory_words) {
+    digits = digits_in_base(
+        std::max<std::uint64_t>(2, ceil_power(shape.n, options.delta.value_or(Rational(1, 5)))));
+  }
+  return std::min(digits, digits_in_base(2));
+}
+
 /// Compiles, evaluates, and compares with the run, the oracle and the formulas.
 void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Parameters& parameters,
            const CompileOptions& options = {}) {
@@ -63,7 +82,7 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
   if (options.construction == Construction::kDirect) {
     EXPECT_EQ(result.sizes.depth, shape.rounds + 1u);
   } else {
-    const std::uint64_t digits = (result.sizes.depth - 2) / (2 * shape.rounds);
+    const std::uint64_t digits = digits_by_theory(shape, compiled.options);
     EXPECT_EQ(result.sizes.depth, 2 + 2 * digits * shape.rounds);
     if (digits == 1 || parameters.delta_given) {
       EXPECT_LE(static_cast<double>(result.sizes.width),
@@ -96,11 +115,101 @@ const std::vector<Case> kMoreCases = {
     {"components", {}},          {"three_sum", {}},
 };
 
-TEST(Library, TheRestAt256ByBothConstructions) {
+void check_by_both_constructions(const Case& one, std::uint64_t n, Mechanism mechanism) {
+  for (const Construction construction : {Construction::kDirect, Construction::kRouted})
+    check(one, n, mechanism, parameters_of(one, n), {.construction = construction});
+}
+
+TEST(Library, TheRestAt256ByBothConstructionsOnBothMechanisms) {
   for (const Case& one : kMoreCases) {
-    check(one, 256, Mechanism::kExactMatch, parameters_of(one, 256));
-    check(one, 256, Mechanism::kExactMatch, parameters_of(one, 256), {.construction = Construction::kRouted});
+    for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
+      check_by_both_constructions(one, 256, mechanism);
   }
+}
+
+TEST(Library, TheRestAt1024ByBothConstructions) {
+  for (const Case& one : kMoreCases) check_by_both_constructions(one, 1024, Mechanism::kExactMatch);
+}
+
+const Case kThreeSum = {"three_sum", {}};
+TEST(Library, ThreeSumAt1024OnAnna) {
+  check_by_both_constructions(kThreeSum, 1024, Mechanism::kAnna);
+}
+TEST(LibraryLong, ThreeSumAt4096OnBothMechanisms) {
+  for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
+    check_by_both_constructions(kThreeSum, 4096, mechanism);
+}
+TEST(LibraryLong, SumSortMatch2AndKHopAt4096OnBothMechanisms) {
+  for (const Case& one : kCases) {
+    for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
+      check_by_both_constructions(one, 4096, mechanism);
+  }
+}
+TEST(LibraryLong, TheRestAt1024OnAnnaAndAt4096) {
+  for (const Case& one : kMoreCases) {
+    check_by_both_constructions(one, 1024, Mechanism::kAnna);
+    check_by_both_constructions(one, 4096, Mechanism::kExactMatch);
+  }
+}
+
+// ---- 3-SUM in a number of layers that does not depend on N
+
+void check_three_sum_layers(int least_bits, int most_bits) {
+  const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
+  const auto parameters_at = [](int bits) {
+    mpc::Parameters parameters;
+    parameters.n = std::uint64_t{1} << bits;
+    parameters.delta = Rational(1, 5);
+    parameters.delta_given = true;
+    return parameters;
+  };
+  // R: the maximum of the formula; D: its value at 2^20, for delta = 1/5.
+  std::uint32_t rounds = 0;
+  for (int bits = 8; bits <= 20; ++bits)
+    rounds = std::max(rounds, info.make(parameters_at(bits))->shape().rounds);
+  const auto digits = static_cast<std::uint32_t>(
+      digits_by_theory(info.make(parameters_at(20))->shape(), {.delta = Rational(1, 5)}));
+  EXPECT_EQ(digits, 5u);  // k = 16, q = 525,824 <= 16^5
+  for (int bits = least_bits; bits <= most_bits; ++bits) {
+    SCOPED_TRACE("N = 2^" + std::to_string(bits));
+    const mpc::Parameters parameters = parameters_at(bits);
+    const Compiled compiled =
+        compile(idle_to(std::shared_ptr<const mpc::Protocol>(info.make(parameters)), rounds),
+                {.construction = Construction::kRouted, .digits = digits});
+    const mpc::Shape& shape = compiled.protocol->shape();
+    const mpc::Values values = info.generate(parameters);
+    const Comparison result =
+        compare(compiled, encode(values, shape), *make_attention(compiled, Mechanism::kExactMatch));
+    EXPECT_TRUE(result.equal);
+    EXPECT_EQ(result.rounds, rounds);
+    EXPECT_EQ(result.sizes, compiled.bound);
+    EXPECT_EQ(result.sizes.depth, 2 + 2 * 5 * std::uint64_t{rounds});  // the same number for every N
+    // Width O(N^(1/2 + delta)): s = kappa_s ceil(N^(1/2 + 1/5)), and the bundles of all heads hold at most 6
+    // s.
+    EXPECT_LE(result.sizes.width, 12 * shape.memory_words + 128 * result.sizes.heads);
+    mpc::Outputs witness;
+    for (std::uint64_t t = 0; t < shape.outputs; ++t)
+      witness.push_back(info.decode(*compiled.protocol, t, result.outputs.words[t]));
+    EXPECT_EQ(witness, info.oracle(values, parameters));
+    ASSERT_TRUE(witness[0] && witness[1] && witness[2]) << "the instance has no triple";
+    std::set<std::int64_t> positions;
+    std::int64_t sum = 0;
+    for (const auto& position : witness) {
+      positions.insert(*position);
+      sum += values.at(static_cast<std::size_t>(*position - 1));
+    }
+    EXPECT_EQ(positions.size(), 3u);
+    EXPECT_EQ(sum, 0);
+    fmt::print("three_sum N 2^{}: R {} D {} L {}, q {}, s {}, width {} of {}; evaluated {:.3f} s\n", bits,
+               rounds, digits, result.sizes.depth, shape.machines, shape.memory_words, result.sizes.width,
+               12 * shape.memory_words + 128 * result.sizes.heads, result.evaluate_seconds);
+  }
+}
+TEST(Library, ThreeSumInAsManyLayersAtEveryN) {
+  check_three_sum_layers(8, 10);
+}
+TEST(LibraryLong, ThreeSumInAsManyLayersAtEveryN) {
+  check_three_sum_layers(8, 12);
 }
 
 TEST(Library, NoProtocolIsLeftOut) {
@@ -212,20 +321,23 @@ TEST(Library, EveryLayerInAFreshProcessGivesTheSameWords) {
 
 // ---- all exponents; `--gtest_filter=*Long.*` under ctest -C Long
 
-void check_all_exponents(std::uint64_t n) {
-  for (const Case& one : kCases) {
-    for (const Rational& epsilon : {Rational(1, 3), Rational(1, 2), Rational(2, 3)}) {
-      mpc::Parameters parameters = parameters_of(one, n);
-      parameters.epsilon = epsilon;
-      check(one, n, Mechanism::kExactMatch, parameters);
-      for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
-        parameters.delta = delta;
-        parameters.delta_given = true;
-        check(one, n, Mechanism::kExactMatch, parameters, {.construction = Construction::kRouted});
-      }
-      check(one, n, Mechanism::kExactMatch, parameters, {.construction = Construction::kRouted, .digits = 2});
+void check_all_exponents(const Case& one, std::uint64_t n) {
+  for (const Rational& epsilon : {Rational(1, 3), Rational(1, 2), Rational(2, 3)}) {
+    mpc::Parameters parameters = parameters_of(one, n);
+    parameters.epsilon = epsilon;
+    check(one, n, Mechanism::kExactMatch, parameters);
+    for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
+      parameters.delta = delta;
+      parameters.delta_given = true;
+      for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)})
+        check(one, n, Mechanism::kExactMatch, parameters,
+              {.construction = Construction::kRouted, .digits = digits});
     }
   }
+}
+void check_all_exponents(std::uint64_t n) {
+  for (const Case& one : kCases) check_all_exponents(one, n);
+  check_all_exponents(kThreeSum, n);
 }
 
 TEST(Library, AllExponentsAt256) {
@@ -236,6 +348,9 @@ TEST(LibraryLong, AllExponentsAt1024) {
 }
 TEST(LibraryLong, AllExponentsAt4096) {
   check_all_exponents(4096);
+}
+TEST(LibraryLong, AllExponentsOfTheRestAt256) {
+  for (const Case& one : kMoreCases) check_all_exponents(one, 256);
 }
 
 }  // namespace

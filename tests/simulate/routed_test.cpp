@@ -118,6 +118,36 @@ TEST(Routed, FullLoadGivesTheRunsWordsAtEveryNumberOfDigits) {
   }
 }
 
+// kappa_s = 1: every machine sends and receives exactly s words in every round.
+TEST(Routed, FullLoadAtEveryExponentAndDelta) {
+  for (const std::uint64_t n : {256, 1024}) {
+    for (const Rational& epsilon : {Rational(1, 3), Rational(1, 2), Rational(2, 3)}) {
+      const std::uint64_t s = ceil_power(n, epsilon);
+      const auto q = static_cast<std::uint32_t>(ceil_div(n, s));
+      const auto shape = make_shape(n, s, s, q, 4, n);
+      const auto check = [&](const CompileOptions& options, std::uint64_t digits) {
+        const Compiled compiled = compile(full_load(shape, 5), options);
+        for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna}) {
+          const Comparison result =
+              compare(compiled, random_input(shape, 3), *make_attention(compiled, mechanism));
+          EXPECT_TRUE(result.equal) << "N " << n << " eps " << epsilon.to_string() << " D " << digits;
+          EXPECT_EQ(result.sizes.depth, 2 + 2 * digits * shape.rounds);
+          EXPECT_EQ(result.sizes, compiled.bound);
+        }
+      };
+      if (q <= s) check({.construction = Construction::kRouted}, 1);
+      for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
+        const std::uint64_t k = std::max<std::uint64_t>(2, ceil_power(n, delta));
+        std::uint64_t digits = 1, reached = k;
+        while (reached < q) reached *= k, ++digits;
+        check({.construction = Construction::kRouted, .delta = delta}, digits);
+        for (const std::uint32_t forced : {2, 3})
+          check({.construction = Construction::kRouted, .delta = delta, .digits = forced}, forced);
+      }
+    }
+  }
+}
+
 TEST(Routed, SizesAreTheFormulasLiterally) {
   const auto shape = make_shape(64, 8, 32, 12, 2, 64);
   const RoutedOptions options{.digits = 2, .capacities = std::vector<std::uint32_t>{100, 20}};
@@ -187,6 +217,15 @@ TEST(Routed, RowOrderAndBruteForceAttentionChangeNothing) {
   EXPECT_TRUE(compare(compiled, input, *exact, {.order_seed = 9, .twice = true, .observe = {}}).equal);
   const auto brute = anna::make_brute_force_exact_match();
   EXPECT_TRUE(compare(compiled, input, *brute).equal);
+}
+
+TEST(Routed, WordsTravelByTheirKeysAndNotBesideThem) {
+  const auto shape = make_shape(40, 4, 4, 12, 3, 40);
+  for (const std::uint32_t digits : {1, 2}) {
+    SwapKeys attention;
+    const Compiled compiled = routed(full_load(shape, 5), digits);
+    EXPECT_FALSE(compare(compiled, random_input(shape, 8), attention).equal);
+  }
 }
 
 TEST(Routed, PerturbingOneRowChangesItsReadersOnly) {
@@ -292,7 +331,7 @@ TEST(Routed, WithLessCapacityEveryOverflowIsFlaggedAndNoWordIsWrong) {
         simulated += overloads(shape, 3, radices, capacities, seed, 5);
     }
     int flagged = 0;
-    constexpr int kTrials = 100;
+    constexpr int kTrials = 200;
     for (std::uint64_t seed = 0; seed < kTrials; ++seed) {
       const Compiled compiled = compile(
           protocol,
@@ -307,8 +346,21 @@ TEST(Routed, WithLessCapacityEveryOverflowIsFlaggedAndNoWordIsWrong) {
         EXPECT_EQ(result.outputs.words[t], result.run_words[t]);
       }
     }
-    std::printf("D = %u, C_0 = %u: %d of 1000 overflow by the count, %d of %d evaluated ones flag it\n",
-                digits, capacities[0], simulated, flagged, kTrials);
+    // Intermediates drawn elsewhere: the evaluated rate lies in the exact 99% interval of theirs.
+    int elsewhere = 0;
+    constexpr std::uint64_t kOthers = 1000, kFirstOther = 1u << 20;
+    for (std::uint64_t seed = kFirstOther; seed < kFirstOther + kOthers; ++seed)
+      elsewhere += overloads(shape, 3, radices, capacities, seed, 5);
+    using Binomial = boost::math::binomial_distribution<>;
+    // Both samples vary: the interval of their difference is wider than either's; .0025 on each of four ends.
+    const double least = Binomial::find_lower_bound_on_p(kOthers, elsewhere, .0025),
+                 most = Binomial::find_upper_bound_on_p(kOthers, elsewhere, .0025);
+    EXPECT_GE(Binomial::find_upper_bound_on_p(kTrials, flagged, .0025), least);
+    EXPECT_LE(Binomial::find_lower_bound_on_p(kTrials, flagged, .0025), most);
+    std::printf(
+        "D = %u, C_0 = %u: %d of 1000 overflow by the count, %d of %d evaluated ones flag it; "
+        "independent load: %d of 1000, %.3f .. %.3f\n",
+        digits, capacities[0], simulated, flagged, kTrials, elsewhere, least, most);
     EXPECT_GT(flagged, 0);
   }
 }

@@ -5,9 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "anna/attention.h"
 #include "base/random.h"
 #include "mpc/protocol.h"
 
@@ -97,5 +99,24 @@ inline std::vector<mpc::Word> random_input(const mpc::Shape& shape, std::uint64_
   }
   return input;
 }
+
+/// Exchanges the keys of the first two tokens that have different ones, in every head.
+class SwapKeys final : public anna::Attention {
+ public:
+  std::string name() const override { return "swapped keys"; }
+  void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
+    anna::HeadInput changed = head;
+    auto& keys = changed.keys.listed;
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+      if (keys[i].symbol == keys[0].symbol) continue;
+      std::swap(keys[i].symbol, keys[0].symbol);
+      break;
+    }
+    exact_->attend(codebook, changed, out);
+  }
+
+ private:
+  std::unique_ptr<anna::Attention> exact_ = anna::make_exact_match();
+};
 
 }  // namespace roundtrip::simulate
