@@ -44,6 +44,8 @@ Status status_of(proofs_check::Outcome outcome) {
 }
 
 int verify_faults(const VerifyArguments& arguments, const Team& team) {
+  require(arguments.options.sizes == proofs_check::Sizes::kSmall,
+          "--faults with --sizes full: each defect is looked for at one small size");
   Progress progress(team.root() && !arguments.out.quiet);
   proofs_check::FaultOptions options{.names = arguments.options.statements, .seed = arguments.options.seed};
   options.progress = [&](std::string_view what) { progress.draw(std::string(what)); };

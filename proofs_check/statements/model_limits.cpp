@@ -145,24 +145,26 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoi
                                static_cast<double>(bound)));
     };
     add("runs stopped by the runtime", !seen.stopped.empty(), Relation::kEqual, 0);
+    // What was stopped delivers nothing.
+    add("outputs unlike the oracle's", seen.stopped.empty() ? seen.outputs_wrong : e.answers.size(),
+        Relation::kEqual, 0);
     if (!seen.stopped.empty()) {
-      checks.back().reason = seen.stopped;
-      return checks;
+      for (Check& check : checks) check.reason = seen.stopped;
+    } else {
+      add("rounds", trace.rounds, Relation::kEqual, e.claim.rounds);
+      add("machines", seen.shape.machines, Relation::kEqual, e.claim.machines);
+      add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.claim.memory_words);
+      add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, e.claim.memory_words);
+      add("words received, machine and round", trace.max_received(), Relation::kAtMost, e.claim.memory_words);
+      add("bits of the widest word", trace.widest_bits, Relation::kAtMost, e.claim.word_bits);
+      add("ledger rounds unlike the recount", seen.ledger_wrong, Relation::kEqual, 0);
+      add("steps, inboxes, outputs amiss", irregularities(trace), Relation::kEqual, 0);
+      const std::uint64_t most = std::max(trace.max_sent(), trace.max_received());
+      add("words used where one less is allowed", used_at_lower_limit(e, most, spoiled, context.transport),
+          Relation::kEqual, most);
     }
-    add("rounds", trace.rounds, Relation::kEqual, e.claim.rounds);
-    add("machines", seen.shape.machines, Relation::kEqual, e.claim.machines);
-    add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.claim.memory_words);
-    add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, e.claim.memory_words);
-    add("words received, machine and round", trace.max_received(), Relation::kAtMost, e.claim.memory_words);
-    add("bits of the widest word", trace.widest_bits, Relation::kAtMost, e.claim.word_bits);
-    add("outputs unlike the oracle's", seen.outputs_wrong, Relation::kEqual, 0);
-    add("ledger rounds unlike the recount", seen.ledger_wrong, Relation::kEqual, 0);
-    add("steps, inboxes, outputs amiss", irregularities(trace), Relation::kEqual, 0);
-    const std::uint64_t most = std::max(trace.max_sent(), trace.max_received());
-    add("words used where one less is allowed", used_at_lower_limit(e, most, spoiled, context.transport),
-        Relation::kEqual, most);
     for (std::size_t i = 0; i < checks.size(); ++i) {
-      if (i == worst.size()) worst.push_back(checks[i]);  // a run that was stopped has the first one alone
+      if (i == worst.size()) worst.push_back(checks[i]);  // a run that was stopped has the first two alone
       const bool larger = checks[i].relation == Relation::kAtMost && checks[i].measured > worst[i].measured;
       if (worst[i].verdict != Verdict::kRefuted && (checks[i].verdict == Verdict::kRefuted || larger)) {
         worst[i] = checks[i];

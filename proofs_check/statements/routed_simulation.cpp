@@ -136,7 +136,7 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
 /// mean load, not what eta asks for. `altered`: a wrong word is passed off as right, a flagged one too.
 std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t> spare, bool altered) {
   context.progress("overflow over the intermediates");
-  const std::uint64_t trials = context.sizes == Sizes::kSmall ? 100 : 2000;
+  const std::uint64_t trials = context.sizes != Sizes::kSmall ? 2000 : spare ? 300 : 100;
   const Claim claim = specimen_claim(kOverflowSize);
   const Routing digits = routing(claim.n, claim.machines, claim.memory_words, claim.rounds, std::nullopt,
                                  kEtaTested.to_double());

@@ -178,6 +178,7 @@ class Refusals(Case):
         self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct or routed"])
         self.refuse("compile", "sort", "--n", 9, "--digits", 2, says=["--digits", "--construction routed"])
         self.refuse("verify", "theorem_of_nobody", says=["theorem_of_nobody"])
+        self.refuse("verify", "--faults", "--sizes", "full", says=["--sizes"])
         self.refuse("verify", "--faults", "fault_of_nobody", says=["fault_of_nobody", "--faults"])
         self.refuse(says="subcommand")
         self.refuse("run", says="PROTOCOL")

@@ -47,6 +47,7 @@ class Schemas(InDirectory):
                  ("decompile", "random:L=1", "--n", 16, "--plan")],
         "list": [("list",), ("list", "k_hop")],
         "verify": [("verify", "match2_one_layer"), ("verify", "chunked_attention_reach")],
+        "faults": [("verify", "--faults", "check-lost", "packet code")],
     }
 
     def validator(self, kind):
