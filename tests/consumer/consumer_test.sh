@@ -35,3 +35,6 @@ grep -q '"verdict": "verified"' facts
 "$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statements'
 grep -q '^verified: 1 statements' verified
 "$work/prefix/bin/roundtrip" --version
+grep -q '^.TH ROUNDTRIP' "$work/prefix/share/man/man1/roundtrip.1"
+bash -c 'source "$0" && complete -p roundtrip' "$work/prefix/share/bash-completion/completions/roundtrip"
+test -s "$work/prefix/share/zsh/site-functions/_roundtrip"
