@@ -235,7 +235,8 @@ std::string keys(const Trace& trace, const Meeting& meeting) {
   }
   std::vector<std::string> parts;
   for (const Match::Key& key : meeting.keys)
-    parts.push_back(fmt::format("{} ({}/{})", key.token, key.tables, meeting.total));
+    parts.push_back(
+        fmt::format("<span class=\"key\">{} ({}/{})</span>", key.token, key.tables, meeting.total));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -362,8 +363,15 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
       for (const Match::Key& key : meeting.keys) html += input_chip(trace, key.token);
     }
     for (const std::uint32_t w : meeting.words) html += chip(trace, round->words[w]);
-    html += fmt::format("</p><p class=\"soft\">Decoded from averages like that of head {}: {}</p></div>\n",
-                        meeting.heads.front(), average(meeting.first->value));
+    html += "</p></div>\n";
+  }
+  if (!layer.heads.empty()) {
+    html += fmt::format("<details><summary>The averages, number by number</summary>\n<p>{}</p>\n<ul>\n",
+                        escape(average_caption(trace, number)));
+    for (const Meeting& meeting : meetings(layer))
+      html += fmt::format("<li>token {}, head {}: {}</li>\n", meeting.query, meeting.heads.front(),
+                          average(meeting.first->value));
+    html += "</ul></details>\n";
   }
   if (layer.silent_heads != 0)
     html += fmt::format("<p class=\"soft\">{} carr{} nothing in this layer.</p>\n",

@@ -361,6 +361,7 @@ void record_moves(const simulate::Compiled& compiled, const std::vector<anna::Em
   std::optional<simulate::DigitRouting> routing;
   if (!direct) routing = simulate::plan_routing(shape, simulate::routed_options(compiled.options));
   const simulate::PacketCoder coder(compiled.options.code, shape.machines, shape.memory_words);
+  trace.cover_free = direct && coder.cover_free();
   const std::size_t layers_a_round = direct ? 1 : (trace.layers.size() - 2) / shape.rounds;
   for (std::size_t l = 1; l < trace.layers.size(); ++l) {
     LayerTrace& layer = trace.layers[l];

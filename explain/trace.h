@@ -124,7 +124,8 @@ struct Trace {
   std::string summary;  ///< what is computed, in one line; may be empty
   mpc::Shape shape;
   std::string rounds_formula;
-  std::string construction;                 ///< "direct" or "routed"; empty in reverse
+  std::string construction;  ///< "direct" or "routed"; empty in reverse
+  bool cover_free = false;   ///< direct: the packet code, else each sender has slots of its own
   simulate::TransformerSizes sizes, bound;  ///< bound: by formula, from the shape alone; in reverse all 0
   std::uint64_t tokens = 0;                 ///< N'
   std::vector<std::string> input;           ///< the words as the reader wrote them

@@ -209,6 +209,26 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
                         crowded, met));
 }
 
+std::string average_caption(const Trace& trace, std::size_t layer) {
+  if (trace.reverse) return {};
+  if (layer == 0)
+    return "Number t mod b of an average is the word of token t, divided by how many words the machine has.";
+  if (layer + 1 == trace.layers.size() && trace.construction == "direct")
+    return "Numbers 0 to 3: 1, the sender, its square and the word; one sender alone, so the average is what "
+           "it wrote.";
+  if (trace.construction == "routed")
+    return "Words stand in slots of two numbers, the first saying where the word goes; one key matched, so "
+           "the average is "
+           "what its token wrote.";
+  if (trace.cover_free)
+    return "A sender j writes (1, j, j squared, word) into several slots of four numbers each; the average "
+           "divides by how "
+           "many packets met. Slots that two senders wrote give themselves away and are not read.";
+  return "Sender j writes 1 as number 2j and its word as number 2j + 1; the average divides by how many "
+         "packets met. So a "
+         "first number of 1/4 says that four met, and four times the second is the word.";
+}
+
 std::vector<std::string> introduction(const Trace& trace) {
   const mpc::Shape& shape = trace.shape;
   std::vector<std::string> text;
