@@ -197,6 +197,12 @@ class Pages(unittest.TestCase):
                     self.assertRegex(helps[name], rf"\n  (-h,)?{flag}\b", f"{page.name}: roundtrip {name}{rest}")
         self.assertGreater(seen, 3)
 
+    def test_theorems_has_every_statement_and_no_other(self):
+        page = (SOURCE / "docs/theorems.md").read_text()
+        statements = re.findall(r"^  (\w+)  +\S", call("verify", "--help").split("Theorems:\n")[1].split("or a protocol")[0], re.M)
+        self.assertGreater(len(statements), 5)
+        self.assertEqual(sorted(re.findall(r"^\| .*\| `(\w+)`", page, re.M)), sorted(statements))
+
     def test_links_lead_somewhere(self):
         for page in [SOURCE / "README.md", SOURCE / "examples/README.md", *(SOURCE / "docs").glob("*.md")]:
             text = re.sub(r"^( *)```.*?^\1```", "", page.read_text(), flags=re.M | re.S)
