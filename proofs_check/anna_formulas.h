@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/rational.h"
 
@@ -36,21 +37,23 @@ struct LayerClaim {
   std::uint64_t next_row_words = 1;
 };
 
-/// The protocol of a transformer of one kind of layer.
+/// The protocol of a transformer of such layers.
 struct ProtocolClaim {
+  std::uint64_t block_words = 0;   ///< b
   std::uint64_t memory_words = 0;  ///< s = kappa_s ceil(N^(eps + delta))
-  std::uint64_t token_words = 0;   ///< W
+  std::uint64_t token_words = 0;   ///< W, most of any layer
+  std::uint64_t state_words = 0;   ///< of a token between rounds: its row, sums and counts; most of any layer
   std::uint64_t blocks = 0;        ///< C = ceil(N / T_b), T_b = floor(s / W)
-  std::uint64_t machines = 0;      ///< q of its layers: ell (C + H (M_s + M_v))
-  std::uint64_t rounds = 0;        ///< of one layer: 2 dc + T_sort(2 N, w) + 2 dv + 4
-  std::uint64_t state_words = 0;
-  bool below_range = false;  ///< s > N state_words / 16, or s > N / 4
+  std::uint64_t machines = 0;  ///< q: the most of ell (C + H (M_s + M_v)), and what input and outputs take
+  std::uint64_t rounds = 0;    ///< R = 1 + sum of 2 dc + T_sort(2 N, w) + 2 dv + 4, + 1
+  bool below_range = false;    ///< s > N / 4, or s > N state_words / 16
 };
-/// Empty if no sort or scan fits s.
-std::optional<ProtocolClaim> anna_layer_claim(std::uint64_t n, const Rational& epsilon, const Rational& delta,
-                                              std::uint64_t kappa_s, const LayerClaim& layer);
+/// Empty if no sort or scan fits s. The last layer's next_row_words are those that a token delivers.
+std::optional<ProtocolClaim> anna_protocol_claim(std::uint64_t n, const Rational& epsilon,
+                                                 const Rational& delta, std::uint64_t kappa_s,
+                                                 std::span<const LayerClaim> layers);
 
-/// (N / B)^2 machines of standard attention on blocks of B = floor(s / 4 W) tokens (at least 1).
+/// (N / B)^2 machines of standard attention on blocks of B = floor(s / 4 W) tokens (at least 1) of W words.
 double standard_attention_machines(std::uint64_t n, std::uint64_t memory_words, std::uint64_t token_words);
 
 }  // namespace roundtrip::proofs_check

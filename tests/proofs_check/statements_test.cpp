@@ -101,5 +101,20 @@ TEST_F(Statements, KeepTheirShareOfTheFalseAlarmBudget) {
   }
 }
 
+// The budget is 1e-3 a verification: one refuted check in 20 would be a defect, of the program or of a bound.
+TEST(StatementsLong, TwentyFreshSeedsRaiseNoFalseAlarm) {
+  const auto transport = mpc::make_in_process_transport();
+  for (std::uint64_t seed = 1001; seed <= 1020; ++seed) {
+    const Report report = verify({.seed = seed, .controls = false}, *transport);
+    for (const StatementReport& statement : report.statements) {
+      EXPECT_EQ(statement.failure_message, "") << statement.name << ", seed " << seed;
+      for (const Check& check : statement.checks) {
+        EXPECT_NE(check.verdict, Verdict::kRefuted)
+            << statement.name << ": " << check.quantity << ", seed " << seed << ": " << check.reason;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace roundtrip::proofs_check

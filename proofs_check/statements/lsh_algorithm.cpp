@@ -1,0 +1,416 @@
+// Statement: the LSH algorithm's parameters, failure probabilities, time and space. Parameters and their
+// power law are computed anew; failures of a single pair are counted against the exact rate; hash functions
+// and rows are counted on runs; memory is what the process grows by.
+#include <malloc.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <numbers>
+#include <string>
+
+#include "anna/dense.h"
+#include "anna/lsh/probability.h"
+#include "base/random.h"
+#include "proofs_check/anna_formulas.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/statements/statements.h"
+#include "proofs_check/statistics.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "lsh_algorithm";
+constexpr double kEta = 0.01;
+constexpr std::uint32_t kDimension = 64;     // d of parameters by formula, and where memory is measured
+constexpr std::uint32_t kRunDimension = 16;  // d where operations are counted
+constexpr std::uint32_t kValues = 64;        // m
+const double kFar = std::sqrt(2);            // c r
+// Bytes a token for each of the d + m columns: integers in (2 + 2 + 2), totals (4 or 8), outputs (8).
+constexpr std::uint64_t kBytesPerNumber = 32;
+
+Place place_at(std::uint64_t n, const Context& context) {
+  return {.theorem = kName, .n = n, .seed = context.seed};
+}
+
+struct Collisions {
+  double p1, p2;
+};
+Collisions cross_polytope(std::uint32_t dimension, double c) {
+  static std::map<std::pair<std::uint32_t, double>, Collisions> known;  // each is an integral: tens of ms
+  const auto [it, is_new] = known.try_emplace({dimension, c});
+  if (!is_new) return it->second;
+  const anna::FamilyParameters family{anna::FamilyKind::kCrossPolytope, dimension};
+  return it->second = {anna::collision_probability(family, kFar / c).low,
+                       anna::collision_probability(family, kFar).high};
+}
+
+// ------------------------------------------------------------------------------------------------ parameters
+
+/// `fewer`: functions less than chosen; `cap`: most tables.
+std::vector<Check> parameter_checks(double c, std::uint64_t n, std::uint32_t fewer, std::uint64_t cap,
+                                    const Context& context) {
+  const auto [p1, p2] = cross_polytope(kDimension, c);
+  const anna::TableChoice choice = anna::choose_tables(n, kEta, p1, p2);
+  const Tables own = tables_for(n, kEta, p1, p2);
+  const std::string which = "c = " + std::to_string(static_cast<int>(c)) + ": ";
+  const auto tables = static_cast<double>(std::min(choice.tables, cap));
+  return {compare(place_at(n, context), which + "functions z", choice.functions - fewer, Relation::kEqual,
+                  own.functions),
+          compare(place_at(n, context), which + "tables ell", tables, Relation::kEqual,
+                  static_cast<double>(own.tables)),
+          compare(place_at(n, context), which + "tables ell, power law", tables + (fewer > 0 ? 1e4 : 0),
+                  Relation::kAtMost, tables_power_law(n, kEta, p1, p2))};
+}
+
+/// The slope over N of time / paper's form: 2 N ell (z + 1) operations over N^(1 + 3 rho) ln^2 N.
+Check time_slope(double c, double more, const Context& context) {
+  const auto [p1, p2] = cross_polytope(kDimension, c);
+  const double rho = std::log(p1) / std::log(p2);
+  std::vector<double> n;
+  std::vector<double> ratio;
+  for (std::uint32_t log_n = 8; log_n <= 24; ++log_n) {
+    const anna::TableChoice choice = anna::choose_tables(std::uint64_t{1} << log_n, kEta, p1, p2);
+    n.push_back(std::ldexp(1, static_cast<int>(log_n)));
+    ratio.push_back(2 * static_cast<double>(choice.tables) * (choice.functions + 1) /
+                    (std::pow(n.back(), 3 * rho - more) * std::pow(std::log(n.back()), 2)));
+  }
+  const Slope slope = ratio_slope(n, ratio, context.alarm);
+  return compare_interval(place_at(std::uint64_t{1} << 24, context),
+                          "slope of time / N^(1 + 3 rho) ln^2 N, c = " + std::to_string(static_cast<int>(c)),
+                          slope.slope, slope.interval, Relation::kAtMost, 0);
+}
+
+// --------------------------------------------------------------------------------------------- probabilities
+
+double normal(RandomStream& random) {
+  const double u = (static_cast<double>(random() >> 11) + 0.5) * 0x1p-53;
+  const double v = static_cast<double>(random() >> 11) * 0x1p-53;
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
+
+/// One cross-polytope function on two unit vectors at `distance`: since a Gaussian matrix has no preferred
+/// direction, G x is a Gaussian vector g and G y = cos g + sin h.
+bool share_a_value(double distance, std::uint64_t seed) {
+  RandomStream random(seed, Domain::kTest);
+  const double cosine = 1 - distance * distance / 2;
+  const double sine = std::sqrt(1 - cosine * cosine);
+  double best[2] = {0, 0};
+  int value[2] = {0, 0};
+  for (int i = 0; i < static_cast<int>(kDimension); ++i) {
+    const double g = normal(random);
+    const double coordinates[2] = {g, cosine * g + sine * normal(random)};
+    for (int side = 0; side < 2; ++side) {
+      if (std::fabs(coordinates[side]) <= best[side]) continue;
+      best[side] = std::fabs(coordinates[side]);
+      value[side] = coordinates[side] > 0 ? i + 1 : -i - 1;
+    }
+  }
+  return value[0] == value[1];
+}
+
+/// `claimed`: the distance whose probability is stated.
+Check collision_check(const std::string& end, double distance, double claimed, Context& context) {
+  context.progress("collision probability at " + end);
+  const std::uint64_t trials = context.sizes == Sizes::kSmall ? 20000 : 400000;
+  const std::uint64_t events = spread_count(context.transport, trials, [&](std::uint64_t i) {
+    return share_a_value(distance, draw(context.seed, Domain::kTest, 51, i));
+  });
+  const double p =
+      anna::collision_probability({anna::FamilyKind::kCrossPolytope, kDimension}, claimed).estimate;
+  return compare_interval(place_at(kDimension, context), "P[a function agrees], c = 8, at " + end,
+                          static_cast<double>(events) / static_cast<double>(trials),
+                          clopper_pearson(events, trials, context.alarm), Relation::kEqual, p, 0.04);
+}
+
+/// Two vectors in the plane at this distance.
+class Pair final : public anna::Codebook {
+ public:
+  explicit Pair(double distance) : theta_(2 * std::asin(distance / 2)) {}
+  std::uint32_t dimension() const override { return 2; }
+  anna::Symbol size() const override { return 2; }
+  void vector(anna::Symbol symbol, std::span<std::int32_t> out) const override {
+    out[0] = static_cast<std::int32_t>(std::lround(30000 * std::cos(symbol == 0 ? 0 : theta_)));
+    out[1] = static_cast<std::int32_t>(std::lround(30000 * std::sin(symbol == 0 ? 0 : theta_)));
+  }
+
+ private:
+  double theta_;
+};
+
+/// How often two vectors at `distance` meet in some of `tables` tables of `functions` hyperplanes, of which
+/// `claimed` are stated: 1 - (1 - p^z)^ell.
+Check rate_check(const std::string& what, double distance, std::uint32_t tables, std::uint32_t functions,
+                 std::uint32_t claimed, Context& context) {
+  context.progress(what);
+  const std::uint64_t trials = context.sizes == Sizes::kSmall ? 4000 : 40000;
+  const Pair pair(distance);
+  anna::HeadInput head;  // token 0 asks for the vector that token 1 has as its key
+  head.tokens = 1;
+  head.queries.listed = {{0, 0}};
+  head.keys.listed = {{0, 1}};
+  head.values.tokens = {0};
+  head.values.entries = {{0, 1}};
+  head.values.offsets = {0, 1};
+  const std::uint64_t events = spread_count(context.transport, trials, [&](std::uint64_t i) {
+    anna::SparseRows out;
+    anna::make_anna(
+        {.tables = tables, .functions = functions, .seed = draw(context.seed, Domain::kTest, 52, i)})
+        ->attend(pair, head, out);
+    return !out.tokens.empty();
+  });
+  const double met = 1 - std::pow(1 - std::pow(hyperplane_collision(distance), claimed), tables);
+  return compare_interval(place_at(2, context), what,
+                          static_cast<double>(events) / static_cast<double>(trials),
+                          clopper_pearson(events, trials, context.alarm), Relation::kEqual, met, 0.08);
+}
+
+// ----------------------------------------------------------------------------------------------------- time
+
+anna::DenseHead random_head(std::uint64_t n, std::uint32_t dimension, std::uint32_t values,
+                            std::uint64_t seed) {
+  RandomStream random(seed, Domain::kInstance, n, dimension);
+  const auto rows = [&](std::uint32_t columns, std::uint64_t magnitude) {
+    anna::FixedRows fixed{n, columns, 1, 0, std::vector<std::int16_t>(n * columns)};
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < fixed.data.size(); ++i, bits >>= 16) {
+      if (i % 4 == 0) bits = random();
+      fixed.data[i] = static_cast<std::int16_t>(static_cast<std::int64_t>(bits & (2 * magnitude - 1)) -
+                                                static_cast<std::int64_t>(magnitude));
+    }
+    return fixed;
+  };
+  anna::DenseHead head{rows(dimension, 256), rows(dimension, 256), rows(values, 1024)};
+  // A third of the queries are keys, so that buckets are met.
+  for (std::uint64_t i = 0; i < n; i += 3)
+    std::ranges::copy(head.keys.row(i),
+                      head.queries.data.begin() + static_cast<std::ptrdiff_t>(i * dimension));
+  return head;
+}
+
+/// The same by the definition of the hash functions: rows that are read into buckets that are asked for, and
+/// bucket sums read by queries; outputs.
+struct Recounted {
+  std::uint64_t rows = 0;
+  std::vector<double> outputs;
+};
+Recounted recount(const anna::DenseHead& head, const anna::AnnaParameters& parameters) {
+  const std::uint64_t n = head.queries.rows;
+  const std::uint32_t m = head.values.columns;
+  Recounted result;
+  std::vector<std::int64_t> sums(n * m);
+  std::vector<std::uint64_t> counts(n);
+  for (std::uint32_t table = 0; table < parameters.tables; ++table) {
+    const auto hash = anna::make_table(parameters.functions_of(head.keys.columns), table);
+    const auto code = [&](std::span<const std::int16_t> row) {
+      const std::vector<std::int32_t> vector(row.begin(), row.end());
+      std::vector<std::uint64_t> values;
+      for (std::uint32_t f = 0; f < parameters.functions; ++f) values.push_back(hash->value(f, vector));
+      return values;
+    };
+    std::map<std::vector<std::uint64_t>, std::vector<std::uint64_t>> keys;
+    for (std::uint64_t j = 0; j < n; ++j) keys[code(head.keys.row(j))].push_back(j);
+    std::map<std::vector<std::uint64_t>, bool> asked;
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const auto own = code(head.queries.row(i));
+      const auto bucket = keys.find(own);
+      if (bucket == keys.end()) continue;
+      ++result.rows;
+      if (!asked[own]) result.rows += bucket->second.size();
+      asked[own] = true;
+      counts[i] += bucket->second.size();
+      for (const std::uint64_t j : bucket->second) {
+        for (std::uint32_t column = 0; column < m; ++column)
+          sums[i * m + column] += head.values.row(j)[column];
+      }
+    }
+  }
+  for (std::uint64_t i = 0; i < n * m; ++i) {
+    result.outputs.push_back(
+        counts[i / m] == 0 ? 0 : static_cast<double>(sums[i]) / static_cast<double>(counts[i / m]));
+  }
+  return result;
+}
+
+/// `more`: hash functions computed beyond those stated, rows added likewise; outputs altered.
+struct Spoiled {
+  std::uint64_t functions = 0, rows = 0, outputs = 0;
+};
+
+std::vector<Check> time_checks(std::uint64_t n, const Spoiled& spoiled, Context& context) {
+  context.progress("operations, N = " + std::to_string(n));
+  const auto [p1, p2] = cross_polytope(kRunDimension, 8);
+  const anna::TableChoice choice = anna::choose_tables(n, kEta, p1, p2);
+  const anna::AnnaParameters parameters{.tables = static_cast<std::uint32_t>(choice.tables),
+                                        .functions = choice.functions,
+                                        .seed = context.seed,
+                                        .family = anna::FamilyKind::kCrossPolytope};
+  const auto seen = spread(context.transport, 1, 4, [&](std::size_t) {
+    const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
+    const anna::DenseResult result = anna::make_dense_anna(parameters, {.threads = 1})->attend(head);
+    const Recounted own = recount(head, parameters);
+    std::uint64_t unlike = spoiled.outputs;
+    for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
+    return std::vector<std::uint64_t>{
+        result.facts.hash_evaluations + spoiled.functions,
+        result.facts.key_rows_added + result.facts.query_rows_added + spoiled.rows, own.rows, unlike};
+  })[0];
+  const Tables own = tables_for(n, kEta, p1, p2);
+  const auto tokens = static_cast<double>(n);
+  const Place place = place_at(n, context);
+  return {
+      compare(place, "hash functions computed", static_cast<double>(seen[0]), Relation::kEqual,
+              2 * tokens * static_cast<double>(own.tables) * own.functions),
+      compare(place, "value rows added, by recount", static_cast<double>(seen[1]), Relation::kEqual,
+              static_cast<double>(seen[2])),
+      compare(place, "operations 2 N ell (z + 1), power law", static_cast<double>(seen[0] + seen[1]),
+              Relation::kAtMost, 2 * tokens * (own.functions + 1) * tables_power_law(n, kEta, p1, p2)),
+      compare(place, "numbers unlike the definition's", static_cast<double>(seen[3]), Relation::kEqual, 0)};
+}
+
+// ----------------------------------------------------------------------------------------------------- space
+
+/// Kilobytes of `field` in /proc/self/status; 0 where there is none.
+std::uint64_t process_kilobytes(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+/// What the process grows by, at most, while `tables` tables are evaluated: bytes for each of the N (d + m)
+/// numbers, in eighths rounded up. 0 if the system does not tell. `held`: as if all tables were held at once.
+std::uint64_t growth_eighths(std::uint64_t n, std::uint32_t tables, bool held, std::uint64_t seed) {
+  const anna::DenseHead head = random_head(n, kDimension, kValues, seed);
+  const auto attention = anna::make_dense_anna(
+      {.tables = tables, .functions = 3, .seed = seed, .family = anna::FamilyKind::kCrossPolytopeHadamard},
+      {.threads = 1});
+  malloc_trim(0);
+  if (!(std::ofstream("/proc/self/clear_refs") << 5 << std::flush)) return 0;
+  const std::uint64_t before = process_kilobytes("VmRSS");
+  if (before == 0) return 0;
+  const std::vector<std::int64_t> all_tables(held ? n * tables * kValues : 0, 1);
+  attention->attend(head);
+  const std::uint64_t after = process_kilobytes("VmHWM");
+  const std::uint64_t bytes = 1024 * (after - std::min(after, before));
+  return bytes / (n * (kDimension + kValues) / 8) + 1;
+}
+
+Check space_check(std::uint64_t n, std::uint32_t tables, bool held, Context& context) {
+  context.progress("memory, N = " + std::to_string(n));
+  const auto eighths = spread(context.transport, 1, 1, [&](std::size_t) {
+    return std::vector{growth_eighths(n, tables, held, context.seed)};
+  })[0][0];
+  // Whole multiples of 4 bytes: what a run shares with others of the process is less.
+  const std::uint64_t bytes = 4 * ((eighths + 31) / 32);
+  Check check = compare(place_at(n, context), "bytes of memory a number, ell = " + std::to_string(tables),
+                        static_cast<double>(bytes), Relation::kAtMost, kBytesPerNumber);
+  if (eighths == 0) {
+    check.verdict = Verdict::kInconclusive;
+    check.reason = "this system does not tell the peak of its memory (/proc/self/clear_refs)";
+  }
+  return check;
+}
+
+class LshAlgorithm : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override {
+    return "the LSH algorithm's failure, near-linear time and linear space";
+  }
+  std::string card() const override {
+    return R"(Problem:   ANNA over N queries, keys and values by ell tables of z locality-sensitive functions.
+Guarantee: the first z with N^2 ell p2^z <= eta / 2, ell = ceil(ln(2 N^2 / eta) / -ln(1 - p1^z)); then it fails with
+           probability <= eta. ell <= (1 + A)^(1 / (1 - rho)), of exponent 2 rho / (1 - rho) <= 3 rho; so time
+           O~(m N^(1 + 3 rho)): 2 N ell z functions and at most 2 N ell rows; space O(m N), one table at a time.
+Check:     z and ell computed anew, uncapped; p1 and p2 by draws of the verifier's own; the rates at which one pair is
+           missed or falsely met; functions, rows and outputs recounted from the functions' definition; memory.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 rho of the family stands for 3 / c^2.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"eta", "0.01", "failure probability for which z and ell are chosen"},
+            {"family", "cross-polytope, c r = sqrt 2", "dimension 64; 16 where operations are recounted"},
+            {"space", "32 bytes", "for each of N (d + m) numbers, whatever ell is"}};
+  }
+  std::uint32_t statistical_checks(Sizes) const override { return 14; }
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    for (const double c : {4, 8, 12}) {
+      for (const std::uint32_t log_n : {8, 12, 16, 20}) {
+        for (Check& check : parameter_checks(c, std::uint64_t{1} << log_n, 0, ~std::uint64_t{0}, context))
+          all.push_back(std::move(check));
+      }
+      all.push_back(time_slope(c, 0, context));
+    }
+    all.push_back(collision_check("r", kFar / 8, kFar / 8, context));
+    all.push_back(collision_check("c r", kFar, kFar, context));
+    all.push_back(rate_check("P[a near pair meets], z = 12, ell = 2", kFar / 8, 2, 12, 12, context));
+    all.push_back(rate_check("P[a far pair meets], z = 4, ell = 4", kFar, 4, 4, 4, context));
+    std::vector<std::uint64_t> sizes{300, 512, 1024};
+    if (context.sizes == Sizes::kFull) sizes.insert(sizes.end(), {2048, 4096});
+    for (const std::uint64_t n : sizes) {
+      for (Check& check : time_checks(n, {}, context)) all.push_back(std::move(check));
+    }
+    for (const std::uint32_t tables : {8, 32}) {
+      for (const std::uint64_t n : {1 << 14, 24000, 1 << 15})
+        all.push_back(space_check(n, tables, false, context));
+    }
+    return all;
+  }
+  std::vector<Reading> readings(const Context&) const override {
+    std::vector<Reading> all;
+    for (const double c : {4, 8, 12}) {
+      const auto [p1, p2] = cross_polytope(kDimension, c);
+      const std::string which = "c = " + std::to_string(static_cast<int>(c));
+      all.push_back({"3 rho, " + which, kDimension, 3 * std::log(p1) / std::log(p2)});
+      all.push_back({"3 / c^2, " + which, kDimension, 3 / (c * c)});
+    }
+    return all;
+  }
+  std::vector<Control> controls(Context& context) const override {
+    std::vector<Control> all;
+    const auto judge = [&](const char* control, const Check& defective, const Check& sound) {
+      all.push_back(judge_control(kName, control, sound.quantity, {defective}, {sound}));
+    };
+    constexpr std::uint64_t kN = 1 << 12;
+    constexpr std::uint64_t kAll = ~std::uint64_t{0};
+    const auto parameters = parameter_checks(8, kN, 0, kAll, context);
+    judge("one function fewer", parameter_checks(8, kN, 1, kAll, context)[0], parameters[0]);
+    judge("tables capped at 64", parameter_checks(8, kN, 0, 64, context)[1], parameters[1]);
+    judge("10^4 tables more", parameter_checks(8, kN, 1, kAll, context)[2], parameters[2]);
+    for (const int c : {4, 8, 12})
+      judge("quadratic time", time_slope(c, 1, context), time_slope(c, 0, context));
+    for (const char* end : {"r", "c r"}) {
+      const double distance = end[0] == 'r' ? kFar / 8 : kFar;
+      judge("the probability of a distance half as large",
+            collision_check(end, distance, distance / 2, context),
+            collision_check(end, distance, distance, context));
+    }
+    const std::string near = "P[a near pair meets], z = 12, ell = 2";
+    const std::string far = "P[a far pair meets], z = 4, ell = 4";
+    judge("z lowered from 12 to 9", rate_check(near, kFar / 8, 2, 9, 12, context),
+          rate_check(near, kFar / 8, 2, 12, 12, context));
+    judge("z lowered from 4 to 3", rate_check(far, kFar, 4, 3, 4, context),
+          rate_check(far, kFar, 4, 4, 4, context));
+    const auto time = time_checks(300, {}, context);
+    judge("one function computed twice", time_checks(300, {.functions = 1}, context)[0], time[0]);
+    judge("a row that was not counted", time_checks(300, {.rows = 1}, context)[1], time[1]);
+    judge("all pairs compared in every table", time_checks(300, {.rows = 300 * 300 * 60}, context)[2],
+          time[2]);
+    judge("one number altered", time_checks(300, {.outputs = 1}, context)[3], time[3]);
+    for (const std::uint32_t tables : {8, 32})
+      judge("all tables held at once", space_check(1 << 14, tables, true, context),
+            space_check(1 << 14, tables, false, context));
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_lsh_algorithm() {
+  return std::make_unique<LshAlgorithm>();
+}
+
+}  // namespace roundtrip::proofs_check

@@ -1,0 +1,281 @@
+// Statement: an L-layer ANNA-transformer is an O(L)-round protocol on machines of O(N^{eps + delta}) words.
+// Runs are recounted word by word; sizes with the guarantee's number of tables, too many to run here, are
+// those that the protocol declares, against formulas computed anew and against standard attention's (N / B)^2
+// machines.
+#include <algorithm>
+#include <cmath>
+
+#include "anna/lsh/probability.h"
+#include "anna/model.h"
+#include "base/random.h"
+#include "mpc/runtime.h"
+#include "proofs_check/anna_formulas.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/recount.h"
+#include "proofs_check/reference_attention.h"
+#include "proofs_check/statements/statements.h"
+#include "simulate/decompile.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "mpc_simulates_anna";
+const Rational kQuarter(1, 4);  // eps and delta
+constexpr std::uint64_t kKappa = 8;
+constexpr std::uint32_t kWordBits = 62;
+constexpr std::uint32_t kRow = 8;
+constexpr std::uint32_t kValueDimension = 8;  // m
+constexpr double kEta = 0.01;
+constexpr std::uint64_t kRoundsALayer = 62;  // most at N >= 2^10, by the formula at 2^10
+
+struct Job {
+  std::uint64_t n;
+  std::uint32_t layers;
+  std::uint32_t tables;
+  std::uint32_t functions = 2;
+  std::uint32_t dimension = 16;
+};
+
+/// Codes of z functions of ceil(log2 2d) bits fit one word for all jobs here; so do all numbers.
+ProtocolClaim claim_of(const Job& job) {
+  std::vector<LayerClaim> layers;
+  for (std::uint32_t l = 0; l < job.layers; ++l) {
+    layers.push_back({.tables = job.tables,
+                      .value_dimension = kValueDimension,
+                      .row_dimension = l == 0 ? 2 : kRow,
+                      .next_row_words = l + 1 == job.layers ? kRow : 1 + kRow});
+  }
+  return *anna_protocol_claim(job.n, kQuarter, kQuarter, kKappa, layers);
+}
+
+anna::Model model_of(const Job& job, std::uint64_t seed) {
+  anna::RandomModel random;
+  random.layers = job.layers;
+  random.heads = 1;
+  random.dimension = job.dimension;
+  random.value_dimension = kValueDimension;
+  random.row_dimension = kRow;
+  random.seed = seed;
+  return anna::make_random_model(random, job.n,
+                                 anna::Anna{{.tables = job.tables,
+                                             .functions = job.functions,
+                                             .seed = seed,
+                                             .family = anna::FamilyKind::kCrossPolytope},
+                                            {},
+                                            {}});
+}
+
+mpc::Parameters parameters_of(const Job& job, std::uint64_t seed) {
+  mpc::Parameters parameters;
+  parameters.n = job.n;
+  parameters.epsilon = kQuarter;
+  parameters.delta = kQuarter;
+  parameters.kappa_s = kKappa;
+  parameters.seed = seed;
+  return parameters;
+}
+
+/// What a control adds to what is measured.
+struct Spoiled {
+  std::uint64_t rounds = 0, machines = 0, memory = 0, sent = 0, received = 0, numbers = 0;
+};
+
+std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& context) {
+  context.progress("N = " + std::to_string(job.n) + ", L = " + std::to_string(job.layers));
+  const ProtocolClaim claim = claim_of(job);
+  const anna::Model model = model_of(job, context.seed);
+  const auto protocol =
+      simulate::decompile(model, parameters_of(job, context.seed), {.word_bits = kWordBits});
+  std::vector<mpc::Word> input;
+  RandomStream stream(context.seed, Domain::kInstance, job.n, job.layers);
+  for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << 12));
+
+  const mpc::Shape& shape = protocol->shape();
+  Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, input);
+  mpc::RunOptions options;
+  options.observer = &recount;
+  mpc::run(*protocol, input, context.transport, options);
+  const Trace trace = recount.trace(context.transport);
+
+  anna::Embedding rows = anna::Embedding::with_dimension(2);
+  for (const mpc::Word word : input)
+    rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
+  const auto reference = make_reference_anna(std::get<anna::Anna>(model.mechanisms[0]).parameters);
+  for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
+  std::uint64_t wrong = spoiled.numbers + (trace.outputs.size() != job.n * kRow);
+  for (std::uint64_t t = 0; t < std::min<std::uint64_t>(trace.outputs.size(), job.n * kRow); ++t) {
+    const auto number = static_cast<std::int64_t>(trace.outputs[t] << (64 - kWordBits)) >> (64 - kWordBits);
+    wrong += trace.deliveries[t] != 1 ||
+             static_cast<double>(number) != rows.row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
+  }
+
+  const Place place{.theorem = kName,
+                    .n = job.n,
+                    .epsilon = kQuarter,
+                    .delta = kQuarter,
+                    .below_range = claim.below_range,
+                    .seed = context.seed};
+  std::vector<Check> checks;
+  const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
+    checks.push_back(compare(place, "L = " + std::to_string(job.layers) + ": " + quantity,
+                             static_cast<double>(measured), relation, static_cast<double>(bound)));
+  };
+  add("rounds R", trace.rounds + spoiled.rounds, Relation::kEqual, claim.rounds);
+  add("machines q", shape.machines + spoiled.machines, Relation::kEqual, claim.machines);
+  add("memory s declared, words", shape.memory_words + spoiled.memory, Relation::kEqual, claim.memory_words);
+  add("words sent, machine and round", trace.max_sent() + spoiled.sent, Relation::kAtMost,
+      claim.memory_words);
+  add("words received, machine and round", trace.max_received() + spoiled.received, Relation::kAtMost,
+      claim.memory_words);
+  add("numbers unlike the definition's", wrong, Relation::kEqual, 0);
+  return checks;
+}
+
+/// One layer with as many tables as the guarantee asks for at c.
+Job guaranteed(std::uint64_t n, double c) {
+  const anna::FamilyParameters family{anna::FamilyKind::kCrossPolytope, 64};
+  const Tables tables = tables_for(n, kEta, anna::collision_probability(family, std::sqrt(2) / c).low,
+                                   anna::collision_probability(family, std::sqrt(2)).high);
+  return {n, 1, static_cast<std::uint32_t>(tables.tables), tables.functions, 64};
+}
+
+/// `tables_times`: more tables than the guarantee asks for, unknown to the formulas.
+std::vector<Check> declared_checks(std::uint64_t n, std::uint64_t extra_rounds, std::uint64_t machines_times,
+                                   const Context& context) {
+  const Job job = guaranteed(n, 8);
+  const ProtocolClaim claim = claim_of(job);
+  const simulate::DecompilePlan plan = simulate::plan_decompile(
+      model_of(job, context.seed), parameters_of(job, context.seed), {.word_bits = kWordBits});
+  const auto machines = static_cast<double>(plan.machines * machines_times);
+  const auto rounds = static_cast<double>(plan.rounds + extra_rounds);
+  const Place place{.theorem = kName,
+                    .n = n,
+                    .epsilon = kQuarter,
+                    .delta = kQuarter,
+                    .below_range = claim.below_range,
+                    .seed = context.seed};
+  const std::string which = "c = 8, declared: ";
+  return {
+      compare(place, which + "rounds R", rounds, Relation::kEqual, static_cast<double>(claim.rounds)),
+      compare(place, which + "rounds R, O(L)", rounds, Relation::kAtMost, kRoundsALayer),
+      compare(place, which + "machines q", machines, Relation::kEqual, static_cast<double>(claim.machines)),
+      compare(place, which + "machines q, power law", machines, Relation::kAtMost,
+              std::pow(static_cast<double>(n), 1.25) * job.tables),
+      compare(place, which + "q against standard attention's", machines, Relation::kAtMost,
+              standard_attention_machines(n, claim.memory_words, claim.state_words))};
+}
+
+class MpcSimulatesAnna : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override { return "an L-layer ANNA-transformer is a protocol of O(L) rounds"; }
+  std::string card() const override {
+    return R"(Problem:   an L-layer ANNA-transformer with ell tables a layer as an MPC protocol.
+Guarantee: R = 1 + sum (2 dc + T_sort(2N, w) + 2 dv + 4) + 1 rounds, s = kappa_s ceil(N^(eps + delta)) words,
+           q = ell (C + H (M_s + M_v)) machines: near-linear, against (N / B)^2 of standard attention; the numbers are
+           those of the transformer, bit for bit.
+Check:     rounds and words recounted from all messages, numbers against ANNA from its definition, with 4 and 2 tables;
+           with the guarantee's number of tables (c = 8, eta = 0.01) what the protocol declares, against formulas
+           computed anew and against standard attention.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta + 3 / c^2))); the passes are ours.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {{"kappa_s, eps, delta", "8, 1/4, 1/4", "s = kappa_s ceil(N^(eps + delta))"},
+            {"ell, z", "4, 2; L = 2: 2, 2", "tables and functions of what is run, d = 16, m = 8"},
+            {"O(L)", "62", "rounds of a layer and its input and outputs, for N >= 2^10"},
+            {"q", "ell N^(1 + delta)", "power law, ell as the guarantee asks"},
+            {"B", "s / 4W", "tokens of a block of standard attention, W words of a token's row and sums"}};
+  }
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    std::vector<Job> jobs;
+    for (const std::uint64_t n : {1024, 1500, 2048}) {
+      jobs.push_back({n, 1, 4});
+      jobs.push_back({n, 2, 2});
+    }
+    if (context.sizes == Sizes::kFull) {
+      jobs.push_back({4096, 1, 4});
+      jobs.push_back({8192, 2, 2});
+      jobs.push_back(guaranteed(1024, 8));
+    }
+    for (const Job& job : jobs) {
+      for (Check& check : run_checks(job, {}, context)) all.push_back(std::move(check));
+    }
+    for (const std::uint32_t log_n : {10, 12, 14, 16, 18, 20}) {
+      for (Check& check : declared_checks(std::uint64_t{1} << log_n, 0, 1, context))
+        all.push_back(std::move(check));
+    }
+    return all;
+  }
+  std::vector<Reading> readings(const Context&) const override {
+    std::vector<Reading> all;
+    for (const std::uint32_t log_n : {10, 12, 14, 16, 18, 20}) {
+      const std::uint64_t n = std::uint64_t{1} << log_n;
+      const ProtocolClaim claim = claim_of(guaranteed(n, 8));
+      all.push_back({"machines of standard attention, (N / B)^2", n,
+                     standard_attention_machines(n, claim.memory_words, claim.state_words)});
+    }
+    for (const std::uint64_t kappa : {8, 16}) {
+      for (const int c : {4, 8, 12}) {
+        std::uint64_t from = 0;  // fewer here and at all larger powers of four up to 2^24
+        for (std::uint64_t n = std::uint64_t{1} << 24; n >= 1 << 8; n /= 4) {
+          const LayerClaim layer{.tables = guaranteed(n, c).tables,
+                                 .value_dimension = kValueDimension,
+                                 .row_dimension = 2,
+                                 .next_row_words = kRow};
+          const auto claim = anna_protocol_claim(n, kQuarter, kQuarter, kappa, {&layer, 1});
+          if (!claim || static_cast<double>(claim->machines) >
+                            standard_attention_machines(n, claim->memory_words, claim->state_words))
+            break;
+          from = n;
+        }
+        const std::string which = "c = " + std::to_string(c) + ", kappa_s = " + std::to_string(kappa) + ": ";
+        all.push_back(
+            from > 0 ? Reading{which + "fewer machines than it from N on", from, static_cast<double>(from)}
+                     : Reading{which + "more machines than it, up to N", 1 << 24, 0x1p24});
+      }
+    }
+    return all;
+  }
+  std::vector<Control> controls(Context& context) const override {
+    const Job small{1024, 1, 2};
+    const auto sound = run_checks(small, {}, context);
+    std::vector<Control> all;
+    const auto judge = [&](const char* control, std::size_t check, const Spoiled& spoiled) {
+      all.push_back(
+          judge_control(kName, control, sound[check].quantity, run_checks(small, spoiled, context), sound));
+    };
+    const std::uint64_t s = claim_of(small).memory_words;
+    judge("one round more than stated", 0, {.rounds = 1});
+    judge("one machine more than stated", 1, {.machines = 1});
+    judge("s declared one word above the stated one", 2, {.memory = 1});
+    judge("s + 1 words sent", 3, {.sent = s});
+    judge("s + 1 words received", 4, {.received = s});
+    judge("one number altered", 5, {.numbers = 1});
+    constexpr std::uint64_t kDeclared = 1 << 12;
+    const auto declared = declared_checks(kDeclared, 0, 1, context);
+    judge_declared(all, "rounds that grow like the number of tables", 0,
+                   declared_checks(kDeclared, 100, 1, context), declared);
+    judge_declared(all, "rounds that grow like the number of tables", 1,
+                   declared_checks(kDeclared, 100, 1, context), declared);
+    for (const std::size_t check : {2, 3, 4})
+      judge_declared(all, "a machine for every token and table", check,
+                     declared_checks(kDeclared, 0, kDeclared, context), declared);
+    return all;
+  }
+
+ private:
+  static void judge_declared(std::vector<Control>& all, const char* control, std::size_t check,
+                             const std::vector<Check>& defective, const std::vector<Check>& sound) {
+    all.push_back(judge_control(kName, control, sound[check].quantity, defective, sound));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_mpc_simulates_anna() {
+  return std::make_unique<MpcSimulatesAnna>();
+}
+
+}  // namespace roundtrip::proofs_check

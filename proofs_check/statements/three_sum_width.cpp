@@ -1,0 +1,274 @@
+// Statement: 3-SUM in a constant number of ANNA layers of width O(N^{1/2 + delta}): the protocol, run and
+// recounted, and its routed transformer, whose layers, heads and dimensions are those of the layers
+// themselves.
+#include <algorithm>
+#include <cmath>
+
+#include "base/random.h"
+#include "mpc/registry.h"
+#include "mpc/runtime.h"
+#include "proofs_check/cases.h"
+#include "proofs_check/evaluation.h"
+#include "proofs_check/formulas.h"
+#include "proofs_check/recount.h"
+#include "proofs_check/spread.h"
+#include "proofs_check/statements/statements.h"
+#include "simulate/compare.h"
+
+namespace roundtrip::proofs_check {
+namespace {
+
+constexpr const char* kName = "three_sum_width";
+constexpr std::uint64_t kKappa = 3;
+const Rational kDelta(1, 5);  // of the memory, and of the routing
+const Rational kEta(1, 100);
+constexpr std::uint64_t kIdDimension = 128;
+constexpr std::uint32_t kValueBits = 46;
+// L for all N: 2 + 2 D R with D <= ceil(1 / delta) = 5 digits, since q <= N, and R <= 38 from N = 2^12 on (37
+// at the powers of two, 30 to 33 from 2^14 on).
+constexpr std::uint64_t kDepth = 2 + 2 * 5 * 38;
+constexpr std::uint64_t kFirstInRange = 4096;
+
+std::uint64_t up(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
+
+Claim claim_of(std::uint64_t n) {
+  Claim claim;
+  claim.n = n;
+  claim.outputs = 3;
+  claim.word_bits = 48;
+  claim.block_words = root_ceil(n, Rational(1, 2));
+  const std::uint64_t s = claim.memory_words = kKappa * root_ceil(n, Rational(1, 2) + kDelta);
+  const std::uint64_t g = root_ceil(n, Rational(1, 2));
+  const std::uint64_t block = g + 5;  // W: a block and its header
+  const std::uint64_t diagonals = g * (g + 1) / 2;
+  claim.machines = diagonals + g;
+  const std::uint64_t fan = (s - 3 * block - 2 * g) / (3 * block);
+  const std::uint64_t sort_machines = up(n, s / 6);
+  claim.rounds = *sort_rounds(n, 3, s) + 5 + 2 * std::uint64_t{log_ceil(s / 8, sort_machines)} +
+                 log_ceil((s - 2 * g) / (2 * g), claim.machines) + std::max(1u, log_ceil(fan, diagonals)) +
+                 log_ceil(s / 4, claim.machines);
+  return claim;
+}
+
+/// Random numbers; with `planted`, two of them and the negated sum of these. By chance a triple of N < 2^15
+/// such numbers sums to 0 with probability N^3 / 6 / 2^44 < 1: the oracle decides, not the plan.
+Numbers instance(std::uint64_t n, bool planted, std::uint64_t seed) {
+  RandomStream random(seed, Domain::kInstance, n, planted ? 1 : 0);
+  Numbers x(n);
+  // Numbers of one sign have no triple of sum 0; the planted one is the exception.
+  for (std::int64_t& value : x) value = 1 + static_cast<std::int64_t>(random.below(std::uint64_t{1} << 42));
+  if (planted) x[n / 3] = -x[n / 7] - x[n - 1];
+  return x;
+}
+
+/// Whether the positions that were delivered (from 1, or nothing) are what they should be.
+bool right(const Numbers& x, const std::vector<std::optional<std::int64_t>>& positions, bool planted) {
+  if (positions.size() != 3) return false;
+  if (!planted) return std::ranges::none_of(positions, [](const auto& p) { return p.has_value(); });
+  std::int64_t sum = 0;
+  for (const auto& p : positions) {
+    if (!p || *p < 1 || *p > static_cast<std::int64_t>(x.size())) return false;
+    sum += x[static_cast<std::size_t>(*p - 1)];
+  }
+  return sum == 0 && *positions[0] != *positions[1] && *positions[0] != *positions[2] &&
+         *positions[1] != *positions[2];
+}
+
+struct Defect {
+  std::uint64_t rounds = 0, machines = 0, words = 0;
+  bool altered = false;
+  std::uint32_t layers = 0;
+  Padding padding{};
+};
+
+mpc::Parameters parameters_of(std::uint64_t n, std::uint64_t seed) {
+  mpc::Parameters parameters;
+  parameters.n = n;
+  parameters.kappa_s = kKappa;
+  parameters.delta = kDelta;
+  parameters.seed = seed;
+  return parameters;
+}
+
+Place place_of(const Claim& claim, const Context& context) {
+  return {.theorem = kName,
+          .n = claim.n,
+          .epsilon = Rational(1, 2),
+          .delta = kDelta,
+          .below_range = claim.below_range(),
+          .seed = context.seed};
+}
+
+/// The protocol, on an input with a triple and on one without.
+std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& context) {
+  context.progress("3-SUM N = " + std::to_string(n));
+  const Claim claim = claim_of(n);
+  const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
+  const auto protocol = info.make(parameters_of(n, context.seed));
+  const mpc::Shape& shape = protocol->shape();
+  std::uint64_t most = 0;
+  std::uint64_t wrong = 0;
+  std::uint64_t rounds = 0;
+  bool differ = false;
+  for (const bool planted : {true, false}) {
+    const Numbers input = instance(n, planted, context.seed);
+    const auto words = encoded(input, kValueBits);
+    Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, words);
+    mpc::RunOptions options;
+    options.observer = &recount;
+    mpc::run(*protocol, words, context.transport, options);
+    const Trace trace = recount.trace(context.transport);
+    most = std::max({most, trace.max_sent(), trace.max_received()});
+    differ = differ || (rounds > 0 && rounds != trace.rounds);
+    rounds = std::max<std::uint64_t>(rounds, trace.rounds);
+    std::vector<std::optional<std::int64_t>> positions;
+    for (std::size_t t = 0; t < trace.outputs.size(); ++t)
+      positions.push_back(info.decode(*protocol, t, trace.outputs[t] + (defect.altered ? 1 : 0)));
+    wrong += !right(input, positions, planted);
+  }
+  std::vector<Check> checks;
+  const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
+    checks.push_back(compare(place_of(claim, context), "protocol: " + std::string(quantity),
+                             static_cast<double>(measured), relation, static_cast<double>(bound)));
+  };
+  add("rounds R", differ ? 0 : rounds + defect.rounds, Relation::kEqual, claim.rounds);
+  add("machines q", shape.machines + defect.machines, Relation::kEqual, claim.machines);
+  add("words, machine and round", most + defect.words, Relation::kAtMost, claim.memory_words);
+  add("inputs whose triple is wrong", wrong, Relation::kEqual, 0);
+  return checks;
+}
+
+/// The routed transformer, by its layers' own shapes; evaluated too where asked for.
+std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Defect& defect,
+                                      Context& context) {
+  context.progress("transformer of 3-SUM, N = " + std::to_string(n));
+  const Claim claim = claim_of(n);
+  const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
+  const auto facts = spread(context.transport, 1, Evaluation::kNumbers, [&](std::size_t) {
+    const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(n, context.seed));
+    const simulate::Compiled compiled =
+        simulate::compile(protocol, {.construction = simulate::Construction::kRouted,
+                                     .delta = kDelta,
+                                     .eta = kEta,
+                                     .seed = context.seed});
+    Network network{compiled.transformer.layers, compiled.transformer.tokens,
+                    compiled.transformer.input_dimension};
+    for (auto& layer : network.layers) layer = padded(layer, defect.padding);
+    for (std::uint32_t i = 0; i < defect.layers; ++i)
+      network.layers.push_back(padded(network.layers.back(), {.idle = true}));
+    Evaluation e;
+    if (evaluated) {
+      const Numbers input = instance(n, true, context.seed);
+      const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+      std::vector<std::optional<std::int64_t>> positions(3);
+      e = evaluate_measured(network, *attention, encoded(input, kValueBits), 3,
+                            [&](std::uint64_t t, mpc::Word word) {
+                              positions[t] = info.decode(*protocol, t, word + (defect.altered ? 1 : 0));
+                              return true;
+                            });
+      e.wrong = !right(input, positions, true);
+    } else {
+      for (const auto& layer : network.layers) {
+        const anna::LayerShape shape = layer->shape();
+        e.heads = std::max<std::uint64_t>(e.heads, shape.heads);
+        e.width = std::max(e.width, shape.width());
+      }
+      e.depth = network.layers.size();
+    }
+    return e.numbers();
+  })[0];
+  const Evaluation e = Evaluation::from(facts);
+  const Routing digits =
+      routing(n, claim.machines, claim.memory_words, claim.rounds, kDelta, kEta.to_double());
+  std::uint64_t width = std::max(kIdDimension, 2 * claim.block_words + 1);
+  for (std::size_t t = 0; t < digits.radices.size(); ++t)
+    width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
+  const std::uint64_t heads = *std::ranges::max_element(digits.radices);
+  std::vector<Check> checks;
+  const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, double bound) {
+    checks.push_back(compare(place_of(claim, context),
+                             std::string(evaluated ? "evaluated: " : "transformer: ") + quantity,
+                             static_cast<double>(measured), relation, bound));
+  };
+  add("layers L = 2 + 2DR", e.depth, Relation::kEqual,
+      static_cast<double>(2 + 2 * digits.radices.size() * claim.rounds));
+  add("layers L, the same bound for every N", e.depth, Relation::kAtMost, kDepth);
+  add("heads H", e.heads, Relation::kAtMost, static_cast<double>(heads));
+  add("width, exact formula", e.width, Relation::kAtMost, static_cast<double>(width));
+  // 12 kappa_s N^(1/2 + 2 delta) + 128 H: delta for the memory, delta for the routing.
+  add("width, power law", e.width, Relation::kAtMost,
+      12.0 * kKappa * static_cast<double>(root_ceil(n, Rational(1, 2) + kDelta + kDelta)) +
+          static_cast<double>(kIdDimension * heads));
+  if (evaluated) add("inputs whose triple is wrong", e.wrong + e.flagged, Relation::kEqual, 0);
+  return checks;
+}
+
+class ThreeSumWidth : public Statement {
+ public:
+  std::string name() const override { return kName; }
+  std::string title() const override { return "3-SUM in O(1) ANNA layers of width O(N^{1/2 + delta})"; }
+  std::string card() const override {
+    return R"(Problem:   distinct positions a, b, c with x_a + x_b + x_c = 0.
+Guarantee: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 2 + g machines, g = ceil(sqrt N), of
+           s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 382 layers for every N >= 2^12, with
+           H = ceil(q^(1/D)) heads and width within 12 kappa_s N^(1/2 + 2 delta) + 128 H.
+Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;
+           layers, heads and width of the network built; outputs of the transformer evaluated at N = 2^12.
+Range:     s <= N / 4 from N = 2^12 on; below, one machine could hold the input.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the protocol is ours.)";
+  }
+  std::vector<Constant> constants() const override {
+    return {
+        {"kappa_s, delta", "3, 1/5", "s = kappa_s ceil(N^(1/2 + delta)); the routing takes another delta"},
+        {"L", "382", "layers, for every N >= 2^12"},
+        {"width", "36 N^(1/2 + 2 delta) + 128 H", "power law"}};
+  }
+  std::vector<Check> checks(Context& context) const override {
+    std::vector<Check> all;
+    const auto append = [&](std::vector<Check> checks) {
+      for (Check& check : checks) all.push_back(std::move(check));
+    };
+    const bool full = context.sizes == Sizes::kFull;
+    for (const std::uint64_t n : {4096, 6000, 8192}) append(run_checks(n, {}, context));
+    if (full) append(run_checks(16384, {}, context));
+    for (const std::uint64_t n : {4096, 6000, 8192, 16384}) append(transformer_checks(n, false, {}, context));
+    append(transformer_checks(kFirstInRange, true, {}, context));
+    if (full) append(transformer_checks(6000, true, {}, context));
+    return all;
+  }
+  std::vector<Control> controls(Context& context) const override {
+    constexpr std::uint64_t kN = kFirstInRange;
+    const auto run = run_checks(kN, {}, context);
+    std::vector<Control> all;
+    const auto judge = [&](const char* control, const std::string& quantity,
+                           const std::vector<Check>& defective, const std::vector<Check>& sound) {
+      all.push_back(judge_control(kName, control, quantity, defective, sound));
+    };
+    judge("one round more than stated", run[0].quantity, run_checks(kN, {.rounds = 1}, context), run);
+    judge("one machine more than stated", run[1].quantity, run_checks(kN, {.machines = 1}, context), run);
+    judge("s + 1 words sent", run[2].quantity, run_checks(kN, {.words = claim_of(kN).memory_words}, context),
+          run);
+    judge("a position altered", run[3].quantity, run_checks(kN, {.altered = true}, context), run);
+    const auto built = transformer_checks(kN, false, {}, context);
+    const auto defective = [&](const Defect& defect) {
+      return transformer_checks(kN, false, defect, context);
+    };
+    judge("one layer more", built[0].quantity, defective({.layers = 1}), built);
+    judge("11 layers more", built[1].quantity, defective({.layers = 11}), built);
+    judge("one head more than stated", built[2].quantity, defective({.padding = {.heads = 1}}), built);
+    judge("one head more than stated (width)", built[3].quantity, defective({.padding = {.heads = 1}}),
+          built);
+    judge("200 heads more", built[4].quantity, defective({.padding = {.heads = 200}}), built);
+    return all;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Statement> make_three_sum_width() {
+  return std::make_unique<ThreeSumWidth>();
+}
+
+}  // namespace roundtrip::proofs_check
