@@ -2,12 +2,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/execution.h"
 #include "cli/progress.h"
 #include "proofs_check/faults.h"
+#include "proofs_check/html_report.h"
 #include "proofs_check/report.h"
 #include "proofs_check/verify.h"
 
@@ -17,6 +19,7 @@ namespace {
 struct VerifyArguments {
   proofs_check::VerifyOptions options;
   bool faults = false;
+  std::string html;  ///< file; empty: none
   OutputArguments out;
 };
 
@@ -58,6 +61,10 @@ int verify_faults(const VerifyArguments& arguments, const Team& team) {
 }
 
 int verify(const VerifyArguments& arguments, const Team& team) {
+  require(!arguments.faults || (arguments.html.empty() && arguments.options.resume_folder.empty()),
+          "--faults has no page and is not resumed: leave out --html and --resume");
+  require(arguments.html != "-" || arguments.out.json != "-",
+          "--html -, --json -: only one fits standard output");
   if (arguments.faults) return verify_faults(arguments, team);
   proofs_check::VerifyOptions options = arguments.options;
   Progress progress(team.root() && !arguments.out.quiet);
@@ -65,9 +72,16 @@ int verify(const VerifyArguments& arguments, const Team& team) {
     progress.draw(fmt::format("{}: {}", statement, what));
   };
   const proofs_check::Report report = proofs_check::verify(options, team.transport());
-  progress.wipe();
   team.on_root([&] {
-    publish(arguments.out, false, proofs_check::terminal_table(report), proofs_check::to_json(report));
+    if (!arguments.html.empty()) {
+      progress.draw("the paper's experiments");
+      write_whole(arguments.html,
+                  proofs_check::html_page(report, proofs_check::paper_experiments(options.seed),
+                                          proofs_check::machine_description()));
+    }
+    progress.wipe();
+    publish(arguments.out, arguments.html == "-", proofs_check::terminal_table(report),
+            proofs_check::to_json(report));
   });
   return status_of(report.outcome());
 }
@@ -78,6 +92,7 @@ Command add_verify(CommandLine& line) {
   std::string footer =
       "Examples:\n"
       "  roundtrip verify\n"
+      "  roundtrip verify --html report.html\n"
       "  mpirun -n 2 roundtrip verify --sizes full --json report.json\n"
       "Theorems:\n";
   for (const auto& statement : proofs_check::all_statements()) {
@@ -93,6 +108,15 @@ Command add_verify(CommandLine& line) {
   flags.value("--seed", "SEED", "Public seed (default 1)", [arguments](const std::string& text) {
     arguments->options.seed = parse_count(text, "--seed", 0, ~std::uint64_t{0});
   });
+  flags.value(
+      "--html", "FILE",
+      "Write the report as one page with plots, and the paper's two experiments (- is standard output)",
+      [arguments](const std::string& text) { arguments->html = text; });
+  flags.value(
+      "--resume", "DIR",
+      "Keep every finished statement in this folder, and take from there what this program has finished "
+      "for the same sizes and seed",
+      [arguments](const std::string& text) { arguments->options.resume_folder = text; });
   flags.toggle(
       "--faults", arguments->faults,
       "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "

@@ -9,15 +9,20 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "proofs_check/report_rows.h"
 
 namespace roundtrip::proofs_check {
-namespace {
 
-/// At most 9 columns: integers below 10^9 in full (they are counts), anything else to 3 digits.
-std::string number(double value) {
+std::string short_number(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e9) return fmt::format("{:.0f}", value);
   return fmt::format("{:.3g}", value);
 }
+
+std::string short_size(std::uint64_t n) {
+  return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
+}
+
+namespace {
 
 std::string cut(std::string text, std::size_t columns) {
   if (text.size() > columns) text = text.substr(0, columns - 2) + "..";
@@ -78,41 +83,33 @@ std::string_view to_string(Outcome outcome) {
   throw InternalError("outcome out of range");
 }
 
-namespace {
-
-std::string size(std::uint64_t n) {
-  return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
+bool Row::holds(const Check& check) const {
+  return check.quantity == checks[0]->quantity && check.place.epsilon == checks[0]->place.epsilon &&
+         check.place.delta == checks[0]->place.delta && check.relation == checks[0]->relation;
 }
 
-/// The checks of one quantity at one exponent, over all sizes: one line of the table.
-struct Row {
-  std::vector<const Check*> checks;
+std::size_t Row::count(Verdict verdict) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(checks, [&](const Check* check) { return check->verdict == verdict; }));
+}
 
-  bool holds(const Check& check) const {
-    return check.quantity == checks[0]->quantity && check.place.epsilon == checks[0]->place.epsilon &&
-           check.place.delta == checks[0]->place.delta && check.relation == checks[0]->relation;
-  }
-  std::size_t count(Verdict verdict) const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(checks, [&](const Check* check) { return check->verdict == verdict; }));
-  }
-  std::string sizes() const {
-    std::set<std::uint64_t> sizes;
-    for (const Check* check : checks) sizes.insert(check->place.n);
-    return sizes.size() == 1 ? size(*sizes.begin()) : size(*sizes.begin()) + ".." + size(*sizes.rbegin());
-  }
-  /// The check to show: a refuted one, else an open one, else the one that comes nearest to its bound.
-  const Check& shown() const {
-    const auto rank = [](const Check* check) {
-      const double ratio = check->bound != 0 ? check->measured / check->bound : 0;
-      return std::pair(check->verdict == Verdict::kRefuted        ? 2
-                       : check->verdict == Verdict::kInconclusive ? 1
-                                                                  : 0,
-                       check->relation == Relation::kAtLeast ? -ratio : ratio);
-    };
-    return **std::ranges::max_element(checks, {}, rank);
-  }
-};
+std::string Row::sizes() const {
+  std::set<std::uint64_t> sizes;
+  for (const Check* check : checks) sizes.insert(check->place.n);
+  return sizes.size() == 1 ? short_size(*sizes.begin())
+                           : short_size(*sizes.begin()) + ".." + short_size(*sizes.rbegin());
+}
+
+const Check& Row::shown() const {
+  const auto rank = [](const Check* check) {
+    const double ratio = check->bound != 0 ? check->measured / check->bound : 0;
+    return std::pair(check->verdict == Verdict::kRefuted        ? 2
+                     : check->verdict == Verdict::kInconclusive ? 1
+                                                                : 0,
+                     check->relation == Relation::kAtLeast ? -ratio : ratio);
+  };
+  return **std::ranges::max_element(checks, {}, rank);
+}
 
 std::vector<Row> rows_of(const StatementReport& statement) {
   std::vector<Row> rows;
@@ -123,8 +120,6 @@ std::vector<Row> rows_of(const StatementReport& statement) {
   }
   return rows;
 }
-
-}  // namespace
 
 std::string terminal_table(const Report& report) {
   constexpr std::size_t kQuantityColumns = 44;
@@ -154,8 +149,8 @@ std::string terminal_table(const Report& report) {
                                       : fmt::format("{} of {}", verified, row.checks.size());
       out += fmt::format("  {:<44} {:>5} {:>12} {:>9} {:>2} {:<9} {:>9}\n",
                          cut(row.checks[0]->quantity, kQuantityColumns),
-                         exponent(row.checks[0]->place.epsilon), row.sizes(), number(shown.measured),
-                         to_string(shown.relation), number(shown.bound), verdict);
+                         exponent(row.checks[0]->place.epsilon), row.sizes(), short_number(shown.measured),
+                         to_string(shown.relation), short_number(shown.bound), verdict);
       for (const Check* check : row.checks) {
         if (check->verdict == Verdict::kVerified) continue;
         out += "      " +
@@ -165,8 +160,8 @@ std::string terminal_table(const Report& report) {
       }
     }
     for (const Reading& reading : statement.readings) {
-      out += fmt::format("  beside it: {:<54} {:>12} {:>9}\n", cut(reading.quantity, 54), size(reading.n),
-                         number(reading.value));
+      out += fmt::format("  beside it: {:<54} {:>12} {:>9}\n", cut(reading.quantity, 54),
+                         short_size(reading.n), short_number(reading.value));
     }
     for (const Control& control : statement.controls) {
       const std::string_view state = control.holds()    ? "rejected"

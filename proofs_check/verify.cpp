@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <span>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "mpc/violation.h"
+#include "proofs_check/finished.h"
 #include "proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
@@ -20,6 +25,7 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
   StatementReport report;
   report.name = statement.name();
   report.title = statement.title();
+  report.card = statement.card();
   report.constants = statement.constants();
   if (options.progress) {
     context.progress = [&](std::string_view what) { options.progress(report.name, what); };
@@ -40,6 +46,46 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
     report.failure_message = error.what();
   }
   report.seconds = seconds_since(start);
+  return report;
+}
+
+/// Collective: rank 0's work on every rank; what it throws as a ContractError on every rank.
+std::string from_root(mpc::Transport& transport, const std::function<std::string()>& work) {
+  std::string result;
+  if (transport.rank() == 0) {
+    try {
+      result = "+" + work();
+    } catch (const std::exception& error) {
+      result = std::string("-") + error.what();
+    }
+  }
+  transport.broadcast(result);
+  if (result[0] == '-') throw ContractError(result.substr(1));
+  return result.substr(1);
+}
+
+/// The statement as it was finished earlier, or run now and kept.
+StatementReport resumed_statement(const Statement& statement, const VerifyOptions& options,
+                                  const Context& context) {
+  const std::string key = finished_key(statement.name(), options);
+  const std::string file = options.resume_folder + "/" + key + ".json";
+  const std::string text = from_root(context.transport, [&] {
+    std::filesystem::create_directories(options.resume_folder);
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  });
+  // The key of rank 0 counts; programs differ where a launcher started others.
+  const std::string root_key = from_root(context.transport, [&] { return key; });
+  if (std::optional<StatementReport> finished = read_finished(text, root_key)) {
+    finished->title = statement.title();
+    finished->card = statement.card();
+    return *std::move(finished);
+  }
+  StatementReport report = run_statement(statement, options, context);
+  if (report.failure == Outcome::kVerified) {
+    from_root(context.transport,
+              [&] { return write_whole(file, finished_text(report, key)), std::string(); });
+  }
   return report;
 }
 
@@ -89,8 +135,10 @@ Report verify(const VerifyOptions& options, mpc::Transport& transport) {
   report.alarm_per_check = alarm_per_check(options.sizes);
   const auto start = std::chrono::steady_clock::now();
   for (const Statement* statement : chosen) {
-    report.statements.push_back(run_statement(
-        *statement, options, Context{options.sizes, transport, options.seed, report.alarm_per_check}));
+    const Context context{options.sizes, transport, options.seed, report.alarm_per_check};
+    report.statements.push_back(options.resume_folder.empty()
+                                    ? run_statement(*statement, options, context)
+                                    : resumed_statement(*statement, options, context));
   }
   report.seconds = seconds_since(start);
   return report;

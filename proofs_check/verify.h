@@ -19,6 +19,7 @@ enum class Outcome : std::uint8_t { kInternalFault, kModelBroken, kRefuted, kInc
 struct StatementReport {
   std::string name;
   std::string title;
+  std::string card;
   std::vector<Constant> constants;
   std::vector<Check> checks;
   std::vector<Control> controls;
@@ -39,6 +40,9 @@ struct VerifyOptions {
   Sizes sizes = Sizes::kSmall;
   std::uint64_t seed = 1;
   bool controls = true;
+  /// A folder, of rank 0: statements that it says are finished are not run again, others are kept there.
+  /// Empty: none. Created if it is not there.
+  std::string resume_folder{};
   /// Called on every rank; the caller shows it on rank 0 only.
   std::function<void(std::string_view statement, std::string_view what)> progress{};
 };

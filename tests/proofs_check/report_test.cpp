@@ -4,12 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/error.h"
 #include "mpc/transport.h"
+#include "proofs_check/finished.h"
 #include "proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
@@ -96,6 +101,50 @@ TEST(TerminalTable, ShowsOneLineAQuantityAndEveryFailure) {
   EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("refuted at N = 64: 65 is not <= 64"));
   statement.controls[0].rejected = false;
   EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("NOT REJECTED"));
+}
+
+TEST(Finished, KeepsEveryNumberAndNothingOfOthers) {
+  StatementReport statement = sound();
+  statement.checks.push_back(compare({.theorem = "t", .n = 8, .delta = Rational(1, 3), .below_range = true},
+                                     "nan", std::numeric_limits<double>::quiet_NaN(), Relation::kAtLeast,
+                                     1.0 / 3));
+  statement.checks.push_back(compare_interval(in_range(7), "p", 0.1, {0.05, 0.2}, Relation::kAtMost, 0.25));
+  statement.readings = {{"r", 9, 1e300 / 7}};
+  statement.seconds = 0.125;
+  const std::string text = finished_text(statement, "key");
+  const auto again = read_finished(text, "key");
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(finished_text(*again, "key"), text);
+  StatementReport expected = statement;
+  expected.title.clear();
+  EXPECT_EQ(to_json(report_of(*again)).dump(), to_json(report_of(expected)).dump());
+  EXPECT_FALSE(read_finished(text, "kez").has_value());
+  EXPECT_FALSE(read_finished(text.substr(0, text.size() / 2), "key").has_value());
+  EXPECT_FALSE(read_finished("", "key").has_value());
+  EXPECT_FALSE(read_finished(R"({"key": "key", "checks": [[1]]})", "key").has_value());
+}
+
+// A verification that goes on: what was finished is read, under the same seed and sizes alone.
+TEST(Finished, StatementsAreNotRunAgain) {
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("roundtrip-finished-{}", getpid());
+  const auto transport = mpc::make_in_process_transport();
+  std::uint64_t run = 0;
+  VerifyOptions options{.statements = {"k_hop_depth"}};
+  options.resume_folder = folder / "deeper";
+  options.progress = [&](std::string_view, std::string_view) { ++run; };
+  const auto facts = [&] { return to_json(verify(options, *transport))["checks"].dump(); };
+  const std::string first = facts();
+  const std::uint64_t pieces = std::exchange(run, 0);
+  EXPECT_GT(pieces, 0u);
+  EXPECT_EQ(facts(), first);
+  EXPECT_EQ(run, 0u);
+  options.seed = 2;
+  EXPECT_NE(facts(), first);
+  EXPECT_EQ(std::exchange(run, 0), pieces);
+  std::ofstream(folder / "file") << 1;
+  options.resume_folder = folder / "file";
+  EXPECT_THROW(verify(options, *transport), ContractError);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Json, HasTheDocumentedKeys) {

@@ -105,7 +105,10 @@ TEST_F(Statements, KeepTheirShareOfTheFalseAlarmBudget) {
 TEST(StatementsLong, TwentyFreshSeedsRaiseNoFalseAlarm) {
   const auto transport = mpc::make_in_process_transport();
   for (std::uint64_t seed = 1001; seed <= 1020; ++seed) {
-    const Report report = verify({.seed = seed, .controls = false}, *transport);
+    VerifyOptions options;
+    options.seed = seed;
+    options.controls = false;
+    const Report report = verify(options, *transport);
     for (const StatementReport& statement : report.statements) {
       EXPECT_EQ(statement.failure_message, "") << statement.name << ", seed " << seed;
       for (const Check& check : statement.checks) {
