@@ -315,7 +315,9 @@ std::string machine_description() {
 std::string html_page(const Report& report, const Experiments& experiments, const std::string& machine) {
   std::size_t checks = 0;
   std::size_t controls = 0;
+  std::string names;  // none: all statements
   for (const StatementReport& s : report.statements) {
+    if (report.statements.size() != all_statements().size()) names += s.name + " ";
     checks += s.checks.size();
     controls += s.controls.size();
   }
@@ -334,7 +336,7 @@ run; a defect is a broken construction on which that check must fail.</p>
 <main id="statements">
 )",
                                 to_string(report.outcome()), kStyle, report.statements.size(), checks,
-                                controls, escaped(command_of(report, "--html report.html")),
+                                controls, escaped(command_of(report, names + "--html report.html")),
                                 to_string(report.sizes), report.seed, escaped(report.transport), report.ranks,
                                 report.seconds, escaped(machine), report.false_alarm_budget);
   out += summary(report);

@@ -16,7 +16,7 @@ namespace {
 constexpr std::array kColours = {"#0072B2", "#B34700", "#00664B", "#8F3A71", "#000000", "#6B5B00"};
 constexpr std::array kDashes = {"", "7 4", "2 3", "9 3 2 3", "4 4", "1 4"};
 constexpr double kWidth = 420, kHeight = 280;
-constexpr double kLeft = 62, kRight = 12, kTop = 14, kBottom = 46;
+constexpr double kLeft = 62, kRight = 24, kTop = 14, kBottom = 46;
 
 /// One axis: values to places.
 class Axis {
@@ -66,13 +66,13 @@ std::string marker(std::size_t kind, double x, double y, const char* colour) {
       return fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}"/>)", x, y, colour);
     case 1:
       return fmt::format(
-          R"(<rect x="{:.1f}" y="{:.1f}" width="8" height="8" fill="#fff" stroke="{}" stroke-width="1.5"/>)",
-          x - 4, y - 4, colour);
+          R"(<rect x="{:.1f}" y="{:.1f}" width="10" height="10" fill="none" stroke="{}" stroke-width="1.5"/>)",
+          x - 5, y - 5, colour);
     case 2:
       return fmt::format(R"(<path d="M{:.1f} {:.1f}l5 8h-10z" fill="{}"/>)", x, y - 5, colour);
     case 3:
       return fmt::format(
-          R"(<path d="M{:.1f} {:.1f}l5 5l-5 5l-5 -5z" fill="#fff" stroke="{}" stroke-width="1.5"/>)", x,
+          R"(<path d="M{:.1f} {:.1f}l5 5l-5 5l-5 -5z" fill="none" stroke="{}" stroke-width="1.5"/>)", x,
           y - 5, colour);
     case 4:
       return fmt::format(
