@@ -11,9 +11,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "anna/instances.h"
 #include "anna/kernels/kernels.h"
@@ -88,6 +90,8 @@ struct Engine {
   DenseFacts facts;
 
   void run(const DenseHead& head) {
+    // Threads of a BLAS or of OpenMP that ran before still spin for a while and would take the cores.
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
     DenseFacts now_facts;
     const double before = least.wall;
     least.run([&] { now_facts = attention->attend(head).facts; });
