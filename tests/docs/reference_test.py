@@ -195,7 +195,7 @@ class Pages(unittest.TestCase):
                 for flag in re.findall(r"--[a-z][a-z-]*", rest):
                     seen += 1
                     self.assertRegex(helps[name], rf"\n  (-h,)?{flag}\b", f"{page.name}: roundtrip {name}{rest}")
-        self.assertGreater(seen, 3)
+        self.assertGreater(seen, 0)
 
     def test_theorems_has_every_statement_and_no_other(self):
         page = (SOURCE / "docs/theorems.md").read_text()
