@@ -436,7 +436,9 @@ std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::
   const auto add = [&](const char* name, std::uint64_t count) {
     if (count != 0) roles.push_back({name, roles.back().first + roles.back().count, count});
   };
-  if (!layer.low_rank) {
+  if (layer.softmax) {
+    add("machines of pairs of blocks", (layer.tables - 1) * plan.blocks);
+  } else if (!layer.low_rank) {
     const std::uint64_t sorts = std::uint64_t{layer.heads} * layer.tables;
     add("copies", (layer.tables - 1) * plan.blocks);
     add("sort machines", sorts * layer.sort.machines);
