@@ -28,6 +28,9 @@ constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
 constexpr const char* kMatch2 = "match2_one_layer";
 constexpr const char* kKHop = "k_hop_depth";
+constexpr const char* kDefinition = "anna_definition";
+constexpr const char* kLsh = "lsh_algorithm";
+constexpr const char* kByProtocol = "mpc_simulates_anna";
 constexpr const char* kLowRank = "low_rank_by_anna";
 constexpr const char* kReports = "reports";
 
@@ -56,6 +59,14 @@ constexpr SeededFault kFaults[] = {
      "rows unlike exact match", 256},
     {"draw-unchecked", kAttention, "a draw is given out as verified unchecked", kExactMatch,
      "verified draws that are not exact", 96},
+    {"table-unused", kAttention, "the last table is not looked into", kLsh,
+     "P[a near pair meets], z = 12, ell = 2", 2},
+    {"keys-by-vector", kAttention, "keys of one vector count once in a table", kDefinition,
+     "rows that are no convex combination", 24},
+    {"projection-short", kAttention, "projections leave out the last coordinate", kLsh,
+     "P[a near pair meets], z = 12, ell = 2", 2},
+    {"bucket-size", kAttention, "a bucket's count is one short of its keys", kLsh,
+     "numbers unlike the definition's", 300},
 
     {"variance-test", kPacketCode, "packets pass without the variance test", kDirect,
      "cover-free code: sender sets mistaken", 9},
@@ -114,6 +125,11 @@ constexpr SeededFault kFaults[] = {
     {"one-pair", kParameters, "z of Match2 as for one pair of residues", kMatch2,
      "P[some output wrong], eta .1", 32},
     {"root-rounded-down", kParameters, "b = ceil(N^eps) - 1", kModelLimits, "sum: machines", 1024},
+    {"pairs-linear", kParameters, "ell from N pairs, not N^2", kLsh, "c = 8: tables ell", 4096},
+    {"one-sign", kParameters, "collision probability of one sign alone", kLsh,
+     "P[a function agrees], c = 8, at r", 64},
+    {"scan-records", kParameters, "the smallest scan blocks in place of the largest", kByProtocol,
+     "c = 8, declared: machines q", 1024},
 
     {"below-range", kReporting, "a bound that holds below range counts as verified", kReports,
      "verdicts unlike the numbers'", 300},

@@ -232,6 +232,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Definition of ANNA and Algorithm 
   std::vector<Check> checks(Context& context) const override {
     std::vector<Check> all;
     for (const std::uint64_t n : {24, 40, 64}) {
+      if (!context.wants("", n)) continue;
       for (Check& check : definition_checks(n, {}, context)) all.push_back(std::move(check));
     }
     return all;

@@ -339,23 +339,32 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     std::vector<Check> all;
     for (const double c : {4, 8, 12}) {
       for (const std::uint32_t log_n : {8, 12, 16, 20}) {
-        for (Check& check : parameter_checks(c, std::uint64_t{1} << log_n, 0, ~std::uint64_t{0}, context))
+        const std::uint64_t n = std::uint64_t{1} << log_n;
+        if (!context.wants("c = " + std::to_string(static_cast<int>(c)) + ": ", n)) continue;
+        for (Check& check : parameter_checks(c, n, 0, ~std::uint64_t{0}, context))
           all.push_back(std::move(check));
       }
-      all.push_back(time_slope(c, 0, context));
+      if (context.wants("slope", std::uint64_t{1} << 24)) all.push_back(time_slope(c, 0, context));
     }
-    all.push_back(collision_check("r", kFar / 8, kFar / 8, context));
-    all.push_back(collision_check("c r", kFar, kFar, context));
-    all.push_back(rate_check("P[a near pair meets], z = 12, ell = 2", kFar / 8, 2, 12, 12, context));
-    all.push_back(rate_check("P[a far pair meets], z = 4, ell = 4", kFar, 4, 4, 4, context));
+    for (const char* end : {"r", "c r"}) {
+      const double distance = end[0] == 'r' ? kFar / 8 : kFar;
+      if (context.wants("P[a function agrees]", kDimension))
+        all.push_back(collision_check(end, distance, distance, context));
+    }
+    if (context.wants("P[a near", 2))
+      all.push_back(rate_check("P[a near pair meets], z = 12, ell = 2", kFar / 8, 2, 12, 12, context));
+    if (context.wants("P[a far", 2))
+      all.push_back(rate_check("P[a far pair meets], z = 4, ell = 4", kFar, 4, 4, 4, context));
     std::vector<std::uint64_t> sizes{300, 512, 1024};
     if (context.sizes == Sizes::kFull) sizes.insert(sizes.end(), {2048, 4096});
     for (const std::uint64_t n : sizes) {
+      if (!context.wants("", n)) continue;
       for (Check& check : time_checks(n, {}, context)) all.push_back(std::move(check));
     }
     for (const std::uint32_t tables : {8, 32}) {
-      for (const std::uint64_t n : {1 << 14, 24000, 1 << 15})
-        all.push_back(space_check(n, tables, false, context));
+      for (const std::uint64_t n : {1 << 14, 24000, 1 << 15}) {
+        if (context.wants("bytes", n)) all.push_back(space_check(n, tables, false, context));
+      }
     }
     return all;
   }

@@ -200,11 +200,13 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
       jobs.push_back(guaranteed(1024, 8));
     }
     for (const Job& job : jobs) {
+      if (!context.wants("L = " + std::to_string(job.layers) + ": ", job.n)) continue;
       for (Check& check : run_checks(job, {}, context)) all.push_back(std::move(check));
     }
     for (const std::uint32_t log_n : {10, 12, 14, 16, 18, 20}) {
-      for (Check& check : declared_checks(std::uint64_t{1} << log_n, 0, 1, context))
-        all.push_back(std::move(check));
+      const std::uint64_t n = std::uint64_t{1} << log_n;
+      if (!context.wants("c = 8, declared: ", n)) continue;
+      for (Check& check : declared_checks(n, 0, 1, context)) all.push_back(std::move(check));
     }
     return all;
   }
