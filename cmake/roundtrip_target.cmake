@@ -35,5 +35,11 @@ function(roundtrip_layer name)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/roundtrip>)
   target_link_libraries(roundtrip_${name} PUBLIC roundtrip_options ${ARG_DEPENDS}
                         PRIVATE $<BUILD_INTERFACE:roundtrip_private_options> ${ARG_PRIVATE_DEPENDS})
+  if(ROUNDTRIP_PRECOMPILE)
+    # GCC forgets that precompiled headers are the system's, and so warns inside of them.
+    target_compile_options(roundtrip_${name} PRIVATE -fpch-preprocess -Wno-array-bounds)
+    target_precompile_headers(roundtrip_${name} PRIVATE <algorithm> <functional> <map> <memory> <memory_resource> <optional>
+                              <span> <string> <vector> <fmt/format.h>)
+  endif()
   set_property(GLOBAL APPEND PROPERTY ROUNDTRIP_LAYERS ${name})
 endfunction()
