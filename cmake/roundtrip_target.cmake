@@ -37,7 +37,8 @@ function(roundtrip_layer name)
                         PRIVATE $<BUILD_INTERFACE:roundtrip_private_options> ${ARG_PRIVATE_DEPENDS})
   if(ROUNDTRIP_PRECOMPILE)
     # GCC forgets that precompiled headers are the system's, and so warns inside of them.
-    target_compile_options(roundtrip_${name} PRIVATE -fpch-preprocess -Wno-array-bounds)
+    target_compile_options(roundtrip_${name} PRIVATE -fpch-preprocess -Wno-array-bounds -Wno-stringop-overflow
+                           -Wno-stringop-overread)
     target_precompile_headers(roundtrip_${name} PRIVATE <algorithm> <functional> <map> <memory> <memory_resource> <optional>
                               <span> <string> <vector> <fmt/format.h>)
   endif()
