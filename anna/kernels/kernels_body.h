@@ -244,7 +244,8 @@ void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::ui
     const Short sum = best.a + best.b, difference = best.a - best.b;
     const Short second = absolute(difference) > absolute(sum);  // -1 or 0
     const Short negative = (second & (difference < 0)) | (~second & (sum < 0));
-    const Short index = best.index + (second & static_cast<std::int16_t>(1 << (log2_size - 1)));
+    const auto half = static_cast<std::int16_t>(1 << (log2_size - 1));  // see flip_and_shift
+    const Short index = best.index + (second & half);
     const Short code = index + index - negative;
     __builtin_memcpy(out + lane, &code, sizeof(code));
   }
