@@ -224,7 +224,12 @@ TEST(Routed, WordsTravelByTheirKeysAndNotBesideThem) {
   for (const std::uint32_t digits : {1, 2}) {
     SwapKeys attention;
     const Compiled compiled = routed(full_load(shape, 5), digits);
-    EXPECT_FALSE(compare(compiled, random_input(shape, 8), attention).equal);
+    bool equal = false;
+    try {
+      equal = compare(compiled, random_input(shape, 8), attention).equal;
+    } catch (const ContractError&) {  // a node holds words that are not its own: as good
+    }
+    EXPECT_FALSE(equal);
   }
 }
 
