@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/escape_html.h"
 #include "explain/page_files.h"
 #include "explain/view.h"
 
@@ -45,7 +46,7 @@ std::string origins(const std::vector<std::uint32_t>& carries, const std::vector
 }
 
 std::string chip(const Trace& trace, const SentWord& word) {
-  const std::string text = escape(trace.text_of(word));
+  const std::string text = escape_html(trace.text_of(word));
   if (word.carries.empty() && word.depends.empty()) return fmt::format("<span class=\"n\">{}</span> ", text);
   const std::string place =
       word.carries.size() == 1 ? fmt::format("<small>{}</small>", word.carries.front()) : "";
@@ -55,7 +56,7 @@ std::string chip(const Trace& trace, const SentWord& word) {
 
 std::string input_chip(const Trace& trace, std::uint32_t origin) {
   return fmt::format("<button type=\"button\" class=\"w\" data-c=\"{}\">{}<small>{}</small></button> ",
-                     origin, escape(trace.input[origin]), origin);
+                     origin, escape_html(trace.input[origin]), origin);
 }
 
 std::string bar(std::uint64_t used, std::uint64_t allowed, const char* kind = "") {
@@ -81,7 +82,7 @@ std::string picture(const std::string& label, const std::string& kind, std::uint
       "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\"><text x=\"{}\" y=\"14\" "
       "text-anchor=\"end\">{}</text>"
       "<text x=\"{}\" y=\"14\">{}</text>",
-      kWidth, kTop + static_cast<int>(rows) * pitch + 4, escape(label), kLeft,
+      kWidth, kTop + static_cast<int>(rows) * pitch + 4, escape_html(label), kLeft,
       tokens ? "key and value" : "sends", kRight, tokens ? "query" : "receives");
   const auto y = [&](std::uint32_t row) { return kTop + static_cast<int>(row) * pitch + pitch / 2; };
   for (const Arrow& arrow : arrows) {
@@ -111,7 +112,7 @@ void add(std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow>& arrows, std::
 }
 
 std::string figure(const std::string& drawing, const std::string& caption) {
-  return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", drawing, escape(caption));
+  return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", drawing, escape_html(caption));
 }
 
 std::string drawn(const std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow>& found,
@@ -168,7 +169,7 @@ std::string round_panel(const Trace& trace, std::uint32_t number) {
       "<section class=\"world machines\" aria-labelledby=\"round-{}\">\n<h3 id=\"round-{}\">Round {}: "
       "machines and messages</h3>\n",
       number, number, number);
-  html += fmt::format("<p>{}</p>\n", escape(round_caption(trace, number)));
+  html += fmt::format("<p>{}</p>\n", escape_html(round_caption(trace, number)));
   if (!round.words.empty()) {
     std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow> arrows;
     for (const SentWord& word : round.words) add(arrows, word.source, word.destination, word.carries);
@@ -183,8 +184,8 @@ std::string round_panel(const Trace& trace, std::uint32_t number) {
         "scope=\"col\">words</th></tr></thead><tbody>\n",
         round.words.size());
     for (const Total& total : totals(trace, number))
-      html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", escape(total.from),
-                          escape(total.to), total.words);
+      html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", escape_html(total.from),
+                          escape_html(total.to), total.words);
     return html + "</tbody></table>\n</section>\n";
   }
   for (const Batch& batch : batches(round)) {
@@ -315,8 +316,8 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
   std::string html = fmt::format(
       "<section class=\"world tokens\" aria-labelledby=\"layer-{}\">\n<h3 id=\"layer-{}\">Layer {}: "
       "{}</h3>\n",
-      number, number, number, trace.reverse ? "tokens and attention" : escape(layer.name));
-  html += fmt::format("<p>{}</p>\n", escape(layer_caption(trace, number)));
+      number, number, number, trace.reverse ? "tokens and attention" : escape_html(layer.name));
+  html += fmt::format("<p>{}</p>\n", escape_html(layer_caption(trace, number)));
   std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow> arrows;
   if (number == 0 || trace.reverse) {
     for (const HeadTrace& head : layer.heads) {
@@ -349,7 +350,7 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
                           ranges(meeting.heads),
                           meeting.query < trace.input.size() ? input_chip(trace, meeting.query)
                                                              : std::to_string(meeting.query),
-                          escape(meeting.name), keys(trace, meeting), average(meeting.first->value));
+                          escape_html(meeting.name), keys(trace, meeting), average(meeting.first->value));
     }
     html += "</tbody></table></div>\n" + tables_of(trace, layer);
     return html + "</section>\n";
@@ -357,7 +358,7 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
   for (const Meeting& meeting : meetings(layer)) {
     html +=
         fmt::format("<div class=\"meeting\"><p><b>token {}</b> asks for {} in head{} {} and finds {}</p><p>",
-                    meeting.query, escape(meeting.name), meeting.heads.size() == 1 ? "" : "s",
+                    meeting.query, escape_html(meeting.name), meeting.heads.size() == 1 ? "" : "s",
                     ranges(meeting.heads), keys(trace, meeting));
     if (number == 0) {
       for (const Match::Key& key : meeting.keys) html += input_chip(trace, key.token);
@@ -367,7 +368,7 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
   }
   if (!layer.heads.empty()) {
     html += fmt::format("<details><summary>The averages, number by number</summary>\n<p>{}</p>\n<ul>\n",
-                        escape(average_caption(trace, number)));
+                        escape_html(average_caption(trace, number)));
     for (const Meeting& meeting : meetings(layer))
       html += fmt::format("<li>token {}, head {}: {}</li>\n", meeting.query, meeting.heads.front(),
                           average(meeting.first->value));
@@ -416,9 +417,9 @@ std::string input_panel(const Trace& trace) {
 std::string step(const Trace& trace, std::uint32_t number) {
   std::string html = fmt::format(
       "<section class=\"step\" id=\"step-{}\" aria-labelledby=\"title-{}\">\n<h2 id=\"title-{}\">{}</h2>\n",
-      number, number, number, escape(step_title(trace, number)));
+      number, number, number, escape_html(step_title(trace, number)));
   if (number > 0 && trace.reverse && !part_caption(trace, number).empty())
-    html += fmt::format("<p class=\"caption\">{}</p>\n", escape(part_caption(trace, number)));
+    html += fmt::format("<p class=\"caption\">{}</p>\n", escape_html(part_caption(trace, number)));
   html += "<div class=\"worlds\">\n";
   if (!trace.reverse) {
     html += number == 0 ? input_panel(trace) : round_panel(trace, number);
@@ -471,15 +472,15 @@ std::string sentence(const Trace& trace) {
     html += fmt::format(
         "<li><span class=\"place\">{}</span> <button type=\"button\" class=\"w\" data-c=\"{}\" "
         "data-text=\"{}\" aria-pressed=\"false\">{}</button>",
-        i, i, escape(trace.input[i]), escape(trace.input[i]));
+        i, i, escape_html(trace.input[i]), escape_html(trace.input[i]));
     if (beside) {
       const auto* from = trace.origins_of(i);
       html += fmt::format(" <span class=\"answer\"><span class=\"unseen\">answer: </span>{}</span>",
                           trace.outputs[i].empty() ? "<span class=\"soft\">none</span>"
                           : from != nullptr && from->size() == 1
                               ? fmt::format("{}<small class=\"soft\"> from {}</small>",
-                                            escape(trace.outputs[i]), from->front())
-                              : escape(trace.outputs[i]));
+                                            escape_html(trace.outputs[i]), from->front())
+                              : escape_html(trace.outputs[i]));
     }
     html += "</li>\n";
   }
@@ -493,7 +494,7 @@ std::string sentence(const Trace& trace) {
     for (std::uint32_t t = 0; t < trace.outputs.size(); ++t) {
       const auto* from = trace.origins_of(t);
       html += fmt::format("<span class=\"w\"{}>{}</span> ", from == nullptr ? "" : origins(*from, {}),
-                          trace.outputs[t].empty() ? "none" : escape(trace.outputs[t]));
+                          trace.outputs[t].empty() ? "none" : escape_html(trace.outputs[t]));
     }
     html += "</p>\n";
   }
@@ -510,7 +511,7 @@ std::string legend(const Trace& trace) {
   html += fmt::format(
       "<li><span class=\"w\">{}<small>0</small></span> is input word 0 on its way, or a copy of it. <span "
       "class=\"n\">15</span> is a number that the protocol made.</li>\n",
-      escape(trace.input.front()));
+      escape_html(trace.input.front()));
   html +=
       "<li><span class=\"w carries\">followed</span> carries the word that you follow; <span class=\"w "
       "depends\">dashed</span> was computed with its help, without carrying it.</li>\n";
@@ -529,9 +530,9 @@ std::string bounds_section(const Trace& trace) {
       "<thead><tr><th scope=\"col\">what</th><th scope=\"col\">used</th><th "
       "scope=\"col\">allowed</th></tr></thead><tbody>\n";
   for (const Bound& bound : bounds(trace))
-    html +=
-        fmt::format("<tr><th scope=\"row\">{}</th><td>{}{}</td><td>{} ({})</td></tr>\n", escape(bound.what),
-                    bar(bound.used, bound.allowed), bound.used, bound.allowed, escape(bound.unit));
+    html += fmt::format("<tr><th scope=\"row\">{}</th><td>{}{}</td><td>{} ({})</td></tr>\n",
+                        escape_html(bound.what), bar(bound.used, bound.allowed), bound.used, bound.allowed,
+                        escape_html(bound.unit));
   return html + "</tbody></table></div>\n</section>\n";
 }
 
@@ -542,13 +543,13 @@ std::string ways(const Trace& trace) {
     const Journey way = journey(trace, i);
     html += fmt::format(
         "<details id=\"way-{}\"><summary>{} <small>{}</small></summary>\n<p class=\"start\">{}</p>\n", i,
-        escape(trace.input[i]), i, escape(way.start));
+        escape_html(trace.input[i]), i, escape_html(way.start));
     if (!way.stops.empty()) html += "<ol>\n";
     for (const Stop& stop : way.stops)
       html += fmt::format("<li data-round=\"{}\" data-label=\"round {}\">{}</li>\n", stop.round, stop.round,
-                          escape(stop.text));
+                          escape_html(stop.text));
     if (!way.stops.empty()) html += "</ol>\n";
-    html += fmt::format("<p class=\"end\">{}</p></details>\n", escape(way.end));
+    html += fmt::format("<p class=\"end\">{}</p></details>\n", escape_html(way.end));
   }
   return html + "</section>\n";
 }
@@ -562,45 +563,19 @@ std::string embedded(const nlohmann::ordered_json& json) {
 
 }  // namespace
 
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string page(const Trace& trace) {
   std::string paragraphs, steps, track;
-  for (const std::string& text : introduction(trace)) paragraphs += "<p>" + escape(text) + "</p>\n";
+  for (const std::string& text : introduction(trace)) paragraphs += "<p>" + escape_html(text) + "</p>\n";
   for (std::uint32_t r = 0; r <= trace.rounds.size(); ++r) {
     steps += step(trace, r);
     track += fmt::format("<li><a href=\"#step-{}\">{}</a><span> {}</span></li>\n", r, r,
-                         escape(step_title(trace, r)));
+                         escape_html(step_title(trace, r)));
   }
   const std::string heading =
       fmt::format("{}: {} beside {}", trace.title, count_of(trace.rounds.size(), "round"),
                   count_of(trace.layers.size(), "layer"));
-  return fill(kTemplate, {{"title", escape(heading + " \u2014 Roundtrip")},
-                          {"heading", escape(heading)},
+  return fill(kTemplate, {{"title", escape_html(heading + " \u2014 Roundtrip")},
+                          {"heading", escape_html(heading)},
                           {"direction", trace.reverse ? "reverse" : "forward"},
                           {"style", kStyle},
                           {"script", kScript},

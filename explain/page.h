@@ -16,7 +16,4 @@ nlohmann::ordered_json to_json(const Trace& trace);
 /// The page, as UTF-8. What the user wrote stands in it escaped.
 std::string page(const Trace& trace);
 
-/// `text` for element content and quoted attributes.
-std::string escape(std::string_view text);
-
 }  // namespace roundtrip::explain

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "base/escape_html.h"
 #include "proofs_check/plot.h"
 #include "proofs_check/report.h"
 #include "proofs_check/report_rows.h"
@@ -48,10 +49,10 @@ std::string verdict_cell(std::string_view verdict) {
 }
 
 std::string cell(const std::string& text) {
-  return "<td>" + escaped(text) + "</td>";
+  return "<td>" + escape_html(text) + "</td>";
 }
 std::string number_cell(const std::string& text) {
-  return R"(<td class="n">)" + escaped(text) + "</td>";
+  return R"(<td class="n">)" + escape_html(text) + "</td>";
 }
 
 /// A table that scrolls by itself where the window is narrower; `head` and `rows` are cells in their rows.
@@ -59,7 +60,7 @@ std::string table(const std::string& caption, const std::string& head, const std
   return fmt::format(
       R"(<div class="wide" role="region" tabindex="0" aria-label="{0}"><table><caption>{0}</caption><thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>
 )",
-      escaped(caption), head, rows);
+      escape_html(caption), head, rows);
 }
 
 std::string heads(const std::vector<std::string>& words) {
@@ -67,7 +68,7 @@ std::string heads(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     const bool is_number = word.ends_with('#');  // a column of numbers
     out += fmt::format(R"(<th scope="col"{}>{}</th>)", is_number ? R"( class="n")" : "",
-                       escaped(is_number ? word.substr(0, word.size() - 1) : word));
+                       escape_html(is_number ? word.substr(0, word.size() - 1) : word));
   }
   return out;
 }
@@ -102,13 +103,13 @@ std::string summary(const Report& report) {
     const auto rejected = std::ranges::count_if(s.controls, [](const Control& c) { return c.holds(); });
     const auto verified =
         std::ranges::count_if(s.checks, [](const Check& c) { return c.verdict == Verdict::kVerified; });
-    rows += fmt::format(R"(<tr><th scope="row"><a href="#{0}">{1}</a></th>)", s.name, escaped(s.title)) +
+    rows += fmt::format(R"(<tr><th scope="row"><a href="#{0}">{1}</a></th>)", s.name, escape_html(s.title)) +
             verdict_cell(to_string(s.outcome())) +
             number_cell(fmt::format("{} of {}", verified, s.checks.size())) +
             cell(joined_sizes(sizes_in_range(s))) +
             number_cell(fmt::format("{} of {}", rejected, s.controls.size())) +
             number_cell(fmt::format("{:.1f}", s.seconds)) + "<td><code>" +
-            escaped(command_of(report, s.name)) + "</code></td></tr>\n";
+            escape_html(command_of(report, s.name)) + "</code></td></tr>\n";
   }
   return table("Statements, and the command that repeats each",
                heads({"statement", "verdict", "checks verified#", "sizes N in range", "defects rejected#",
@@ -144,7 +145,7 @@ std::string plots(const StatementReport& statement) {
                 .y_label = "",
                 .series = {measured, bound},
                 .log_y = least > 0 && most > 8 * least}) +
-           "<figcaption>" + escaped(title) +
+           "<figcaption>" + escape_html(title) +
            (row.checks[0]->place.epsilon ? ", eps = " + exponent(row.checks[0]->place.epsilon) : "") +
            "</figcaption></figure>\n";
   }
@@ -153,15 +154,15 @@ std::string plots(const StatementReport& statement) {
 
 std::string section(const Report& report, const StatementReport& s) {
   std::string out = fmt::format("<section id=\"{0}\" aria-labelledby=\"{0}-h\"><h2 id=\"{0}-h\">{1}</h2>\n",
-                                s.name, escaped(s.title));
+                                s.name, escape_html(s.title));
   out += fmt::format(
       "<p>Verdict: <strong class=\"{0}\">{0}</strong> in {1:.1f} s. Repeat it: <code>{2}</code></p>\n",
-      to_string(s.outcome()), s.seconds, escaped(command_of(report, s.name)));
-  if (!s.failure_message.empty()) out += "<p>" + escaped(s.failure_message) + "</p>\n";
-  if (!s.card.empty()) out += "<pre>" + escaped(s.card) + "</pre>\n";
+      to_string(s.outcome()), s.seconds, escape_html(command_of(report, s.name)));
+  if (!s.failure_message.empty()) out += "<p>" + escape_html(s.failure_message) + "</p>\n";
+  if (!s.card.empty()) out += "<pre>" + escape_html(s.card) + "</pre>\n";
   std::string rows;
   for (const Constant& constant : s.constants) {
-    rows += R"(<tr><th scope="row">)" + escaped(constant.name) + "</th>" + cell(constant.value) +
+    rows += R"(<tr><th scope="row">)" + escape_html(constant.name) + "</th>" + cell(constant.value) +
             cell(constant.meaning) + "</tr>\n";
   }
   out +=
@@ -174,7 +175,7 @@ std::string section(const Report& report, const StatementReport& s) {
                                        ? fmt::format(" in [{}, {}]", short_number(check->interval->low),
                                                      short_number(check->interval->high))
                                        : "";
-      rows += R"(<tr><th scope="row">)" + escaped(check->quantity) + "</th>" +
+      rows += R"(<tr><th scope="row">)" + escape_html(check->quantity) + "</th>" +
               cell(exponent(check->place.epsilon)) + cell(exponent(check->place.delta)) +
               number_cell(short_size(check->place.n)) +
               number_cell(short_number(check->measured) + interval) +
@@ -190,14 +191,14 @@ std::string section(const Report& report, const StatementReport& s) {
   if (!s.readings.empty()) {
     rows.clear();
     for (const Reading& reading : s.readings) {
-      rows += R"(<tr><th scope="row">)" + escaped(reading.quantity) + "</th>" +
+      rows += R"(<tr><th scope="row">)" + escape_html(reading.quantity) + "</th>" +
               number_cell(short_size(reading.n)) + number_cell(short_number(reading.value)) + "</tr>\n";
     }
     out += table(s.name + ": beside it, judging nothing", heads({"quantity", "N#", "value#"}), rows);
   }
   rows.clear();
   for (const Control& control : s.controls) {
-    rows += R"(<tr><th scope="row">)" + escaped(control.control) + "</th>" + cell(control.quantity) +
+    rows += R"(<tr><th scope="row">)" + escape_html(control.control) + "</th>" + cell(control.quantity) +
             cell(control.rejected ? "rejected" : "NOT REJECTED") +
             cell(control.accepted_off ? "accepted" : "NOT ACCEPTED") + "</tr>\n";
   }
@@ -241,7 +242,7 @@ std::string error_plot(const std::string& title, const simulate::ErrorGrid& grid
       series.points.emplace_back(ell, point(points, ell, last == 0 ? ell : last, z).error());
     plot.series.push_back(std::move(series));
   }
-  return "<figure>" + svg(plot) + "<figcaption>" + escaped(title) + "</figcaption></figure>\n";
+  return "<figure>" + svg(plot) + "<figcaption>" + escape_html(title) + "</figcaption></figure>\n";
 }
 
 std::string experiments_section(const Experiments& e) {
@@ -321,7 +322,8 @@ std::string html_page(const Report& report, const Experiments& experiments, cons
     checks += s.checks.size();
     controls += s.controls.size();
   }
-  std::string out = fmt::format(R"(<!DOCTYPE html>
+  std::string out =
+      fmt::format(R"(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Roundtrip: verification of the theorems, {0}</title><style>{1}</style></head>
 <body><a class="skip" href="#statements">Skip to the statements</a>
@@ -335,10 +337,10 @@ run; a defect is a broken construction on which that check must fail.</p>
 <dt>Source</dt><dd>Liu, Yu, Sanford, Andoni, Hsu, NeurIPS 2025</dd></dl></header>
 <main id="statements">
 )",
-                                to_string(report.outcome()), kStyle, report.statements.size(), checks,
-                                controls, escaped(command_of(report, names + "--html report.html")),
-                                to_string(report.sizes), report.seed, escaped(report.transport), report.ranks,
-                                report.seconds, escaped(machine), report.false_alarm_budget);
+                  to_string(report.outcome()), kStyle, report.statements.size(), checks, controls,
+                  escape_html(command_of(report, names + "--html report.html")), to_string(report.sizes),
+                  report.seed, escape_html(report.transport), report.ranks, report.seconds,
+                  escape_html(machine), report.false_alarm_budget);
   out += summary(report);
   for (const StatementReport& statement : report.statements) out += section(report, statement);
   out += experiments_section(experiments);

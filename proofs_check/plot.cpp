@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/escape_html.h"
 #include "proofs_check/report_rows.h"
 
 namespace roundtrip::proofs_check {
@@ -92,32 +93,6 @@ bool usable(const Plot& plot, const std::pair<double, double>& point) {
 
 }  // namespace
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string svg(const Plot& plot) {
   Axis x(plot.log_x, 2, kLeft, kWidth - kRight);
   const double bottom = kHeight - kBottom - 16 * static_cast<double>((plot.series.size() + 1) / 2);
@@ -138,7 +113,7 @@ std::string svg(const Plot& plot) {
   y.settle(true);
   std::string out = fmt::format(
       R"(<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title><desc>{}</desc>)",
-      kWidth, kHeight, escaped(plot.title), escaped(plot.title), escaped(described));
+      kWidth, kHeight, escape_html(plot.title), escape_html(plot.title), escape_html(described));
   for (const double tick : y.ticks()) {
     const double at = y.place(tick);
     out += fmt::format(
@@ -155,9 +130,9 @@ std::string svg(const Plot& plot) {
   out += fmt::format(R"(<path d="M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}" class="axis"/>)", kLeft, kTop, bottom,
                      kWidth - kRight);
   out += fmt::format(R"(<text x="{:.1f}" y="{:.1f}" class="x">{}</text>)", (kLeft + kWidth - kRight) / 2,
-                     bottom + 34, escaped(plot.x_label));
+                     bottom + 34, escape_html(plot.x_label));
   out += fmt::format(R"svg(<text transform="translate(13 {:.1f}) rotate(-90)" class="x">{}</text>)svg",
-                     (kTop + bottom) / 2, escaped(plot.y_label));
+                     (kTop + bottom) / 2, escape_html(plot.y_label));
   for (std::size_t i = 0; i < plot.series.size(); ++i) {
     const char* const colour = kColours[i % kColours.size()];
     std::string path;
@@ -174,7 +149,7 @@ std::string svg(const Plot& plot) {
                        path, colour, kDashes[i % kDashes.size()]);
     out += marks + marker(i, at_x + 6, at_y - 4, colour) +
            fmt::format(R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", at_x + 18, at_y,
-                       escaped(plot.series[i].label));
+                       escape_html(plot.series[i].label));
   }
   return out + "</svg>";
 }

@@ -25,7 +25,4 @@ struct Plot {
 /// from elsewhere, no script. Points that are not finite are left out.
 std::string svg(const Plot& plot);
 
-/// & < > and quotes, for text and attributes.
-std::string escaped(const std::string& text);
-
 }  // namespace roundtrip::proofs_check

@@ -24,6 +24,7 @@ constexpr const char* kName = "mpc_simulates_anna";
 const Rational kQuarter(1, 4);  // eps and delta
 constexpr std::uint64_t kKappa = 8;
 constexpr std::uint32_t kWordBits = 62;
+constexpr std::uint32_t kInputBits = 16;  // p of the random models
 constexpr std::uint32_t kRow = 8;
 constexpr std::uint32_t kValueDimension = 8;  // m
 constexpr double kEta = 0.01;
@@ -53,6 +54,7 @@ anna::Model model_of(const Job& job, std::uint64_t seed) {
   anna::RandomModel random;
   random.layers = job.layers;
   random.heads = 1;
+  random.word_bits = kInputBits;
   random.dimension = job.dimension;
   random.value_dimension = kValueDimension;
   random.row_dimension = kRow;
@@ -78,7 +80,7 @@ mpc::Parameters parameters_of(const Job& job, std::uint64_t seed) {
 
 /// What a control adds to what is measured.
 struct Spoiled {
-  std::uint64_t rounds = 0, machines = 0, memory = 0, sent = 0, received = 0, numbers = 0;
+  std::uint64_t rounds = 0, machines = 0, memory = 0, sent = 0, received = 0, numbers = 0, tables = 0;
 };
 
 std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& context) {
@@ -87,9 +89,12 @@ std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& c
   const anna::Model model = model_of(job, context.seed);
   const auto protocol =
       simulate::decompile(model, parameters_of(job, context.seed), {.word_bits = kWordBits});
-  std::vector<mpc::Word> input;
+  // N/4 different words over all of the model's range: tables then disagree on who meets, and every one
+  // counts.
+  std::vector<mpc::Word> different, input;
   RandomStream stream(context.seed, Domain::kInstance, job.n, job.layers);
-  for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << 12));
+  for (std::uint64_t i = 0; i < job.n / 4; ++i) different.push_back(stream.below(1u << kInputBits));
+  for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(different[stream.below(different.size())]);
 
   const mpc::Shape& shape = protocol->shape();
   Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, input);
@@ -101,7 +106,9 @@ std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& c
   anna::Embedding rows = anna::Embedding::with_dimension(2);
   for (const mpc::Word word : input)
     rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
-  const auto reference = make_reference_anna(std::get<anna::Anna>(model.mechanisms[0]).parameters);
+  anna::AnnaParameters tables = std::get<anna::Anna>(model.mechanisms[0]).parameters;
+  tables.tables -= static_cast<std::uint32_t>(spoiled.tables);
+  const auto reference = make_reference_anna(tables);
   for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
   std::uint64_t wrong = spoiled.numbers + (trace.outputs.size() != job.n * kRow);
   for (std::uint64_t t = 0; t < std::min<std::uint64_t>(trace.outputs.size(), job.n * kRow); ++t) {
@@ -255,6 +262,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
     judge("s + 1 words sent", 3, {.sent = s});
     judge("s + 1 words received", 4, {.received = s});
     judge("one number altered", 5, {.numbers = 1});
+    judge("numbers of one table fewer", 5, {.tables = 1});
     constexpr std::uint64_t kDeclared = 1 << 12;
     const auto declared = declared_checks(kDeclared, 0, 1, context);
     judge_declared(all, "rounds that grow like the number of tables", 0,

@@ -1,6 +1,7 @@
 // Statements: Match2 in one ANNA layer, and k-hop induction heads in O(log k) layers of width O(N^{1/a}), as
 // networks of their own, without the detour over a protocol.
 #include <algorithm>
+#include <cmath>
 
 #include "anna/attention.h"
 #include "base/random.h"
@@ -165,6 +166,16 @@ struct Hop {
   std::uint32_t levels;  // a
 };
 
+std::vector<Hop> hops_of(Sizes sizes) {
+  std::vector<Hop> hops;
+  for (const std::uint64_t n : {100, 1000, 2048}) {
+    for (const std::uint64_t k : {1, 4, 7}) hops.push_back({n, k, k == 7 ? 3u : 2u});
+  }
+  hops.push_back({2048, 64, 2});
+  if (sizes == Sizes::kFull) hops.insert(hops.end(), {{4096, 64, 2}, {8192, 64, 3}, {10000, 100, 2}});
+  return hops;
+}
+
 std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops,
                                              const std::vector<Spoiled>& spoiled, Context& context) {
   const auto facts = spread(context.transport, hops.size(), Evaluation::kNumbers, [&](std::size_t i) {
@@ -210,9 +221,9 @@ class KHopDepth : public Statement {
   std::string card() const override {
     return R"(Problem:   find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) = find_1(find_{k-1}(i)); output x there.
 Guarantee: L = a + ceil(log2 k) + 1, H = max(a, 2), m = max(128, ceil((N+1)^{1/a})); exact with probability >= 1 - eta.
-Check:     sizes metered, outputs by ANNA with one table against the definition, for k = 1, 4 and 7.
-Beside it: standard attention floor(log2 k) + 2 layers; recurrent networks and state-space models depth k or linear
-           width; low-rank, kernel-based and masking-based attention depth k or near-quadratic computation.
+Check:     sizes metered, outputs by ANNA with one table against the definition, for k = 1, 4, 7 and 64.
+Beside it: layers of other mechanisms: standard attention floor(log2 k) + 2; recurrent networks and state-space models
+           k, or width linear in N; low-rank, kernel-based and masking-based attention k, or near-quadratic time.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); Sanford, Hsu, Telgarsky 2024 (the task
            and the other mechanisms' bounds); the network is ours.)";
   }
@@ -221,17 +232,25 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); 
             {"eta", "1e-6", "failure probability"}};
   }
   std::vector<Check> checks(Context& context) const override {
-    std::vector<Hop> hops;
-    for (const std::uint64_t n : {100, 1000, 2048}) {
-      for (const std::uint64_t k : {1, 4, 7}) hops.push_back({n, k, k == 7 ? 3u : 2u});
-    }
-    if (context.sizes == Sizes::kFull)
-      hops.insert(hops.end(), {{4096, 64, 2}, {8192, 64, 3}, {10000, 100, 2}});
+    std::vector<Hop> hops = hops_of(context.sizes);
     std::erase_if(
         hops, [&](const Hop& hop) { return !context.wants("k = " + std::to_string(hop.k) + ": ", hop.n); });
     std::vector<Check> all;
     for (const auto& checks : k_hop_checks(hops, std::vector<Spoiled>(hops.size()), context)) {
       all.insert(all.end(), checks.begin(), checks.end());
+    }
+    return all;
+  }
+  std::vector<Reading> readings(const Context& context) const override {
+    std::vector<Reading> all;
+    for (const auto& [n, k, levels] : hops_of(context.sizes)) {
+      if (n < 2048) continue;  // the same numbers at every N
+      const std::string which = "k = " + std::to_string(k) + ": layers of ";
+      const auto steps = static_cast<double>(k);
+      all.push_back({which + "ANNA", n, levels + log_ceil(2, k) + 1.0});
+      all.push_back({which + "standard attention", n, std::floor(std::log2(steps)) + 2});
+      all.push_back({which + "recurrent networks of width below N", n, steps});
+      all.push_back({which + "low-rank or masked attention", n, steps});
     }
     return all;
   }

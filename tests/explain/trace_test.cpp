@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/escape_html.h"
 #include "explain/follow.h"
 #include "explain/page.h"
 #include "explain/terminal.h"
@@ -325,7 +326,7 @@ TEST(Page, PrintsAnyWordHarmlessly) {
   EXPECT_EQ(printable("\u0085x"), "\uFFFDx");
   EXPECT_EQ(printable(std::string(30, 'x')), std::string(24, 'x') + "\u2026");
   EXPECT_EQ(printable("na\u00EFve \u8A9E"), "na\u00EFve \u8A9E");
-  EXPECT_EQ(escape("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
+  EXPECT_EQ(escape_html("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
   Made made = make("sort", {3, 1, 2, 0});
   made.names.input = {"</script><b>", "<!--", "\"'&", "{{script}}"};
   made.names.title = "</title>";

@@ -5,8 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -52,6 +55,25 @@ TEST(Faults, AreFourOrMoreInEachOfEightAreas) {
   EXPECT_EQ(areas.size(), 8u);
   for (const auto& [area, count] : areas) EXPECT_GE(count, 4) << area;
   EXPECT_GE(names.size(), 32u);
+}
+
+// A hook that the list does not name would never be switched on, and a fault without a hook never be caught.
+TEST(Faults, AreTheHooksOfTheSources) {
+  std::set<std::string> hooks, listed;
+  const std::regex hook("seeded\\(\"([a-z0-9-]+)\"\\)");
+  for (const char* layer : {"base", "mpc", "anna", "simulate", "proofs_check"}) {
+    for (const auto& file :
+         std::filesystem::recursive_directory_iterator(std::string(ROUNDTRIP_SOURCE_DIR "/") + layer)) {
+      if (!file.is_regular_file()) continue;
+      std::stringstream text;
+      text << std::ifstream(file.path()).rdbuf();
+      const std::string all = text.str();
+      for (std::sregex_iterator found(all.begin(), all.end(), hook), end; found != end; ++found)
+        EXPECT_TRUE(hooks.insert((*found)[1]).second) << (*found)[1] << " twice";
+    }
+  }
+  for (const SeededFault& fault : all_faults()) listed.emplace(fault.name);
+  EXPECT_EQ(hooks, listed);
 }
 
 Check check_of(const SeededFault& fault, Verdict verdict) {
