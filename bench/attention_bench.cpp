@@ -3,7 +3,7 @@
 // others use, the first is the one that counts and the second the one that can be trusted. Near pairs lie at
 // exactly r = sqrt 2 / c; recall is the share of near keys with positive weight, purity the share of weight
 // on planted keys (near and middle), every other key counting as impure.
-//   anna_attention [table|clusters|rivals|large|growth ..] [--max-log2 16] [--threads 1,2] [--c 8]
+//   attention_bench [table|clusters|rivals|large|growth ..] [--max-log2 16] [--threads 1,2] [--c 8]
 //                  [--large-log2 16,20] [--growth-log2 20]        no part named: all of them
 #include <fmt/format.h>
 #include <omp.h>
