@@ -9,30 +9,49 @@
 namespace roundtrip::mpc {
 namespace {
 
-constexpr Word kSourceTag = Word{1} << 63;
-// Runs of 2^8 - 1 words and more take a second header: by then it weighs less than a hundredth of the words.
-constexpr unsigned kMostLengthBits = 8;
-constexpr std::ptrdiff_t kRunsAhead = 16;  // a few hundred ns of scattering: more than DRAM takes
-constexpr std::size_t kControlWords = 3;   // flag, headers, words
-// Inboxes are staged from this size on, below which caches hold them, if the lines take little beside them.
-constexpr std::uint64_t kLeastStaged = std::uint64_t{1} << 20;
-constexpr std::uint64_t kInboxesPerLines = 4;
-static_assert(Outbox::kLeastKept >= std::size_t{1} << kMostLengthBits);  // kept runs are long ones
+// The header's fields. Runs of 2^8 - 1 words and more take a second word: by then it weighs less than a
+// hundredth of the words.
+constexpr unsigned kLengthBits = 8, kDestinationBits = 16;
+constexpr unsigned kLengthShift = 64 - kLengthBits, kMiddleBits = kLengthShift - kDestinationBits;
+constexpr Word kLongLength = (Word{1} << kLengthBits) - 1;
+static_assert(Outbox::kLeastKept > kLongLength);  // kept runs are long ones
+constexpr std::uint64_t kHeaderWords = 3;         // of a run at most
+// A bucket has 2^8 machines, or more if a rank would have more than 2^6 buckets: the caches hold a line of
+// words and one of headers for each machine of a bucket, and the end of each stream.
+constexpr unsigned kLeastBucketBits = 8, kMostBucketsBits = 6;
+
+constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / sizeof(RunHeader);
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
 }
 
-}  // namespace
-
-Exchange::Fields Exchange::fields(std::uint64_t most_destinations, std::uint64_t most_words) {
-  // Shape::validate keeps destinations below 2^31 and sequence numbers below 2^32, so 63 bits always suffice.
-  const auto bits = [](std::uint64_t count) { return static_cast<unsigned>(std::bit_width(count - 1)); };
-  Fields result{bits(std::max<std::uint64_t>(most_destinations, 1)),
-                bits(std::max<std::uint64_t>(most_words, 1)), 0};
-  result.length = std::min(63 - result.destination - result.sequence, kMostLengthBits);
-  return result;
+/// Of a field for values below `count`.
+unsigned bits_for(std::uint64_t count) {
+  return static_cast<unsigned>(std::bit_width(std::max<std::uint64_t>(count, 1) - 1));
 }
+
+/// A short one, most often a single word.
+inline void copy_run(Word* to, const Word* from, std::uint64_t length) {
+  if (length == 1) {
+    *to = *from;
+  } else {
+    copy_words(to, from, length);
+  }
+}
+
+/// Part i of k equal ones, each of whole pages but their first lines: streams that grow alike must not be
+/// alike in the address bits by which caches choose their sets.
+template <typename T>
+std::span<T> part_of(std::span<T> all, std::size_t i, std::size_t k) {
+  constexpr std::size_t kWordsPerPage = 512;
+  const std::size_t part = all.size() / k / kWordsPerPage * kWordsPerPage;
+  if (part == 0) return {};
+  const std::size_t skip = i * kWordsPerLine % kWordsPerPage;
+  return all.subspan(i * part + skip, part - skip);
+}
+
+}  // namespace
 
 Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport)
     : shape_(shape),
@@ -42,24 +61,52 @@ Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& tra
       placement_(shape.machines, transport.ranks()),
       first_(placement_.first(rank_)),
       count_(placement_.count(rank_)),
-      message_fields_(fields(placement_.block(), limit_words)),
-      output_fields_(fields(std::min(shape.outputs, placement_.block() * shape.block_words), 1)),
+      bucket_bits_(std::clamp(bits_for(placement_.block()), kLeastBucketBits + kMostBucketsBits,
+                              kDestinationBits + kMostBucketsBits) -
+                   kMostBucketsBits),
+      buckets_(ceil_div(placement_.block(), std::uint64_t{1} << bucket_bits_)),
+      sequence_bits_(bits_for(limit_words)),  // at most 32
+      source_apart_(sequence_bits_ + bits_for(placement_.block()) > kMiddleBits),
       machine_to_rank_(placement_.block()),
       output_to_rank_(placement_.block() * shape.block_words),
-      sending_(static_cast<std::size_t>(transport.ranks())),
-      ends_(sending_.size()),
+      sending_(static_cast<std::size_t>(transport.ranks()) * buckets_),
       views_(sending_.size()),
-      counts_out_(sending_.size() * kControlWords),
+      counts_out_(sending_.size() + static_cast<std::size_t>(transport.ranks())),
       counts_in_(counts_out_.size()),
-      cursors_(std::max<std::size_t>(count_, ones(message_fields_.destination) + 1) + 1) {
+      cursors_(std::size_t{count_} + 1) {
+  for (std::size_t i = 0; i < sending_.size(); ++i) {
+    sending_[i].shared = part_of(transport.outgoing(static_cast<int>(i / buckets_)), i % buckets_, buckets_);
+  }
   clear_streams();
 }
 
+Exchange::~Exchange() {
+  transport_.release_outgoing();
+}
+
 void Exchange::clear_streams() {
-  for (Stream& stream : sending_) {
-    stream.headers.clear();
-    stream.words.clear();
+  for (Stream& stream : sending_) stream.clear();
+}
+
+void Exchange::Stream::make_room(std::uint64_t words) {
+  const std::uint64_t used = size();
+  if (in_buffer()) {
+    buffer.set_size(used);
+  } else {
+    buffer.resize(used);
+    std::copy(begin, end, buffer.data());
   }
+  buffer.reserve_more(words);
+  begin = buffer.data();
+  end = begin + used;
+  limit = begin + buffer.capacity();
+}
+
+Buffer<Word> Exchange::Stream::exchange(Buffer<Word> other) {
+  buffer.set_size(size());
+  Buffer<Word> result = std::exchange(buffer, std::move(other));
+  clear();
+  return result;
 }
 
 std::uint64_t Exchange::first_output(int rank) const {
@@ -122,68 +169,40 @@ void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, st
 template <bool kLastRound>
 void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
   std::span<const Sending> sendings = outbox.sendings();
-  const std::span<const Word> words = outbox.words();
   if (seeded("last-message") && !kLastRound && sendings.size() > 1)
     sendings = sendings.first(sendings.size() - 1);
-  // Room for the worst case, everything to one rank, so that the loop need not ask.
-  for (std::size_t r = 0; r < sending_.size(); ++r) {
-    Stream& stream = sending_[r];
-    stream.headers.reserve_more(2 * sendings.size() + 1);
-    stream.words.reserve_more(words.size());
-    ends_[r] = {stream.headers.data() + stream.headers.size(), stream.words.data() + stream.words.size(),
-                true};
-  }
-  StreamEnd* const ends = ends_.data();
-  const Fields layout = kLastRound ? output_fields_ : message_fields_;
+  Stream* const streams = sending_.data();
   const Divider to_rank = kLastRound ? output_to_rank_ : machine_to_rank_;
   const std::uint64_t block = kLastRound ? placement_.block() * shape_.block_words : placement_.block();
-  const Word length_mask = ones(layout.length);
-  const Outbox::Kept& kept = outbox.kept();
-  const Word* from = words.data();
-  std::uint64_t sequence = 0;
+  const std::size_t buckets = buckets_;
+  const unsigned bucket_bits = bucket_bits_;
+  const Word bucket_mask = ones(bucket_bits_);
+  const bool source_apart = source_apart_ && !kLastRound;
+  const Word* from = outbox.words().data();
+  // The middle of the next header: the sequence number counts up in it.
+  Word middle = 0;
+  if (!kLastRound && !source_apart) middle = Word{source - first_} << sequence_bits_ << kDestinationBits;
   std::uint32_t split = 0;  // what is packed of sending i already
   for (std::size_t i = 0; i < sendings.size();) {
     const std::uint32_t destination = sendings[i].destination + split;
     std::uint64_t length = sendings[i].length - split;
     const std::uint32_t rank = to_rank(destination);
-    if constexpr (kLastRound) {  // a row of outputs may be for several ranks
-      length = std::min(length, (rank + std::uint64_t{1}) * block - destination);
-    }
-    StreamEnd& end = ends[rank];
-    Word* header = end.header;
-    if constexpr (!kLastRound) {
-      if (end.new_source) {
-        end.new_source = false;
-        *header++ = kSourceTag | source;
-      }
-    }
-    std::uint64_t copied = length;
-    const Word place = (kLastRound ? 0 : sequence << layout.destination) | (destination - rank * block);
-    const unsigned length_shift = layout.sequence + layout.destination;
-    if (length < length_mask) [[likely]] {
-      *header++ = length << length_shift | place;
+    const std::uint64_t place = destination - rank * block;
+    if constexpr (kLastRound) length = std::min(length, block - place);  // a row may be for several ranks
+    Stream& stream = streams[rank * buckets + (kLastRound ? 0 : place >> bucket_bits)];
+    const Word header = middle | (kLastRound ? place : place & bucket_mask);
+    if (length < kLongLength && !source_apart) [[likely]] {
+      if (length + 1 > stream.room()) [[unlikely]]
+        stream.make_room(length + 1);
+      Word* const end = stream.end;
+      stream.end = end + 1 + length;
+      *end = length << kLengthShift | header;
+      copy_run(end + 1, from, length);
+      from += length;
     } else {
-      Word field = length_mask;
-      if (!kLastRound && destination == source && length >= Outbox::kLeastKept) {
-        const std::uint32_t machine = source - first_;
-        if (!kept.words.empty() && i == kept.sending) {
-          kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0, false});
-          copied -= kept.words.size();
-          field = 0;
-        } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
-          kept_.push_back({machine, 0, nullptr, length,
-                           static_cast<std::uint64_t>(end.word - sending_[rank].words.data()), true});
-          field = 0;
-        }
-      }
-      *header++ = field << length_shift | place;
-      *header++ = length;
+      from = pack_long_run(source, outbox, i, stream, header, length, from);
     }
-    end.header = header;
-    copy_words(end.word, from, copied);
-    end.word += copied;
-    from += copied;
-    sequence += length;
+    if constexpr (!kLastRound) middle += length << kDestinationBits;
     if (kLastRound && split + length < sendings[i].length) {
       split += static_cast<std::uint32_t>(length);
     } else {
@@ -191,11 +210,38 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
       ++i;
     }
   }
-  for (std::size_t r = 0; r < sending_.size(); ++r) {
-    Stream& stream = sending_[r];
-    stream.headers.set_size(static_cast<std::size_t>(ends_[r].header - stream.headers.data()));
-    stream.words.set_size(static_cast<std::size_t>(ends_[r].word - stream.words.data()));
+}
+
+/// Packs `length` words of sending i, whose length or source has a word of its own; returns what follows them
+/// in the outbox.
+const Word* Exchange::pack_long_run(MachineId source, const Outbox& outbox, std::size_t i, Stream& stream,
+                                    Word header, std::uint64_t length, const Word* from) {
+  const std::uint32_t machine = source - first_;
+  const Outbox::Kept& kept = outbox.kept();
+  const bool to_itself = !outbox.limits().last_round && outbox.sendings()[i].destination == source;
+  std::uint64_t copied = length;
+  Word field = std::min(length, kLongLength);
+  bool stays = false;
+  if (to_itself && length >= Outbox::kLeastKept) {
+    if (!kept.words.empty() && i == kept.sending) {
+      kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0, false});
+      copied -= kept.words.size();
+      field = 0;
+    } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
+      stays = true;
+      field = 0;
+    }
   }
+  if (copied + kHeaderWords > stream.room()) stream.make_room(copied + kHeaderWords);
+  Word* end = stream.end;
+  if (source_apart_) *end++ = source;
+  *end++ = field << kLengthShift | header;
+  if (length >= kLongLength) *end++ = length;
+  if (stays)
+    kept_.push_back({machine, 0, nullptr, length, static_cast<std::uint64_t>(end - stream.begin), true});
+  copy_words(end, from, copied);
+  stream.end = end + copied;
+  return from + copied;
 }
 
 void Exchange::pack(MachineId source, const Outbox& outbox) {
@@ -204,112 +250,133 @@ void Exchange::pack(MachineId source, const Outbox& outbox) {
 }
 
 std::uint64_t Exchange::swap(std::uint64_t own_flags) {
-  for (std::size_t r = 0; r < sending_.size(); ++r) {
-    counts_out_[r * kControlWords] = own_flags;
-    counts_out_[r * kControlWords + 1] = sending_[r].headers.size();
-    counts_out_[r * kControlWords + 2] = sending_[r].words.size();
+  const auto ranks = static_cast<std::size_t>(placement_.ranks());
+  const auto self = static_cast<std::size_t>(rank_);
+  // For each rank the flags, then twice the size of each stream, plus one if it is in shared memory.
+  const std::size_t each = buckets_ + 1;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+      const Stream& stream = sending_[r * buckets_ + b];
+      const bool shares = r != self && !stream.in_buffer() && stream.size() != 0;
+      counts_out_[r * each + 1 + b] = 2 * stream.size() + (shares ? 1 : 0);
+      if (shares) own_flags |= kShared;
+    }
   }
+  for (std::size_t r = 0; r < ranks; ++r) counts_out_[r * each] = own_flags;
   transport_.all_to_all(counts_out_, counts_in_);
   std::uint64_t flags = 0;
-  std::uint64_t total = 0;
-  const auto self = static_cast<std::size_t>(rank_);
-  for (std::size_t r = 0; r < sending_.size(); ++r) {
-    flags |= counts_in_[r * kControlWords];
-    if (r != self) total += counts_in_[r * kControlWords + 1] + counts_in_[r * kControlWords + 2];
-  }
+  for (std::size_t r = 0; r < ranks; ++r) flags |= counts_in_[r * each];
   if ((flags & kFailed) != 0) return flags;
+  others_read_ = (flags & kShared) != 0;
 
-  received_.clear();
-  received_.resize(total);
+  std::uint64_t total = 0;
   send_pieces_.clear();
   receive_pieces_.clear();
-  Word* next = received_.data();
-  for (std::size_t r = 0; r < sending_.size(); ++r) {
+  for (std::size_t i = 0; i < sending_.size(); ++i) {
+    const std::size_t r = i / buckets_, b = i % buckets_;
+    const std::uint64_t count = counts_in_[r * each + 1 + b];
+    const Stream& stream = sending_[i];
+    const std::span<const Word> words{stream.begin, stream.size()};
     if (r == self) {
-      views_[r] = {sending_[r].headers.span(), sending_[r].words.span()};
+      views_[i] = words;
       continue;
     }
-    const auto add = [&, rank = static_cast<int>(r)](std::span<const Word> outgoing, std::uint64_t incoming) {
-      if (!outgoing.empty()) send_pieces_.push_back({rank, outgoing});
-      if (incoming != 0) receive_pieces_.push_back({rank, {next, incoming}});
-      return std::span<const Word>{std::exchange(next, next + incoming), incoming};
-    };
-    views_[r].headers = add(sending_[r].headers.span(), counts_in_[r * kControlWords + 1]);
-    views_[r].words = add(sending_[r].words.span(), counts_in_[r * kControlWords + 2]);
+    if (counts_out_[r * each + 1 + b] % 2 == 0 && !words.empty()) {
+      send_pieces_.push_back({static_cast<int>(r), words});
+    }
+    if (count % 2 == 0) {
+      views_[i] = {static_cast<const Word*>(nullptr), count / 2};  // its place follows
+      total += count / 2;
+    } else {
+      views_[i] = part_of(transport_.incoming(static_cast<int>(r)), b, buckets_).first(count / 2);
+    }
+  }
+  if (total == 0 && send_pieces_.empty()) return flags;
+  received_.clear();
+  received_.resize(total);
+  Word* next = received_.data();
+  for (std::size_t i = 0; i < views_.size(); ++i) {
+    if (views_[i].data() != nullptr || views_[i].empty()) continue;
+    receive_pieces_.push_back({static_cast<int>(i / buckets_), {next, views_[i].size()}});
+    views_[i] = {std::exchange(next, next + views_[i].size()), views_[i].size()};
   }
   transport_.exchange(send_pieces_, receive_pieces_);
   return flags;
 }
 
-/// Calls visit(destination, length, source, sequence, words) for each run, in the order of (source,
-/// sequence), and visit_kept, which returns how many words of it are in the stream, for those with a kept
-/// row. Some runs earlier it calls ahead(destination), whose argument may be any value of the destination's
-/// field (what is read there may not be the header of a run).
-template <typename Visit, typename Ahead, typename VisitKept>
-void Exchange::for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead,
-                            VisitKept&& visit_kept) const {
-  const Fields at_shift = layout;  // a copy, which no store of visit's can change
-  const Word destination_mask = ones(layout.destination);
-  const Word sequence_mask = ones(layout.sequence);
-  const Word length_mask = ones(layout.length);
-  for (const View& view : views_) {
-    const Word* words = view.words.data();
-    MachineId source = 0;
-    const Word* const end = view.headers.data() + view.headers.size();
-    for (const Word* at = view.headers.data(); at != end;) {
-      if (end - at > kRunsAhead) ahead(at[kRunsAhead] & destination_mask);
-      const Word header = *at++;
-      if ((header & kSourceTag) != 0) {
-        source = static_cast<MachineId>(header);
-        continue;
-      }
-      const Word destination = header & destination_mask;
-      const auto sequence = static_cast<std::uint32_t>((header >> at_shift.destination) & sequence_mask);
-      Word length = header >> at_shift.destination >> at_shift.sequence;
-      if (length - 1 >= length_mask - 1) [[unlikely]] {  // zero or all ones
-        const bool has_kept = length == 0;
-        length = *at++;
-        if (has_kept) {
-          words += visit_kept(destination, length, source, sequence, words);
-          continue;
+/// Calls visit(destination, length, source, sequence, words) for each run, and visit_kept, which returns how
+/// many words of it are in the stream, for those with a kept row; for each destination in the order of
+/// (source, sequence). Destinations are counted from the first one here.
+template <bool kLastRound, typename Visit, typename VisitKept>
+void Exchange::for_each_run(Visit&& visit, VisitKept&& visit_kept) const {
+  const unsigned source_shift = kDestinationBits + sequence_bits_;
+  const Word sequence_mask = ones(sequence_bits_);
+  const bool source_apart = source_apart_ && !kLastRound;
+  for (std::size_t b = 0; b < buckets_; ++b) {
+    const Word bucket_begin = Word{b} << bucket_bits_;
+    for (int rank = 0; rank < placement_.ranks(); ++rank) {
+      const std::span<const Word> view = views_[static_cast<std::size_t>(rank) * buckets_ + b];
+      const MachineId first_source = placement_.first(rank);
+      const Word* const end = view.data() + view.size();
+      for (const Word* at = view.data(); at != end;) {
+        MachineId source = 0;
+        if (source_apart) [[unlikely]]
+          source = static_cast<MachineId>(*at++);
+        const Word header = *at++;
+        Word length = header >> kLengthShift;
+        Word destination = header & ones(kLengthShift);
+        std::uint32_t sequence = 0;
+        if constexpr (!kLastRound) {
+          sequence = static_cast<std::uint32_t>(destination >> kDestinationBits & sequence_mask);
+          if (!source_apart) source = first_source + static_cast<MachineId>(destination >> source_shift);
+          destination = bucket_begin + (header & ones(kDestinationBits));
         }
+        if (length - 1 >= kLongLength - 1) [[unlikely]] {  // zero or all ones
+          const bool has_kept = length == 0;
+          length = *at++;
+          if (has_kept) {
+            at += visit_kept(destination, length, source, sequence, at);
+            continue;
+          }
+        }
+        visit(destination, length, source, sequence, at);
+        at += length;
       }
-      visit(destination, length, source, sequence, words);
-      words += length;
     }
   }
 }
 
 /// Decides which kept rows stay in their buffers, which become older_; the others are spare_ or leaving_.
 void Exchange::settle_kept() {
-  Buffer<Word>& stream = sending_[static_cast<std::size_t>(rank_)].words;
   for (Kept& kept : kept_) {
-    if (kept.in_stream) kept.words = stream.data() + kept.place;
+    if (kept.in_stream) kept.words = own_stream(kept.machine).begin + kept.place;
   }
   enum class Rows { kNone, kLeave, kStay };
-  const auto rows_of = [this](const Buffer<Word>& buffer) {
+  // Of the kept rows in words[0 .. size), or, machines of one bucket in a row, of those in its stream.
+  const auto rows_of = [](std::span<Kept> rows, const Word* begin, std::uint64_t size) {
     std::uint64_t words = 0;
-    const auto within = [&](const Kept& kept) {
-      return kept.words >= buffer.data() && kept.words < buffer.data() + buffer.size();
-    };
-    for (const Kept& kept : kept_) words += within(kept) ? kept.length : 0;
+    const auto within = [&](const Kept& kept) { return kept.words >= begin && kept.words < begin + size; };
+    for (const Kept& kept : rows) words += within(kept) ? kept.length : 0;
     if (words == 0) return Rows::kNone;
-    if (2 * words < buffer.size()) return Rows::kLeave;
-    for (Kept& kept : kept_) kept.stays |= within(kept);
+    if (2 * words < size) return Rows::kLeave;
+    for (Kept& kept : rows) kept.stays |= within(kept);
     return Rows::kStay;
   };
   older_.push_back(std::move(inbox_words_));
   for (std::size_t i = older_.size(); i-- > 0;) {
-    const Rows rows = rows_of(older_[i]);
+    const Rows rows = rows_of(kept_, older_[i].data(), older_[i].size());
     if (rows == Rows::kStay) continue;
     (rows == Rows::kLeave ? leaving_ : spare_).push_back(std::move(older_[i]));
     older_.erase(older_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  // What else is in the stream is read from there until it is cleared: it goes on as an older inbox. The next
-  // stream may well be as large.
-  if (rows_of(stream) == Rows::kStay) {
-    older_.push_back(std::move(stream));
-    stream = take_spare(~std::uint64_t{0});
+  // What else is in a stream is read from there until it is cleared: its buffer goes on as an older inbox.
+  // The next stream may well be as large.
+  for (std::size_t begin = 0, end = 0; begin < kept_.size(); begin = end) {
+    Stream& stream = own_stream(kept_[begin].machine);
+    while (end < kept_.size() && &own_stream(kept_[end].machine) == &stream) ++end;
+    if (rows_of(std::span(kept_).subspan(begin, end - begin), stream.begin, stream.size()) == Rows::kStay) {
+      older_.push_back(stream.exchange(take_spare(~std::uint64_t{0})));
+    }
   }
   held_.clear();
   if (!older_.empty()) held_.resize(count_);
@@ -327,82 +394,42 @@ Buffer<Word> Exchange::take_spare(std::uint64_t words) {
   return result;
 }
 
-/// Where scatter() writes: straight into the inboxes, or by lines.
-struct Exchange::PlainSink {
-  Word* words;
-  RunHeader* headers;
-
-  void ahead(Word, const Cursor& cursor) const {
-    __builtin_prefetch(words + cursor.word, 1);
-    __builtin_prefetch(headers + cursor.run, 1);
-  }
-  void put(Word, Cursor& cursor, const RunHeader& header) const { headers[cursor.run++] = header; }
-  void put(Word, Cursor& cursor, const Word* from, std::uint64_t count) const {
-    copy_words(words + cursor.word, from, count);
-    cursor.word += count;
-  }
-  void finish(std::span<const Cursor>) const {}
-};
-
-struct Exchange::StagedSink {
-  Word* words;
-  RunHeader* headers;
-  Lines* lines;
-
-  void ahead(Word machine, const Cursor& cursor) const {
-    const Lines& line = lines[machine];
-    __builtin_prefetch(line.words.items + cursor.word % Line<Word>::kItems, 1);
-    __builtin_prefetch(line.headers.items + cursor.run % Line<RunHeader>::kItems, 1);
-  }
-  void put(Word machine, Cursor& cursor, const RunHeader& header) const {
-    lines[machine].headers.put(header, headers, cursor.run);
-  }
-  void put(Word machine, Cursor& cursor, const Word* from, std::uint64_t count) const {
-    Line<Word>& line = lines[machine].words;
-    count == 1 ? line.put(*from, words, cursor.word) : line.put(from, count, words, cursor.word);
-  }
-  void finish(std::span<const Cursor> ends) const {
-    Line<Word>::settle();
-    for (std::size_t m = 0; m + 1 < ends.size(); ++m) {
-      lines[m].words.finish(words, ends[m].word, ends[m + 1].word);
-      lines[m].headers.finish(headers, ends[m].run, ends[m + 1].run);
-    }
-  }
-};
-
 /// Moves the runs to their inboxes; cursors_[m + 1] goes from machine m's begin to its end.
-template <typename Sink>
-void Exchange::scatter(const Sink sink) {
+void Exchange::scatter() {
   auto kept = kept_.begin();
   Cursor* const cursors = cursors_.data() + 1;
-  const auto header = [sink](Word machine, Cursor& cursor, MachineId source, std::uint32_t sequence) {
-    sink.put(machine, cursor, RunHeader{source, sequence, static_cast<std::uint32_t>(cursor.word)});
-  };
-  for_each_run(
-      message_fields_,
+  Word* const all_words = inbox_words_.data();
+  RunHeader* const all_headers = inbox_headers_.data();
+  for_each_run<false>(
       [=](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-        Cursor& cursor = cursors[machine];
-        header(machine, cursor, source, sequence);
-        sink.put(machine, cursor, run, length);
+        const auto [word, header] = cursors[machine];
+        cursors[machine] = {word + length, header + 1};
+        all_headers[header] = {source, sequence, static_cast<std::uint32_t>(word)};
+        // Each inbox is a stream of its own, too many of them for the processor to foresee.
+        __builtin_prefetch(all_words + word + length + kWordsPerLine, 1);
+        __builtin_prefetch(all_headers + header + 1 + kHeadersPerLine, 1);
+        copy_run(all_words + word, run, length);
       },
-      [=](Word machine) { sink.ahead(machine, cursors[machine]); },
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
-        Cursor& cursor = cursors_[machine + 1];
-        header(machine, cursor, source, sequence);
+        Cursor& cursor = cursors[machine];
+        const auto put = [&](const Word* words, std::uint64_t count) {
+          copy_words(all_words + cursor.word, words, count);
+          cursor.word += count;
+        };
+        all_headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
         const Word* from = run;
-        sink.put(machine, cursor, from, kept->begin);
+        put(from, kept->begin);
         from += kept->begin + (kept->in_stream ? kept->length : 0);
         if (kept->stays) {
           held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
         } else {
-          sink.put(machine, cursor, kept->words, kept->length);
+          put(kept->words, kept->length);
         }
         const std::uint64_t behind = length - kept->begin - kept->length;
-        sink.put(machine, cursor, from, behind);
+        put(from, behind);
         ++kept;
         return static_cast<std::uint64_t>(from - run) + behind;
       });
-  sink.finish(std::span(cursors_).first(count_ + 1));
 }
 
 Exchange::Received Exchange::fill_inboxes() {
@@ -416,9 +443,8 @@ Exchange::Received Exchange::fill_inboxes() {
     cursors[machine].run += 1;
   };
   auto kept = kept_.begin();
-  for_each_run(
-      message_fields_, count, [](Word) {},
-      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
+  for_each_run<false>(
+      count, [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
         count(machine, length, source, sequence, words);
         return length - (kept++->in_stream ? 0 : std::prev(kept)->length);
       });
@@ -442,17 +468,12 @@ Exchange::Received Exchange::fill_inboxes() {
     inbox_headers_.clear();
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
-    const std::uint64_t bytes = next.word * sizeof(Word) + next.run * sizeof(RunHeader);
-    if (bytes >= kLeastStaged && bytes >= kInboxesPerLines * count_ * sizeof(Lines)) {
-      lines_.resize(cursors_.size());  // as far as ahead() may look
-      scatter(StagedSink{inbox_words_.data(), inbox_headers_.data(), lines_.data()});
-    } else {
-      scatter(PlainSink{inbox_words_.data(), inbox_headers_.data()});
-    }
+    scatter();
     place_held();
   }
   kept_.clear();
   std::swap(spare_, leaving_);  // to be taken in the next round, or given back
+  if (others_read_) transport_.barrier();
   clear_streams();
   return result;
 }
@@ -484,8 +505,7 @@ Exchange::Received Exchange::fill_outputs() {
   std::vector<bool> present(count);
   std::vector<std::uint64_t> received(count_);
   const bool overlooks = seeded("duplicate-output");
-  for_each_run(
-      output_fields_,
+  for_each_run<true>(
       [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
         for (std::uint64_t t = first; t < first + length; ++t) {
           ++received[machine_of(t) - first_];
@@ -497,7 +517,7 @@ Exchange::Received Exchange::fill_outputs() {
           outputs_[t] = words[t - first];
         }
       },
-      [](Word) {}, [](Word, Word, MachineId, std::uint32_t, const Word*) { return std::uint64_t{0}; });
+      [](Word, Word, MachineId, std::uint32_t, const Word*) { return std::uint64_t{0}; });
   for (std::uint32_t m = 0; m < count_; ++m) {
     result.max_words = std::max(result.max_words, received[m]);
     if (received[m] > limit_words_ && !result.overload) result.overload = Finding{first_ + m, received[m]};
@@ -505,9 +525,11 @@ Exchange::Received Exchange::fill_outputs() {
   const auto missing =
       static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
   if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
+  if (others_read_) transport_.barrier();
+  transport_.release_outgoing();
   for (Stream& stream : sending_) {
-    stream.headers.release();
-    stream.words.release();
+    stream.buffer.release();
+    stream.clear();
   }
   received_.release();
   return result;

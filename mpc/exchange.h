@@ -1,18 +1,24 @@
-// Purpose: the round exchange. Machines' message lists are packed into one stream of run headers and one of
-// words for each destination rank; streams are swapped; a counting sort by destination machine makes the
-// inboxes, which are views into one buffer. A steady round allocates nothing: the dead inboxes' buffer takes
-// the new ones.
+// Purpose: the round exchange. Machines' message lists are packed into streams of runs, one for each bucket
+// of neighbouring destination machines; streams are swapped; a counting sort by destination machine makes the
+// inboxes, which are views into one buffer. A bucket has so few machines that caches hold the ends of all
+// their inboxes. A steady round allocates nothing: the dead inboxes' buffer takes the new ones.
+//
+// A stream to a rank on the same node is written into memory that this rank reads in its place; others, and
+// those that outgrow this memory, go by messages.
 //
 // A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or in
 // the own stream, as long as at least half of that buffer is such words; then what is left of it is copied,
 // so that buffers take at most twice the words in them. An inbox has one such row at most.
 //
-// Wire format. One header of 8 bytes announces each run (words in a row from one source to one destination):
-//   [0 | length | sequence | destination]   destination counted from the receiving rank's first machine
-//   [1 | source machine]                    before the first run of each source
-// A length that does not fit its field is sent as all ones there, and whole in the next header; likewise,
-// with zero in the field, that of a run with a kept row. In the last round destinations are output indices
-// and a run is a row of ascending ones.
+// Wire format. A header announces each run (words in a row from one source to one destination), which
+// follows:
+//   [8 bits: length | source | sequence | 16 bits: destination]
+// with the source counted from the sending rank's first machine, the destination from the bucket's. A length
+// that does not fit is sent as all ones, and whole in the next word; likewise, with zero in its place, that
+// of a run with a kept row. If source and sequence don't fit into 40 bits, the source stands in a word of its
+// own before the header. In the last round a run is a row of ascending outputs, all in the rank's first
+// bucket:
+//   [8 bits: length | 56 bits: first output, counted from the rank's]
 #pragma once
 
 #include <cstdint>
@@ -21,7 +27,6 @@
 #include <vector>
 
 #include "mpc/buffer.h"
-#include "mpc/line.h"
 #include "mpc/placement.h"
 #include "mpc/protocol.h"
 #include "mpc/transport.h"
@@ -31,6 +36,7 @@ namespace roundtrip::mpc {
 class Exchange {
  public:
   Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport);
+  ~Exchange();
 
   /// The machines hosted here.
   MachineId first_machine() const { return first_; }
@@ -45,8 +51,8 @@ class Exchange {
   /// Appends a message list to the streams; sources ascend within a round.
   void pack(MachineId source, const Outbox& outbox);
 
-  /// What a rank tells all others along with its counts.
-  static constexpr std::uint64_t kFailed = 1, kStop = 2;
+  /// What a rank tells all others along with its counts; kShared is the exchange's own.
+  static constexpr std::uint64_t kFailed = 1, kStop = 2, kShared = 4;
   /// Collective: swaps the streams unless any rank raises kFailed; returns the flags that any rank raised.
   std::uint64_t swap(std::uint64_t flags);
 
@@ -70,39 +76,37 @@ class Exchange {
   std::vector<Word> gather_outputs();
 
  private:
-  /// A stream for, or from, one rank.
+  /// A stream for one bucket: in memory shared with the bucket's rank as far as it goes, else in the buffer.
   struct Stream {
-    Buffer<Word> headers;
-    Buffer<Word> words;
-  };
-  struct StreamEnd {
-    Word* header;
-    Word* word;
-    bool new_source;  ///< no run of this source is in the stream
-  };
-  struct View {
-    std::span<const Word> headers;
-    std::span<const Word> words;
+    Word* begin;
+    Word* end;
+    Word* limit;
+    std::span<Word> shared;
+    Buffer<Word> buffer;
+
+    void clear() {
+      begin = end = shared.empty() ? buffer.data() : shared.data();
+      limit = begin + (shared.empty() ? buffer.capacity() : shared.size());
+    }
+    bool in_buffer() const { return begin == buffer.data(); }
+    std::uint64_t size() const { return static_cast<std::uint64_t>(end - begin); }
+    std::uint64_t room() const { return static_cast<std::uint64_t>(limit - end); }
+    void make_room(std::uint64_t words);
+    /// The buffer with its words, for another one.
+    Buffer<Word> exchange(Buffer<Word> other);
   };
   /// Position of the next word and run of a machine among the inboxes' words and headers.
   struct Cursor {
     std::uint64_t word = 0;
     std::uint64_t run = 0;
   };
-  /// Bits of the fields of a run header.
-  struct Fields {
-    unsigned destination;
-    unsigned sequence;
-    unsigned length;
-  };
-
   /// A row of words from machine `machine` (counted from first_) to itself.
   struct Kept {
     std::uint32_t machine;
     std::uint32_t begin;  ///< its place in the run
     const Word* words;    ///< null while in this round's own stream, which may still grow
     std::uint64_t length;
-    std::uint64_t place;  ///< in the own stream
+    std::uint64_t place;  ///< in the own stream of its bucket
     bool in_stream;
     bool stays = false;
   };
@@ -113,24 +117,19 @@ class Exchange {
     std::uint64_t next_run = 0;  ///< the header behind its run's
   };
 
-  /// Of one machine's inbox.
-  struct Lines {
-    Line<Word> words;
-    Line<RunHeader> headers;
-  };
-
-  static Fields fields(std::uint64_t most_destinations, std::uint64_t most_words);
   template <bool kLastRound>
   void pack_runs(MachineId source, const Outbox& outbox);
-  template <typename Visit, typename Ahead, typename VisitKept>
-  void for_each_run(const Fields& layout, Visit&& visit, Ahead&& ahead, VisitKept&& visit_kept) const;
+  const Word* pack_long_run(MachineId source, const Outbox& outbox, std::size_t i, Stream& stream,
+                            Word header, std::uint64_t length, const Word* from);
+  template <bool kLastRound, typename Visit, typename VisitKept>
+  void for_each_run(Visit&& visit, VisitKept&& visit_kept) const;
   void clear_streams();
-  struct PlainSink;
-  struct StagedSink;
-  template <typename Sink>
-  void scatter(Sink sink);
+  void scatter();
   void settle_kept();
   void place_held();
+  Stream& own_stream(std::uint32_t machine) {
+    return sending_[static_cast<std::size_t>(rank_) * buckets_ + (machine >> bucket_bits_)];
+  }
   Buffer<Word> take_spare(std::uint64_t words);
   std::uint64_t first_output(int rank) const;
 
@@ -141,16 +140,19 @@ class Exchange {
   const Placement placement_;
   const MachineId first_;
   const std::uint32_t count_;
-  const Fields message_fields_, output_fields_;
+  const unsigned bucket_bits_;    // of a destination machine's place in its bucket
+  const std::size_t buckets_;     // of each rank
+  const unsigned sequence_bits_;  // in a header
+  const bool source_apart_;       // from the header
   const Divider machine_to_rank_, output_to_rank_;
 
-  std::vector<Stream> sending_;                        // by destination rank
-  std::vector<StreamEnd> ends_;                        // of these, while one machine's list is packed
-  Buffer<Word> received_;                              // streams from the other ranks
-  std::vector<View> views_;                            // by source rank
-  std::vector<std::uint64_t> counts_out_, counts_in_;  // flag, headers, words; by rank
+  std::vector<Stream> sending_;                        // by destination rank, bucket
+  Buffer<Word> received_;                              // streams that came by messages
+  std::vector<std::span<const Word>> views_;           // streams by source rank, bucket
+  std::vector<std::uint64_t> counts_out_, counts_in_;  // by rank: flags, sizes of its streams
   std::vector<Transport::SendPiece> send_pieces_;
   std::vector<Transport::ReceivePiece> receive_pieces_;
+  bool others_read_ = false;  // streams in shared memory, until all ranks are done with this round's
 
   std::vector<Kept> kept_;             // of this round, machines ascending
   std::vector<Held> held_;             // by machine hosted here; empty if no inbox has a kept row
@@ -160,9 +162,7 @@ class Exchange {
   mutable std::vector<Word> whole_;    // an inbox whose reader wants its kept row in a row with the rest
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
-  Buffer<Lines> lines_;  // by machine hosted here, while inboxes are scattered
-  // [0] and, after a fill, the end of machine m's inbox at [m + 1]; then zeros up to the most that a header's
-  // destination field holds.
+  // [0] and, after a fill, the end of machine m's inbox at [m + 1].
   std::vector<Cursor> cursors_;
   std::vector<Word> outputs_;  // of the machines hosted here
 };

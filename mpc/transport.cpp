@@ -19,6 +19,7 @@ class InProcessTransport final : public Transport {
   void exchange(std::span<const SendPiece>, std::span<const ReceivePiece>) override {}
   void maximum(std::span<std::uint64_t>) override {}
   void sum(std::span<std::uint64_t>) override {}
+  void barrier() override {}
   void abort(int status) override { std::exit(status); }
 };
 

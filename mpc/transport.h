@@ -40,6 +40,17 @@ class Transport {
   /// Collective: moves every piece. Both sides know the sizes (from all_to_all); none is from or to the own
   /// rank.
   virtual void exchange(std::span<const SendPiece> send, std::span<const ReceivePiece> receive) = 0;
+  /// Collective: nobody returns before all have called it.
+  virtual void barrier() = 0;
+
+  /// Memory that this rank writes and `rank` reads as its incoming() of this rank, in place of messages;
+  /// empty if they share none. What was written before a collective is there for who reads after it, until
+  /// the writer writes again: a reader says by another collective that it is done. It may be much larger than
+  /// the machine's memory, and takes some only where it was touched.
+  virtual std::span<std::uint64_t> outgoing(int) { return {}; }
+  virtual std::span<const std::uint64_t> incoming(int) { return {}; }
+  /// Gives the touched part of outgoing() back; nobody is reading.
+  virtual void release_outgoing() {}
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
   [[noreturn]] virtual void abort(int status) = 0;
 };
@@ -54,8 +65,11 @@ class MpiSession {
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
-  /// Collective. A single message carries at most `chunk_bytes`, below 2^31.
-  std::unique_ptr<Transport> transport(std::uint64_t chunk_bytes = std::uint64_t{1} << 28);
+  /// Collective. A single message carries at most `chunk_bytes`, below 2^31. Each rank shares at most
+  /// `shared_bytes` of its addresses with others on its node; with 0, or ROUNDTRIP_SHARED_MEMORY=0 in the
+  /// environment of any rank, all words go by messages.
+  std::unique_ptr<Transport> transport(std::uint64_t chunk_bytes = std::uint64_t{1} << 28,
+                                       std::uint64_t shared_bytes = std::uint64_t{1} << 42);
   int rank() const;
   int ranks() const;
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.

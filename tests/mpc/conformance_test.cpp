@@ -3,6 +3,7 @@
 // size of a message.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <filesystem>
@@ -84,19 +85,26 @@ bool agrees(const Case& c, Transport& transport, const Interpreted& expected, Ru
   return same;
 }
 
-/// Every way to run a case: both transports, tiny and large messages, steps in random order on protocols made
-/// anew.
+/// Memory for one page of words from each rank to each.
+std::uint64_t scant_bytes() {
+  constexpr std::uint64_t kPage = 4096;
+  return static_cast<std::uint64_t>(session().ranks()) * 2 * kPage;
+}
+
+/// Every way to run a case: both transports, words in shared memory, in so little that some have to go by
+/// messages, or all in tiny messages; steps in random order on protocols made anew.
 bool agrees_everywhere(const Case& c) {
   static const auto in_process = make_in_process_transport();
   static const auto mpi = session().transport();
-  static const auto mpi_in_crumbs = session().transport(2 * sizeof(Word));
+  static const auto mpi_in_crumbs = session().transport(2 * sizeof(Word), 0);
+  static const auto mpi_scant = session().transport(std::uint64_t{1} << 28, scant_bytes());
   const Interpreted expected = interpret(RandomProtocol(c), input_of(c));
   const RunOptions shuffled{.order_seed = c.seed,
                             .rebuild = [&] { return std::make_unique<RandomProtocol>(c); }};
   Ledger ledgers[4];
   bool same = agrees(c, *mpi, expected, {}, &ledgers[0]);
   same &= agrees(c, *mpi_in_crumbs, expected, {}, &ledgers[1]);
-  same &= agrees(c, *mpi, expected, shuffled, &ledgers[2]);
+  same &= agrees(c, *mpi_scant, expected, shuffled, &ledgers[2]);
   bool same_here = true;
   if (session().rank() == 0)
     same_here = agrees(c, *in_process, expected, {}, &ledgers[3]);
@@ -208,6 +216,38 @@ TEST(Conformance, SizesAtTheEdge) {
         Case{.n = 3, .outputs = 3, .rounds = {long_runs, long_runs}},
         Case{.n = 40, .idle_machines = 30, .outputs = 70, .rounds = {interleaved, all_to_one}}}) {
     EXPECT_TRUE(agrees_everywhere(c)) << c;
+  }
+}
+
+/// Collective: how many ordered pairs of ranks share memory.
+std::uint64_t sharing_pairs(Transport& transport) {
+  std::uint64_t pairs = 0;
+  for (int rank = 0; rank < transport.ranks(); ++rank) {
+    const std::uint64_t writes = transport.outgoing(rank).size(), reads = transport.incoming(rank).size();
+    pairs += rank != transport.rank() && writes != 0 && reads == writes ? 1 : 0;
+  }
+  transport.sum({&pairs, 1});
+  return pairs;
+}
+
+// A limit on the size of files stands for whatever keeps a rank from sharing memory: its words, and those of
+// the others for it as long as they can't be mapped, go by messages.
+TEST(Conformance, WhereMemoryCannotBeSharedWordsGoByMessages) {
+  const auto ranks = static_cast<std::uint64_t>(session().ranks());
+  const Case c{.n = 40, .idle_machines = 3, .outputs = 7, .rounds = {{{0, 30, 300}, {17, 2, 1}, {39, 0, 5}}}};
+  const Interpreted expected = interpret(RandomProtocol(c), input_of(c));
+  EXPECT_EQ(sharing_pairs(*session().transport()), ranks * (ranks - 1));
+  EXPECT_EQ(sharing_pairs(*session().transport(1 << 20, 0)), 0u);
+  for (const bool only_rank_0 : {true, false}) {
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit low{4096, before.rlim_max};
+    if (session().rank() == 0 || !only_rank_0) setrlimit(RLIMIT_FSIZE, &low);
+    const auto limited = session().transport();
+    setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT_EQ(sharing_pairs(*limited),
+              only_rank_0 ? (ranks - 1) * (ranks - std::min<std::uint64_t>(ranks, 2)) : 0);
+    EXPECT_TRUE(on_all_ranks(agrees(c, *limited, expected)));
   }
 }
 
