@@ -85,6 +85,7 @@ class Sender final : public mpc::Protocol {
          std::uint64_t limit_words, std::function<void(double)> between)
       : load_(load),
         world_(world),
+        machine_words_(load.machine_words()),
         first_(static_cast<std::uint32_t>(rank) * load.machines),
         between_(std::move(between)) {
     shape_.machines = load.machines * static_cast<std::uint32_t>(ranks);
@@ -102,7 +103,7 @@ class Sender final : public mpc::Protocol {
       for (const Word word : inbox.words()) digest_ += word;
       return;
     }
-    const Word* words = load_.words.data() + m * load_.machine_words();
+    const Word* words = load_.words.data() + m * machine_words_;
     for (std::size_t i = load_.first[m]; i < load_.first[m + 1]; ++i) {
       const Message& message = load_.messages[i];
       message.length == 1 ? outbox.send(message.destination, *words)
@@ -125,6 +126,7 @@ class Sender final : public mpc::Protocol {
 
   const Workload& load_;
   MPI_Comm world_;
+  const std::uint64_t machine_words_;
   mpc::Shape shape_;
   std::uint32_t first_;
   std::function<void(double)> between_;

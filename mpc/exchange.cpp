@@ -1,5 +1,9 @@
 #include "mpc/exchange.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
 #include <bit>
 #include <functional>
@@ -22,6 +26,10 @@ constexpr unsigned kLeastBucketBits = 8, kMostBucketsBits = 6;
 
 constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / sizeof(RunHeader);
 
+// Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by rows of this
+// length.
+constexpr std::uint64_t kLeastLarge = std::uint64_t{1} << 20, kLeastRow = 2 * kWordsPerLine;
+
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
 }
@@ -38,6 +46,21 @@ inline void copy_run(Word* to, const Word* from, std::uint64_t length) {
   } else {
     copy_words(to, from, length);
   }
+}
+
+/// A row into an inbox of a large buffer: past the caches, which don't hold it, so that its lines are not
+/// read before they are overwritten.
+inline void copy_row(Word* to, const Word* from, std::uint64_t length) {
+#if defined(__SSE2__)
+  for (; reinterpret_cast<std::uintptr_t>(to) % 64 != 0 && length != 0; --length) *to++ = *from++;
+  for (; length >= kWordsPerLine; length -= kWordsPerLine, to += kWordsPerLine, from += kWordsPerLine) {
+    for (std::size_t i = 0; i < kWordsPerLine; i += 2) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    }
+  }
+#endif
+  copy_words(to, from, length);
 }
 
 /// Part i of k equal ones, each of whole pages but their first lines: streams that grow alike must not be
@@ -102,13 +125,6 @@ void Exchange::Stream::make_room(std::uint64_t words) {
   limit = begin + buffer.capacity();
 }
 
-Buffer<Word> Exchange::Stream::exchange(Buffer<Word> other) {
-  buffer.set_size(size());
-  Buffer<Word> result = std::exchange(buffer, std::move(other));
-  clear();
-  return result;
-}
-
 std::uint64_t Exchange::first_output(int rank) const {
   return std::min(placement_.first(rank) * shape_.block_words, shape_.outputs);
 }
@@ -142,17 +158,6 @@ void Exchange::scatter_input(std::span<const Word> input) {
     inbox_headers_[inbox_headers_.size() - 1] = {first_ + m, 0, static_cast<std::uint32_t>(at)};
   }
   cursors_[count_] = {inbox_words_.size(), inbox_headers_.size()};
-}
-
-Inbox Exchange::inbox(MachineId machine) const {
-  const Cursor& begin = cursors_[machine - first_];
-  const Cursor& end = cursors_[machine - first_ + 1];
-  const auto headers = inbox_headers_.span().subspan(begin.run, end.run - begin.run);
-  const auto words = inbox_words_.span().subspan(begin.word, end.word - begin.word);
-  if (held_.empty() || held_[machine - first_].words.empty()) return {headers, words};
-  const Held& held = held_[machine - first_];
-  whole_.clear();
-  return {headers, words, held.words, held.begin, &whole_};
 }
 
 void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, std::span<const Word> words) {
@@ -196,6 +201,7 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
         stream.make_room(length + 1);
       Word* const end = stream.end;
       stream.end = end + 1 + length;
+      __builtin_prefetch(end + 1 + length + kWordsPerLine, 1);
       *end = length << kLengthShift | header;
       copy_run(end + 1, from, length);
       from += length;
@@ -219,35 +225,35 @@ const Word* Exchange::pack_long_run(MachineId source, const Outbox& outbox, std:
   const std::uint32_t machine = source - first_;
   const Outbox::Kept& kept = outbox.kept();
   const bool to_itself = !outbox.limits().last_round && outbox.sendings()[i].destination == source;
-  std::uint64_t copied = length;
+  std::uint64_t streamed = length, set_aside = 0;
   Word field = std::min(length, kLongLength);
-  bool stays = false;
   if (to_itself && length >= Outbox::kLeastKept) {
     if (!kept.words.empty() && i == kept.sending) {
-      kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0, false});
-      copied -= kept.words.size();
+      kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0});
+      streamed -= kept.words.size();
       field = 0;
     } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
-      stays = true;
+      rows_.reserve_more(length);
+      kept_.push_back({machine, 0, nullptr, length, rows_.size()});
+      rows_.resize(rows_.size() + length);
+      copy_words(rows_.data() + kept_.back().place, from, length);
+      streamed = 0;
+      set_aside = length;
       field = 0;
     }
   }
-  if (copied + kHeaderWords > stream.room()) stream.make_room(copied + kHeaderWords);
+  if (streamed + kHeaderWords > stream.room()) stream.make_room(streamed + kHeaderWords);
   Word* end = stream.end;
   if (source_apart_) *end++ = source;
   *end++ = field << kLengthShift | header;
   if (length >= kLongLength) *end++ = length;
-  if (stays)
-    kept_.push_back({machine, 0, nullptr, length, static_cast<std::uint64_t>(end - stream.begin), true});
-  copy_words(end, from, copied);
-  stream.end = end + copied;
-  return from + copied;
+  copy_words(end, from, streamed);
+  stream.end = end + streamed;
+  return from + streamed + set_aside;
 }
 
-void Exchange::pack(MachineId source, const Outbox& outbox) {
-  if (outbox.sendings().empty()) return;
-  outbox.limits().last_round ? pack_runs<true>(source, outbox) : pack_runs<false>(source, outbox);
-}
+template void Exchange::pack_runs<false>(MachineId source, const Outbox& outbox);
+template void Exchange::pack_runs<true>(MachineId source, const Outbox& outbox);
 
 std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   const auto ranks = static_cast<std::size_t>(placement_.ranks());
@@ -348,35 +354,31 @@ void Exchange::for_each_run(Visit&& visit, VisitKept&& visit_kept) const {
 
 /// Decides which kept rows stay in their buffers, which become older_; the others are spare_ or leaving_.
 void Exchange::settle_kept() {
-  for (Kept& kept : kept_) {
-    if (kept.in_stream) kept.words = own_stream(kept.machine).begin + kept.place;
-  }
-  enum class Rows { kNone, kLeave, kStay };
-  // Of the kept rows in words[0 .. size), or, machines of one bucket in a row, of those in its stream.
-  const auto rows_of = [](std::span<Kept> rows, const Word* begin, std::uint64_t size) {
+  const auto stays = [this](const Buffer<Word>& buffer) {
     std::uint64_t words = 0;
-    const auto within = [&](const Kept& kept) { return kept.words >= begin && kept.words < begin + size; };
-    for (const Kept& kept : rows) words += within(kept) ? kept.length : 0;
-    if (words == 0) return Rows::kNone;
-    if (2 * words < size) return Rows::kLeave;
-    for (Kept& kept : rows) kept.stays |= within(kept);
-    return Rows::kStay;
+    const auto within = [&](const Kept& kept) {
+      return kept.words >= buffer.data() && kept.words < buffer.data() + buffer.size();
+    };
+    for (const Kept& kept : kept_) words += within(kept) ? kept.length : 0;
+    if (2 * words < buffer.size() || words == 0) return std::pair(false, words != 0);
+    for (Kept& kept : kept_) kept.stays |= within(kept);
+    return std::pair(true, true);
   };
   older_.push_back(std::move(inbox_words_));
   for (std::size_t i = older_.size(); i-- > 0;) {
-    const Rows rows = rows_of(kept_, older_[i].data(), older_[i].size());
-    if (rows == Rows::kStay) continue;
-    (rows == Rows::kLeave ? leaving_ : spare_).push_back(std::move(older_[i]));
+    const auto [stay, needed] = stays(older_[i]);
+    if (stay) continue;
+    (needed ? leaving_ : spare_).push_back(std::move(older_[i]));
     older_.erase(older_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  // What else is in a stream is read from there until it is cleared: its buffer goes on as an older inbox.
-  // The next stream may well be as large.
-  for (std::size_t begin = 0, end = 0; begin < kept_.size(); begin = end) {
-    Stream& stream = own_stream(kept_[begin].machine);
-    while (end < kept_.size() && &own_stream(kept_[end].machine) == &stream) ++end;
-    if (rows_of(std::span(kept_).subspan(begin, end - begin), stream.begin, stream.size()) == Rows::kStay) {
-      older_.push_back(stream.exchange(take_spare(~std::uint64_t{0})));
+  if (rows_.size() != 0) {
+    for (Kept& kept : kept_) {
+      if (kept.words != nullptr) continue;
+      kept.words = rows_.data() + kept.place;
+      kept.stays = true;
     }
+    older_.push_back(std::move(rows_));
+    rows_ = take_spare(~std::uint64_t{0});  // the next rows may well be as many
   }
   held_.clear();
   if (!older_.empty()) held_.resize(count_);
@@ -400,6 +402,7 @@ void Exchange::scatter() {
   Cursor* const cursors = cursors_.data() + 1;
   Word* const all_words = inbox_words_.data();
   RunHeader* const all_headers = inbox_headers_.data();
+  const bool large = inbox_words_.size() * sizeof(Word) >= kLeastLarge;
   for_each_run<false>(
       [=](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
         const auto [word, header] = cursors[machine];
@@ -408,7 +411,8 @@ void Exchange::scatter() {
         // Each inbox is a stream of its own, too many of them for the processor to foresee.
         __builtin_prefetch(all_words + word + length + kWordsPerLine, 1);
         __builtin_prefetch(all_headers + header + 1 + kHeadersPerLine, 1);
-        copy_run(all_words + word, run, length);
+        large&& length >= kLeastRow ? copy_row(all_words + word, run, length)
+                                    : copy_run(all_words + word, run, length);
       },
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
         Cursor& cursor = cursors[machine];
@@ -419,7 +423,7 @@ void Exchange::scatter() {
         all_headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
         const Word* from = run;
         put(from, kept->begin);
-        from += kept->begin + (kept->in_stream ? kept->length : 0);
+        from += kept->begin;
         if (kept->stays) {
           held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
         } else {
@@ -446,11 +450,12 @@ Exchange::Received Exchange::fill_inboxes() {
   for_each_run<false>(
       count, [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
         count(machine, length, source, sequence, words);
-        return length - (kept++->in_stream ? 0 : std::prev(kept)->length);
+        return length - kept++->length;
       });
   Cursor next;
   kept = kept_.begin();
-  for (std::uint32_t m = 0; m < count_; ++m) {
+  const bool any = !std::ranges::all_of(views_, &std::span<const Word>::empty);
+  for (std::uint32_t m = 0; any && m < count_; ++m) {
     Cursor tally = std::exchange(cursors_[m + 1], next);
     result.max_words = std::max(result.max_words, tally.word);
     if (tally.word > limit_words_ + seeded("receive-limit") && !result.overload)
@@ -498,6 +503,7 @@ Exchange::Received Exchange::fill_outputs() {
   older_.clear();  // read for the last time; outputs take their place
   spare_.clear();
   inbox_words_.release();
+  rows_.release();
   inbox_headers_.release();
   // Rank 0 will gather the others' behind its own, in place.
   outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
@@ -526,7 +532,6 @@ Exchange::Received Exchange::fill_outputs() {
       static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
   if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
   if (others_read_) transport_.barrier();
-  transport_.release_outgoing();
   for (Stream& stream : sending_) {
     stream.buffer.release();
     stream.clear();

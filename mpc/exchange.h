@@ -6,9 +6,9 @@
 // A stream to a rank on the same node is written into memory that this rank reads in its place; others, and
 // those that outgrow this memory, go by messages.
 //
-// A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or in
-// the own stream, as long as at least half of that buffer is such words; then what is left of it is copied,
-// so that buffers take at most twice the words in them. An inbox has one such row at most.
+// A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or of
+// rows that were new in their round, as long as at least half of that buffer is such words; then what is left
+// of it is copied, so that buffers take at most twice the words in them. An inbox has one such row at most.
 //
 // Wire format. A header announces each run (words in a row from one source to one destination), which
 // follows:
@@ -49,7 +49,10 @@ class Exchange {
   void restore(MachineId machine, std::span<const RunHeader> headers, std::span<const Word> words);
 
   /// Appends a message list to the streams; sources ascend within a round.
-  void pack(MachineId source, const Outbox& outbox);
+  void pack(MachineId source, const Outbox& outbox) {
+    if (outbox.sendings().empty()) return;
+    outbox.limits().last_round ? pack_runs<true>(source, outbox) : pack_runs<false>(source, outbox);
+  }
 
   /// What a rank tells all others along with its counts; kShared is the exchange's own.
   static constexpr std::uint64_t kFailed = 1, kStop = 2, kShared = 4;
@@ -92,8 +95,6 @@ class Exchange {
     std::uint64_t size() const { return static_cast<std::uint64_t>(end - begin); }
     std::uint64_t room() const { return static_cast<std::uint64_t>(limit - end); }
     void make_room(std::uint64_t words);
-    /// The buffer with its words, for another one.
-    Buffer<Word> exchange(Buffer<Word> other);
   };
   /// Position of the next word and run of a machine among the inboxes' words and headers.
   struct Cursor {
@@ -104,10 +105,9 @@ class Exchange {
   struct Kept {
     std::uint32_t machine;
     std::uint32_t begin;  ///< its place in the run
-    const Word* words;    ///< null while in this round's own stream, which may still grow
+    const Word* words;    ///< null while in rows_, which may still grow
     std::uint64_t length;
-    std::uint64_t place;  ///< in the own stream of its bucket
-    bool in_stream;
+    std::uint64_t place;  ///< in rows_
     bool stays = false;
   };
   /// Where the kept row of an inbox is; without words on most machines.
@@ -127,9 +127,6 @@ class Exchange {
   void scatter();
   void settle_kept();
   void place_held();
-  Stream& own_stream(std::uint32_t machine) {
-    return sending_[static_cast<std::size_t>(rank_) * buckets_ + (machine >> bucket_bits_)];
-  }
   Buffer<Word> take_spare(std::uint64_t words);
   std::uint64_t first_output(int rank) const;
 
@@ -155,6 +152,7 @@ class Exchange {
   bool others_read_ = false;  // streams in shared memory, until all ranks are done with this round's
 
   std::vector<Kept> kept_;             // of this round, machines ascending
+  Buffer<Word> rows_;                  // of this round that are not in an inbox yet
   std::vector<Held> held_;             // by machine hosted here; empty if no inbox has a kept row
   std::vector<Buffer<Word>> older_;    // that hold kept rows
   std::vector<Buffer<Word>> leaving_;  // whose kept rows are being copied
@@ -166,5 +164,16 @@ class Exchange {
   std::vector<Cursor> cursors_;
   std::vector<Word> outputs_;  // of the machines hosted here
 };
+
+inline Inbox Exchange::inbox(MachineId machine) const {
+  const Cursor& begin = cursors_[machine - first_];
+  const Cursor& end = cursors_[machine - first_ + 1];
+  const auto headers = inbox_headers_.span().subspan(begin.run, end.run - begin.run);
+  const auto words = inbox_words_.span().subspan(begin.word, end.word - begin.word);
+  if (held_.empty() || held_[machine - first_].words.empty()) return {headers, words};
+  const Held& held = held_[machine - first_];
+  whole_.clear();
+  return {headers, words, held.words, held.begin, &whole_};
+}
 
 }  // namespace roundtrip::mpc
