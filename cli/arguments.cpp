@@ -52,16 +52,21 @@ void add_output_arguments(Flags& flags, OutputArguments& arguments) {
   flags.toggle("--quiet", arguments.quiet, "No report on standard output");
 }
 
-void add_protocol_arguments(Flags& flags, ProtocolArguments& a) {
-  flags.positional("PROTOCOL", true, false, "A protocol's name, see `roundtrip list`",
+void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::string& what) {
+  flags.positional(what, true, false,
+                   what == "PROTOCOL"
+                       ? "A protocol's name, see `roundtrip list`"
+                       : "A protocol's name, see `roundtrip list`; or a model: a file with a / or a . in its "
+                         "name, or random:L=2,.. as below",
                    [&a](const std::string& text) { a.protocol = text; });
   flags.value(
       "--param", "NAME=VALUE", "A parameter of the protocol, see `roundtrip list NAME`; may be repeated",
       [&a](const std::string& text) { add_parameter(a.parameters, text); }, true);
 
   add_text(flags, "--input", "Read the input words from FILE (- is standard input)", a.input);
-  flags.value("--format", "FORMAT", "numbers (default), words, bytes, npy or edges; .gz of each",
-              [&a](const std::string& text) { a.format = parse_format(text); });
+  flags.choice("--format", "FORMAT", format_names(),
+               "numbers (default), words, bytes, npy or edges; compressed by gzip or not",
+               [&a](const std::string& text) { a.format = format_of(text); });
   add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMostWords,
             [&a](std::uint64_t value) { a.n = value; });
   add_count(flags, "--seed", "SEED", "Public seed, drawn before the input (default 1)", 0, ~std::uint64_t{0},
@@ -84,16 +89,16 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a) {
   add_count(flags, "--limit-words", "W", "Words that a machine may send or receive in a round (default s)", 1,
             kMostWords, [&a](std::uint64_t value) { a.limit_words = value; });
 
-  flags.value("--transport", "NAME", "inprocess or mpi (default: mpi under a launcher)",
-              [&a](const std::string& text) {
-                require(text == "inprocess" || text == "mpi", "--transport {}: expected inprocess or mpi",
-                        text);
-                a.transport = text;
-              });
+  flags.choice("--transport", "NAME", {"inprocess", "mpi"},
+               "inprocess or mpi (default: mpi under a launcher)",
+               [&a](const std::string& text) { a.transport = text; });
   flags.toggle("--one-machine-per-rank", a.one_machine_per_rank, "One machine a rank: needs exactly q ranks");
+  add_output_arguments(flags, a.out);
+}
+
+void add_plan_and_output(Flags& flags, ProtocolArguments& a) {
   flags.toggle("--plan", a.plan, "Show sizes, rounds and bytes, and stop before anything starts");
   add_text(flags, "--output", "Write the output words, one a line (- is standard output)", a.output);
-  add_output_arguments(flags, a.out);
 }
 
 }  // namespace roundtrip::cli

@@ -40,6 +40,9 @@ std::uint64_t parse_count(const std::string& text, const std::string& flag, std:
 /// --json, --quiet.
 void add_output_arguments(Flags& flags, OutputArguments& arguments);
 /// PROTOCOL and the flags of input, shape, transport and output.
-void add_protocol_arguments(Flags& flags, ProtocolArguments& arguments);
+/// `what`: PROTOCOL, or PROTOCOL|MODEL where a transformer may be given instead.
+void add_protocol_arguments(Flags& flags, ProtocolArguments& arguments, const std::string& what = "PROTOCOL");
+/// --plan and --output.
+void add_plan_and_output(Flags& flags, ProtocolArguments& arguments);
 
 }  // namespace roundtrip::cli

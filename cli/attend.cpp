@@ -98,8 +98,8 @@ std::string plan_text(const AttendArguments& arguments, const anna::AttendPlan& 
   row("tables", fmt::format("ell = {} tables of z = {} functions", plan.tables, plan.functions));
   row("guarantee",
       fmt::format("{} for eta = {}: far keys weighted with probability <= {:.3g}, near keys missed <= {:.3g}",
-                  plan.guaranteed ? "holds" : "none", arguments.eta.to_string(), plan.false_collisions,
-                  plan.missed_pairs));
+                  plan.guaranteed ? "holds" : "none", arguments.eta.to_string(),
+                  std::min(1.0, plan.false_collisions), std::min(1.0, plan.missed_pairs)));
   row("work", fmt::format("{:.3e} hash evaluations, at most {:.3e} rows added, {:.0f} MiB",
                           plan.hash_evaluations, plan.row_additions, std::ceil(plan.peak_bytes / 1048576)));
   if (!plan.advice.empty()) row("note", plan.advice);
@@ -252,7 +252,9 @@ int attend(const AttendArguments& arguments) {
   }
   Progress progress(!arguments.out.quiet);
   options.progress = [&](std::uint32_t done, std::uint32_t tables) {
-    progress.draw(fmt::format("table {} of {}", done, tables));
+    progress.draw(done == tables && !arguments.compare.empty()
+                      ? fmt::format("comparing with {}", arguments.compare)
+                      : fmt::format("table {} of {}", done, tables));
   };
   const anna::AttendReport report = anna::attend(head, plan, options, compare, groups);
   progress.wipe();
@@ -304,10 +306,10 @@ Command add_attend(CommandLine& line) {
   flags.positional("QKV", false, true,
                    "Three .npy files: queries [N_q, d], keys [N_k, d] and values [N_k, m]",
                    [a](const std::string& text) { a->files.push_back(text); });
-  flags.value("--instance", "NAME", "Generated: planted (default), clustered or uniform",
-              [a](const std::string& text) {
-                a->instance.kind = anna::parse_instance(text), a->instance_given = true;
-              });
+  flags.choice("--instance", "NAME", {"planted", "clustered", "uniform"},
+               "Generated: planted (default), clustered or uniform", [a](const std::string& text) {
+                 a->instance.kind = anna::parse_instance(text), a->instance_given = true;
+               });
   count("--n", "N", "Generated: queries and keys", 1, std::uint64_t{1} << 28,
         [a](std::uint64_t n) { a->instance.tokens = n, a->instance_given = true; });
   count("--dimension", "D", "Generated: of queries and keys (default 64)", 2, 1 << 14, [a](std::uint64_t d) {
@@ -316,8 +318,9 @@ Command add_attend(CommandLine& line) {
   count("--value-dimension", "M", "Generated: of values (default 64)", 1, 1 << 14, [a](std::uint64_t m) {
     a->instance.value_dimension = static_cast<std::uint32_t>(m), a->instance_given = true;
   });
-  flags.value("--family", "NAME", "hadamard (default), cross-polytope, hyperplane, p-stable or bit-sampling",
-              [a](const std::string& text) { a->options.family = anna::parse_family(text); });
+  flags.choice("--family", "NAME", {"hadamard", "cross-polytope", "hyperplane", "p-stable", "bit-sampling"},
+               "hadamard (default), cross-polytope, hyperplane, p-stable or bit-sampling",
+               [a](const std::string& text) { a->options.family = anna::parse_family(text); });
   positive("--c", "C", "Approximation factor, above 1 (default 8)",
            [a](double c) { a->options.c = c, a->instance.c = c; });
   positive("--r", "R", "Near radius (default sqrt 2 / c; bit-sampling: a Hamming distance, no default)",
@@ -338,9 +341,9 @@ Command add_attend(CommandLine& line) {
         [a](std::uint64_t seed) { a->options.seed = seed, a->instance.seed = seed; });
   count("--threads", "T", "0 (default): as many as the work is worth; no result depends on it", 0, 4096,
         [a](std::uint64_t threads) { a->options.threads = static_cast<unsigned>(threads); });
-  flags.value("--compare", "WITH",
-              "exact (softmax), ema (equal keys) or brute (the definition, pair by pair)",
-              [a](const std::string& text) { a->compare = text, anna::parse_compare(text); });
+  flags.choice("--compare", "WITH", {"exact", "ema", "brute"},
+               "exact (softmax), ema (equal keys) or brute (the definition, pair by pair)",
+               [a](const std::string& text) { a->compare = text, anna::parse_compare(text); });
   positive("--beta", "BETA", "Of the softmax compared with, weights exp(BETA <q, k>) (default 2 / r^2)",
            [a](double beta) { a->options.beta = beta; });
   flags.toggle("--plan", a->plan, "Only say what it would cost and guarantee");

@@ -15,6 +15,7 @@
 #include "cli/execution.h"
 #include "cli/memory.h"
 #include "cli/native.h"
+#include "cli/progress.h"
 #include "simulate/counterexample.h"
 #include "simulate/decompile.h"
 #include "simulate/export.h"
@@ -245,8 +246,11 @@ int beside_run(const CompileArguments& arguments, const Instance& instance, cons
                const std::function<Conclusion(const Execution&)>& evaluate_and_tell) {
   const ProtocolArguments& common = arguments.common;
   const Execution execution = execute(instance, common, team);
-  return conclude(instance, execution, common.out, common.output == "-", team,
-                  [&] { return evaluate_and_tell(execution); });
+  return conclude(instance, execution, common.out, common.output == "-", team, [&] {
+    Progress progress(!common.out.quiet);
+    progress.draw("evaluating the transformer");
+    return evaluate_and_tell(execution);
+  });
 }
 
 /// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
@@ -329,6 +333,7 @@ Command add_compile(CommandLine& line) {
                           "  roundtrip compile k_hop --native --n 64 --export model.json\n");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
+  add_plan_and_output(flags, arguments->common);
   add_construction_arguments(flags, arguments->construction, arguments->common.parameters, {"ema", "anna"},
                              "ema (default): exact match; anna: one table of locality-sensitive hashing",
                              "Turn the transformer into a protocol again and compare all outputs");

@@ -25,10 +25,9 @@ simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& p
 void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip) {
-  flags.value("--construction", "NAME", "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
-              [&a](const std::string& text) {
-                a.construction = one_of("--construction", text, {"direct", "routed"});
-              });
+  flags.choice("--construction", "NAME", {"direct", "routed"},
+               "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
+               [&a](const std::string& text) { a.construction = text; });
   flags.value("--digits", "D",
               "routed: digits of a machine's address (default: from --delta, else 1 if q <= s)",
               [&a](const std::string& text) {
@@ -37,9 +36,8 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
   flags.value("--eta", "P/Q",
               "Failure probability: of the intermediates (routed), of the hash tables (default 1/100)",
               [&parameters](const std::string& text) { parameters.eta = Rational::parse(text, "--eta"); });
-  flags.value("--attention", "NAME", attention, [&a, attentions](const std::string& text) {
-    a.attention = one_of("--attention", text, attentions);
-  });
+  flags.choice("--attention", "NAME", attentions, attention,
+               [&a](const std::string& text) { a.attention = text; });
   if (round_trip.empty()) return;
   flags.toggle("--passes", a.passes, "Show what each pass of the translation did");
   flags.toggle("--roundtrip", a.round_trip, round_trip);
@@ -65,12 +63,6 @@ nlohmann::ordered_json sizes_json(const simulate::TransformerSizes& sizes) {
           {"heads", sizes.heads},
           {"embedding_dim", sizes.embedding_dimension},
           {"width", sizes.width}};
-}
-
-std::string one_of(const std::string& flag, const std::string& value,
-                   const std::vector<std::string>& allowed) {
-  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
-  throw ContractError(fmt::format("{} {}: expected {}", flag, value, fmt::join(allowed, " or ")));
 }
 
 }  // namespace roundtrip::cli

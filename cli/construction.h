@@ -41,7 +41,4 @@ std::string passes_text(const std::vector<simulate::Pass>& passes);
 nlohmann::ordered_json sizes_json(const simulate::TransformerSizes& sizes);
 
 /// `value`, if it is among `allowed`; ContractError naming the flag otherwise.
-std::string one_of(const std::string& flag, const std::string& value,
-                   const std::vector<std::string>& allowed);
-
 }  // namespace roundtrip::cli

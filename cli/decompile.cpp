@@ -11,6 +11,7 @@
 #include "cli/construction.h"
 #include "cli/execution.h"
 #include "cli/memory.h"
+#include "cli/progress.h"
 #include "cli/subject.h"
 #include "mpc/transport.h"
 #include "simulate/decompile.h"
@@ -75,9 +76,9 @@ std::string model_text(const Subject& subject) {
   for (const simulate::DecompiledLayer& layer : plan.layers)
     tables = std::max<std::uint64_t>(tables, layer.softmax || layer.low_rank ? 0 : layer.tables);
   std::string text = fmt::format(
-      "  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens, at most ell = {} "
-      "tables\n",
-      sizes.depth, sizes.heads, sizes.width, plan.tokens, tables);
+      "  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens{}\n",
+      sizes.depth, sizes.heads, sizes.width, plan.tokens,
+      tables == 0 ? "" : fmt::format(", at most ell = {} tables", tables));
   text += fmt::format("  blocks            C = {} of T_b = {} tokens, W = {} words each\n", plan.blocks,
                       plan.block_tokens, plan.token_words);
   if (const auto& contrast = subject.contrast) {
@@ -164,6 +165,8 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
   const Execution execution = execute(instance, common, team);
 
   return conclude(instance, execution, common.out, common.output == "-", team, [&]() -> Conclusion {
+    Progress progress(!common.out.quiet);
+    progress.draw("evaluating the transformer");
     const Findings found = judge(arguments, instance, subject, execution);
     if (!common.output.empty()) write_whole(common.output, outputs_text(instance, subject, found.rows));
     std::string text =
@@ -198,15 +201,19 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
 }  // namespace
 
 Command add_decompile(CommandLine& line) {
-  Flags& flags =
-      line.add("decompile", "Turn a transformer into a protocol, run it and compare the two",
-               "MODEL is a file (its name has a / or a .) or a random model; a PROTOCOL is compiled first.\n"
-               "Examples:\n"
-               "  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4\n"
-               "  roundtrip decompile ./model.json --input numbers.txt\n"
-               "  roundtrip decompile sum --n 256 --construction routed --roundtrip\n");
+  Flags& flags = line.add(
+      "decompile", "Turn a transformer into a protocol, run it and compare the two",
+      "A PROTOCOL is compiled first. The keys of a random model and what they are without being given:\n"
+      "random:L=2,H=4,d=16,m=8,w=8,p=16,c=4,seed=1 has L layers of H heads, queries and keys of d numbers,\n"
+      "values of m, rows of w, input words of p bits; with --attention anna keys are near within r, far\n"
+      "beyond c r.\n"
+      "Examples:\n"
+      "  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4\n"
+      "  roundtrip decompile ./model.json --input numbers.txt\n"
+      "  roundtrip decompile sum --n 256 --construction routed --roundtrip\n");
   auto arguments = std::make_shared<DecompileArguments>();
-  add_protocol_arguments(flags, arguments->common);
+  add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
+  add_plan_and_output(flags, arguments->common);
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank", "softmax"},
       "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank, "

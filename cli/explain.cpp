@@ -103,8 +103,6 @@ int explain_instance(const ExplainArguments& arguments, const Instance& instance
 
 int explain_command(const ExplainArguments& arguments, const Team& team) {
   const ProtocolArguments& common = arguments.common;
-  require(!common.plan, "--plan: explain has none; see `roundtrip compile --plan`");
-  require(common.output.empty(), "--output: explain shows the outputs; `roundtrip run` writes them");
   require(!arguments.round || !arguments.word, "--round and --word: one of them");
   require(arguments.html.empty() || (!arguments.round && !arguments.word),
           "--html: a page has all rounds and words");
@@ -125,7 +123,9 @@ int explain_command(const ExplainArguments& arguments, const Team& team) {
       return explain::record(subject.model, subject.plan, *instance.protocol, words, names(instance));
     });
   }
-  require(arguments.construction.attention != "low_rank", "--attention low_rank: of random models only");
+  const std::string& attention = arguments.construction.attention;
+  require(attention != "low_rank" && attention != "softmax", "--attention {}: of random models only",
+          attention);
   const Instance instance = prepare(common, team);
   check_size(instance);
   const simulate::CompileOptions options =
@@ -142,26 +142,26 @@ int explain_command(const ExplainArguments& arguments, const Team& team) {
 }  // namespace
 
 Command add_explain(CommandLine& line) {
-  Flags& flags =
-      line.add("explain", "Show rounds beside layers: every word a machine sends, every key a query matches",
-               "PROTOCOL is compiled; a MODEL (a file, whose name has a / or a ., or random:L=..) becomes a "
-               "protocol. N is\n"
-               "2 to 64. In the terminal round r stands on the left and layer r on the right; a page has the "
-               "same and lets\n"
-               "one follow a word through both.\n"
-               "Examples:\n"
-               "  echo the cat sat on the mat and the dog sat on the rug by the fire |\n"
-               "    roundtrip explain k_hop --input - --format words --html k_hop.html\n"
-               "  roundtrip explain sum --n 16\n"
-               "  roundtrip explain k_hop --n 16 --round 9\n"
-               "  roundtrip explain k_hop --n 16 --word 3\n"
-               "  roundtrip explain random:L=1,H=2,d=8,m=2,w=2,c=8 --n 12 --html model.html\n");
+  Flags& flags = line.add(
+      "explain", "Show rounds beside layers: every word a machine sends, every key a query matches",
+      "PROTOCOL is compiled; a MODEL becomes a protocol (`roundtrip decompile --help` has the keys of "
+      "random ones).\n"
+      "N is 2 to 64. In the terminal round r stands on the left and layer r on the right; a page has the "
+      "same and lets\n"
+      "one follow a word through both.\n"
+      "Examples:\n"
+      "  echo the cat sat on the mat and the dog sat on the rug by the fire |\n"
+      "    roundtrip explain k_hop --input - --format words --html k_hop.html\n"
+      "  roundtrip explain sum --n 16\n"
+      "  roundtrip explain k_hop --n 16 --round 9\n"
+      "  roundtrip explain k_hop --n 16 --word 3\n"
+      "  roundtrip explain random:L=1,H=2,d=8,m=2,w=2,c=8 --n 12 --html model.html\n");
   auto arguments = std::make_shared<ExplainArguments>();
-  add_protocol_arguments(flags, arguments->common);
+  add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank"},
+      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank", "softmax"},
       "ema (default of protocols) or anna (default of random models): exact or by hash tables; "
-      "low_rank: of a random model",
+      "low_rank, softmax: of a random model",
       "");
   flags.value("--round", "R", "This round only, 0 being the input", [arguments](const std::string& text) {
     arguments->round = static_cast<std::uint32_t>(parse_count(text, "--round", 0, 0xffffffffu));

@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "mpc/registry.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -30,9 +32,25 @@ class AppFlags final : public Flags {
         app_.add_option(flag, each(std::move(set)), help)->type_name(value_name)->expected(1);
     if (repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
+  void choice(const std::string& flag, const std::string& value_name, const std::vector<std::string>& choices,
+              const std::string& help, std::function<void(const std::string&)> set) override {
+    choices_[flag] = choices;
+    const auto checked = [flag, choices, set = std::move(set)](const std::string& text) {
+      require(std::ranges::find(choices, text) != choices.end(), "{} {}: expected {} or {}", flag, text,
+              fmt::join(choices.begin(), choices.end() - 1, ", "), choices.back());
+      set(text);
+    };
+    value(flag, value_name, help, checked, /*repeatable=*/false);
+  }
   void toggle(const std::string& flag, bool& target, const std::string& help) override {
     app_.add_flag(flag, target, help);
   }
+  /// Of a flag's value; empty if it is not one of a few.
+  std::vector<std::string> choices(const std::string& flag) const {
+    const auto found = choices_.find(flag);
+    return found == choices_.end() ? std::vector<std::string>{} : found->second;
+  }
+  const CLI::App& app() const { return app_; }
 
  private:
   static CLI::callback_t each(std::function<void(const std::string&)> set) {
@@ -42,6 +60,7 @@ class AppFlags final : public Flags {
     };
   }
   CLI::App& app_;
+  std::map<std::string, std::vector<std::string>> choices_;
 };
 
 /// The first flag that `app` doesn't know, with the nearest that it does; empty if it knows all of them.
@@ -81,6 +100,8 @@ struct CommandLine::Parser {
     for (const CLI::App* subcommand : apps) names.push_back(subcommand->get_name());
     const auto found = std::find(names.begin(), names.end(), first);
     if (found == names.end()) {
+      if (std::ranges::any_of(mpc::all_protocols(), [&](const auto* known) { return known->name == first; }))
+        return fmt::format("{0}: is a protocol, not a subcommand; did you mean `roundtrip run {0}`?", first);
       return fmt::format("{}: no such subcommand; did you mean '{}'?", first, nearest_name(first, names));
     }
     unknown = unknown_flag(*apps[static_cast<std::size_t>(found - names.begin())],
@@ -116,12 +137,16 @@ std::vector<Declaration> CommandLine::declarations() const {
     Declaration& declaration = declarations.emplace_back();
     declaration.name = app->get_name(), declaration.description = app->get_description();
     declaration.footer = app->get_footer();
+    const auto flags =
+        std::ranges::find_if(parser_->flags, [app](const auto& known) { return &known->app() == app; });
     for (const CLI::Option* option : app->get_options()) {
       const bool positional = option->get_positional();
+      const std::string name = positional ? option->get_name(true) : "--" + option->get_lnames().front();
       declaration.options.push_back(
-          {.name = positional ? option->get_name(true) : "--" + option->get_lnames().front(),
+          {.name = name,
            .value_name = positional || option->get_expected_max() == 0 ? "" : option->get_type_name(),
            .help = option->get_description(),
+           .choices = flags == parser_->flags.end() ? std::vector<std::string>{} : (*flags)->choices(name),
            .positional = positional,
            .required = option->get_required(),
            .many = option->get_expected_max() > 1});

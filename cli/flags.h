@@ -19,6 +19,10 @@ class Flags {
   /// `flag VALUE`; `repeatable` ones may be given more than once.
   virtual void value(const std::string& flag, const std::string& value_name, const std::string& help,
                      std::function<void(const std::string&)> set, bool repeatable = false) = 0;
+  /// `flag VALUE` with one of `choices`: others are refused by naming these, and completion offers them.
+  virtual void choice(const std::string& flag, const std::string& value_name,
+                      const std::vector<std::string>& choices, const std::string& help,
+                      std::function<void(const std::string&)> set) = 0;
   /// A flag without a value: turns `target` on.
   virtual void toggle(const std::string& flag, bool& target, const std::string& help) = 0;
 };
@@ -36,6 +40,7 @@ struct Declaration {
     std::string name;        ///< "--flag", or a positional's
     std::string value_name;  ///< empty: none is taken
     std::string help;
+    std::vector<std::string> choices;  ///< all that the value may be; empty: it is something else
     bool positional = false, required = false, many = false;
   };
   std::string name, description, footer;

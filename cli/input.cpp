@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/nearest_name.h"
 #include "base/npy.h"
 #include "base/random.h"
 #include "cli/edge_list.h"
@@ -106,14 +105,16 @@ std::string read_bytes(const std::string& path, const std::string& name) {
 
 }  // namespace
 
-Format parse_format(std::string_view name) {
+std::vector<std::string> format_names() {
   std::vector<std::string> names;
-  for (std::size_t i = 0; i < kFormats.size(); ++i) {
-    if (kFormats[i].name == name) return static_cast<Format>(i);
-    names.emplace_back(kFormats[i].name);
-  }
-  throw ContractError(fmt::format("--format {}: no such format; did you mean '{}'? ({})", shown(name),
-                                  nearest_name(name, names), fmt::join(names, ", ")));
+  for (const FormatName& format : kFormats) names.emplace_back(format.name);
+  return names;
+}
+
+Format format_of(std::string_view name) {
+  const auto* const found = std::ranges::find(kFormats, name, &FormatName::name);
+  require(found != kFormats.end(), "format '{}' is none of {}", name, fmt::join(format_names(), ", "));
+  return static_cast<Format>(found - kFormats.begin());
 }
 
 Input Input::read(const std::string& path, Format format, std::optional<std::uint64_t> limit) {

@@ -23,8 +23,9 @@
 namespace roundtrip::cli {
 
 enum class Format : std::uint8_t { kNumbers, kWords, kBytes, kNpy, kEdges };
-/// ContractError naming the nearest format unless `name` is one.
-Format parse_format(std::string_view name);
+/// By Format.
+std::vector<std::string> format_names();
+Format format_of(std::string_view name);
 
 /// Values with what is needed to name them again: their text and place.
 class Input {

@@ -65,8 +65,9 @@ std::string manual(const std::vector<Declaration>& declarations) {
   return text + ".SH EXAMPLES AND EXIT STATUS\n" + literal(program.footer);
 }
 
-/// What completes the value, as a bash word list or an option of compgen.
+/// What completes the value: an option of compgen.
 std::string candidates(const Declaration::Option& option) {
+  if (!option.choices.empty()) return "-W";
   const std::string& what = option.positional ? option.name : option.value_name;
   if (what == "FILE" || what == "QKV") return "-f";
   if (what == "DIR") return "-d";
@@ -82,12 +83,14 @@ std::string completion(const std::vector<Declaration>& declarations) {
     for (const Declaration::Option& option : command.options) {
       if (!option.positional) flags += " " + option.name;
       if (!option.positional && !option.value_name.empty())
-        values += fmt::format("    {}:{}) compgen_options='{}' ;;\n", command.name, option.name,
-                              candidates(option));
+        values += fmt::format("    {}:{}) compgen_options='{}' choices='{}' ;;\n", command.name, option.name,
+                              candidates(option), fmt::join(option.choices, " "));
     }
     flags += "'";
     for (const Declaration::Option& option : command.options) {
-      if (option.positional && candidates(option).empty()) flags += " names=1";
+      if (option.positional && candidates(option).empty())
+        flags += fmt::format(" names={}{}", option.many ? "many" : "one",
+                             option.name.find("MODEL") == std::string::npos ? "" : " model=1");
       if (option.positional && !candidates(option).empty())
         flags += fmt::format(" files={}", candidates(option));
     }
@@ -103,7 +106,7 @@ std::string completion(const std::vector<Declaration>& declarations) {
          "_roundtrip() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} "
          "command=${COMP_WORDS[1]}\n"
-         "  local flags='' names='' files='' compgen_options=none\n"
+         "  local flags='' names='' files='' model='' choices='' compgen_options=none\n"
          "  COMPREPLY=()\n"
          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
          "    COMPREPLY=($(compgen -W '" +
@@ -114,7 +117,10 @@ std::string completion(const std::vector<Declaration>& declarations) {
          "  case $command:$before in\n" +
          values +
          "  esac\n"
-         "  if [ \"$compgen_options\" != none ]; then  # a value: files, or what only the user knows\n"
+         "  if [ \"$compgen_options\" = -W ]; then\n"
+         "    COMPREPLY=($(compgen -W \"$choices\" -- \"$word\"))\n"
+         "    return\n"
+         "  elif [ \"$compgen_options\" != none ]; then  # a value: files, or what only the user knows\n"
          "    [ -z \"$compgen_options\" ] || _roundtrip_files $compgen_options \"$word\"\n"
          "    return\n"
          "  fi\n"
@@ -123,8 +129,11 @@ std::string completion(const std::vector<Declaration>& declarations) {
          "  esac\n"
          "  case $word in\n"
          "    -*) ;;\n"
-         "    *) [ -z \"$names\" ] || flags=$(\"${COMP_WORDS[0]}\" reference names \"$command\" "
-         "2>/dev/null)\n"
+         "    */*|.*) [ -z \"$model$files\" ] || { _roundtrip_files -f \"$word\"; return; } ;;\n"
+         "    *) case $names:$COMP_CWORD:${COMP_WORDS[2]} in\n"
+         "         :*|one:[!2]:[!-]*|one:??*:[!-]*) ;;  # none is taken, or it stands there already\n"
+         "         *) flags=$(\"${COMP_WORDS[0]}\" reference names \"$command\" 2>/dev/null) ;;\n"
+         "       esac\n"
          "       [ -z \"$files\" ] || { _roundtrip_files \"$files\" \"$word\"; return; } ;;\n"
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"

@@ -136,6 +136,9 @@ int run(const RunArguments& arguments, const Team& team) {
       verdict = differs.empty() ? "verified" : "refuted";
       text += fmt::format("  outputs           {}: {}\n", outputs.size(),
                           differs.empty() ? "all equal to the sequential oracle's" : differs);
+    } else if (common.output.empty()) {
+      text += fmt::format("  outputs           {}: --output FILE writes them{}\n", outputs.size(),
+                          instance.info->oracle ? ", --check compares them with an oracle's" : "");
     }
     if (!common.output.empty()) write_whole(common.output, output_text(instance, outputs));
     if (!arguments.trace.empty()) {
@@ -157,6 +160,7 @@ Command add_run(CommandLine& line) {
                           "Any number of ranks gives the same outputs and the same counts.\n");
   auto arguments = std::make_shared<RunArguments>();
   add_protocol_arguments(flags, arguments->common);
+  add_plan_and_output(flags, arguments->common);
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle");
   const auto path = [&flags](const std::string& flag, const std::string& kind, const std::string& help,
                              std::string& target) {
@@ -175,12 +179,11 @@ Command add_run(CommandLine& line) {
        arguments->resume);
   path("--trace", "FILE", "Write rounds and words as Chrome trace events, for Perfetto or chrome://tracing",
        arguments->trace);
-  flags.value("--trace-clock", "CLOCK", "wall (default), or logical: the same bytes on any ranks",
-              [arguments](const std::string& text) {
-                require(text == "wall" || text == "logical", "--trace-clock {}: expected wall or logical",
-                        text);
-                arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
-              });
+  flags.choice("--trace-clock", "CLOCK", {"wall", "logical"},
+               "wall (default), or logical: the same bytes on any ranks",
+               [arguments](const std::string& text) {
+                 arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
+               });
   path("--csv", "FILE", "Write words sent, received and scratch, a row for each round and machine",
        arguments->csv);
   return {.name = "run",

@@ -1,8 +1,10 @@
 #include "cli/subject.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "anna/model_file.h"
+#include "anna/weights.h"
 #include "base/error.h"
 #include "simulate/export.h"
 
@@ -47,9 +49,16 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     subject.model = simulate::as_model(*subject.compiled, construction.mechanism());
   } else {
     require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
-            name);
-    subject.model = anna::load_model(name).model;
+            name);  // read by as_protocol()
   }
+}
+
+/// The largest word that the first rows (1, word) of a model may have; without weights any that fits is
+/// taken.
+std::uint64_t largest_word(const Subject& subject) {
+  const auto* first = dynamic_cast<const anna::WeightLayer*>(subject.model.transformer.layers.front().get());
+  const std::uint64_t fits = (std::uint64_t{1} << subject.plan.input_bits) - 1;
+  return first == nullptr ? fits : std::min(fits, static_cast<std::uint64_t>(first->weights().row_limit));
 }
 
 }  // namespace
@@ -61,17 +70,31 @@ bool names_model(const std::string& name) {
 Subject make_subject(const std::string& name) {
   Subject subject;
   subject.name = name;
-  if (!names_model(name)) subject.compiled_info = &mpc::find_protocol(name);
+  if (names_model(name)) return subject;
+  try {
+    subject.compiled_info = &mpc::find_protocol(name);
+  } catch (const ContractError& error) {
+    throw ContractError(fmt::format(
+        "{}; a model is a file with a / or a . in its name, or begins with random:", error.what()));
+  }
   return subject;
 }
 
 mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject) {
   mpc::ProtocolInfo info;
   info.name = subject.name;
-  info.rounds_formula = construction.attention == "softmax"    ? "2 + sum over layers of 5 dc"
-                        : construction.attention == "low_rank" ? "2 + sum over layers of 2 dv"
-                                                               : "2 + sum over layers of (2 dc + "
-                                                                 "T_sort(2 N', w) + 2 dv + 4)";
+  const bool file = subject.compiled_info == nullptr && !subject.name.starts_with("random:");
+  if (file) subject.model = anna::load_model(subject.name).model;
+  const auto all = [&](auto mechanism, std::string_view attention) {
+    return file ? std::ranges::all_of(
+                      subject.model.mechanisms,
+                      [](const auto& its) { return std::holds_alternative<decltype(mechanism)>(its); })
+                : construction.attention == attention;
+  };
+  info.rounds_formula = all(anna::Softmax{}, "softmax")    ? "2 + sum over layers of 5 dc"
+                        : all(anna::LowRank{}, "low_rank") ? "2 + sum over layers of 2 dv"
+                                                           : "2 + sum over layers of (2 dc + "
+                                                             "T_sort(2 N', w) + 2 dv + 4)";
   if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
   if (subject.name.starts_with("random:")) {
     info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"},
@@ -86,6 +109,16 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject
     subject.contrast = simulate::size_contrast(subject.model, own, options);
     return simulate::decompile(subject.model, own, options);
   };
+  info.accept = [&](std::span<const std::int64_t> values, const mpc::Parameters&) {
+    const std::int64_t half = std::int64_t{1} << (subject.plan.input_bits - 1);
+    const auto most = static_cast<std::int64_t>(largest_word(subject));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      require(
+          values[i] + half <= most,
+          "value {} of the input is {}; allowed is {} to {}: it enters as {} more, and {} takes at most {}",
+          i + 1, values[i], -half, most - half, half, subject.name, most);
+    }
+  };
   info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
     return std::optional<std::int64_t>(static_cast<std::int64_t>(word));
   };
@@ -97,7 +130,8 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject
     mpc::Values values;
     anna::RandomModel words;
     if (subject.name.starts_with("random:")) words = anna::RandomModel::parse(subject.name);
-    words.word_bits = std::min({words.word_bits, subject.plan.input_bits, 24u});
+    const auto all_taken = static_cast<std::uint32_t>(std::bit_width(largest_word(subject) + 1) - 1);
+    words.word_bits = std::min({words.word_bits, all_taken, 24u});
     for (const std::uint64_t word : anna::random_words(words, parameters.n)) {
       values.push_back(static_cast<std::int64_t>(word) - (std::int64_t{1} << (subject.plan.input_bits - 1)));
     }

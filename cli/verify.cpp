@@ -23,12 +23,6 @@ struct VerifyArguments {
   OutputArguments out;
 };
 
-proofs_check::Sizes parse_sizes(const std::string& name) {
-  if (name == "small") return proofs_check::Sizes::kSmall;
-  require(name == "full", "--sizes {}: expected small or full", name);
-  return proofs_check::Sizes::kFull;
-}
-
 /// The first that applies of 70, 3, 1, 4, 0.
 Status status_of(proofs_check::Outcome outcome) {
   switch (outcome) {
@@ -103,8 +97,11 @@ Command add_verify(CommandLine& line) {
   auto arguments = std::make_shared<VerifyArguments>();
   flags.positional("THEOREM", false, true, "Which ones, or protocols by name; all theorems by default",
                    [arguments](const std::string& text) { arguments->options.statements.push_back(text); });
-  flags.value("--sizes", "SIZES", "small (default, within a minute) or full",
-              [arguments](const std::string& text) { arguments->options.sizes = parse_sizes(text); });
+  flags.choice("--sizes", "SIZES", {"small", "full"}, "small (default, within a minute) or full",
+               [arguments](const std::string& text) {
+                 arguments->options.sizes =
+                     text == "small" ? proofs_check::Sizes::kSmall : proofs_check::Sizes::kFull;
+               });
   flags.value("--seed", "SEED", "Public seed (default 1)", [arguments](const std::string& text) {
     arguments->options.seed = parse_count(text, "--seed", 0, ~std::uint64_t{0});
   });

@@ -95,6 +95,8 @@ def random_map(rng, sizes):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     rng, tokens, row, digits = numpy.random.Generator(numpy.random.PCG64(1)), 64, 2, 6
     layers = []
     for _ in range(2):  # two layers of two heads: queries and keys of 8 numbers, values of 4, rows of 6

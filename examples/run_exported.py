@@ -73,12 +73,17 @@ def evaluate(model, tensors, rows):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     path = pathlib.Path(sys.argv[1])
     model, tables = json.loads(path.read_text()), json.loads(path.with_suffix(".tables.json").read_text())
     symbols, texts = tables.get("symbols"), sys.argv[2:]
     if not texts:
         words = tables["example"]["words"]
     elif symbols:
+        unknown = [text for text in texts if text not in symbols]
+        if unknown:
+            raise SystemExit(f"{unknown[0]} is none of the words of {path.with_suffix('.tables.json')}: {' '.join(symbols)}")
         words = [symbols.index(text) for text in texts]
     else:
         words = [int(text) % tables["modulus"] for text in texts]

@@ -335,7 +335,9 @@ std::string terminal_text(const Trace& trace, const TerminalOptions& options) {
   }
   for (const std::string& text : introduction(trace)) out.paragraph(text), out.line();
   out.paragraph("A word is written with the place in the input that it comes from, as in " +
-                fmt::format("{}\u00B70.", trace.input.front()) + " A number without one was computed.");
+                fmt::format("{}\u00B70.", trace.input.front()) +
+                " A number without one was computed. In the last round [3] "
+                "before a word says that it is output 3; in an average, [3]=0.5 that its number 3 is 0.5.");
   for (std::uint32_t r = 0; r <= trace.rounds.size(); ++r) write_step(trace, r, out);
   out.heading("The answer");
   if (!trace.reverse) {

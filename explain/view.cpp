@@ -19,9 +19,45 @@ std::string names(const std::string& kind, const std::vector<std::uint32_t>& num
   return fmt::format("{}{} {}", kind, numbers.size() == 1 ? "" : "s", ranges(numbers));
 }
 
+// Mechanisms in which every query sees every key.
+bool is_softmax(const LayerTrace& layer) {
+  return layer.mechanism == "softmax";
+}
+bool is_low_rank(const LayerTrace& layer) {
+  return layer.mechanism.starts_with("low rank");
+}
+
+using Captions = std::vector<std::pair<std::string_view, std::string_view>>;
+
+std::string caption_of(const std::string& phase, const Captions& captions) {
+  for (const auto& [name, caption] : captions) {
+    if (phase == name || phase.starts_with(std::string(name) + ",")) return std::string(caption);
+  }
+  return {};
+}
+
+/// What a pass of simulate/decompile_softmax.cpp does for the layer.
+std::string softmax_caption(const std::string& phase) {
+  static const Captions captions = {
+      {"copy rows",
+       "There is a machine for every pair of blocks; the homes send each of theirs its queries."},
+      {"copy keys",
+       "In the same way they send the keys and values: each machine has one block's queries and "
+       "another's keys."},
+      {"largest up",
+       "Weights are powers of e, which no number could hold; so each query's largest score is "
+       "found up a tree."},
+      {"largest down", "It goes back down: all weights are those of scores beside the largest."},
+      {"sums up",
+       "Weights and weighted values are added up a tree; at home, one sum over the other is the "
+       "average."},
+  };
+  return caption_of(phase, captions);
+}
+
 /// What a pass of simulate/decompile.cpp does for the layer.
 std::string pass_caption(const std::string& phase) {
-  const std::pair<std::string_view, std::string_view> captions[] = {
+  static const Captions captions = {
       {"input to blocks", "Every input word goes to the machine that is the home of its token."},
       {"copy rows", "Each hash table works on rows of its own: the homes send copies, which send copies on."},
       {"hash",
@@ -41,10 +77,7 @@ std::string pass_caption(const std::string& phase) {
       {"sums down", "They go back down the tree, and every home forms its queries' averages."},
       {"deliver", "Each home delivers the numbers of its tokens' rows: the output."},
   };
-  for (const auto& [name, caption] : captions) {
-    if (phase == name || phase.starts_with(std::string(name) + ",")) return std::string(caption);
-  }
-  return {};
+  return caption_of(phase, captions);
 }
 
 }  // namespace
@@ -153,13 +186,16 @@ std::string round_caption(const Trace& trace, std::uint32_t round) {
   if (facts.words.empty())
     return "No machine sends anything: the protocol has reserved this round and does not need it.";
   return fmt::format(
-      "{} of {} machines send {}; the fullest machine sends {} and receives at most {}, of s = {} allowed.",
-      senders, trace.shape.machines, words_of(facts.words.size()), sent, received, trace.shape.memory_words);
+      "{} of {} send{} {}; the fullest machine sends {} and receives at most {}, of s = {} allowed.", senders,
+      count_of(trace.shape.machines, "machine"), senders == 1 ? "s" : "", words_of(facts.words.size()), sent,
+      received, trace.shape.memory_words);
 }
 
 std::string part_caption(const Trace& trace, std::uint32_t round) {
-  const std::string pass = pass_caption(trace.rounds[round - 1].phase);
+  const std::string& phase = trace.rounds[round - 1].phase;
   const auto layer = trace.layer_of(round);
+  const std::string pass =
+      layer && is_softmax(trace.layers[*layer]) ? softmax_caption(phase) : pass_caption(phase);
   if (!layer) return pass;
   return fmt::format("Round {} of the {} that do the work of layer {}. {}",
                      round - trace.layers[*layer].first_round + 1, trace.layers[*layer].rounds, *layer, pass);
@@ -170,6 +206,16 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
   std::uint64_t met = 0, crowded = 0;
   for (const HeadTrace& head : layer.heads) {
     for (const Match& match : head.matches) ++met, crowded += match.keys.size() > 1;
+  }
+  if (trace.reverse && (is_softmax(layer) || is_low_rank(layer))) {
+    return fmt::format(
+        "Every token writes a query, a key and a value in each of {}. A query gets the average of all "
+        "values, "
+        "weighted by {} ({}).",
+        count_of(layer.shape.heads, "head"),
+        is_softmax(layer) ? "e to the power of how well their keys fit"
+                          : "products of features of query and key",
+        layer.mechanism);
   }
   if (trace.reverse) {
     return fmt::format(
@@ -188,8 +234,8 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
   if (number + 1 == trace.layers.size()) {
     return fmt::format(
         "The answer: token t asks for the id of output t in every head and finds exactly one word. {} "
-        "words arrive.",
-        layer.moves.size());
+        "arrive{}.",
+        words_of(layer.moves.size()), layer.moves.size() == 1 ? "s" : "");
   }
   if (trace.construction == "routed") {
     return fmt::format(
@@ -204,9 +250,9 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
       layer.heads.size(), layer.shape.heads,
       crowded == 0
           ? "Every query finds at most one key in a head, so its average is that one packet."
-          : fmt::format("{} of {} averages hold packets from several senders; each packet names its sender, "
+          : fmt::format("{} of {} hold{} packets from several senders; each packet names its sender, "
                         "in slots that the token can tell apart.",
-                        crowded, met));
+                        crowded, count_of(met, "average"), crowded == 1 ? "s" : ""));
 }
 
 std::string average_caption(const Trace& trace, std::size_t layer) {
@@ -245,12 +291,30 @@ std::vector<std::string> introduction(const Trace& trace) {
                     "machines, whose last messages are the transformer's last rows, bit for bit.",
                     trace.title, count_of(trace.layers.size(), "layer"), trace.tokens,
                     count_of(shape.rounds, "round"), shape.machines));
-    text.push_back(
-        "In a layer every token writes a query, a key and a value. Attention gives each query the average of "
-        "the values "
-        "whose keys it matches. Machines can't look at each other's keys: they sort them by hash code, so "
-        "that what "
-        "matches comes to stand together, add up, and send the sums home.");
+    const auto kernels = std::ranges::count_if(
+        trace.layers, [](const LayerTrace& layer) { return is_softmax(layer) || is_low_rank(layer); });
+    if (kernels < std::ssize(trace.layers))
+      text.push_back(
+          "In a layer every token writes a query, a key and a value. Attention gives each query the average "
+          "of "
+          "the values "
+          "whose keys it matches. Machines can't look at each other's keys: they sort them by hash code, so "
+          "that what "
+          "matches comes to stand together, add up, and send the sums home.");
+    if (std::ranges::any_of(trace.layers, is_softmax))
+      text.push_back(
+          "Softmax gives each query the average of all values, weighted by how well their keys fit. No "
+          "sorting "
+          "helps there: a machine for every pair of blocks of tokens computes the weights, and the sums go "
+          "home. "
+          "So it takes quadratically many machines.");
+    if (std::ranges::any_of(trace.layers, is_low_rank))
+      text.push_back(
+          "Low-rank attention gives each query the average of all values, weighted by products of features "
+          "of "
+          "query and key. So the same sums over all keys serve every query: they are added up a tree and "
+          "sent to "
+          "all homes.");
     text.push_back(machine);
   } else {
     text.push_back(

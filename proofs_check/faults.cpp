@@ -276,8 +276,9 @@ std::string terminal_table(const FaultReport& report) {
     }
   }
   out += fmt::format(
-      "\n{} of {} faults rejected by the check they belong to; seed {}, {} ({} ranks), {:.1f} s\n", held,
-      report.findings.size(), report.seed, report.transport, report.ranks, report.seconds);
+      "\n{} of {} faults rejected by the check they belong to; seed {}, {} ({} rank{}), {:.1f} s\n", held,
+      report.findings.size(), report.seed, report.transport, report.ranks, report.ranks == 1 ? "" : "s",
+      report.seconds);
   return out;
 }
 

@@ -175,9 +175,10 @@ std::string terminal_table(const Report& report) {
     out += "\n";
   }
   out +=
-      fmt::format("{}: {} statements, {} checks, {} controls; sizes {}, seed {}, {} ({} ranks), {:.1f} s\n",
-                  to_string(report.outcome()), report.statements.size(), checks, controls,
-                  to_string(report.sizes), report.seed, report.transport, report.ranks, report.seconds);
+      fmt::format("{}: {} statement{}, {} checks, {} controls; sizes {}, seed {}, {} ({} rank{}), {:.1f} s\n",
+                  to_string(report.outcome()), report.statements.size(),
+                  report.statements.size() == 1 ? "" : "s", checks, controls, to_string(report.sizes),
+                  report.seed, report.transport, report.ranks, report.ranks == 1 ? "" : "s", report.seconds);
   out += fmt::format("false alarms of statistical checks: at most {} in all, {:.3g} each\n",
                      report.false_alarm_budget, report.alarm_per_check);
   return out;

@@ -168,13 +168,16 @@ class Refusals(Case):
 
     def test_names(self):
         self.refuse("rum", "sort", says=["rum", "'run'"])
+        self.refuse("sort", "--n", 9, says="did you mean `roundtrip run sort`?")
+        self.refuse("decompile", "model", "--n", 9, says=["'model'", "a / or a . in its name"])
+        self.refuse("explain", "sort", "--n", 9, "--attention", "softmax", says="--attention softmax: of random models only")
         self.refuse("run", "srot", "--n", 9, says=["srot", "sort"])
         self.refuse("list", "khop", says=["khop", "k_hop"])
         self.refuse("compile", "match", "--n", 9, says=["match2"])
         self.refuse("run", "sort", "--n", 9, "--chekc", says=["--chekc", "--check"])
         self.refuse("run", "sort", "--n=9", "--ouptut=x", says=["--ouptut", "--output"])
         self.refuse("run", "sort", "--n", 9, "--transport", "tcp", says=["--transport tcp"])
-        self.refuse("run", "sort", "--input", "x", "--format", "word", says=["word", "'words'"])
+        self.refuse("run", "sort", "--input", "x", "--format", "word", says=["--format word", "words, bytes"])
         self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct or routed"])
         self.refuse("compile", "sort", "--n", 9, "--digits", 2, says=["--digits", "--construction routed"])
         self.refuse("verify", "theorem_of_nobody", says=["theorem_of_nobody"])

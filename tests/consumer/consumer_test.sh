@@ -32,8 +32,8 @@ done
 expect "compile" transformer
 grep -q '"verdict": "verified"' facts
 "$program" verify above_mean | tee verified
-"$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statements'
-grep -q '^verified: 1 statements' verified
+"$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statement,'
+grep -q '^verified: 1 statement,' verified
 "$work/prefix/bin/roundtrip" --version
 grep -q '^.TH ROUNDTRIP' "$work/prefix/share/man/man1/roundtrip.1"
 bash -c 'source "$0" && complete -p roundtrip' "$work/prefix/share/bash-completion/completions/roundtrip"

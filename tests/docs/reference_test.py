@@ -173,6 +173,13 @@ class Help(unittest.TestCase):
         self.assertEqual(self.complete(program, "run", "k_hop", "--ch"), {"--check", "--checkpoint"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--input", "wo"), {"words.txt"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--n", ""), set())
+        self.assertEqual(self.complete(program, "run", "k_hop", "--format", ""), {"numbers", "words", "bytes", "npy", "edges"})
+        self.assertEqual(self.complete(program, "decompile", "sum", "--attention", "s"), {"softmax"})
+        self.assertEqual(self.complete(program, "attend", "--family", "h"), {"hadamard", "hyperplane"})
+        self.assertEqual(self.complete(program, "explain", "./wo"), {"./words.txt"})
+        self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth"})
+        self.assertIn("--check", self.complete(program, "run", "sum", ""))  # no second protocol
+        self.assertNotIn("sort", self.complete(program, "run", "sum", ""))
         self.assertIn("direct_simulation", self.complete(program, "verify", ""))
         for name, text in subcommands().items():
             flags = set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", text, re.M))
