@@ -207,21 +207,23 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
   for (const HeadTrace& head : layer.heads) {
     for (const Match& match : head.matches) ++met, crowded += match.keys.size() > 1;
   }
+  const std::string heads =
+      layer.shape.heads == 1 ? "its one head" : fmt::format("each of {} heads", layer.shape.heads);
   if (trace.reverse && (is_softmax(layer) || is_low_rank(layer))) {
     return fmt::format(
-        "Every token writes a query, a key and a value in each of {}. A query gets the average of all "
+        "Every token writes a query, a key and a value in {}. A query gets the average of all "
         "values, "
         "weighted by {} ({}).",
-        count_of(layer.shape.heads, "head"),
+        heads,
         is_softmax(layer) ? "e to the power of how well their keys fit"
                           : "products of features of query and key",
         layer.mechanism);
   }
   if (trace.reverse) {
     return fmt::format(
-        "Every token writes a query, a key and a value in each of {}. A query gets the average of the "
+        "Every token writes a query, a key and a value in {}. A query gets the average of the "
         "values whose keys it matches ({}).",
-        count_of(layer.shape.heads, "head"), layer.mechanism);
+        heads, layer.mechanism);
   }
   if (number == 0) {
     return fmt::format(

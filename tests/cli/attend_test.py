@@ -153,7 +153,7 @@ class Attend(cli_test.Case):
         self.refuse("attend", says=["no input", "--n N"])
         self.refuse("attend", "--n", 9, "--family", "hadamrd", says=["hadamrd", "hyperplane"])
         self.refuse("attend", "--n", 9, "--instance", "clusters", says=["clusters", "clustered"])
-        self.refuse("attend", "--n", 9, "--compare", "softmax", says=["softmax", "exact, ema, brute"])
+        self.refuse("attend", "--n", 9, "--compare", "softmax", says=["softmax", "exact, ema or brute"])
         self.refuse("attend", "--n", 9, "--c", "1", says=["c is 1"])
         self.refuse("attend", "--n", 9, "--c", "nan", says=["--c nan", "positive"])
         self.refuse("attend", "--n", 9, "--eta", "1", says=["eta"])
@@ -166,7 +166,7 @@ class Attend(cli_test.Case):
 
     def test_on_every_rank_count(self):
         for ranks in (1, 3):
-            self.refuse("attend", "--n", 9, "--compare", "x", ranks=ranks, says="exact, ema, brute")
+            self.refuse("attend", "--n", 9, "--compare", "x", ranks=ranks, says="exact, ema or brute")
             done = self.succeed("attend", "--n", 90, "--family", "hyperplane", "--tables", 3, "--functions", 2, "--output", self.path / str(ranks), ranks=ranks)
             self.assertIn("verdict: done", done)
         self.assertEqual((self.path / "1").read_bytes(), (self.path / "3").read_bytes())

@@ -45,6 +45,24 @@ class Decompile(cli_test.Case):
         self.succeed("decompile", "sum", "--input", numbers, "--output", output)
         self.assertEqual(output.read_text(), f"{sum(i * i - 500 for i in range(64))}\n")
 
+    def test_words_beyond_the_rows_of_a_model(self):
+        """Of Match2 modulo 37 the rows take words up to 36, in 6 bits: a generated input has no others, a file's are refused."""
+        model = self.path / "match2.json"
+        self.succeed("compile", "match2", "--n", 16, "--param", "M=37", "--native", "--export", model)
+        for seed in (1, 2, 3):
+            self.assertEqual(self.facts("decompile", model, "--n", 16, "--seed", seed)["verdict"], "verified")
+        self.assertEqual(self.facts("decompile", model, "--input", self.file("-32 4 0"))["verdict"], "verified")
+        self.refuse("decompile", model, "--input", self.file("-32 4 5"), says=["value 3 of the input is 5", "-32 to 4"])
+
+    def test_formula_of_a_file(self):
+        """R = 2 + 5 dc is said of a file whose layers attend by softmax, too."""
+        model = self.path / "match2.json"
+        self.succeed("compile", "match2", "--n", 16, "--native", "--export", model)
+        description = json.loads(model.read_text())
+        description["layers"][0]["mechanism"] = {"kind": "softmax", "scale": 0.001}
+        model.write_text(json.dumps(description))
+        self.assertRegex(self.succeed("decompile", model, "--n", 16), r"R = \d+ = 2 \+ sum over layers of 5 dc\n")
+
     def test_ranks(self):
         facts = [self.facts("decompile", "random:L=1,H=2,c=8", "--n", 40, ranks=ranks) for ranks in (0, 3)]
         for one in facts:
