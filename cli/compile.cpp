@@ -330,7 +330,7 @@ Command add_compile(CommandLine& line) {
                           "Examples:\n"
                           "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
                           "  roundtrip compile sort --n 256 --attention anna --json facts.json\n"
-                          "  roundtrip compile k_hop --native --n 64 --export model.json\n");
+                          "  roundtrip compile k_hop --native --n 64 --export k_hop.json\n");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);

@@ -75,10 +75,10 @@ std::string model_text(const Subject& subject) {
   std::uint64_t tables = 0;
   for (const simulate::DecompiledLayer& layer : plan.layers)
     tables = std::max<std::uint64_t>(tables, layer.softmax || layer.low_rank ? 0 : layer.tables);
-  std::string text = fmt::format(
-      "  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens{}\n",
-      sizes.depth, sizes.heads, sizes.width, plan.tokens,
-      tables == 0 ? "" : fmt::format(", at most ell = {} tables", tables));
+  std::string text =
+      fmt::format("  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens{}\n",
+                  sizes.depth, sizes.heads, sizes.width, plan.tokens,
+                  tables == 0 ? "" : fmt::format(", at most ell = {} tables", tables));
   text += fmt::format("  blocks            C = {} of T_b = {} tokens, W = {} words each\n", plan.blocks,
                       plan.block_tokens, plan.token_words);
   if (const auto& contrast = subject.contrast) {
@@ -209,7 +209,7 @@ Command add_decompile(CommandLine& line) {
       "beyond c r.\n"
       "Examples:\n"
       "  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4\n"
-      "  roundtrip decompile ./model.json --input numbers.txt\n"
+      "  roundtrip decompile ./k_hop.json --n 64    (written by an example of `roundtrip compile --help`)\n"
       "  roundtrip decompile sum --n 256 --construction routed --roundtrip\n");
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
