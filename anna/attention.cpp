@@ -10,21 +10,28 @@ namespace roundtrip::anna {
 namespace {
 
 void check_points(const char* what, const Points& points, const Codebook& codebook, std::uint64_t tokens) {
-  require(points.default_symbol < codebook.size(),
-          "{}: default symbol {} is not below the codebook's size {}", what, points.default_symbol,
-          codebook.size());
+  const Symbol size = codebook.size();
+  require(points.default_symbol < size, "{}: default symbol {} is not below the codebook's size {}", what,
+          points.default_symbol, size);
   std::uint64_t least = 0;
+  bool good = true;
+  for (const TokenSymbol& point : points.listed) {
+    good &= (point.token >= least) & (point.symbol < size);
+    least = point.token + 1;
+  }
+  if (good && least <= tokens) return;
+  least = 0;
   for (const TokenSymbol& point : points.listed) {
     require(point.token >= least && point.token < tokens, "{}: token {} is out of order or not below {}",
             what, point.token, tokens);
-    require(point.symbol < codebook.size(), "{}: symbol {} of token {} is not below the codebook's size {}",
-            what, point.symbol, point.token, codebook.size());
+    require(point.symbol < size, "{}: symbol {} of token {} is not below the codebook's size {}", what,
+            point.symbol, point.token, size);
     least = point.token + 1;
   }
 }
 
 /// Names what is wrong with a row of values.
-void refuse_row(std::uint64_t token, std::span<const Entry> row) {
+void refuse_row(std::uint64_t token, EntryView row) {
   std::uint64_t least_column = 0;
   for (const Entry& entry : row) {
     require(entry.column >= least_column && entry.column < 0xffffffffu,
@@ -42,6 +49,14 @@ std::uint64_t Codebook::next_identity() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+void SparseRows::own() {
+  for (const RowPart& row : lent) {
+    for (const Entry& entry : row) entries.push_back(entry);
+    offsets.push_back(entries.size());
+  }
+  lent.clear();
+}
+
 void AnnaParameters::validate() const {
   require(tables >= 1 && tables <= 1u << 20, "tables is {}; allowed are 1 .. {}", tables, 1u << 20);
   require(functions >= 1 && functions <= 1024, "functions is {}; allowed are 1 .. 1024", functions);
@@ -55,18 +70,21 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
   check_points("keys", head.keys, codebook, head.tokens);
   const SparseRows& values = head.values;
   require(values.shared.empty(), "values: {} tokens share rows; only outputs may", values.shared.size());
-  require(values.offsets.size() == values.tokens.size() + 1 && values.offsets.front() == 0 &&
-              values.offsets.back() == values.entries.size(),
-          "values: {} tokens have {} row offsets for {} entries", values.tokens.size(), values.offsets.size(),
-          values.entries.size());
+  const bool lent = !values.lent.empty();
+  require(lent ? values.lent.size() == values.tokens.size() && values.entries.empty()
+               : values.offsets.size() == values.tokens.size() + 1 && values.offsets.front() == 0 &&
+                     values.offsets.back() == values.entries.size(),
+          "values: {} tokens have {} row offsets for {} entries, and {} rows that are lent",
+          values.tokens.size(), values.offsets.size(), values.entries.size(), values.lent.size());
   ValueRange range;
-  double largest = 0;
+  double largest = lent && !values.tokens.empty() ? 0x1p53 : 0;  // nobody has looked
   std::uint64_t least = 0;
   for (std::size_t i = 0; i < values.tokens.size(); ++i) {
     const std::uint64_t token = values.tokens[i];
     require(token >= least && token < head.tokens, "values: token {} is out of order or not below {}", token,
             head.tokens);
     least = token + 1;
+    if (lent) continue;  // only an array makes such rows, and it has looked at them
     require(values.offsets[i] <= values.offsets[i + 1] && values.offsets[i + 1] <= values.entries.size(),
             "values: the row offsets of token {} do not ascend", token);
     std::uint64_t least_column = 0;
@@ -79,7 +97,6 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
       range.zeros |= magnitude == 0;
     }
     if (!good || least_column > 0xffffffffu) refuse_row(token, values.row(i));
-    if (least_column > range.columns) range.columns = static_cast<std::uint32_t>(least_column);
   }
   __extension__ using Wide = unsigned __int128;
   range.fits_int64 = static_cast<Wide>(largest) * head.tokens * tables < static_cast<Wide>(1) << 62;

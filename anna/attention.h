@@ -55,18 +55,23 @@ struct Points {
   std::vector<TokenSymbol> listed;
 };
 
-/// Sparse rows for some tokens, the others zero: V of one head, or its output. Tokens ascend.
+/// Sparse rows for some tokens, the others zero: V of one head, or its output. Tokens ascend. The rows stand
+/// here, in `entries`, or all of them in an array that outlives this, in `lent`.
 struct SparseRows {
   std::vector<std::uint64_t> tokens;
+  std::vector<RowPart> lent = {};         ///< if not empty, the row of tokens[i], and those below say nothing
   std::vector<std::uint64_t> offsets{0};  ///< entries of tokens[i] are entries[offsets[i] .. offsets[i+1])
   std::vector<Entry> entries;
   /// Of an output whose tokens have rows in common: the row of tokens[i] stands in place shared[i]. Empty: i.
   std::vector<std::uint32_t> shared = {};
-  std::span<const Entry> row(std::size_t i) const {
+  EntryView row(std::size_t i) const {
+    if (!lent.empty()) return lent[i];
     const std::size_t place = shared.empty() ? i : shared[i];
     return std::span(entries).subspan(offsets[place], offsets[place + 1] - offsets[place]);
   }
-  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(), shared.clear(); }
+  /// Copies rows that are lent: for who means to change `entries`.
+  void own();
+  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(), shared.clear(), lent.clear(); }
 };
 
 /// Q, K, V of one head over N' tokens.
@@ -83,8 +88,8 @@ class Attention {
  public:
   virtual ~Attention() = default;
   virtual std::string name() const = 0;
-  /// out gets a row for every token whose average is not zero. `out` and internal buffers are reused between
-  /// calls.
+  /// out gets a row for every token whose average is not zero; it may be lent by the array that lent it to
+  /// the values, never by `head` itself. `out` and internal buffers are reused between calls.
   virtual void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) = 0;
 };
 

@@ -9,9 +9,8 @@ namespace roundtrip::anna {
 
 /// What check_head() found about the values of a head.
 struct ValueRange {
-  std::uint32_t columns = 0;  ///< largest column of a value + 1
-  bool zeros = false;        ///< some entry is 0
-  bool fits_int64 = true;     ///< max |v| * N' * ell < 2^62: no sum of values over all tables can leave int64
+  bool zeros = false;      ///< some entry is 0
+  bool fits_int64 = true;  ///< max |v| * N' * ell < 2^62: no sum of values over all tables can leave int64
 };
 
 /// ContractError naming what is wrong unless tokens ascend below N', symbols lie in the codebook, columns

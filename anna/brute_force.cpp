@@ -18,11 +18,12 @@ class BruteForce : public Attention {
     const std::vector<std::int32_t> queries = dense_points(codebook, head.queries, n);
     const std::vector<std::int32_t> keys = dense_points(codebook, head.keys, n);
     std::size_t columns = 0;
-    for (const Entry& entry : head.values.entries)
-      columns = std::max<std::size_t>(columns, entry.column + std::size_t{1});
     std::vector<std::int64_t> row_of(n, -1);  // of token j in head.values
-    for (std::size_t i = 0; i < head.values.tokens.size(); ++i)
+    for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
       row_of[head.values.tokens[i]] = static_cast<std::int64_t>(i);
+      for (const Entry& entry : head.values.row(i))
+        columns = std::max<std::size_t>(columns, entry.column + std::size_t{1});
+    }
     prepare(queries, keys, n, d);
     out.clear();
     for (std::size_t i = 0; i < n; ++i) {

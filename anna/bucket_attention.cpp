@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "anna/attention.h"
@@ -97,6 +98,7 @@ class SymbolClasses {
     bucketing.reset(codebook.dimension());
     symbols_.reset(sizeof(Symbol));
     class_of_low_symbol_.assign(std::min(codebook.size(), kLowSymbols), kNone);
+    bucket_of_low_symbol_ = class_of_low_symbol_;
     vectors_.reset(sizeof(std::int32_t) * codebook.dimension());
     class_of_symbol_.clear();
     vector_.resize(codebook.dimension());
@@ -108,6 +110,14 @@ class SymbolClasses {
     if (class_of_low_symbol_[symbol] == kNone)
       class_of_low_symbol_[symbol] = find(codebook, symbol, bucketing);
     return class_of_low_symbol_[symbol];
+  }
+  /// The bucket of the symbol in table 0.
+  std::uint32_t first_bucket(const Codebook& codebook, Symbol symbol, Bucketing& bucketing) {
+    if (symbol < bucket_of_low_symbol_.size() && bucket_of_low_symbol_[symbol] != kNone)
+      return bucket_of_low_symbol_[symbol];
+    const std::uint32_t bucket = bucketing.bucket(0, of(codebook, symbol, bucketing));
+    if (symbol < bucket_of_low_symbol_.size()) bucket_of_low_symbol_[symbol] = bucket;
+    return bucket;
   }
   std::uint32_t size() const { return vectors_.size(); }
 
@@ -129,8 +139,9 @@ class SymbolClasses {
   bool known_ = false;
   std::uint64_t identity_ = 0;
   RecordInterner symbols_, vectors_;
-  std::vector<std::uint32_t> class_of_symbol_;      // by number in symbols_
-  std::vector<std::uint32_t> class_of_low_symbol_;  // by symbol, kNone if not asked for yet
+  std::vector<std::uint32_t> class_of_symbol_;       // by number in symbols_
+  std::vector<std::uint32_t> class_of_low_symbol_;   // by symbol, kNone if not asked for yet
+  std::vector<std::uint32_t> bucket_of_low_symbol_;  // the same
   std::vector<std::int32_t> vector_;
 };
 
@@ -169,7 +180,7 @@ template <typename Sum>
 struct Sums {
   std::vector<std::vector<Cell<Sum>>> by_query;  // [distinct query] ascending columns
   std::vector<Cell<Sum>> bucket, merged;
-  std::vector<Sum> dense;  // [largest column + 1], all 0 between buckets
+  std::vector<Sum> dense;  // [largest column so far + 1], all 0 between buckets
 };
 
 class BucketAttention final : public Attention {
@@ -182,134 +193,136 @@ class BucketAttention final : public Attention {
     out.clear();
     classes_.use(codebook, *bucketing_);
     if (bucketing_->tables() == 1) {
-      range.fits_int64 ? one_table(codebook, head, range, narrow_, out)
-                       : one_table(codebook, head, range, wide_, out);
+      range.fits_int64 ? one_table(codebook, head, range.zeros, narrow_, out)
+                       : one_table(codebook, head, range.zeros, wide_, out);
       return;
     }
     read_points(codebook, head);
-    if (range.fits_int64) {
-      average(head, range, narrow_, out);
-    } else {
-      average(head, range, wide_, out);
-    }
+    range.fits_int64 ? average(head, narrow_, out) : average(head, wide_, out);
   }
 
  private:
-  /// Of the values in a bucket of the only table that some query asks for.
+  static constexpr std::uint32_t kEmpty = kNone - 1;
+
+  /// A bucket of the only table.
   struct Bucket {
     std::uint64_t keys = 0;
     std::size_t rows = 0, last_row = 0;  // of values; the others are chained by row_before_
-    std::size_t begin = 0, end = 0;      // of its average, in averages_
-    bool copied = false;                 // the average is the last row as it stands
+    std::uint32_t place = kNone;         // of its average in the output, or kEmpty
   };
 
-  /// With one table a query's average is its bucket's, which is computed once; a single value of a single key
-  /// is copied as it stands. Cost: a few operations a listed point and an entry.
+  /// With one table a query's average is its bucket's, which is computed once; the row of a single key is
+  /// copied as it stands, or lent on if it is lent. Cost: a few operations a listed point and an entry.
   template <typename Sum>
-  void one_table(const Codebook& codebook, const HeadInput& head, const ValueRange& range, Sums<Sum>& sums,
+  void one_table(const Codebook& codebook, const HeadInput& head, bool zeros, Sums<Sum>& sums,
                  SparseRows& out) {
+    for (const std::uint32_t bucket : filled_) buckets_[bucket] = {};
+    filled_.clear();
     const auto bucket_of = [&](Symbol symbol) {
-      const std::uint32_t bucket = bucketing_->bucket(0, classes_.of(codebook, symbol, *bucketing_));
-      wanted_.resize(bucketing_->buckets(0));
+      const std::uint32_t bucket = classes_.first_bucket(codebook, symbol, *bucketing_);
+      if (bucket >= buckets_.size()) buckets_.resize(bucket + std::size_t{1});
       return bucket;
     };
-    wanted_.clear();
-    query_of_listed_.clear();
-    for (const TokenSymbol& point : head.queries.listed)
-      query_of_listed_.push_back(wanted_.add(bucket_of(point.symbol)));
-    const std::uint64_t others = head.tokens - head.queries.listed.size();
-    default_query_ = others > 0 ? wanted_.add(bucket_of(head.queries.default_symbol)) : kNone;
-
-    buckets_.assign(wanted_.members().size(), {});
+    const auto add_keys = [&](std::uint32_t bucket, std::uint64_t tokens) {
+      if (buckets_[bucket].keys == 0) filled_.push_back(bucket);
+      buckets_[bucket].keys += tokens;
+    };
     const SparseRows& values = head.values;
     row_before_.resize(values.tokens.size());
     std::size_t row = 0;
-    const auto add_key = [&](std::uint32_t bucket, std::uint64_t tokens) {
-      if (bucket != kNone) buckets_[bucket].keys += tokens;
-    };
-    const auto add_row = [&](std::uint32_t bucket) {
-      if (bucket != kNone) {
-        row_before_[row] = buckets_[bucket].last_row;
-        buckets_[bucket].last_row = row;
-        ++buckets_[bucket].rows;
-      }
-      ++row;
+    const auto add_row = [&](std::uint32_t number) {
+      Bucket& bucket = buckets_[number];
+      row_before_[row] = bucket.last_row;
+      bucket.last_row = row++;
+      ++bucket.rows;
     };
     const auto& keys = head.keys.listed;
-    std::uint32_t others_bucket = kNone;
+    std::uint32_t other_keys = kNone;
     const bool uncounted = seeded("weight-denominator");
     if (keys.size() < head.tokens) {
-      others_bucket = wanted_.find(bucket_of(head.keys.default_symbol));
-      add_key(others_bucket, head.tokens - keys.size());
+      other_keys = bucket_of(head.keys.default_symbol);
+      add_keys(other_keys, head.tokens - keys.size());
     }
     for (const TokenSymbol& point : keys) {
-      while (row < values.tokens.size() && values.tokens[row] < point.token) add_row(others_bucket);
-      const std::uint32_t bucket = wanted_.find(bucket_of(point.symbol));
+      while (row < values.tokens.size() && values.tokens[row] < point.token) add_row(other_keys);
+      const std::uint32_t bucket = bucket_of(point.symbol);
       const bool has_row = row < values.tokens.size() && values.tokens[row] == point.token;
-      add_key(bucket, has_row || !uncounted ? 1 : 0);
+      add_keys(bucket, has_row || !uncounted ? 1 : 0);
       if (has_row) add_row(bucket);
     }
-    while (row < values.tokens.size()) add_row(others_bucket);
+    while (row < values.tokens.size()) add_row(other_keys);
 
-    if (sums.dense.size() < range.columns) sums.dense.resize(range.columns, 0);
-    averages_.clear();
-    for (Bucket& bucket : buckets_) {
-      bucket.begin = averages_.size();
-      bucket.copied = bucket.rows == 1 && bucket.keys == 1 && !range.zeros;
-      if (bucket.rows > 0 && !bucket.copied) {
+    const auto place = [&](const Bucket& bucket) {
+      if (bucket.rows == 1 && bucket.keys == 1 && !zeros) {
+        for (const Entry& entry : values.row(bucket.last_row)) out.entries.push_back(entry);
+      } else {
         rows_.clear();
         for (std::size_t i = 0, at = bucket.last_row; i < bucket.rows; ++i, at = row_before_[at])
           rows_.push_back(at);
         sum_bucket(values, rows_, sums);
-        for (const Cell<Sum>& cell : sums.bucket) {
-          if (cell.sum == 0) continue;
-          // Both rounded once, then divided once.
-          averages_.push_back(
-              {cell.column, static_cast<double>(cell.sum) / static_cast<double>(bucket.keys)});
-        }
+        append_average(sums.bucket, bucket.keys, out.entries);
       }
-      bucket.end = averages_.size();
-    }
-    emit(head, out, [&](std::uint32_t query) {
-      const Bucket& bucket = buckets_[query];
-      return bucket.copied
-                 ? values.row(bucket.last_row)
-                 : std::span<const Entry>(averages_).subspan(bucket.begin, bucket.end - bucket.begin);
-    });
+      return end_row(out);
+    };
+    bool lending = !values.lent.empty();
+    std::uint32_t other_queries = kNone;
+    if (head.queries.listed.size() < head.tokens) other_queries = bucket_of(head.queries.default_symbol);
+    if (other_queries != kNone && buckets_[other_queries].rows == 0) other_queries = kNone;
+    for_each_query(
+        head, other_queries, [&](std::size_t i) { return bucket_of(head.queries.listed[i].symbol); },
+        [&](std::uint64_t token, std::uint32_t number) {
+          Bucket& bucket = buckets_[number];
+          if (bucket.rows == 0) return;
+          if (lending && bucket.rows == 1 && bucket.keys == 1) {
+            out.tokens.push_back(token);
+            out.lent.push_back(values.lent[bucket.last_row]);
+            return;
+          }
+          if (lending) {  // an average among them
+            lending = false;
+            out.own();
+            out.shared.resize(out.tokens.size());
+            std::iota(out.shared.begin(), out.shared.end(), 0);
+          }
+          if (bucket.place == kNone) bucket.place = place(bucket);
+          emit(token, bucket.place, out);
+        });
   }
 
-  /// Appends every token's average, row_of(its number in query_of_listed_ or default_query_), unless that is
-  /// empty; each average stands in `out` once.
-  template <typename RowOf>
-  void emit(const HeadInput& head, SparseRows& out, const RowOf& row_of) {
-    place_of_query_.assign(wanted_queries(), kNone);
-    constexpr std::uint32_t kEmpty = kNone - 1;
-    const auto emit_one = [&](std::uint64_t token, std::uint32_t query) {
-      std::uint32_t& place = place_of_query_[query];
-      if (place == kNone) {
-        const std::span<const Entry> row = row_of(query);
-        place = row.empty() ? kEmpty : static_cast<std::uint32_t>(out.offsets.size() - 1);
-        if (!row.empty()) {
-          out.entries.insert(out.entries.end(), row.begin(), row.end());
-          out.offsets.push_back(out.entries.size());
-        }
-      }
-      if (place == kEmpty) return;
-      out.tokens.push_back(token);
-      out.shared.push_back(place);
-    };
+  /// Calls visit(token, number) in the order of tokens: number_of(i) for the i-th listed query, `others` for
+  /// those that are not listed, unless it is kNone.
+  template <typename NumberOf, typename Visit>
+  static void for_each_query(const HeadInput& head, std::uint32_t others, const NumberOf& number_of,
+                             const Visit& visit) {
     const auto& listed = head.queries.listed;
-    const bool others = default_query_ != kNone && !row_of(default_query_).empty();
     std::uint64_t next = 0;
     for (std::size_t i = 0; i < listed.size(); ++i) {
-      for (; others && next < listed[i].token; ++next) emit_one(next, default_query_);
-      emit_one(listed[i].token, query_of_listed_[i]);
+      for (; others != kNone && next < listed[i].token; ++next) visit(next, others);
+      visit(listed[i].token, number_of(i));
       next = listed[i].token + 1;
     }
-    for (; others && next < head.tokens; ++next) emit_one(next, default_query_);
+    for (; others != kNone && next < head.tokens; ++next) visit(next, others);
   }
-  std::size_t wanted_queries() const {
-    return bucketing_->tables() == 1 ? buckets_.size() : queries_.members().size();
+
+  template <typename Sum>
+  static void append_average(const std::vector<Cell<Sum>>& sums, std::uint64_t total,
+                             std::vector<Entry>& entries) {
+    for (const Cell<Sum>& cell : sums) {
+      if (cell.sum == 0) continue;
+      // Both rounded once, then divided once.
+      entries.push_back({cell.column, static_cast<double>(cell.sum) / static_cast<double>(total)});
+    }
+  }
+  /// The place of the row of what stands behind the others.
+  static std::uint32_t end_row(SparseRows& out) {
+    if (out.entries.size() == out.offsets.back()) return kEmpty;
+    out.offsets.push_back(out.entries.size());
+    return static_cast<std::uint32_t>(out.offsets.size() - 2);
+  }
+  static void emit(std::uint64_t token, std::uint32_t place, SparseRows& out) {
+    if (place == kEmpty) return;
+    out.tokens.push_back(token);
+    out.shared.push_back(place);
   }
 
   // Distinct query and key vectors, how many tokens have each key, and the key of every value row.
@@ -348,29 +361,25 @@ class BucketAttention final : public Attention {
   }
 
   template <typename Sum>
-  void average(const HeadInput& head, const ValueRange& range, Sums<Sum>& sums, SparseRows& out) {
+  void average(const HeadInput& head, Sums<Sum>& sums, SparseRows& out) {
     const std::size_t distinct = queries_.members().size();
     if (sums.by_query.size() < distinct) sums.by_query.resize(distinct);
     for (std::size_t q = 0; q < distinct; ++q) sums.by_query[q].clear();
-    if (sums.dense.size() < range.columns) sums.dense.resize(range.columns, 0);
     totals_.assign(distinct, 0);
     const std::uint32_t used = bucketing_->tables() - seeded("table-unused");
     for (std::uint32_t table = 0; table < used; ++table) add_table(table, head, sums);
 
-    averages_.clear(), average_offsets_.assign(1, 0);
-    for (std::size_t q = 0; q < distinct; ++q) {
-      for (const Cell<Sum>& cell : sums.by_query[q]) {
-        // Both rounded once, then divided once.
-        if (cell.sum != 0) {
-          averages_.push_back({cell.column, static_cast<double>(cell.sum) / static_cast<double>(totals_[q])});
-        }
-      }
-      average_offsets_.push_back(averages_.size());
-    }
-    emit(head, out, [&](std::uint32_t query) {
-      return std::span<const Entry>(averages_).subspan(average_offsets_[query],
-                                                       average_offsets_[query + 1] - average_offsets_[query]);
-    });
+    place_of_query_.assign(distinct, kNone);
+    for_each_query(
+        head, default_query_, [&](std::size_t i) { return query_of_listed_[i]; },
+        [&](std::uint64_t token, std::uint32_t query) {
+          std::uint32_t& place = place_of_query_[query];
+          if (place == kNone) {
+            append_average(sums.by_query[query], totals_[query], out.entries);
+            place = end_row(out);
+          }
+          emit(token, place, out);
+        });
   }
 
   // One table: bucket the keys that some query asks for, sum their values, add sum and count to each query.
@@ -435,6 +444,9 @@ class BucketAttention final : public Attention {
     }
     touched_.clear();
     for (const std::size_t row : rows.first(rows.size() - (!rows.empty() && seeded("last-value")))) {
+      if (const EntryView entries = values.row(row);
+          !entries.empty() && entries.back().column >= sums.dense.size())
+        sums.dense.resize(entries.back().column + std::size_t{1}, 0);
       for (const Entry& entry : values.row(row)) {
         if (sums.dense[entry.column] == 0) touched_.push_back(entry.column);
         sums.dense[entry.column] += static_cast<Sum>(entry.value);
@@ -481,12 +493,11 @@ class BucketAttention final : public Attention {
   std::vector<std::uint64_t> key_counts_;      // [distinct keys] tokens
   std::vector<std::uint32_t> class_of_value_;  // [value rows]
   std::vector<std::uint64_t> totals_;          // [distinct queries] T
-  std::vector<Entry> averages_;
-  std::vector<std::uint64_t> average_offsets_;
   Sums<std::int64_t> narrow_;
   Sums<Wide> wide_;
   // Of the head at hand, with one table:
-  std::vector<Bucket> buckets_;          // [wanted buckets]
+  std::vector<Bucket> buckets_;          // [buckets]
+  std::vector<std::uint32_t> filled_;    // that keys fall into
   std::vector<std::size_t> row_before_;  // [value rows] the row before in the same bucket
   // Of the table at hand:
   Numbering wanted_;                            // buckets that some query asks for

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <iterator>
+#include <functional>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -34,37 +34,67 @@ void append(std::string& bytes, const T* data, std::size_t count) {
 
 }  // namespace
 
-double RowView::operator[](std::uint32_t column) const {
-  const auto found = std::lower_bound(entries.begin(), entries.end(), column,
-                                      [](const Entry& entry, std::uint32_t c) { return entry.column < c; });
-  return found != entries.end() && found->column == column ? found->value : 0.0;
+double EntryView::value(std::uint32_t column) const {
+  // Columns ascend: no more than `column` entries stand in front of it.
+  const Entry* const end = data_ + std::min<std::uint64_t>(size_, std::uint64_t{column} + 1);
+  const std::uint64_t wanted = std::uint64_t{first_column_} + column;
+  const Entry* const found = std::lower_bound(
+      data_, end, wanted, [](const Entry& entry, std::uint64_t c) { return entry.column < c; });
+  return found != end && found->column == wanted ? found->value : 0.0;
 }
 
 Embedding::Embedding(std::uint64_t tokens, std::uint32_t dimension)
     : dimension_(dimension), offsets_(tokens + 1, 0) {}
 
 void Embedding::append_row(std::span<const Entry> entries) {
-  std::uint64_t least = 0;  // smallest column that may come next
-  bool zeros = false, good = true;
-  for (const Entry& entry : entries) {
-    // x - x is 0 for finite x alone
-    good &= (entry.column >= least) & (entry.value - entry.value == 0);
+  entries_.insert(entries_.end(), entries.begin(), entries.end());
+  end_row();
+}
+
+void Embedding::end_row() {
+  const auto row = std::span(entries_).subspan(offsets_.back());
+  // Most rows hold integers with 1 <= |x| < 2^52 alone: exponents 0 to 51, and nothing behind the point.
+  std::uint64_t fractions = 0;
+  bool plain = true, ascending = true;
+  std::uint64_t least = 0;
+  for (const Entry& entry : row) {
+    const auto bits = std::bit_cast<std::uint64_t>(entry.value);
+    const std::uint64_t exponent = (bits >> 52 & 0x7ff) - 1023;
+    plain &= exponent < 52;
+    fractions |= bits << (12 + (exponent & 63)) % 64;
+    ascending &= entry.column >= least;
     least = std::uint64_t{entry.column} + 1;
-    zeros |= entry.value == 0;
   }
-  if (!good || least > dimension_) refuse(entries);
-  if (zeros) {
-    std::ranges::copy_if(entries, std::back_inserter(entries_),
-                         [](const Entry& entry) { return entry.value != 0; });
-  } else {
-    entries_.insert(entries_.end(), entries.begin(), entries.end());
+  if (!ascending || least > dimension_) refuse();
+  if (!plain || fractions != 0) {
+    for (const Entry& entry : row) {
+      if (!std::isfinite(entry.value)) refuse();
+      integers_ = integers_ && is_exact_integer(entry.value);
+    }
+    const auto kept = std::ranges::remove_if(row, [](const Entry& entry) { return entry.value == 0; });
+    entries_.resize(entries_.size() - kept.size());
   }
   offsets_.push_back(entries_.size());
 }
 
-void Embedding::refuse(std::span<const Entry> entries) const {
+std::optional<RowPart> Embedding::part(std::uint64_t token, std::span<const Entry> entries,
+                                       std::uint32_t first_column, std::uint32_t dimension) const {
+  const Entry* const begin = entries_.data();
+  const std::less_equal<const Entry*> not_behind;
+  const bool holds = integers_ && !entries.empty() && not_behind(begin + offsets_[token], entries.data()) &&
+                     not_behind(entries.data() + entries.size(), begin + offsets_[token + 1]) &&
+                     entries.front().column >= first_column &&
+                     entries.back().column - first_column < dimension;
+  if (!holds) return std::nullopt;
+  return RowPart(entries, first_column);
+}
+
+void Embedding::refuse() {
+  const std::vector<Entry> row(entries_.begin() + static_cast<std::ptrdiff_t>(offsets_.back()),
+                               entries_.end());
+  entries_.resize(offsets_.back());
   std::uint64_t least = 0;
-  for (const Entry& entry : entries) {
+  for (const Entry& entry : row) {
     require(
         entry.column >= least && entry.column < dimension_ && std::isfinite(entry.value),
         "row {} of an array of {} columns has the entry {} in column {}; columns must ascend and values be "
@@ -72,6 +102,7 @@ void Embedding::refuse(std::span<const Entry> entries) const {
         tokens(), dimension_, entry.value, entry.column);
     least = std::uint64_t{entry.column} + 1;
   }
+  throw InternalError("a row without a fault was refused");
 }
 
 void Embedding::save(const std::string& path) const {
@@ -129,6 +160,7 @@ Embedding Embedding::load(const std::string& path) {
       require(std::isfinite(entry.value) && entry.value != 0,
               "'{}' row {} column {}: value {} must be finite and not 0", path, token, entry.column,
               entry.value);
+      array.integers_ &= is_exact_integer(entry.value);
       least = std::uint64_t{entry.column} + 1;
     }
   }

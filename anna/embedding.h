@@ -3,9 +3,16 @@
 // that knows no more. Glossary: N' tokens, d embedding dimension, m head dimension, H heads.
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace roundtrip::anna {
@@ -17,17 +24,87 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
-/// Whether `value` is an integer below 2^53 in magnitude; no call of a library function, unlike std::trunc.
+/// Whether `value` is an integer below 2^53 in magnitude; without branches and calls, for loops over many.
+/// From 2^52 on every number is an integer; below, adding 2^52 rounds to one.
 inline bool is_exact_integer(double value) {
-  return value > -0x1p53 && value < 0x1p53 && static_cast<double>(static_cast<std::int64_t>(value)) == value;
+  const double magnitude = value < 0 ? -value : value;
+  return (magnitude < 0x1p53) & ((magnitude >= 0x1p52) | (magnitude + 0x1p52 - 0x1p52 == magnitude));
 }
+
+/// A sparse vector as entries that stand elsewhere, of which column `first_column` is the vector's column 0.
+class EntryView {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = Entry;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Entry*;
+    using reference = Entry;
+    Iterator() = default;
+    Iterator(const Entry* at, std::uint32_t first_column) : at_(at), first_column_(first_column) {}
+    Entry operator*() const { return {at_->column - first_column_, at_->value}; }
+    Iterator& operator++() { return ++at_, *this; }
+    Iterator operator++(int) { return {at_++, first_column_}; }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
+
+   private:
+    const Entry* at_ = nullptr;
+    std::uint32_t first_column_ = 0;
+  };
+
+  EntryView() = default;
+  template <typename Entries>
+  requires std::convertible_to<const Entries&, std::span<const Entry>> EntryView(
+      const Entries& entries, std::uint32_t first_column = 0)
+      : data_(std::span<const Entry>(entries).data()),
+        size_(static_cast<std::uint32_t>(std::span<const Entry>(entries).size())),
+        first_column_(first_column) {}
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const Entry* data() const { return data_; }  ///< as they stand
+  double value(std::uint32_t column) const;    ///< binary search; absent is 0
+  Entry operator[](std::size_t i) const { return {data_[i].column - first_column_, data_[i].value}; }
+  Entry back() const { return (*this)[size_ - 1]; }
+  Iterator begin() const { return {data_, first_column_}; }
+  Iterator end() const { return {data_ + size_, first_column_}; }
+
+ private:
+  const Entry* data_ = nullptr;
+  std::uint32_t size_ = 0, first_column_ = 0;
+};
+
+/// A part of a row of an array, where it stands. Only arrays make them: columns ascend, and every number is
+/// an integer below 2^53 in magnitude and not 0. Valid until the array changes.
+class RowPart : public EntryView {
+ private:
+  friend class Embedding;
+  using EntryView::EntryView;
+};
 
 /// A token's row: all that an element-wise map may know, its position included. Entries ascend by column;
 /// absent is 0.
 struct RowView {
   std::uint64_t token = 0;
   std::span<const Entry> entries;
-  double operator[](std::uint32_t column) const;  ///< binary search
+  double operator[](std::uint32_t column) const { return EntryView(entries).value(column); }
+};
+
+/// Gives memory as it is to vectors that are resized and then written to.
+template <typename T>
+struct Uninitialised : std::allocator<T> {
+  template <typename U>
+  struct rebind {
+    using other = Uninitialised<U>;
+  };
+  template <typename U, typename... Args>
+  void construct(U* place, Args&&... args) {
+    if constexpr (sizeof...(Args) == 0) {
+      ::new (static_cast<void*>(place)) U;
+    } else {
+      ::new (static_cast<void*>(place)) U(std::forward<Args>(args)...);
+    }
+  }
 };
 
 /// [N', d] numbers in compressed rows.
@@ -43,8 +120,15 @@ class Embedding {
   std::uint64_t nonzeros() const { return entries_.size(); }
   /// Appends the next token's row while the array is built in order; entries ascend, zeros are dropped.
   void append_row(std::span<const Entry> entries);
+  /// `entries`, some in a row of those of token's row, as a vector of `dimension` numbers from column
+  /// `first_column` on; nothing unless they are that and all numbers of the array are integers below 2^53.
+  std::optional<RowPart> part(std::uint64_t token, std::span<const Entry> entries, std::uint32_t first_column,
+                              std::uint32_t dimension) const;
   /// No tokens, `dimension` columns; keeps its memory.
-  void clear(std::uint32_t dimension) { dimension_ = dimension, offsets_.assign(1, 0), entries_.clear(); }
+  void clear(std::uint32_t dimension) {
+    dimension_ = dimension, integers_ = true;
+    offsets_.assign(1, 0), entries_.clear();
+  }
   static Embedding with_dimension(std::uint32_t dimension) { return Embedding(0, dimension); }
   friend bool operator==(const Embedding&, const Embedding&) = default;
 
@@ -53,11 +137,45 @@ class Embedding {
   static Embedding load(const std::string& path);
 
  private:
-  void refuse(std::span<const Entry> entries) const;  // names the entry that is wrong
+  friend class RowWriter;
+  void end_row();              // what stands behind the last row is the next one
+  [[noreturn]] void refuse();  // drops it and names the entry that is wrong
 
   std::uint32_t dimension_ = 0;
+  bool integers_ = true;  // all of them, and below 2^53
   std::vector<std::uint64_t> offsets_{0};
-  std::vector<Entry> entries_;
+  std::vector<Entry, Uninitialised<Entry>> entries_;
+};
+
+/// Where a map writes a row: into an array, behind its rows, or into room of its own.
+class RowWriter {
+ public:
+  RowWriter() : array_(&own_) {}
+  explicit RowWriter(Embedding& array) : array_(&array) {}
+  RowWriter(const RowWriter&) = delete;
+  RowWriter& operator=(const RowWriter&) = delete;
+  void set(std::uint32_t column, double value) {
+    array_->entries_.push_back({column, value});
+  }  ///< columns ascend
+  /// Room for `count` entries behind those that are there; columns ascend.
+  std::span<Entry> append(std::size_t count) {
+    array_->entries_.resize(array_->entries_.size() + count);
+    return std::span(array_->entries_).last(count);
+  }
+  std::span<const Entry> entries() const {
+    return std::span(array_->entries_).subspan(array_->offsets_.back());
+  }
+  void clear() { array_->entries_.resize(array_->offsets_.back()); }
+  /// The row is complete, and the array's next one follows; zeros are dropped. ContractError unless columns
+  /// ascend below the array's dimension and numbers are finite.
+  void end_row() {
+    if (entries().empty()) return array_->offsets_.push_back(array_->offsets_.back());
+    array_->end_row();
+  }
+
+ private:
+  Embedding* array_;
+  Embedding own_;
 };
 
 }  // namespace roundtrip::anna

@@ -79,7 +79,8 @@ struct ClassSums {
   double largest = 0;                  // |v|
 
   ClassSums(const Distinct& keys, const SparseRows& values) {
-    for (const Entry& entry : values.entries) columns.push_back(entry.column);
+    for (std::size_t row = 0; row < values.tokens.size(); ++row)
+      for (const Entry& entry : values.row(row)) columns.push_back(entry.column);
     std::sort(columns.begin(), columns.end());
     columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
     const std::vector<std::uint32_t> classes = keys.classes_of(values.tokens);

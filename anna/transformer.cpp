@@ -59,22 +59,29 @@ class ExtendedCodebook final : public Codebook {
 // into the heads' inputs, or, for tokens that come in any order, into a projection of its own.
 class Recorder final : public Projection {
  public:
-  Recorder(const Layer& layer, ExtendedCodebook& codebook, std::vector<HeadInput>& heads)
-      : layer_(layer), shape_(layer.shape()), codebook_(codebook), heads_(heads), seen_(shape_.heads) {}
+  Recorder(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
+           std::vector<HeadInput>& heads)
+      : layer_(layer),
+        shape_(layer.shape()),
+        codebook_(codebook),
+        array_(array),
+        heads_(heads),
+        seen_(shape_.heads) {}
 
-  void project(const RowView& row, TokenProjection& out) {
+  void project(std::uint64_t token, TokenProjection& out) {
     out.clear();
     out_ = &out;
-    begin(row);
+    begin(token);
   }
   /// Tokens ascend.
-  void project(const RowView& row) {
+  void project(std::uint64_t token) {
     out_ = nullptr;
-    begin(row);
+    begin(token);
   }
 
   void query(std::uint32_t head, Symbol symbol) override {
-    point("query", head, symbol, &Seen::query);
+    point("query", head, symbol, queries_, &Seen::query);
+    single_query_ = true;
     if (out_ == nullptr) {
       heads_[head].queries.listed.push_back({token_, symbol});
     } else {
@@ -82,7 +89,8 @@ class Recorder final : public Projection {
     }
   }
   void key(std::uint32_t head, Symbol symbol) override {
-    point("key", head, symbol, &Seen::key);
+    point("key", head, symbol, keys_, &Seen::key);
+    single_key_ = true;
     if (out_ == nullptr) {
       heads_[head].keys.listed.push_back({token_, symbol});
     } else {
@@ -101,6 +109,7 @@ class Recorder final : public Projection {
   }
   void values(std::uint32_t head, std::span<const Entry> entries, std::uint32_t first_column) override {
     require(head < shape_.heads, "token {}: value for head {} of {}", token_, head, shape_.heads);
+    if (entries.empty()) return;
     Seen& seen = seen_[head];
     if (seen.value != epoch_) seen.value = epoch_, seen.least_column = 0;
     if (out_ != nullptr) {
@@ -112,6 +121,16 @@ class Recorder final : public Projection {
       return;
     }
     SparseRows& rows = heads_[head].values;
+    if (!seen.owned && seen.least_column == 0) {
+      if (const auto part = array_.part(token_, entries, first_column, shape_.value_dimension)) {
+        seen.least_column = std::uint64_t{entries.back().column - first_column} + 1;
+        rows.tokens.push_back(token_);
+        rows.lent.push_back(*part);
+        return;
+      }
+    }
+    if (!seen.owned) rows.own();
+    seen.owned = true;
     const std::size_t before = rows.entries.size();
     rows.entries.insert(rows.entries.end(), entries.begin(), entries.end());
     std::uint64_t least = seen.least_column;
@@ -136,25 +155,22 @@ class Recorder final : public Projection {
     end_row(rows, token_);
   }
   void queries(std::span<const Symbol> symbols) override {
-    if (out_ != nullptr) return Projection::queries(symbols);
+    if (out_ != nullptr || single_query_ || queries_ != 0) return Projection::queries(symbols);
     require(symbols.size() <= shape_.heads, "token {}: {} queries for {} heads", token_, symbols.size(),
             shape_.heads);
     const Symbol size = codebook_.size();
     for (std::uint32_t head = 0; head < symbols.size(); ++head) {
-      if (seen_[head].query == epoch_ || symbols[head] >= size) return query(head, symbols[head]);  // refused
-      seen_[head].query = epoch_;
+      if (symbols[head] >= size) return query(head, symbols[head]);  // refused
       heads_[head].queries.listed.push_back({token_, symbols[head]});
     }
+    queries_ = static_cast<std::uint32_t>(symbols.size());
   }
   void keys(std::uint32_t heads, Symbol symbol) override {
-    if (out_ != nullptr) return Projection::keys(heads, symbol);
+    if (out_ != nullptr || single_key_ || keys_ != 0) return Projection::keys(heads, symbol);
     require(heads <= shape_.heads, "token {}: keys for {} of {} heads", token_, heads, shape_.heads);
-    const bool known = symbol < codebook_.size();
-    for (std::uint32_t head = 0; head < heads; ++head) {
-      if (seen_[head].key == epoch_ || !known) return key(head, symbol);  // refused
-      seen_[head].key = epoch_;
-      heads_[head].keys.listed.push_back({token_, symbol});
-    }
+    if (heads > 0 && symbol >= codebook_.size()) return key(0, symbol);  // refused
+    for (std::uint32_t head = 0; head < heads; ++head) heads_[head].keys.listed.push_back({token_, symbol});
+    keys_ = heads;
   }
 
   static void append(SparseRows& rows, std::uint64_t token, const Entry& entry) {
@@ -187,16 +203,22 @@ class Recorder final : public Projection {
   /// When a head last saw each of them from a token.
   struct Seen {
     std::uint64_t query = 0, key = 0, value = 0, least_column = 0;
+    bool owned = false;  // some row of the head is not lent
   };
 
-  void begin(const RowView& row) {
-    token_ = row.token;
+  void begin(std::uint64_t token) {
+    token_ = token;
     ++epoch_;
-    layer_.project(row, *this);
+    queries_ = keys_ = 0;
+    single_query_ = single_key_ = false;
+    layer_.project(array_.row(token), *this);
   }
-  void point(const char* what, std::uint32_t head, Symbol symbol, std::uint64_t Seen::*last) {
+  /// `listed`: heads below it have one of this token already.
+  void point(const char* what, std::uint32_t head, Symbol symbol, std::uint32_t listed,
+             std::uint64_t Seen::*last) {
     require(head < shape_.heads, "token {}: {} for head {} of {}", token_, what, head, shape_.heads);
-    require(seen_[head].*last != epoch_, "token {} head {}: a second {}", token_, head, what);
+    require(head >= listed && seen_[head].*last != epoch_, "token {} head {}: a second {}", token_, head,
+            what);
     require(symbol < codebook_.size(), "token {} head {}: {} symbol {} is not below {}", token_, head, what,
             symbol, codebook_.size());
     seen_[head].*last = epoch_;
@@ -205,9 +227,12 @@ class Recorder final : public Projection {
   const Layer& layer_;
   const LayerShape shape_;
   ExtendedCodebook& codebook_;
+  const Embedding& array_;
   std::vector<HeadInput>& heads_;
   std::vector<Seen> seen_;
   std::uint64_t epoch_ = 0, token_ = 0;
+  std::uint32_t queries_ = 0, keys_ = 0;            // of the token, listed for heads 0 ..
+  bool single_query_ = false, single_key_ = false;  // .. and one by one
   TokenProjection* out_ = nullptr;
 };
 
@@ -254,15 +279,15 @@ void project_all(const Layer& layer, ExtendedCodebook& codebook, const Embedding
     head.keys.listed.clear();
     head.values.clear();
   }
-  Recorder recorder(layer, codebook, heads);
+  Recorder recorder(layer, codebook, array, heads);
   if (plain(options)) {
-    for (std::uint64_t token = 0; token < tokens; ++token) recorder.project(array.row(token));
+    for (std::uint64_t token = 0; token < tokens; ++token) recorder.project(token);
     return;
   }
   std::vector<TokenProjection> projections(tokens);
   TokenProjection again;
   for_each_token(tokens, options, 0, [&](std::uint64_t token, int pass) {
-    recorder.project(array.row(token), pass == 0 ? projections[token] : again);
+    recorder.project(token, pass == 0 ? projections[token] : again);
     if (pass == 1 && again != projections[token]) {
       throw InternalError(fmt::format("the projection of token {} differs between two evaluations", token));
     }
@@ -286,37 +311,46 @@ class OutputsByToken final : public HeadOutputs {
     }
     for (std::size_t t = 0; t + 1 < starts_.size(); ++t) starts_[t + 1] += starts_[t];
     cell_heads_.resize(starts_.back());
-    cell_rows_.resize(starts_.back());
+    cells_.resize(starts_.back());
     cursor_.assign(starts_.begin(), starts_.end() - 1);
     for (std::uint32_t head = 0; head < heads_; ++head) {
-      for (std::size_t row = 0; row < outputs_[head].tokens.size(); ++row) {
-        const std::uint64_t cell = cursor_[outputs_[head].tokens[row]]++;
+      const SparseRows& rows = outputs_[head];
+      for (std::size_t row = 0; row < rows.tokens.size(); ++row) {
+        const std::uint64_t cell = cursor_[rows.tokens[row]]++;
         cell_heads_[cell] = head;
-        cell_rows_[cell] = row;
+        cells_[cell] = rows.row(row);
       }
     }
   }
   void select(std::uint64_t token) { begin_ = next_ = starts_[token], end_ = starts_[token + 1]; }
 
-  std::span<const Entry> head(std::uint32_t head) const override {
+  EntryView head(std::uint32_t head) const override {
     require(head < heads_, "output of head {} of {}", head, heads_);
-    // Most maps ask for the heads in order.
-    if (next_ < end_ && cell_heads_[next_] == head) return outputs_[head].row(cell_rows_[next_++]);
+    // Most maps ask for the heads in order. Lent rows are scattered over the array.
+    if (next_ < end_ && cell_heads_[next_] == head) {
+      if (next_ + kAhead < cells_.size()) {
+        const Entry* const later = cells_[next_ + kAhead].data();
+        __builtin_prefetch(later), __builtin_prefetch(later + 4);
+      }
+      return cells_[next_++];
+    }
     const auto nonzero = nonzero_heads();
     const auto found = std::lower_bound(nonzero.begin(), nonzero.end(), head);
     if (found == nonzero.end() || *found != head) return {};
-    return outputs_[head].row(cell_rows_[begin_ + static_cast<std::size_t>(found - nonzero.begin())]);
+    return cells_[begin_ + static_cast<std::size_t>(found - nonzero.begin())];
   }
   std::span<const std::uint32_t> nonzero_heads() const override {
     return std::span(cell_heads_).subspan(begin_, end_ - begin_);
   }
 
  private:
+  static constexpr std::uint64_t kAhead = 6;  // cells whose rows are fetched before they are asked for
+
   std::uint32_t heads_ = 0;
   std::vector<SparseRows> outputs_;    // [heads], or more from another layer
   std::vector<std::uint64_t> starts_;  // [tokens + 1] into the cells, by head within a token
   std::vector<std::uint32_t> cell_heads_;
-  std::vector<std::size_t> cell_rows_;
+  std::vector<EntryView> cells_;
   std::vector<std::uint64_t> cursor_;
   std::uint64_t begin_ = 0, end_ = 0;  // cells of the selected token
   mutable std::uint64_t next_ = 0;     // the cell behind the one asked for last
@@ -326,22 +360,23 @@ void update_all(const Layer& layer, OutputsByToken& outputs, const Embedding& ar
                 const EvaluateOptions& options, Embedding& next) {
   const std::uint64_t tokens = array.tokens();
   next.clear(layer.shape().output_dimension);
-  RowWriter writer;
-  const auto update = [&](std::uint64_t token) {
-    writer.clear();
+  const auto update = [&](std::uint64_t token, RowWriter& writer) {
     outputs.select(token);
     layer.update(array.row(token), outputs, writer);
   };
   if (plain(options)) {
+    RowWriter writer(next);
     for (std::uint64_t token = 0; token < tokens; ++token) {
-      update(token);
-      next.append_row(writer.entries());
+      update(token, writer);
+      writer.end_row();
     }
     return;
   }
+  RowWriter writer;
   std::vector<std::vector<Entry>> rows(tokens);
   for_each_token(tokens, options, 1, [&](std::uint64_t token, int pass) {
-    update(token);
+    writer.clear();
+    update(token, writer);
     if (pass == 0) {
       rows[token].assign(writer.entries().begin(), writer.entries().end());
     } else if (!std::equal(rows[token].begin(), rows[token].end(), writer.entries().begin(),

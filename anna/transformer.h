@@ -48,7 +48,8 @@ class Projection {
   virtual Symbol intern(std::span<const std::int32_t> vector) = 0;
   /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
   virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;
-  /// value(head, column - first_column, value) for each of the entries.
+  /// value(head, column - first_column, value) for each of the entries. Those of the row itself are not
+  /// copied.
   virtual void values(std::uint32_t head, std::span<const Entry> entries, std::uint32_t first_column) {
     for (const Entry& entry : entries) value(head, entry.column - first_column, entry.value);
   }
@@ -58,25 +59,9 @@ class Projection {
 class HeadOutputs {
  public:
   virtual ~HeadOutputs() = default;
-  virtual std::span<const Entry> head(std::uint32_t head) const = 0;
+  virtual EntryView head(std::uint32_t head) const = 0;
   /// The heads whose output is not zero, ascending: what a map with many heads should loop over.
   virtual std::span<const std::uint32_t> nonzero_heads() const = 0;
-};
-
-/// Where the output map writes the token's next row.
-class RowWriter {
- public:
-  void set(std::uint32_t column, double value) { entries_.push_back({column, value}); }  ///< columns ascend
-  /// Room for `count` entries behind those that are there; columns ascend.
-  std::span<Entry> append(std::size_t count) {
-    entries_.resize(entries_.size() + count);
-    return std::span(entries_).last(count);
-  }
-  std::span<const Entry> entries() const { return entries_; }
-  void clear() { entries_.clear(); }
-
- private:
-  std::vector<Entry> entries_;
 };
 
 /// One layer. Both maps are pure functions of their arguments: const, and evaluated in any order, any number

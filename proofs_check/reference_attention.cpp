@@ -111,7 +111,7 @@ class ReferenceLowRank : public anna::Attention {
     std::vector<std::vector<std::int64_t>> keys;
     for (std::uint64_t token = 0; token < head.tokens; ++token)
       keys.push_back(phi(symbol_of(head.keys, token)));
-    std::vector<std::span<const anna::Entry>> values(head.tokens);
+    std::vector<anna::EntryView> values(head.tokens);
     for (std::size_t i = 0; i < head.values.tokens.size(); ++i)
       values[head.values.tokens[i]] = head.values.row(i);
     out.clear();
@@ -169,8 +169,9 @@ std::unique_ptr<anna::Attention> make_reference_low_rank(std::uint32_t rank, std
 void Meter::attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) {
   ++used_.heads;
   used_.dimension = std::max<std::uint64_t>(used_.dimension, codebook.dimension());
-  for (const anna::Entry& entry : head.values.entries) {
-    used_.dimension = std::max<std::uint64_t>(used_.dimension, entry.column + std::uint64_t{1});
+  for (std::size_t row = 0; row < head.values.tokens.size(); ++row) {
+    for (const anna::Entry& entry : head.values.row(row))
+      used_.dimension = std::max<std::uint64_t>(used_.dimension, entry.column + std::uint64_t{1});
   }
   inner_.attend(codebook, head, out);
 }

@@ -70,17 +70,19 @@ class Workspace {
 };
 thread_local std::vector<std::unique_ptr<Workspace::Rooms>> Workspace::free_;
 
-/// Messages by source and sequence, in two counting sorts; `range` is above all sources and sequences.
-void sort_messages(std::vector<Message>& messages, std::uint64_t range, std::vector<std::uint32_t>& starts,
-                   std::vector<Message>& sorted) {
+/// Messages by source and sequence, in two counting sorts.
+void sort_messages(std::vector<Message>& messages, std::uint64_t most_sequence, std::uint64_t most_source,
+                   std::vector<std::uint32_t>& starts, std::vector<Message>& sorted) {
   sorted.resize(messages.size());
-  for (const auto digit : {&Message::sequence, &Message::source}) {
-    starts.assign(range + 1, 0);
+  const auto sort_by = [&](std::uint32_t Message::*digit, std::uint64_t most) {
+    starts.assign(most + 2, 0);
     for (const Message& message : messages) ++starts[message.*digit + 1];
-    for (std::uint64_t i = 0; i < range; ++i) starts[i + 1] += starts[i];
+    for (std::uint64_t i = 0; i <= most; ++i) starts[i + 1] += starts[i];
     for (const Message& message : messages) sorted[starts[message.*digit]++] = message;
     std::swap(messages, sorted);
-  }
+  };
+  sort_by(&Message::sequence, most_sequence);
+  sort_by(&Message::source, most_source);
 }
 
 constexpr std::uint64_t kMostUsed = 1ull << 53;  // what a number of the array holds exactly
@@ -105,10 +107,13 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
     return swapped ? std::uint64_t{m.sequence} << 32 | m.source : std::uint64_t{m.source} << 32 | m.sequence;
   };
   Workspace workspace;
-  std::uint64_t range = 0;
-  for (const Message& m : messages) range = std::max<std::uint64_t>(range, std::max(m.source, m.sequence));
-  if (range < 8 * messages.size() && !swapped) {
-    sort_messages(messages, range + 1, workspace.starts(), workspace.sorted());
+  std::uint64_t most_source = 0, most_sequence = 0;
+  for (const Message& m : messages) {
+    most_source = std::max<std::uint64_t>(most_source, m.source);
+    most_sequence = std::max<std::uint64_t>(most_sequence, m.sequence);
+  }
+  if (std::max(most_source, most_sequence) < 8 * messages.size() && !swapped) {
+    sort_messages(messages, most_sequence, most_source, workspace.starts(), workspace.sorted());
   } else {
     std::sort(messages.begin(), messages.end(),
               [&](const Message& a, const Message& b) { return place(a) < place(b); });

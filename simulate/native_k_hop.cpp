@@ -171,15 +171,14 @@ class SearchLayer final : public NativeLayer {
   }
 
  private:
-  static double weight(std::span<const anna::Entry> children, std::uint64_t child) {
+  static double weight(anna::EntryView children, std::uint64_t child) {
     for (const anna::Entry& entry : children) {
       if (entry.column == child) return entry.value;
     }
     return 0;
   }
   // The last child below `end` that holds something, and no less than `least`.
-  static std::optional<std::uint64_t> last_child(std::span<const anna::Entry> children, std::uint64_t end,
-                                                 double least) {
+  static std::optional<std::uint64_t> last_child(anna::EntryView children, std::uint64_t end, double least) {
     for (std::size_t i = children.size(); i-- > 0;) {
       const auto& [column, value] = children[i];
       if (column < end && value > 0 && value >= least) return column;
@@ -210,7 +209,7 @@ class PointerLayer : public NativeLayer {
   static void ask(double asked, std::uint32_t head, anna::Projection& out) {
     if (asked != 0) out.query(head, integer(asked) - 1);
   }
-  double fetched(double asked, std::span<const anna::Entry> average) const {
+  double fetched(double asked, anna::EntryView average) const {
     if (asked == 0 || average.empty()) return 0;
     return plan_.options.tolerant ? static_cast<double>(spreader_.decode(integer(asked) - 1, average))
                                   : std::nearbyint(average[0].value);

@@ -87,7 +87,7 @@ std::uint32_t PacketCoder::evaluate(std::uint32_t source, std::uint32_t x) const
   return static_cast<std::uint32_t>(value);
 }
 
-DecodeFault PacketCoder::decode(std::span<const anna::Entry> average, std::vector<Packet>& packets) const {
+DecodeFault PacketCoder::decode(anna::EntryView average, std::vector<Packet>& packets) const {
   if (average.empty()) return DecodeFault::kNone;
   const std::uint32_t slot_columns = cover_free_ ? 4 : 2;
   double smallest = 2;
@@ -106,7 +106,7 @@ DecodeFault PacketCoder::decode(std::span<const anna::Entry> average, std::vecto
   return fault;
 }
 
-DecodeFault PacketCoder::decode_slots(std::span<const anna::Entry> average, std::uint64_t count,
+DecodeFault PacketCoder::decode_slots(anna::EntryView average, std::uint64_t count,
                                       std::vector<Packet>& packets) const {
   const std::size_t before = packets.size();
   const std::uint32_t slot_columns = cover_free_ ? 4 : 2;

@@ -80,12 +80,11 @@ class PacketCoder {
 
   /// Appends the packets whose average is `average` (columns ascending) to `packets`, by source; nothing on a
   /// fault.
-  DecodeFault decode(std::span<const anna::Entry> average, std::vector<Packet>& packets) const;
+  DecodeFault decode(anna::EntryView average, std::vector<Packet>& packets) const;
 
  private:
   std::uint32_t evaluate(std::uint32_t source, std::uint32_t x) const;  ///< f_source(x) in F_P
-  DecodeFault decode_slots(std::span<const anna::Entry> average, std::uint64_t count,
-                           std::vector<Packet>& packets) const;
+  DecodeFault decode_slots(anna::EntryView average, std::uint64_t count, std::vector<Packet>& packets) const;
 
   bool cover_free_ = false;
   bool variance_test_ = true;

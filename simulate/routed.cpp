@@ -6,6 +6,7 @@
 #include "simulate/routed.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -34,11 +35,24 @@ constexpr std::uint8_t kClear = 0;
 constexpr std::uint8_t kBundleOverflow = 1;
 constexpr std::uint8_t kMachineStopped = 2;
 
-/// A word on its way, as it stands in a slot: its code in two parts and the number that is the word.
-struct Travelling {
-  std::uint64_t from;         ///< source + q * sequence
-  std::uint64_t destination;  ///< machine, or output index in round R
-  double word;
+/// floor(n / divisor) for n below 2^53 by one multiplication: with 2^k < divisor <= 2^(k+1) and m = 2^(64+k)
+/// / divisor rounded up, n m / 2^(64+k) exceeds n / divisor by less than n / 2^(64+k) < 1 / divisor.
+class Quotient {
+ public:
+  explicit Quotient(std::uint64_t divisor) : divisor_(divisor) {
+    if (divisor == 1) return;
+    shift_ = static_cast<unsigned>(std::bit_width(divisor - 1)) - 1;
+    factor_ = static_cast<std::uint64_t>(((Wide{1} << (64 + shift_)) + divisor - 1) / divisor);
+  }
+  std::uint64_t divisor() const { return divisor_; }
+  std::uint64_t operator()(std::uint64_t n) const {
+    return factor_ == 0 ? n : static_cast<std::uint64_t>((Wide{n} * factor_) >> 64) >> shift_;
+  }
+
+ private:
+  __extension__ using Wide = unsigned __int128;
+  std::uint64_t divisor_, factor_ = 0;  // 0: by 1
+  unsigned shift_ = 0;
 };
 
 /// What all layers of one transformer share: fixed before any input.
@@ -48,37 +62,30 @@ struct Common {
   DigitRouting routing;
   std::uint64_t seed;
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
-  std::uint64_t n_d = std::max(routing.nodes(), shape.outputs);
+  Quotient by_n_d{std::max(routing.nodes(), shape.outputs)};
+  Quotient by_machines{shape.machines};
 
   Symbol null_key() const { return routing.nodes(); }
   Symbol null_query() const { return routing.nodes() + 1; }
-  double code(const Travelling& word) const {
-    return static_cast<double>(1 + word.destination + n_d * word.from);
+  std::uint64_t code(std::uint64_t source, std::uint64_t sequence, std::uint64_t destination) const {
+    return 1 + destination + by_n_d.divisor() * (source + by_machines.divisor() * sequence);
   }
-  Travelling decode(double code, double word) const {
-    require(code >= 1 && anna::is_exact_integer(code) && word >= 0 && word < 0x1p48,
-            "a slot holds code {} and word {}", code, word);
-    const std::uint64_t number = static_cast<std::uint64_t>(code) - 1;
-    const std::uint64_t from = quotient(number, n_d);
-    return {from, number - n_d * from, word};
+  /// Whose word a code is and where it goes: a machine, or an output index in round R.
+  struct Address {
+    std::uint64_t source, sequence, destination;
+  };
+  Address address(std::uint64_t code) const {
+    const std::uint64_t number = code - 1, from = by_n_d(number), sequence = by_machines(from);
+    return {from - by_machines.divisor() * sequence, sequence, number - by_n_d.divisor() * from};
   }
-  std::uint64_t sequence(const Travelling& word) const { return quotient(word.from, shape.machines); }
   /// The node that a word goes to in the first half of a round. Any node can compute it from the slot.
-  std::uint64_t intermediate(const Travelling& word, std::uint32_t round) const {
-    const std::uint64_t sequence = this->sequence(word), source = word.from - shape.machines * sequence;
+  std::uint64_t intermediate(std::uint64_t source, std::uint64_t sequence, std::uint32_t round) const {
     if (seeded("no-intermediate")) return source;
     return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, source, sequence);
   }
   /// .. in the second half.
-  std::uint64_t machine(const Travelling& word, std::uint32_t round) const {
-    return round == shape.rounds ? shape.output_machine(word.destination) : word.destination;
-  }
-
- private:
-  /// floor(number / divisor) by one division of doubles, for a number below 2^53: if the quotient is no
-  /// integer it lies at least 1 / divisor below the next one, more than half a unit in its last place.
-  static std::uint64_t quotient(std::uint64_t number, std::uint64_t divisor) {
-    return static_cast<std::uint64_t>(static_cast<double>(number) / static_cast<double>(divisor));
+  std::uint64_t machine(std::uint64_t destination, std::uint32_t round) const {
+    return round == shape.rounds ? shape.output_machine(destination) : destination;
   }
 };
 
@@ -98,69 +105,105 @@ std::uint32_t bundle_columns(const DigitRouting& routing, std::uint32_t digit) {
   return kSlotColumns + 2 * routing.radix(digit) * routing.capacity(digit);
 }
 
-/// The state of a node inside an output map, and how it becomes the row that layer `next` reads.
+/// What a node has to say beside its words.
 struct Node {
   RowFault fault;
   std::uint8_t flag = kClear;
-  std::vector<Travelling> words;
 
-  /// The machine's step; a machine that may have missed words does not run, and what it sends is its flag.
-  void step(const Common& common, std::uint32_t round, std::uint64_t token, std::vector<Message>& messages) {
-    words.clear();
-    if (flag != kClear || token >= common.shape.machines) return;
-    const Stepped stepped = run_step(*common.protocol, round, static_cast<mpc::MachineId>(token), messages);
-    fault = stepped.fault;
-    if (fault.kind != FaultKind::kNone) flag = kMachineStopped;
-    words.reserve(stepped.sent.size());
-    std::uint64_t from = token;
-    for (const OutgoingWord& sent : stepped.sent) {
-      words.push_back({from, sent.destination, static_cast<double>(sent.word)});
-      from += common.shape.machines;
-    }
-  }
-
-  /// Bundles for the partners of the next layer; what does not fit is dropped and flagged.
-  void write_bundles(const Common& common, const Hop& next, std::uint64_t token, RowWriter& out) {
-    const DigitRouting& routing = common.routing;
-    const std::uint32_t radix = routing.radix(next.digit), capacity = routing.capacity(next.digit);
-    // Words by bundle, those of one in the order in which they are here. Room that is used again, nothing
-    // more.
-    static thread_local std::vector<std::uint32_t> bundle_of, place;
-    bundle_of.resize(words.size());
-    place.assign(radix + 1, 0);
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      const std::uint64_t target = next.to_intermediate ? common.intermediate(words[i], next.round)
-                                                        : common.machine(words[i], next.round);
-      bundle_of[i] = routing.offset(token, target, next.digit);
-      ++place[bundle_of[i] + 1];
-    }
-    for (std::uint32_t h = 0; h < radix; ++h) {
-      if (place[h + 1] > capacity) {
-        if (!seeded("overflow-unflagged")) flag = std::max(flag, kBundleOverflow);
-        place[h + 1] = capacity;
-      }
-      place[h + 1] += place[h];
-    }
-    write_head(out);
-    // place[h]: where bundle h goes on, among all words that are written; first[h]: where it began.
-    const std::span<Entry> slots = out.append(2 * std::size_t{place[radix]});
-    static thread_local std::vector<std::uint32_t> first;
-    first = place;
-    for (std::size_t i = 0; i < words.size(); ++i) {
-      const std::uint32_t h = bundle_of[i], at = place[h];
-      if (at == first[h + 1]) continue;  // full
-      ++place[h];
-      const std::uint32_t column = kSlotColumns + 2 * (h * capacity + at - first[h]);
-      slots[2 * std::size_t{at}] = {column, common.code(words[i])};
-      slots[2 * std::size_t{at} + 1] = {column + 1, words[i].word};
-    }
-  }
-
-  void write_head(RowWriter& out) const {
+  void write(RowWriter& out) const {
     write_fault(fault, 0, out);
-    out.set(kFlagColumn, flag);
+    if (flag != kClear) out.set(kFlagColumn, flag);
   }
 };
+
+/// The words that a node holds, in bundles for its partners in the next layer. The step of a protocol may
+/// evaluate another transformer: no step runs while one of these is in use.
+class Bundles {
+ public:
+  Bundles(const Common& common, const Hop& next, std::uint64_t token)
+      : common_(common),
+        next_(next),
+        radix_(common.routing.radix(next.digit)),
+        own_digit_(common.routing.digit(token, next.digit)) {
+    words_.clear();
+    place_.assign(radix_ + 1, 0);
+  }
+
+  /// A word for node `target`, with the code of its slot; words of a bundle keep the order in which they
+  /// come.
+  void add(std::uint64_t code, double word, std::uint64_t target) {
+    const std::uint32_t digit = common_.routing.digit(target, next_.digit);
+    const std::uint32_t bundle = digit >= own_digit_ ? digit - own_digit_ : digit + radix_ - own_digit_;
+    ++place_[bundle + 1];
+    words_.push_back({static_cast<double>(static_cast<std::int64_t>(code)), word, bundle});
+  }
+
+  /// The node's row; what does not fit a bundle is dropped and flagged.
+  void write(Node& node, RowWriter& out) {
+    const std::uint32_t capacity = common_.routing.capacity(next_.digit);
+    for (std::uint32_t h = 0; h < radix_; ++h) {
+      if (place_[h + 1] > capacity) {
+        if (!seeded("overflow-unflagged")) node.flag = std::max(node.flag, kBundleOverflow);
+        place_[h + 1] = capacity;
+      }
+      place_[h + 1] += place_[h];
+    }
+    node.write(out);
+    // place_[h]: where bundle h goes on, among all words that are written; first_[h]: where it began.
+    const std::span<Entry> slots = out.append(2 * std::size_t{place_[radix_]});
+    first_ = place_;
+    for (const Word& word : words_) {
+      const std::uint32_t h = word.bundle, at = place_[h];
+      if (at == first_[h + 1]) continue;  // full
+      ++place_[h];
+      const std::uint32_t column = kSlotColumns + 2 * (h * capacity + at - first_[h]);
+      slots[2 * std::size_t{at}] = {column, word.code};
+      slots[2 * std::size_t{at} + 1] = {column + 1, word.word};
+    }
+  }
+
+ private:
+  struct Word {
+    double code, word;
+    std::uint32_t bundle;
+  };
+  const Common& common_;
+  const Hop& next_;
+  const std::uint32_t radix_, own_digit_;
+  struct Room {
+    std::vector<Word> words;
+    std::vector<std::uint32_t> place, first;
+  };
+  /// Used again, nothing more.
+  static Room& room() {
+    static thread_local Room room;
+    return room;
+  }
+  std::vector<Word>& words_ = room().words;
+  std::vector<std::uint32_t>&place_ = room().place, &first_ = room().first;
+};
+
+/// The machine's step and the row of what it sends; a machine that may have missed words does not run, and
+/// what it sends is its flag.
+void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
+                std::vector<Message>& messages, Node& node, RowWriter& out) {
+  Stepped stepped;
+  if (node.flag == kClear && token < common.shape.machines) {
+    stepped = run_step(*common.protocol, round, static_cast<mpc::MachineId>(token), messages);
+    node.fault = stepped.fault;
+    if (node.fault.kind != FaultKind::kNone) node.flag = kMachineStopped;
+  }
+  const Hop next = hop_of(1 + (round - 1) * 2 * common.routing.digits(), common.routing.digits());
+  Bundles bundles(common, next, token);
+  std::uint64_t sequence = 0;
+  for (const OutgoingWord& sent : stepped.sent) {
+    bundles.add(common.code(token, sequence, sent.destination),
+                static_cast<double>(static_cast<std::int64_t>(sent.word)),
+                common.intermediate(token, sequence, next.round));
+    ++sequence;
+  }
+  bundles.write(node, out);
+}
 
 using RoutedLayer = CompiledLayer<Common>;
 
@@ -179,13 +222,11 @@ class GatherLayer final : public RoutedLayer {
     if (row.token >= common_->routing.nodes()) return;
     Node node;
     std::vector<Message> messages;
-    if (gather_input(common_->shape, row.token, heads, messages)) {
-      node.step(*common_, 1, row.token, messages);
-    } else {
+    if (!gather_input(common_->shape, row.token, heads, messages)) {
       node.fault = {FaultKind::kUndecodable, 0, 0};
       node.flag = kMachineStopped;
     }
-    node.write_bundles(*common_, hop_of(1, common_->routing.digits()), row.token, out);
+    write_step(*common_, 1, row.token, messages, node, out);
   }
 };
 
@@ -195,16 +236,17 @@ class GatherLayer final : public RoutedLayer {
 class HopLayer final : public RoutedLayer {
  public:
   HopLayer(std::shared_ptr<const Common> common, std::uint32_t number)
-      : RoutedLayer(std::move(common)), number_(number), hop_(hop_of(number, common_->routing.digits())) {}
+      : RoutedLayer(std::move(common)),
+        hop_(hop_of(number, common_->routing.digits())),
+        next_(hop_of(number + 1, common_->routing.digits())) {}
   anna::LayerShape shape() const override {
     const DigitRouting& routing = common_->routing;
-    const Hop next = hop_of(number_ + 1, routing.digits());
     return {.heads = routing.radix(hop_.digit),
             .query_dimension = kIdDimension,
             .value_dimension = 2 * routing.capacity(hop_.digit) + 1,
             .output_dimension =
                 delivers() ? kSlotColumns + 2 * static_cast<std::uint32_t>(common_->shape.block_words)
-                           : bundle_columns(routing, next.digit)};
+                           : bundle_columns(routing, next_.digit)};
   }
   void project(const RowView& row, Projection& out) const override {
     const DigitRouting& routing = common_->routing;
@@ -218,17 +260,17 @@ class HopLayer final : public RoutedLayer {
     out.queries(asked);
     out.keys(radix, row.token);
     const std::uint32_t head_columns = 2 * routing.capacity(hop_.digit);
-    auto entries = row.entries;
-    while (!entries.empty() && entries.front().column < kSlotColumns) entries = entries.subspan(1);
-    while (!entries.empty()) {
-      const std::uint32_t h = (entries.front().column - kSlotColumns) / head_columns;
-      const std::uint32_t first = kSlotColumns + h * head_columns;
-      std::size_t count = 1;
-      while (count < entries.size() && entries[count].column < first + head_columns) ++count;
-      out.values(h, entries.first(count), first);
-      entries = entries.subspan(count);
+    const Entry* at = row.entries.data();
+    const Entry* const end = at + row.entries.size();
+    double flag = 0;
+    for (; at != end && at->column < kSlotColumns; ++at)
+      if (at->column == kFlagColumn) flag = at->value;
+    for (std::uint32_t h = 0, first = kSlotColumns; at != end; ++h, first += head_columns) {
+      const Entry* const bundle = at;
+      while (at != end && at->column < first + head_columns) ++at;
+      if (at != bundle) out.values(h, {bundle, at}, first);
     }
-    if (const double flag = row[kFlagColumn]; flag != 0) {
+    if (flag != 0) {
       for (std::uint32_t h = 0; h < (seeded("flag-in-one-bundle") ? 1 : radix); ++h)
         out.value(h, head_columns, flag);
     }
@@ -236,58 +278,80 @@ class HopLayer final : public RoutedLayer {
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
     if (row.token >= common_->routing.nodes()) return;
     Node node;
-    node.fault = read_fault(row, 0);
-    receive(heads, node);  // its own flag comes with its own bundle, head 0
+    node.fault = read_fault(row, 0);  // its own flag comes with its own bundle, head 0
     if (!hop_.last_of_round) {
-      return node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
+      Bundles bundles(*common_, next_, row.token);
+      if (next_.to_intermediate) {
+        receive(heads, node, [&](std::uint64_t code, double word) {
+          const Common::Address address = common_->address(code);
+          bundles.add(code, word, common_->intermediate(address.source, address.sequence, next_.round));
+        });
+      } else {
+        receive(heads, node, [&](std::uint64_t code, double word) {
+          bundles.add(code, word, common_->machine(common_->address(code).destination, next_.round));
+        });
+      }
+      return bundles.write(node, out);
     }
-    for (const Travelling& word : node.words) {
-      require(common_->machine(word, hop_.round) == row.token,
-              "token {} holds a word for machine {} at the end of round {}", row.token,
-              common_->machine(word, hop_.round), hop_.round);
-    }
-    if (delivers()) return write_outputs(node, out);
+    if (delivers()) return write_outputs(row.token, heads, node, out);
     std::vector<Message> messages;
-    messages.reserve(node.words.size());
-    for (const Travelling& word : node.words) {
-      const std::uint64_t sequence = common_->sequence(word);
-      messages.push_back({static_cast<std::uint32_t>(word.from - common_->shape.machines * sequence),
-                          static_cast<std::uint32_t>(sequence), static_cast<mpc::Word>(word.word)});
-    }
-    node.step(*common_, hop_.round + 1, row.token, messages);
-    node.write_bundles(*common_, hop_of(number_ + 1, common_->routing.digits()), row.token, out);
+    messages.reserve(common_->shape.memory_words);  // what a node holds on average at most
+    receive(heads, node, [&](std::uint64_t code, double word) {
+      const Common::Address address = common_->address(code);
+      require_mine(row.token, address);
+      messages.push_back({static_cast<std::uint32_t>(address.source),
+                          static_cast<std::uint32_t>(address.sequence),
+                          static_cast<mpc::Word>(static_cast<std::int64_t>(word))});
+    });
+    write_step(*common_, hop_.round + 1, row.token, messages, node, out);
   }
 
  private:
   bool delivers() const { return hop_.last_of_round && hop_.round == common_->shape.rounds; }
 
-  void receive(const HeadOutputs& heads, Node& node) const {
+  void require_mine(std::uint64_t token, const Common::Address& address) const {
+    const std::uint64_t machine = common_->machine(address.destination, hop_.round);
+    require(machine == token, "token {} holds a word for machine {} at the end of round {}", token, machine,
+            hop_.round);
+  }
+
+  [[noreturn]] static void refuse_slot(double code, double word) {
+    throw ContractError(fmt::format("a slot holds code {} and word {}", code, word));
+  }
+  /// Calls visit(code, word) for the slots that came; notes flags.
+  template <typename Visit>
+  void receive(const HeadOutputs& heads, Node& node, const Visit& visit) const {
     const std::uint32_t flag_column = 2 * common_->routing.capacity(hop_.digit);
-    node.words.reserve(common_->shape.memory_words);  // what a node holds on average at most
     for (const std::uint32_t h : heads.nonzero_heads()) {
-      const auto entries = heads.head(h);
-      for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].column == flag_column) {
+      const anna::EntryView entries = heads.head(h);
+      for (std::size_t i = 0; i < entries.size();) {
+        const auto [column, value] = entries[i++];
+        if (column == flag_column) {
           if (seeded("flag-lost")) continue;
-          node.flag = std::max(node.flag, entries[i].value == 1 ? kBundleOverflow : kMachineStopped);
-        } else if (entries[i].column % 2 == 0) {
-          const bool has_word = i + 1 < entries.size() && entries[i + 1].column == entries[i].column + 1 &&
-                                entries[i + 1].column != flag_column;
-          node.words.push_back(common_->decode(entries[i].value, has_word ? entries[i + 1].value : 0));
+          node.flag = std::max(node.flag, value == 1 ? kBundleOverflow : kMachineStopped);
+        } else if (column % 2 == 0) {
+          double word = 0;
+          if (i < entries.size() && entries[i].column == column + 1) word = entries[i++].value;
+          const bool in_range = value >= 1 && value < 0x1p53 && word >= 0 && word < 0x1p48;
+          const std::int64_t code = in_range ? static_cast<std::int64_t>(value) : 0;
+          if (!in_range || static_cast<double>(code) != value) refuse_slot(value, word);
+          visit(static_cast<std::uint64_t>(code), word);
         }
       }
     }
   }
 
   /// The machine's outputs, by index within its block; an index delivered twice is present twice.
-  void write_outputs(const Node& node, RowWriter& out) const {
+  void write_outputs(std::uint64_t token, const HeadOutputs& heads, Node& node, RowWriter& out) const {
     std::vector<std::pair<std::uint32_t, mpc::Word>> block(common_->shape.block_words);
-    for (const Travelling& word : node.words) {
-      auto& [present, value] = block[word.destination % common_->shape.block_words];
+    receive(heads, node, [&](std::uint64_t code, double word) {
+      const Common::Address address = common_->address(code);
+      require_mine(token, address);
+      auto& [present, value] = block[address.destination % common_->shape.block_words];
       ++present;
-      value = static_cast<mpc::Word>(word.word);
-    }
-    node.write_head(out);
+      value = static_cast<mpc::Word>(word);
+    });
+    node.write(out);
     for (std::uint32_t j = 0; j < block.size(); ++j) {
       if (block[j].first == 0) continue;
       out.set(kSlotColumns + 2 * j, block[j].first);
@@ -295,8 +359,7 @@ class HopLayer final : public RoutedLayer {
     }
   }
 
-  std::uint32_t number_;
-  Hop hop_;
+  const Hop hop_, next_;
 };
 
 /// Pass "deliver" (the last layer): one head, key = own id, value = (present, word) of the machine's b
@@ -329,12 +392,8 @@ class DeliverLayer final : public RoutedLayer {
 
   void write_output(std::uint64_t token, const HeadOutputs& heads, RowWriter& out) const {
     const auto own = static_cast<std::uint32_t>(2 * (token % common_->shape.block_words));
-    double present = 0, word = 0, flag = 0;
-    for (const Entry& entry : heads.head(0)) {
-      if (entry.column == own) present = entry.value;
-      if (entry.column == own + 1) word = entry.value;
-      if (entry.column == flag_column()) flag = entry.value;
-    }
+    const anna::EntryView block = heads.head(0);
+    const double present = block.value(own), word = block.value(own + 1), flag = block.value(flag_column());
     FaultKind kind = FaultKind::kNone;
     if (present != 1) kind = present == 0 ? FaultKind::kMissingOutput : FaultKind::kDuplicateOutput;
     if (flag != 0) kind = flag == kBundleOverflow ? FaultKind::kOverflow : FaultKind::kElsewhere;

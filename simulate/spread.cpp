@@ -12,7 +12,7 @@ Spreader::Spreader(const ParityCodebook& codebook, std::uint32_t bits) : codeboo
   require(bits >= 1 && bits <= 64, "numbers of {} bits cannot be spread; allowed are 1 .. 64", bits);
 }
 
-std::uint64_t Spreader::decode(anna::Symbol symbol, std::span<const anna::Entry> average) const {
+std::uint64_t Spreader::decode(anna::Symbol symbol, anna::EntryView average) const {
   std::array<std::int32_t, value_dimension()> signs;
   codebook_.vector(symbol, signs);
   std::array<double, 64> sums{};
@@ -22,8 +22,8 @@ std::uint64_t Spreader::decode(anna::Symbol symbol, std::span<const anna::Entry>
   return number;
 }
 
-bool holds_own_vector(const ParityCodebook& codebook, anna::Symbol query,
-                      std::span<const anna::Entry> average, double squared_threshold) {
+bool holds_own_vector(const ParityCodebook& codebook, anna::Symbol query, anna::EntryView average,
+                      double squared_threshold) {
   std::array<std::int32_t, ParityCodebook::kDimension> signs;
   codebook.vector(query, signs);
   double product = 0, squared_length = 0;

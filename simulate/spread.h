@@ -33,7 +33,7 @@ class Spreader {
       write(c, static_cast<double>((number >> (c % bits_) & 1) != 0 ? signs[c] : -signs[c]));
     }
   }
-  std::uint64_t decode(anna::Symbol symbol, std::span<const anna::Entry> average) const;
+  std::uint64_t decode(anna::Symbol symbol, anna::EntryView average) const;
 
  private:
   const ParityCodebook& codebook_;
@@ -43,8 +43,8 @@ class Spreader {
 /// Whether an average of keys' own vectors u_j holds u_q: cos(average, u_q) >= threshold, never for the zero
 /// average. 1 if only u_q is in it. If it is not, the cosine exceeds t with probability at most exp(-d t^2 /
 /// 2) (Hoeffding over u_q, the average being fixed); false_alarm_threshold(n) bounds that by 1/n.
-bool holds_own_vector(const ParityCodebook& codebook, anna::Symbol query,
-                      std::span<const anna::Entry> average, double squared_threshold);
+bool holds_own_vector(const ParityCodebook& codebook, anna::Symbol query, anna::EntryView average,
+                      double squared_threshold);
 /// t^2 = 2 ceil(log2 n) ln 2 / d. ContractError if t would reach 1.
 double squared_false_alarm_threshold(std::uint64_t n);
 

@@ -118,7 +118,7 @@ class TokenOutputs final : public anna::HeadOutputs {
     if (counts_[head] == 0) nonzero_[nonzeros_++] = head;
     entries_[std::uint64_t{head} * dimension_ + counts_[head]++] = {column, average};
   }
-  std::span<const anna::Entry> head(std::uint32_t head) const override {
+  anna::EntryView head(std::uint32_t head) const override {
     require(head < counts_.size(), "output of head {} of {}", head, counts_.size());
     return entries_.subspan(std::uint64_t{head} * dimension_, counts_[head]);
   }

@@ -63,6 +63,7 @@ RowFault read_fault(const anna::RowView& row, std::uint32_t column) {
 }
 
 void write_fault(const RowFault& fault, std::uint32_t column, anna::RowWriter& out) {
+  if (fault == RowFault{}) return;
   out.set(column, static_cast<double>(fault.kind));
   out.set(column + 1, fault.round);
   out.set(column + 2, static_cast<double>(fault.used));

@@ -87,7 +87,7 @@ class Chunked final : public anna::Attention {
       order.emplace_back(projection, key.token);
     }
     std::ranges::sort(order);
-    std::vector<std::span<const anna::Entry>> values(head.tokens);
+    std::vector<anna::EntryView> values(head.tokens);
     for (std::size_t i = 0; i < head.values.tokens.size(); ++i)
       values[head.values.tokens[i]] = head.values.row(i);
     std::vector<std::vector<anna::Entry>> rows(head.tokens);

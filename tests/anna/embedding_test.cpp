@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -45,6 +46,34 @@ Embedding example() {
 std::string bytes_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(Embedding, LendsPartsOfRowsOfIntegers) {
+  Embedding array = Embedding::with_dimension(10);
+  array.append_row(std::vector<Entry>{{1, 5}, {4, -2}, {6, 7}});
+  array.append_row(std::vector<Entry>{{7, 3}});
+  const auto row = array.row(0).entries;
+  const auto part = array.part(0, row.subspan(1), 3, 4);
+  ASSERT_TRUE(part);
+  EXPECT_TRUE(std::ranges::equal(*part, std::vector<Entry>{{1, -2}, {3, 7}}));
+  EXPECT_EQ(part->data(), &row[1]);
+  EXPECT_EQ(part->value(3), 7);
+  EXPECT_EQ(part->value(2), 0);
+  EXPECT_FALSE(array.part(0, row.subspan(1), 5, 4)) << "begins at column 4";
+  EXPECT_FALSE(array.part(0, row.subspan(1), 3, 3)) << "ends at column 6";
+  EXPECT_FALSE(array.part(0, {}, 0, 10));
+  EXPECT_FALSE(array.part(1, row.subspan(1), 3, 4)) << "not of row 1";
+  EXPECT_FALSE(array.part(0, {&row[2], 2}, 0, 10)) << "beyond row 0";
+  const std::vector<Entry> elsewhere{{1, 5}};
+  EXPECT_FALSE(array.part(0, elsewhere, 0, 10));
+  for (const double no_integer : {0.5, 9007199254740992.0, -4503599627370495.5}) {
+    Embedding other = array;
+    other.append_row(std::vector<Entry>{{2, no_integer}});
+    EXPECT_FALSE(other.part(0, other.row(0).entries, 0, 10)) << no_integer;
+    other.clear(10);
+    other.append_row(std::vector<Entry>{{2, 9007199254740991.0}, {3, -4503599627370496.0}, {4, 0}, {5, -1}});
+    EXPECT_TRUE(other.part(0, other.row(0).entries, 0, 10));
+  }
 }
 
 TEST(Embedding, HoldsRowsWithoutZeros) {

@@ -174,7 +174,7 @@ TEST(KernelAttention, RefusesByName) {
               ThrowsMessage<ContractError>(HasSubstr("no tokens")));
   HeadInput head;
   head.tokens = 1 << 20;
-  head.values = {{0}, {0, 1}, {{0, 9007199254740991.0}}};
+  head.values = {.tokens = {0}, .offsets = {0, 1}, .entries = {{0, 9007199254740991.0}}};
   EXPECT_THAT([&] { make_model_low_rank(64, 1)->attend(codebook, head, out); },
               ThrowsMessage<ContractError>(HasSubstr("126 are allowed")));
   // The same extremes under softmax: scores of 2^74 and their differences.

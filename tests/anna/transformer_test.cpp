@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
+
 #include "anna/identity.h"
 #include "base/error.h"
 
@@ -90,8 +92,7 @@ TEST(Evaluate, OrderTwiceAndMechanismChangeNothing) {
     RC_ASSERT(seen.front() == input);
     RC_ASSERT(seen.back() == expected);
     RC_ASSERT(evaluate(transformer, *exact, input,
-                       {.order_seed = *rc::gen::arbitrary<std::uint64_t>(), .twice = true}) ==
-              expected);
+                       {.order_seed = *rc::gen::arbitrary<std::uint64_t>(), .twice = true}) == expected);
     RC_ASSERT(evaluate(transformer, *brute, input) == expected);
     RC_ASSERT(evaluate(transformer, *anna, input) == expected);
   }));
@@ -148,8 +149,7 @@ TEST(Evaluate, TakesQueriesAndKeysComputedFromTheRow) {
   for (const auto& attention : {make_exact_match(), make_brute_force_exact_match()}) {
     for (int repeat = 0; repeat < 2;
          ++repeat) {  // the same mechanism again: nothing is left over from the first time
-      const Embedding next =
-          evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true});
+      const Embedding next = evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true});
       for (std::uint64_t t = 0; t < 6; ++t)
         EXPECT_EQ(next.row(t)[0], t == 1 ? 0 : 1) << t << attention->name();
     }
@@ -181,10 +181,64 @@ TEST(Evaluate, TwiceNoticesStateInAMap) {
   const auto attention = make_exact_match();
   for (const bool in_update : {false, true}) {
     EXPECT_NO_THROW(evaluate(StatefulLayer(6, in_update), *attention, array));
-    EXPECT_THROW(evaluate(StatefulLayer(6, in_update), *attention, array,
-                          {.twice = true}),
-                 InternalError);
+    EXPECT_THROW(evaluate(StatefulLayer(6, in_update), *attention, array, {.twice = true}), InternalError);
   }
+}
+
+// Row: 0 = the vector asked for, 1 = the own one (others may have it, too), 2 = a number that may be absent,
+// 3..6 = head 0's value, to which the number is added behind; head 1's value is all of this; 7 is nobody's.
+class LendingLayer final : public ReadingLayer {
+ public:
+  explicit LendingLayer(std::uint64_t tokens) : ReadingLayer(tokens) {}
+  LayerShape shape() const override {
+    return {.heads = 2, .query_dimension = 128, .value_dimension = 7, .output_dimension = 15};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    out.keys(2, static_cast<Symbol>(row[1]));
+    out.queries(std::vector<Symbol>(2, static_cast<Symbol>(row[0])));
+    const auto from = [&](std::uint32_t column) {
+      return static_cast<std::size_t>(std::ranges::lower_bound(row.entries, column, {}, &Entry::column) -
+                                      row.entries.begin());
+    };
+    out.values(0, row.entries.subspan(from(3), from(7) - from(3)), 3);
+    if (row[2] != 0) out.value(0, 6, row[2]);
+    out.values(1, row.entries.first(from(7)), 0);
+  }
+  void update(const RowView&, const HeadOutputs& heads, RowWriter& out) const override {
+    for (const std::uint32_t head : heads.nonzero_heads()) {
+      for (const Entry& entry : heads.head(head)) out.set(7 * head + entry.column, entry.value);
+    }
+    out.set(14, static_cast<double>(heads.nonzero_heads().size()));
+  }
+};
+
+TEST(Evaluate, ValuesThatStandInTheRowAreLentAndTheSame) {
+  EXPECT_TRUE(rc::check([] {
+    const auto tokens = *rc::gen::inRange<std::uint64_t>(1, 16);
+    const LendingLayer layer(tokens);
+    const bool integers = *rc::gen::arbitrary<bool>();  // else no value may be lent
+    Embedding array = Embedding::with_dimension(8);
+    for (std::uint64_t t = 0; t < tokens; ++t) {
+      std::vector<Entry> row;
+      for (std::uint32_t column = 0; column < 2; ++column)
+        row.push_back({column, double(*rc::gen::inRange<std::uint64_t>(0, 2 * tokens))});
+      row.push_back({2, *rc::gen::inRange(0, 4) == 0 ? 9007199254740991.0 : 0});
+      for (std::uint32_t column = 3; column < 7; ++column)
+        row.push_back({column, double(*rc::gen::inRange(-2, 3))});
+      if (!integers) row.push_back({7, 0.5});
+      array.append_row(row);
+    }
+    const auto exact = make_exact_match(), brute = make_brute_force_exact_match();
+    const Embedding expected = evaluate(layer, *brute, array);
+    RC_ASSERT(evaluate(layer, *exact, array) == expected);
+    RC_ASSERT(evaluate(layer, *exact, array, {.order_seed = 3, .twice = true, .observe = {}}) == expected);
+    const AnnaParameters one{.tables = 1, .functions = 3, .seed = 4},
+        three{.tables = 3, .functions = 3, .seed = 4};
+    for (const AnnaParameters& parameters : {one, three}) {
+      RC_ASSERT(evaluate(layer, *make_anna(parameters), array) ==
+                evaluate(layer, *make_brute_force_anna(parameters), array));
+    }
+  }));
 }
 
 // Layers that break the contract in one way each.
