@@ -39,4 +39,5 @@ nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes);
 std::string passes_text(const std::vector<simulate::Pass>& passes);
 /// depth, heads, embedding_dim, width.
 nlohmann::ordered_json sizes_json(const simulate::TransformerSizes& sizes);
+
 }  // namespace roundtrip::cli
