@@ -97,11 +97,11 @@ Command add_verify(CommandLine& line) {
   auto arguments = std::make_shared<VerifyArguments>();
   flags.positional("THEOREM", false, true, "Which ones, or protocols by name; all theorems by default",
                    [arguments](const std::string& text) { arguments->options.statements.push_back(text); });
-  flags.choice("--sizes", "SIZES", {"small", "full"}, "small (default, within a minute) or full",
-               [arguments](const std::string& text) {
-                 arguments->options.sizes =
-                     text == "small" ? proofs_check::Sizes::kSmall : proofs_check::Sizes::kFull;
-               });
+  flags.choice(
+      "--sizes", "SIZES", {"small", "full"}, "small (default, within a minute) or full (some minutes)",
+      [arguments](const std::string& text) {
+        arguments->options.sizes = text == "small" ? proofs_check::Sizes::kSmall : proofs_check::Sizes::kFull;
+      });
   flags.value("--seed", "SEED", "Public seed (default 1)", [arguments](const std::string& text) {
     arguments->options.seed = parse_count(text, "--seed", 0, ~std::uint64_t{0});
   });
