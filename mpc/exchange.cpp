@@ -28,7 +28,7 @@ constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / 
 
 // Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by rows of this
 // length.
-constexpr std::uint64_t kLeastLarge = std::uint64_t{1} << 20, kLeastRow = 2 * kWordsPerLine;
+constexpr std::uint64_t kLeastLarge = std::uint64_t{1} << 20, kLeastRow = 4 * kWordsPerLine;
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
@@ -201,7 +201,7 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
         stream.make_room(length + 1);
       Word* const end = stream.end;
       stream.end = end + 1 + length;
-      __builtin_prefetch(end + 1 + length + kWordsPerLine, 1);
+      if (length < kLeastRow) __builtin_prefetch(end + 1 + length + kWordsPerLine, 1);
       *end = length << kLengthShift | header;
       copy_run(end + 1, from, length);
       from += length;
