@@ -103,10 +103,6 @@ Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& tra
   clear_streams();
 }
 
-Exchange::~Exchange() {
-  transport_.release_outgoing();
-}
-
 void Exchange::clear_streams() {
   for (Stream& stream : sending_) stream.clear();
 }

@@ -36,7 +36,6 @@ namespace roundtrip::mpc {
 class Exchange {
  public:
   Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport);
-  ~Exchange();
 
   /// The machines hosted here.
   MachineId first_machine() const { return first_; }

@@ -79,10 +79,6 @@ void SharedMemory::close(std::span<const std::uint64_t> opened_by) {
   if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
-void SharedMemory::release() {
-  if (memory_ != nullptr) madvise(memory_, name_.bytes, MADV_REMOVE);
-}
-
 SharedMemory::~SharedMemory() {
   for (const auto& part : incoming_) {
     if (!part.empty()) munmap(part.data() - kWordsPerPage, (part.size() + kWordsPerPage) * sizeof(part[0]));

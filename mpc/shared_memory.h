@@ -31,8 +31,6 @@ class SharedMemory {
   bool open(int peer, const Name& name, int rank);
   /// After open() on all ranks: this one's memory can't be found any more, and these could not open it.
   void close(std::span<const std::uint64_t> opened_by);
-  /// Gives all pages back that this rank has written.
-  void release();
 
   std::span<std::uint64_t> outgoing(int rank) const { return outgoing_[static_cast<std::size_t>(rank)]; }
   std::span<const std::uint64_t> incoming(int peer) const {

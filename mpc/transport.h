@@ -46,11 +46,10 @@ class Transport {
   /// Memory that this rank writes and `rank` reads as its incoming() of this rank, in place of messages;
   /// empty if they share none. What was written before a collective is there for who reads after it, until
   /// the writer writes again: a reader says by another collective that it is done. It may be much larger than
-  /// the machine's memory, and takes some only where it was touched.
+  /// the machine's memory, and takes some only where it was touched; what was stays for the next run, for
+  /// fresh memory is slow.
   virtual std::span<std::uint64_t> outgoing(int) { return {}; }
   virtual std::span<const std::uint64_t> incoming(int) { return {}; }
-  /// Gives the touched part of outgoing() back; nobody is reading.
-  virtual void release_outgoing() {}
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
   [[noreturn]] virtual void abort(int status) = 0;
 };

@@ -58,7 +58,6 @@ class MpiTransport final : public Transport {
 
   std::span<std::uint64_t> outgoing(int rank) override { return shared_.outgoing(rank); }
   std::span<const std::uint64_t> incoming(int rank) override { return shared_.incoming(rank); }
-  void release_outgoing() override { shared_.release(); }
 
   void exchange(std::span<const SendPiece> send, std::span<const ReceivePiece> receive) override {
     requests_.clear();
