@@ -129,10 +129,13 @@ AttendPlan plan_attend(std::uint64_t queries, std::uint64_t keys, std::uint32_t 
         "{}",
         plan.tables, keys, remedies(plan, options));
   } else if (!plan.guaranteed) {
-    const bool missed = plan.missed_pairs > options.eta / 2;
+    const bool missed = plan.missed_pairs > options.eta / 2,
+               collide = plan.false_collisions > options.eta / 2;
     plan.advice = fmt::format("no guarantee at eta = {}: {}", options.eta,
-                              missed ? "near pairs may be missed; more tables or fewer functions help"
-                                     : "far keys may collide; more functions help");
+                              missed && collide ? "near pairs may be missed and far keys may collide; more "
+                                                  "functions and many more tables help"
+                              : missed ? "near pairs may be missed; more tables or fewer functions help"
+                                       : "far keys may collide; more functions help");
   }
   return plan;
 }

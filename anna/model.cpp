@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "anna/kernel_attention.h"
 #include "anna/lsh/probability.h"
@@ -115,7 +116,8 @@ template <typename T>
 void read(std::string_view key, std::string_view text, T& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   require(error == std::errc() && end == text.data() + text.size() && !text.empty(),
-          "random model: {} is {}; a whole number in range is needed", key, quote(text));
+          "random model: {} is {}; a whole number below 2^{} is needed", key, quote(text),
+          std::numeric_limits<T>::digits);
 }
 
 }  // namespace

@@ -98,6 +98,15 @@ void Composition::append(std::string name, std::unique_ptr<const Stage> stage) {
   stages_.push_back(std::move(stage));
 }
 
+namespace {
+
+/// With s = 16 N no protocol of ours lacks a plan: one that still does is a fault of its has_plan.
+void require_some_plan(const Sizes& sizes, std::uint64_t n) {
+  if (sizes.memory_words > 64 * n + 4096) throw InternalError("no memory has a plan");
+}
+
+}  // namespace
+
 Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
                    const std::function<bool(const Sizes&)>& has_plan, const Rational& delta) {
   parameters.validate();
@@ -110,11 +119,18 @@ Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
                                               : ceil_power(parameters.n, parameters.epsilon + delta));
     const bool fits = sizes.block_words >= 1 && has_plan(sizes);
     if (fits) return sizes;
-    require(!parameters.memory_words,
-            "memory is {} words, with kappa_s = {} that is too little for this protocol at N = {}",
-            parameters.memory_words.value_or(0), sizes.kappa_s, parameters.n);
-    // With s = 16 N no protocol of ours lacks a plan: this is a fault of has_plan.
-    if (sizes.memory_words > 64 * parameters.n + 4096) throw InternalError("no kappa_s has a plan");
+    if (parameters.memory_words) {
+      Sizes least = sizes;
+      do {
+        least.memory_words = sizes.kappa_s * ++least.block_words;
+        require_some_plan(least, parameters.n);
+      } while (!has_plan(least));
+      throw ContractError(fmt::format(
+          "memory is {} words, with kappa_s = {} that is too little for this protocol at N = {}: allowed is "
+          "at least {}",
+          *parameters.memory_words, sizes.kappa_s, parameters.n, least.memory_words));
+    }
+    require_some_plan(sizes, parameters.n);
   }
 }
 

@@ -60,7 +60,7 @@ TEST(RandomModel, NamesAreParsedAndRefusedByKey) {
   EXPECT_THAT(refusal("random:L=2,L=2"), HasSubstr("L occurs twice"));
   EXPECT_THAT(refusal("random:L="), HasSubstr("L is ''"));
   EXPECT_THAT(refusal("random:L=-1"), HasSubstr("L is '-1'"));
-  EXPECT_THAT(refusal("random:L=2x"), HasSubstr("L is '2x'"));
+  EXPECT_THAT(refusal("random:L=2x"), HasSubstr("L is '2x'; a whole number below 2^32 is needed"));
   EXPECT_THAT(refusal("random:L=4294967297"), HasSubstr("L is '4294967297'"));
   EXPECT_THAT(refusal("random:L=0"), HasSubstr("L is 0; allowed are 1 .. 64"));
   EXPECT_THAT(refusal("random:H=65"), HasSubstr("H is 65"));
