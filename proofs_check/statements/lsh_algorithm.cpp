@@ -303,8 +303,9 @@ Check space_check(std::uint64_t n, std::uint32_t tables, bool held, Context& con
   const auto eighths = spread(context.transport, 1, 1, [&](std::size_t) {
     return std::vector{growth_eighths(n, tables, held, context.seed)};
   })[0][0];
-  // Whole multiples of 4 bytes: what a run shares with others of the process is less.
-  const std::uint64_t bytes = 4 * ((eighths + 31) / 32);
+  // Whole multiples of 16 bytes, for it is 10 to 13: how much a process has to take anew depends on what ran
+  // in it before, and reports are to be equal.
+  const std::uint64_t bytes = 16 * ((eighths + 127) / 128);
   Check check = compare(place_at(n, context), "bytes of memory a number, ell = " + std::to_string(tables),
                         static_cast<double>(bytes), Relation::kAtMost, kBytesPerNumber);
   if (eighths == 0) {
