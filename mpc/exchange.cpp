@@ -187,7 +187,7 @@ void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
   for (std::size_t i = 0; i < sendings.size();) {
     const std::uint32_t destination = sendings[i].destination + split;
     std::uint64_t length = sendings[i].length - split;
-    const std::uint32_t rank = to_rank(destination);
+    const std::uint64_t rank = to_rank(destination);
     const std::uint64_t place = destination - rank * block;
     if constexpr (kLastRound) length = std::min(length, block - place);  // a row may be for several ranks
     Stream& stream = streams[rank * buckets + (kLastRound ? 0 : place >> bucket_bits)];

@@ -26,6 +26,7 @@
 #include <span>
 #include <vector>
 
+#include "base/divider.h"
 #include "mpc/buffer.h"
 #include "mpc/placement.h"
 #include "mpc/protocol.h"

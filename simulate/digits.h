@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "base/divider.h"
 #include "base/rational.h"
 #include "mpc/parameters.h"
-#include "mpc/placement.h"
 
 namespace roundtrip::simulate {
 
@@ -24,8 +24,8 @@ class DigitRouting {
   std::uint32_t radix(std::uint32_t t) const { return radices_[t]; }                    ///< k_t
   std::uint32_t capacity(std::uint32_t t) const { return capacities_[t]; }              ///< C_t
   std::uint32_t digit(std::uint64_t node, std::uint32_t t) const {
-    const std::uint32_t above = by_stride_[t](static_cast<std::uint32_t>(node));
-    return above - radices_[t] * by_radix_[t](above);
+    const std::uint64_t above = by_stride_[t](node);
+    return static_cast<std::uint32_t>(above - radices_[t] * by_radix_[t](above));
   }
   /// Offset from `node` to `target` in digit t: 0 .. k_t - 1.
   std::uint32_t offset(std::uint64_t node, std::uint64_t target, std::uint32_t t) const {
@@ -51,7 +51,7 @@ class DigitRouting {
  private:
   std::vector<std::uint32_t> radices_, capacities_;
   std::vector<std::uint64_t> strides_;
-  std::vector<mpc::Divider> by_stride_, by_radix_;  // node numbers have less than 32 bits
+  std::vector<Divider> by_stride_, by_radix_;
   std::uint64_t nodes_ = 1;
 };
 

@@ -6,11 +6,11 @@
 #include "simulate/routed.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
 #include "anna/identity.h"
+#include "base/divider.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/random.h"
@@ -35,26 +35,6 @@ constexpr std::uint8_t kClear = 0;
 constexpr std::uint8_t kBundleOverflow = 1;
 constexpr std::uint8_t kMachineStopped = 2;
 
-/// floor(n / divisor) for n below 2^53 by one multiplication: with 2^k < divisor <= 2^(k+1) and m = 2^(64+k)
-/// / divisor rounded up, n m / 2^(64+k) exceeds n / divisor by less than n / 2^(64+k) < 1 / divisor.
-class Quotient {
- public:
-  explicit Quotient(std::uint64_t divisor) : divisor_(divisor) {
-    if (divisor == 1) return;
-    shift_ = static_cast<unsigned>(std::bit_width(divisor - 1)) - 1;
-    factor_ = static_cast<std::uint64_t>(((Wide{1} << (64 + shift_)) + divisor - 1) / divisor);
-  }
-  std::uint64_t divisor() const { return divisor_; }
-  std::uint64_t operator()(std::uint64_t n) const {
-    return factor_ == 0 ? n : static_cast<std::uint64_t>((Wide{n} * factor_) >> 64) >> shift_;
-  }
-
- private:
-  __extension__ using Wide = unsigned __int128;
-  std::uint64_t divisor_, factor_ = 0;  // 0: by 1
-  unsigned shift_ = 0;
-};
-
 /// What all layers of one transformer share: fixed before any input.
 struct Common {
   std::shared_ptr<const mpc::Protocol> protocol;
@@ -62,8 +42,8 @@ struct Common {
   DigitRouting routing;
   std::uint64_t seed;
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
-  Quotient by_n_d{std::max(routing.nodes(), shape.outputs)};
-  Quotient by_machines{shape.machines};
+  Divider by_n_d{std::max(routing.nodes(), shape.outputs)};
+  Divider by_machines{shape.machines};
 
   Symbol null_key() const { return routing.nodes(); }
   Symbol null_query() const { return routing.nodes() + 1; }

@@ -1,6 +1,9 @@
 // Exact roots, exact rationals, counter-based draws.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/divider.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/random.h"
@@ -75,6 +78,42 @@ TEST(RandomStream, BelowStaysBelowAndReachesEverything) {
     seen |= 1u << value;
   }
   EXPECT_EQ(seen, (1u << 20) - 1);  // misses one of 20 with probability below 20 * .95^1000 < 1e-20
+}
+
+TEST(Divider, IsExactAtTheEdgesOfThirtyTwoAndFiftyThreeBits) {
+  constexpr std::uint64_t kMost = (std::uint64_t{1} << 53) - 1;
+  for (std::uint64_t d : {1ull,
+                          2ull,
+                          3ull,
+                          7ull,
+                          641ull,
+                          65535ull,
+                          65536ull,
+                          65537ull,
+                          0x7fffffffull,
+                          0xfffffffeull,
+                          0xffffffffull,
+                          0x100000000ull,
+                          0x100000001ull,
+                          0x300000000ull,
+                          0xfffffffffffffull,
+                          0x10000000000001ull,
+                          0x1fffffffffffffull,
+                          0x20000000000001ull,
+                          0x8000000000000001ull,
+                          0xffffffffffffffffull}) {
+    const Divider divider(d);
+    EXPECT_EQ(divider.divisor(), d);
+    for (const std::uint64_t edge : {std::uint64_t{0}, std::uint64_t{0xffffffff}, kMost}) {
+      for (std::uint64_t step = 0; step < 5; ++step) {
+        const std::uint64_t multiple = (edge / d - std::min(step, edge / d)) * d;
+        for (const std::uint64_t n :
+             {multiple, multiple + d - 1, multiple + d, edge - std::min(step, edge)}) {
+          ASSERT_TRUE(n > kMost || divider(n) == n / d) << n << " / " << d;
+        }
+      }
+    }
+  }
 }
 
 TEST(NearestName, CountsInsertionsDeletionsSubstitutionsAndSwaps) {

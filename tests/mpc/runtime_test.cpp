@@ -6,6 +6,7 @@
 
 #include <numeric>
 
+#include "base/divider.h"
 #include "mpc/placement.h"
 #include "mpc/scratch.h"
 #include "mpc/transport.h"
@@ -153,18 +154,6 @@ TEST(Placement, EveryMachineIsOnTheRankThatTheDividerNames) {
         }
       }
       ASSERT_EQ(next, machines);
-    }
-  }
-}
-
-TEST(Divider, IsExactAtTheEdgesOfThirtyTwoBits) {
-  for (std::uint64_t d : {1ull, 2ull, 3ull, 7ull, 641ull, 65535ull, 65536ull, 65537ull, 0x7fffffffull,
-                          0xfffffffeull, 0xffffffffull, 0x100000000ull, 0x300000000ull}) {
-    for (std::uint64_t quotient = 0; quotient < 5; ++quotient) {
-      for (std::uint64_t n : {quotient * d, quotient * d + d - 1, 0xffffffff - quotient}) {
-        if (n > 0xffffffffu) continue;
-        ASSERT_EQ(Divider(d)(static_cast<std::uint32_t>(n)), n / d) << n << " / " << d;
-      }
     }
   }
 }
