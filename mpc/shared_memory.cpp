@@ -48,17 +48,16 @@ SharedMemory::SharedMemory(int ranks, std::uint64_t bytes)
 bool SharedMemory::open(int peer, const Name& name, int rank) {
   if (name.cookie == 0) return false;
   const std::string path = fmt::format("/proc/{}/fd/{}", name.process, name.descriptor);
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return false;
-  // On another node this may be anything.
+  // On another node this may be anything, a device too, which must not even be opened.
   struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode) ||
+      static_cast<std::uint64_t>(facts.st_size) != name.bytes)
+    return false;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
   const std::uint64_t part = name.bytes / outgoing_.size();
-  void* mapped = MAP_FAILED;
-  if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) &&
-      static_cast<std::uint64_t>(facts.st_size) == name.bytes) {
-    mapped = mmap(nullptr, part, PROT_READ, MAP_SHARED | MAP_NORESERVE, file,
-                  static_cast<off_t>(part * static_cast<std::uint64_t>(rank)));
-  }
+  void* const mapped = mmap(nullptr, part, PROT_READ, MAP_SHARED | MAP_NORESERVE, file,
+                            static_cast<off_t>(part * static_cast<std::uint64_t>(rank)));
   ::close(file);
   if (mapped == MAP_FAILED) return false;
   madvise(mapped, part, MADV_DONTDUMP);
