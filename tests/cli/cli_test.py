@@ -160,6 +160,7 @@ class Refusals(Case):
         self.refuse("run", "sort", "--n", 1000, "--memory", 3, "--machines", 1000,
                     says=["memory is 3 words", "allowed is at least 112"])
         self.succeed("run", "sort", "--n", 1000, "--memory", 112, "--machines", 1000)
+        self.refuse("run", "sort", "--n", 1000, "--memory", 111, "--machines", 1000, says="allowed is at least 112")
         self.refuse("run", "k_hop", "--n", 100, "--param", "k=0", says=["k", "0"])
         self.refuse("run", "k_hop", "--n", 100, "--param", "k=x", says=["k", "x"])
         self.refuse("run", "k_hop", "--n", 100, "--param", "hops=2", says=["hops", "'k'"])
