@@ -13,17 +13,6 @@
 namespace roundtrip::mpc {
 namespace {
 
-// The header's fields. Runs of 2^8 - 1 words and more take a second word: by then it weighs less than a
-// hundredth of the words.
-constexpr unsigned kLengthBits = 8, kDestinationBits = 16;
-constexpr unsigned kLengthShift = 64 - kLengthBits, kMiddleBits = kLengthShift - kDestinationBits;
-constexpr Word kLongLength = (Word{1} << kLengthBits) - 1;
-static_assert(Outbox::kLeastKept > kLongLength);  // kept runs are long ones
-constexpr std::uint64_t kHeaderWords = 3;         // of a run at most
-// A bucket has 2^8 machines, or more if a rank would have more than 2^6 buckets: the caches hold a line of
-// words and one of headers for each machine of a bucket, and the end of each stream.
-constexpr unsigned kLeastBucketBits = 8, kMostBucketsBits = 6;
-
 constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / sizeof(RunHeader);
 
 // Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by rows of this
@@ -32,11 +21,6 @@ constexpr std::uint64_t kLeastLarge = std::uint64_t{1} << 20, kLeastRow = 4 * kW
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
-}
-
-/// Of a field for values below `count`.
-unsigned bits_for(std::uint64_t count) {
-  return static_cast<unsigned>(std::bit_width(std::max<std::uint64_t>(count, 1) - 1));
 }
 
 /// A short one, most often a single word.
@@ -63,17 +47,6 @@ inline void copy_row(Word* to, const Word* from, std::uint64_t length) {
   copy_words(to, from, length);
 }
 
-/// Part i of k equal ones, each of whole pages but their first lines: streams that grow alike must not be
-/// alike in the address bits by which caches choose their sets.
-template <typename T>
-std::span<T> part_of(std::span<T> all, std::size_t i, std::size_t k) {
-  constexpr std::size_t kWordsPerPage = 512;
-  const std::size_t part = all.size() / k / kWordsPerPage * kWordsPerPage;
-  if (part == 0) return {};
-  const std::size_t skip = i * kWordsPerLine % kWordsPerPage;
-  return all.subspan(i * part + skip, part - skip);
-}
-
 }  // namespace
 
 Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& transport)
@@ -84,42 +57,11 @@ Exchange::Exchange(const Shape& shape, std::uint64_t limit_words, Transport& tra
       placement_(shape.machines, transport.ranks()),
       first_(placement_.first(rank_)),
       count_(placement_.count(rank_)),
-      bucket_bits_(std::clamp(bits_for(placement_.block()), kLeastBucketBits + kMostBucketsBits,
-                              kDestinationBits + kMostBucketsBits) -
-                   kMostBucketsBits),
-      buckets_(ceil_div(placement_.block(), std::uint64_t{1} << bucket_bits_)),
-      sequence_bits_(bits_for(limit_words)),  // at most 32
-      source_apart_(sequence_bits_ + bits_for(placement_.block()) > kMiddleBits),
-      machine_to_rank_(placement_.block()),
-      output_to_rank_(placement_.block() * shape.block_words),
-      sending_(static_cast<std::size_t>(transport.ranks()) * buckets_),
-      views_(sending_.size()),
-      counts_out_(sending_.size() + static_cast<std::size_t>(transport.ranks())),
+      streams_(shape, limit_words, placement_, transport),
+      views_(streams_.streams().size()),
+      counts_out_(views_.size() + static_cast<std::size_t>(transport.ranks())),
       counts_in_(counts_out_.size()),
-      cursors_(std::size_t{count_} + 1) {
-  for (std::size_t i = 0; i < sending_.size(); ++i) {
-    sending_[i].shared = part_of(transport.outgoing(static_cast<int>(i / buckets_)), i % buckets_, buckets_);
-  }
-  clear_streams();
-}
-
-void Exchange::clear_streams() {
-  for (Stream& stream : sending_) stream.clear();
-}
-
-void Exchange::Stream::make_room(std::uint64_t words) {
-  const std::uint64_t used = size();
-  if (in_buffer()) {
-    buffer.set_size(used);
-  } else {
-    buffer.resize(used);
-    std::copy(begin, end, buffer.data());
-  }
-  buffer.reserve_more(words);
-  begin = buffer.data();
-  end = begin + used;
-  limit = begin + buffer.capacity();
-}
+      cursors_(std::size_t{count_} + 1) {}
 
 std::uint64_t Exchange::first_output(int rank) const {
   return std::min(placement_.first(rank) * shape_.block_words, shape_.outputs);
@@ -167,98 +109,15 @@ void Exchange::restore(MachineId machine, std::span<const RunHeader> headers, st
   cursors_[m + 1] = {inbox_words_.size(), inbox_headers_.size()};
 }
 
-template <bool kLastRound>
-void Exchange::pack_runs(MachineId source, const Outbox& outbox) {
-  std::span<const Sending> sendings = outbox.sendings();
-  if (seeded("last-message") && !kLastRound && sendings.size() > 1)
-    sendings = sendings.first(sendings.size() - 1);
-  Stream* const streams = sending_.data();
-  const Divider to_rank = kLastRound ? output_to_rank_ : machine_to_rank_;
-  const std::uint64_t block = kLastRound ? placement_.block() * shape_.block_words : placement_.block();
-  const std::size_t buckets = buckets_;
-  const unsigned bucket_bits = bucket_bits_;
-  const Word bucket_mask = ones(bucket_bits_);
-  const bool source_apart = source_apart_ && !kLastRound;
-  const Word* from = outbox.words().data();
-  // The middle of the next header: the sequence number counts up in it.
-  Word middle = 0;
-  if (!kLastRound && !source_apart) middle = Word{source - first_} << sequence_bits_ << kDestinationBits;
-  std::uint32_t split = 0;  // what is packed of sending i already
-  for (std::size_t i = 0; i < sendings.size();) {
-    const std::uint32_t destination = sendings[i].destination + split;
-    std::uint64_t length = sendings[i].length - split;
-    const std::uint64_t rank = to_rank(destination);
-    const std::uint64_t place = destination - rank * block;
-    if constexpr (kLastRound) length = std::min(length, block - place);  // a row may be for several ranks
-    Stream& stream = streams[rank * buckets + (kLastRound ? 0 : place >> bucket_bits)];
-    const Word header = middle | (kLastRound ? place : place & bucket_mask);
-    if (length < kLongLength && !source_apart) [[likely]] {
-      if (length + 1 > stream.room()) [[unlikely]]
-        stream.make_room(length + 1);
-      Word* const end = stream.end;
-      stream.end = end + 1 + length;
-      if (length < kLeastRow) __builtin_prefetch(end + 1 + length + kWordsPerLine, 1);
-      *end = length << kLengthShift | header;
-      copy_run(end + 1, from, length);
-      from += length;
-    } else {
-      from = pack_long_run(source, outbox, i, stream, header, length, from);
-    }
-    if constexpr (!kLastRound) middle += length << kDestinationBits;
-    if (kLastRound && split + length < sendings[i].length) {
-      split += static_cast<std::uint32_t>(length);
-    } else {
-      split = 0;
-      ++i;
-    }
-  }
-}
-
-/// Packs `length` words of sending i, whose length or source has a word of its own; returns what follows them
-/// in the outbox.
-const Word* Exchange::pack_long_run(MachineId source, const Outbox& outbox, std::size_t i, Stream& stream,
-                                    Word header, std::uint64_t length, const Word* from) {
-  const std::uint32_t machine = source - first_;
-  const Outbox::Kept& kept = outbox.kept();
-  const bool to_itself = !outbox.limits().last_round && outbox.sendings()[i].destination == source;
-  std::uint64_t streamed = length, set_aside = 0;
-  Word field = std::min(length, kLongLength);
-  if (to_itself && length >= Outbox::kLeastKept) {
-    if (!kept.words.empty() && i == kept.sending) {
-      kept_.push_back({machine, kept.begin, kept.words.data(), kept.words.size(), 0});
-      streamed -= kept.words.size();
-      field = 0;
-    } else if (kept.words.empty() && (kept_.empty() || kept_.back().machine != machine)) {
-      rows_.reserve_more(length);
-      kept_.push_back({machine, 0, nullptr, length, rows_.size()});
-      rows_.resize(rows_.size() + length);
-      copy_words(rows_.data() + kept_.back().place, from, length);
-      streamed = 0;
-      set_aside = length;
-      field = 0;
-    }
-  }
-  if (streamed + kHeaderWords > stream.room()) stream.make_room(streamed + kHeaderWords);
-  Word* end = stream.end;
-  if (source_apart_) *end++ = source;
-  *end++ = field << kLengthShift | header;
-  if (length >= kLongLength) *end++ = length;
-  copy_words(end, from, streamed);
-  stream.end = end + streamed;
-  return from + streamed + set_aside;
-}
-
-template void Exchange::pack_runs<false>(MachineId source, const Outbox& outbox);
-template void Exchange::pack_runs<true>(MachineId source, const Outbox& outbox);
-
 std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   const auto ranks = static_cast<std::size_t>(placement_.ranks());
   const auto self = static_cast<std::size_t>(rank_);
   // For each rank the flags, then twice the size of each stream, plus one if it is in shared memory.
-  const std::size_t each = buckets_ + 1;
+  const std::size_t buckets = streams_.buckets(), each = buckets + 1;
+  const std::span<Streams::Stream> streams = streams_.streams();
   for (std::size_t r = 0; r < ranks; ++r) {
-    for (std::size_t b = 0; b < buckets_; ++b) {
-      const Stream& stream = sending_[r * buckets_ + b];
+    for (std::size_t b = 0; b < buckets; ++b) {
+      const Streams::Stream& stream = streams[r * buckets + b];
       const bool shares = r != self && !stream.in_buffer() && stream.size() != 0;
       counts_out_[r * each + 1 + b] = 2 * stream.size() + (shares ? 1 : 0);
       if (shares) own_flags |= kShared;
@@ -274,10 +133,10 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   std::uint64_t total = 0;
   send_pieces_.clear();
   receive_pieces_.clear();
-  for (std::size_t i = 0; i < sending_.size(); ++i) {
-    const std::size_t r = i / buckets_, b = i % buckets_;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const std::size_t r = i / buckets, b = i % buckets;
     const std::uint64_t count = counts_in_[r * each + 1 + b];
-    const Stream& stream = sending_[i];
+    const Streams::Stream& stream = streams[i];
     const std::span<const Word> words{stream.begin, stream.size()};
     if (r == self) {
       views_[i] = words;
@@ -290,7 +149,7 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
       views_[i] = {static_cast<const Word*>(nullptr), count / 2};  // its place follows
       total += count / 2;
     } else {
-      views_[i] = part_of(transport_.incoming(static_cast<int>(r)), b, buckets_).first(count / 2);
+      views_[i] = streams_.part(transport_.incoming(static_cast<int>(r)), b).first(count / 2);
     }
   }
   if (total == 0 && send_pieces_.empty()) return flags;
@@ -299,51 +158,51 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   Word* next = received_.data();
   for (std::size_t i = 0; i < views_.size(); ++i) {
     if (views_[i].data() != nullptr || views_[i].empty()) continue;
-    receive_pieces_.push_back({static_cast<int>(i / buckets_), {next, views_[i].size()}});
+    receive_pieces_.push_back({static_cast<int>(i / buckets), {next, views_[i].size()}});
     views_[i] = {std::exchange(next, next + views_[i].size()), views_[i].size()};
   }
   transport_.exchange(send_pieces_, receive_pieces_);
   return flags;
 }
 
-/// Calls visit(destination, length, source, sequence, words) for each run, and visit_kept, which returns how
-/// many words of it are in the stream, for those with a kept row; for each destination in the order of
-/// (source, sequence). Destinations are counted from the first one here.
+/// Calls visit(destination, length, source, sequence, words) for each run in a bucket's streams, and visit_kept,
+/// which returns how many words of it are in the stream, for those with a kept row; for each destination in
+/// the order of (source, sequence). Destinations are counted from the first one here.
 template <bool kLastRound, typename Visit, typename VisitKept>
-void Exchange::for_each_run(Visit&& visit, VisitKept&& visit_kept) const {
-  const unsigned source_shift = kDestinationBits + sequence_bits_;
-  const Word sequence_mask = ones(sequence_bits_);
-  const bool source_apart = source_apart_ && !kLastRound;
-  for (std::size_t b = 0; b < buckets_; ++b) {
-    const Word bucket_begin = Word{b} << bucket_bits_;
-    for (int rank = 0; rank < placement_.ranks(); ++rank) {
-      const std::span<const Word> view = views_[static_cast<std::size_t>(rank) * buckets_ + b];
-      const MachineId first_source = placement_.first(rank);
-      const Word* const end = view.data() + view.size();
-      for (const Word* at = view.data(); at != end;) {
-        MachineId source = 0;
-        if (source_apart) [[unlikely]]
-          source = static_cast<MachineId>(*at++);
-        const Word header = *at++;
-        Word length = header >> kLengthShift;
-        Word destination = header & ones(kLengthShift);
-        std::uint32_t sequence = 0;
-        if constexpr (!kLastRound) {
-          sequence = static_cast<std::uint32_t>(destination >> kDestinationBits & sequence_mask);
-          if (!source_apart) source = first_source + static_cast<MachineId>(destination >> source_shift);
-          destination = bucket_begin + (header & ones(kDestinationBits));
-        }
-        if (length - 1 >= kLongLength - 1) [[unlikely]] {  // zero or all ones
-          const bool has_kept = length == 0;
-          length = *at++;
-          if (has_kept) {
-            at += visit_kept(destination, length, source, sequence, at);
-            continue;
-          }
-        }
-        visit(destination, length, source, sequence, at);
-        at += length;
+void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit_kept) const {
+  constexpr unsigned kDestinationBits = Streams::kDestinationBits;
+  const unsigned source_shift = kDestinationBits + streams_.sequence_bits();
+  const Word sequence_mask = ones(streams_.sequence_bits());
+  const bool source_apart = streams_.source_apart() && !kLastRound;
+  const Word bucket_begin = Word{bucket} << streams_.bucket_bits();
+  const Word machine_begin = first_ + bucket_begin;
+  for (int rank = 0; rank < placement_.ranks(); ++rank) {
+    const std::span<const Word> view = views_[static_cast<std::size_t>(rank) * streams_.buckets() + bucket];
+    const MachineId first_source = placement_.first(rank);
+    const Word* const end = view.data() + view.size();
+    for (const Word* at = view.data(); at != end;) {
+      MachineId source = 0;
+      if (source_apart) [[unlikely]]
+        source = static_cast<MachineId>(*at++);
+      const Word header = *at++;
+      Word length = header >> Streams::kLengthShift;
+      Word destination = header & ones(Streams::kLengthShift);
+      std::uint32_t sequence = 0;
+      if constexpr (!kLastRound) {
+        sequence = static_cast<std::uint32_t>(destination >> kDestinationBits & sequence_mask);
+        if (!source_apart) source = first_source + static_cast<MachineId>(destination >> source_shift);
+        destination = bucket_begin + static_cast<std::uint16_t>(header - machine_begin);
       }
+      if (length - 1 >= Streams::kLongLength - 1) [[unlikely]] {  // zero or all ones
+        const bool has_kept = length == 0;
+        length = *at++;
+        if (has_kept) {
+          at += visit_kept(destination, length, source, sequence, at);
+          continue;
+        }
+      }
+      visit(destination, length, source, sequence, at);
+      at += length;
     }
   }
 }
@@ -355,9 +214,9 @@ void Exchange::settle_kept() {
     const auto within = [&](const Kept& kept) {
       return kept.words >= buffer.data() && kept.words < buffer.data() + buffer.size();
     };
-    for (const Kept& kept : kept_) words += within(kept) ? kept.length : 0;
+    for (const Kept& kept : streams_.kept()) words += within(kept) ? kept.length : 0;
     if (2 * words < buffer.size() || words == 0) return std::pair(false, words != 0);
-    for (Kept& kept : kept_) kept.stays |= within(kept);
+    for (Kept& kept : streams_.kept()) kept.stays |= within(kept);
     return std::pair(true, true);
   };
   older_.push_back(std::move(inbox_words_));
@@ -367,14 +226,15 @@ void Exchange::settle_kept() {
     (needed ? leaving_ : spare_).push_back(std::move(older_[i]));
     older_.erase(older_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  if (rows_.size() != 0) {
-    for (Kept& kept : kept_) {
+  Buffer<Word>& rows = streams_.rows();
+  if (rows.size() != 0) {
+    for (Kept& kept : streams_.kept()) {
       if (kept.words != nullptr) continue;
-      kept.words = rows_.data() + kept.place;
+      kept.words = rows.data() + kept.place;
       kept.stays = true;
     }
-    older_.push_back(std::move(rows_));
-    rows_ = take_spare(~std::uint64_t{0});  // the next rows may well be as many
+    older_.push_back(std::move(rows));
+    rows = take_spare(~std::uint64_t{0});  // the next rows may well be as many
   }
   held_.clear();
   if (!older_.empty()) held_.resize(count_);
@@ -392,14 +252,32 @@ Buffer<Word> Exchange::take_spare(std::uint64_t words) {
   return result;
 }
 
-/// Moves the runs to their inboxes; cursors_[m + 1] goes from machine m's begin to its end.
-void Exchange::scatter() {
-  auto kept = kept_.begin();
+/// Counts the words and runs of a bucket's machines; returns the kept row behind theirs.
+std::vector<Streams::Kept>::iterator Exchange::count(std::size_t bucket, std::vector<Kept>::iterator kept) {
+  const auto count = [cursors = cursors_.data() + 1](Word machine, Word length, MachineId, std::uint32_t,
+                                                     const Word*) {
+    cursors[machine].word += length;
+    cursors[machine].run += 1;
+  };
+  for_each_run<false>(
+      bucket, count,
+      [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
+        count(machine, length, source, sequence, words);
+        const std::uint64_t in_stream = length - kept->length;
+        if (kept->stays) cursors_[machine + 1].word -= kept->length;
+        ++kept;
+        return in_stream;
+      });
+  return kept;
+}
+
+/// Moves a bucket's runs to their inboxes; cursors_[m + 1] goes from machine m's begin to its end.
+void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterator kept) {
   Cursor* const cursors = cursors_.data() + 1;
   Word* const all_words = inbox_words_.data();
   RunHeader* const all_headers = inbox_headers_.data();
-  const bool large = inbox_words_.size() * sizeof(Word) >= kLeastLarge;
   for_each_run<false>(
+      bucket,
       [=](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
         const auto [word, header] = cursors[machine];
         cursors[machine] = {word + length, header + 1};
@@ -435,47 +313,43 @@ void Exchange::scatter() {
 Exchange::Received Exchange::fill_inboxes() {
   Received result;
   settle_kept();
+  std::uint64_t words = 0;  // and headers, so more than will stand in inboxes
+  for (const auto& view : views_) words += view.size();
+  inbox_words_ = take_spare(words);
+  spare_.clear();
+  inbox_words_.reserve_more(words);
+  inbox_headers_.clear();
   // cursors_[m + 1] first counts machine m, then is where m's next run goes, and so ends at m's end.
   std::fill(cursors_.begin(), cursors_.end(), Cursor{});
-  const auto count = [cursors = cursors_.data() + 1](Word machine, Word length, MachineId, std::uint32_t,
-                                                     const Word*) {
-    cursors[machine].word += length;
-    cursors[machine].run += 1;
-  };
-  auto kept = kept_.begin();
-  for_each_run<false>(
-      count, [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
-        count(machine, length, source, sequence, words);
-        return length - kept++->length;
-      });
+  const std::uint32_t bucket_size = std::uint32_t{1} << streams_.bucket_bits();
   Cursor next;
-  kept = kept_.begin();
-  const bool any = !std::ranges::all_of(views_, &std::span<const Word>::empty);
-  for (std::uint32_t m = 0; any && m < count_; ++m) {
-    Cursor tally = std::exchange(cursors_[m + 1], next);
-    result.max_words = std::max(result.max_words, tally.word);
-    if (tally.word > limit_words_ + seeded("receive-limit") && !result.overload)
-      result.overload = Finding{first_ + m, tally.word};
-    if (kept != kept_.end() && kept->machine == m) {
-      if (kept->stays) tally.word -= kept->length;
-      ++kept;
+  auto kept = streams_.kept().begin();
+  for (std::size_t b = 0; words != 0 && b < streams_.buckets() && !result.overload; ++b) {
+    const auto begin = static_cast<std::uint32_t>(b) * bucket_size;
+    const auto kept_begin = std::exchange(kept, count(b, kept));
+    auto of_machine = kept_begin;
+    for (std::uint32_t m = begin; m < std::min(begin + bucket_size, count_); ++m) {
+      const Cursor tally = std::exchange(cursors_[m + 1], next);
+      next.word += tally.word;
+      next.run += tally.run;
+      std::uint64_t received = tally.word;
+      if (of_machine != kept && of_machine->machine == m) {
+        if (of_machine->stays) received += of_machine->length;
+        ++of_machine;
+      }
+      result.max_words = std::max(result.max_words, received);
+      if (received > limit_words_ + seeded("receive-limit") && !result.overload)
+        result.overload = Finding{first_ + m, received};
     }
-    next.word += tally.word;
-    next.run += tally.run;
-  }
-  if (!result.overload) {
-    inbox_words_ = take_spare(next.word);
-    spare_.clear();
-    inbox_headers_.clear();
+    if (result.overload) break;
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
-    scatter();
-    place_held();
+    scatter(b, words * sizeof(Word) >= kLeastLarge, kept_begin);
   }
-  kept_.clear();
+  if (!result.overload) place_held();
   std::swap(spare_, leaving_);  // to be taken in the next round, or given back
   if (others_read_) transport_.barrier();
-  clear_streams();
+  streams_.clear();
   return result;
 }
 
@@ -499,7 +373,7 @@ Exchange::Received Exchange::fill_outputs() {
   older_.clear();  // read for the last time; outputs take their place
   spare_.clear();
   inbox_words_.release();
-  rows_.release();
+  streams_.rows().release();
   inbox_headers_.release();
   // Rank 0 will gather the others' behind its own, in place.
   outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
@@ -508,6 +382,7 @@ Exchange::Received Exchange::fill_outputs() {
   std::vector<std::uint64_t> received(count_);
   const bool overlooks = seeded("duplicate-output");
   for_each_run<true>(
+      0,
       [&](Word first, Word length, MachineId, std::uint32_t, const Word* words) {
         for (std::uint64_t t = first; t < first + length; ++t) {
           ++received[machine_of(t) - first_];
@@ -528,10 +403,8 @@ Exchange::Received Exchange::fill_outputs() {
       static_cast<std::uint64_t>(std::find(present.begin(), present.end(), false) - present.begin());
   if (missing != count) result.missing_output = Finding{machine_of(missing), base + missing};
   if (others_read_) transport_.barrier();
-  for (Stream& stream : sending_) {
-    stream.buffer.release();
-    stream.clear();
-  }
+  for (Streams::Stream& stream : streams_.streams()) stream.buffer.release();
+  streams_.clear();
   received_.release();
   return result;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "base/rational.h"
@@ -9,11 +10,16 @@
 
 namespace roundtrip::mpc {
 
-/// Machines in blocks of ceil(q / ranks), in order; the last ranks may host none. With ranks = q: one each.
+/// Machines in blocks, in order; the last ranks may host none. A block is ceil(q / ranks), if that is 2^13 or
+/// more rounded up to 13 bits, so that few chunks of equal size make up the blocks. With ranks = q: one each.
 class Placement {
  public:
   Placement(std::uint32_t machines, int ranks)
-      : machines_(machines), block_(ceil_div(machines, static_cast<std::uint64_t>(ranks))), ranks_(ranks) {}
+      : machines_(machines), ranks_(ranks) {
+    const std::uint64_t least = ceil_div(machines, static_cast<std::uint64_t>(ranks));
+    const std::uint64_t unit = std::max<std::uint64_t>(std::bit_floor(least) >> 12, 1);
+    block_ = ceil_div(least, unit) * unit;
+  }
 
   int ranks() const { return ranks_; }
   std::uint32_t machines() const { return machines_; }
@@ -27,7 +33,7 @@ class Placement {
 
  private:
   std::uint32_t machines_;
-  std::uint64_t block_;
+  std::uint64_t block_ = 0;
   int ranks_;
 };
 

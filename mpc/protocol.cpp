@@ -1,5 +1,7 @@
 #include "mpc/protocol.h"
 
+#include <utility>
+
 namespace roundtrip::mpc {
 
 std::span<const Word> Inbox::words_beside_kept(std::size_t begin, std::size_t count) const {
@@ -18,34 +20,53 @@ std::span<const Word> Inbox::words_beside_kept(std::size_t begin, std::size_t co
   return std::span<const Word>(*whole_).subspan(begin, count);
 }
 
+void Outbox::begin_round(const Limits& limits, Streams* streams) {
+  limits_ = limits;
+  wide_ = limits.word_bits < 64 ? ~Word{0} << limits.word_bits : 0;
+  streams_ = streams;
+}
+
 void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool output) {
   if (words.empty()) return;
   if (output != limits_.last_round)
     set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
   if (destination >= limits_.destinations) set_fault(Fault::kWrongDestination, destination);
-  const bool keeps = inbox_ != nullptr && destination == machine_ && words.size() >= kLeastKept &&
-                     kept_.words.empty() && inbox_->holds(words);
-  if (!keeps) {
+  const bool stays = streams_ != nullptr && inbox_ != nullptr && destination == machine_ &&
+                     words.size() >= Streams::kLeastKept && inbox_->holds(words);
+  if (!stays) {
     Word all = 0;
     for (const Word word : words) all |= word;
     if ((all & wide_) != 0) set_fault(Fault::kWideWord, all);
   }
-  sent_ += words.size();
+  const std::uint64_t sequence = std::exchange(sent_, sent_ + words.size());
   if (sent_ > limits_.words || fault_ != Fault::kNone) return;
-  const std::size_t used = words_used_ + (keeps ? 1 : words.size());
-  if (used > words_.size() || sendings_used_ == sendings_.size()) {
-    words_.resize(std::max({used, 2 * words_.size(), std::size_t{64}}));
+  if (streams_ == nullptr) {
+    store(destination, words);
+  } else if (output) {
+    streams_->append_output(destination, words.front());
+  } else if (stays) {
+    streams_->keep(words, sequence);
+  } else {
+    streams_->append(destination, words.data(), words.size(), sequence);
+  }
+}
+
+void Outbox::store(std::uint32_t destination, std::span<const Word> words) {
+  if (words_used_ + words.size() > words_.size()) {
+    words_.resize(std::max({words_used_ + words.size(), 2 * words_.size(), std::size_t{64}}));
     sendings_.resize(words_.size());
   }
-  note(destination, static_cast<std::uint32_t>(words.size()));
-  if (keeps) {
-    const Sending& sending = sendings_[sendings_used_ - 1];
-    kept_ = {sendings_used_ - 1, sending.length - static_cast<std::uint32_t>(words.size()), words};
-  } else {
-    std::copy(words.begin(), words.end(), words_.begin() + static_cast<std::ptrdiff_t>(words_used_));
-    words_used_ += words.size();
+  copy_words(words_.data() + words_used_, words.data(), words.size());
+  words_used_ += words.size();
+  const auto count = static_cast<std::uint32_t>(words.size());
+  if (sendings_used_ != 0) {
+    Sending& last = sendings_[sendings_used_ - 1];
+    if (last.destination + (limits_.last_round ? last.length : 0) == destination) {
+      last.length += count;
+      return;
+    }
   }
-  set_room();
+  sendings_[sendings_used_++] = {destination, count};
 }
 
 }  // namespace roundtrip::mpc

@@ -16,6 +16,7 @@
 
 #include "mpc/buffer.h"
 #include "mpc/parameters.h"
+#include "mpc/streams.h"
 
 namespace roundtrip::mpc {
 
@@ -112,8 +113,9 @@ struct Sending {
   std::uint32_t length;
 };
 
-/// What a machine sends in one round. Counts every word (self-messages included) and stores none beyond the
-/// limit. The caller (runtime or translator) asks `fault()` after the step.
+/// What a machine sends in one round. Counts every word (self-messages included) and passes none on that
+/// breaks a rule or comes behind one that did. Words go into streams() on their way to other ranks or, without
+/// them, are stored for whoever called the step, who asks for fault() behind it.
 class Outbox {
  public:
   struct Limits {
@@ -130,52 +132,57 @@ class Outbox {
     kMessageAfterEnd,
     kEarlyOutput
   };
-  /// Words of the inbox that the machine sends to itself, not copied: `words` belong into the sending
-  /// `sending`, `begin` words behind its start, and are missing from words().
-  struct Kept {
-    std::size_t sending = 0;
-    std::uint32_t begin = 0;
-    std::span<const Word> words = {};
-  };
-  /// Shorter rows are copied.
-  static constexpr std::size_t kLeastKept = 256;
 
-  /// Empties the outbox (keeping its capacity) for the next machine. With `inbox` (whose words must be of
-  /// p bits), a row of its words that `machine` sends to itself may be kept() in its place.
-  void reset(const Limits& limits, MachineId machine = 0, const Inbox* inbox = nullptr) {
-    limits_ = limits;
+  /// Empties the outbox (keeping its capacity) for the next machine.
+  void reset(const Limits& limits) {
+    begin_round(limits, nullptr);
+    begin(0, nullptr);
+  }
+  /// The same in two parts, for many machines with the same limits. Without `streams`, words are stored. With
+  /// streams and `inbox` (whose words must be of p bits), a long row of the inbox that `machine` sends to
+  /// itself may stay in its place.
+  void begin_round(const Limits& limits, Streams* streams);
+  void begin(MachineId machine, const Inbox* inbox) {
     machine_ = machine;
     inbox_ = inbox;
-    sendings_used_ = words_used_ = 0;
-    kept_ = {};
-    sent_ = 0;
+    sent_ = words_used_ = sendings_used_ = 0;
     fault_ = Fault::kNone;
-    fault_value_ = 0;
-    set_room();
+    stream_room_ = 0;
+    if (streams_ == nullptr) return;
+    if (!limits_.last_round) stream_room_ = limits_.words;
+    streams_->begin(machine);
   }
 
   /// Sends one word to machine `destination`; only in rounds 1..R-1.
   void send(MachineId destination, Word word) {
-    if (limits_.last_round || !push_some(destination, {&word, 1})) push(destination, {&word, 1}, false);
+    if (sent_ >= stream_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
+      return push(destination, {&word, 1}, false);
+    streams_->append(destination, &word, 1, sent_++);
   }
   /// Sends words in a row to machine `destination`; only in rounds 1..R-1.
   void send(MachineId destination, std::span<const Word> words) {
-    const bool few = words.size() - 1 < kLeastKept - 1;
-    if (!few || limits_.last_round || !push_some(destination, words)) push(destination, words, false);
+    if (words.size() - 1 >= Streams::kLeastKept - 1) [[unlikely]]
+      return push(destination, words, false);
+    Word all = 0;
+    for (const Word word : words) all |= word;
+    if (sent_ + words.size() > stream_room_ || destination >= limits_.destinations || (all & wide_) != 0)
+        [[unlikely]]
+      return push(destination, words, false);
+    streams_->append(destination, words.data(), words.size(), sent_);
+    sent_ += words.size();
   }
   /// Delivers output word `index`; only in round R, each index exactly once over all machines.
   void deliver(std::uint64_t index, Word word) {
-    const auto destination = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu));
-    if (!limits_.last_round || !push_some(destination, {&word, 1})) push(destination, {&word, 1}, true);
+    push(static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu)), {&word, 1}, true);
   }
 
   /// Words sent so far, also those beyond the limit; the sequence number of the next word.
   std::uint64_t sent() const { return sent_; }
+  /// What is stored.
   std::span<const Sending> sendings() const { return {sendings_.data(), sendings_used_}; }
   std::span<const Word> words() const { return {words_.data(), words_used_}; }
-  const Kept& kept() const { return kept_; }
-  /// Calls visit(destination, word) for each word in order, destination being an output index in the last
-  /// round; for those who gave no inbox to reset(), so that nothing is kept().
+  /// Calls visit(destination, word) for each stored word in order, destination being an output index in the
+  /// last round.
   template <typename Visit>
   void for_each_word(Visit&& visit) const {
     const Word* word = words_.data();
@@ -194,52 +201,27 @@ class Outbox {
   std::uint64_t fault_value() const { return fault() == Fault::kTooManyWords ? sent_ : fault_value_; }
 
  private:
-  /// False, and nothing done, unless the words (one at least) break no rule and there is room.
-  bool push_some(std::uint32_t destination, std::span<const Word> words) {
-    Word all = 0;
-    for (const Word word : words) all |= word;
-    if (sent_ + words.size() > room_ || destination >= limits_.destinations || (all & wide_) != 0)
-      return false;
-    copy_words(words_.data() + words_used_, words.data(), words.size());
-    words_used_ += words.size();
-    sent_ += words.size();
-    note(destination, static_cast<std::uint32_t>(words.size()));
-    return true;
-  }
-  void note(std::uint32_t destination, std::uint32_t count) {
-    if (sendings_used_ != 0) {
-      Sending& last = sendings_[sendings_used_ - 1];
-      if (last.destination + (limits_.last_round ? last.length : 0) == destination) {
-        last.length += count;
-        return;
-      }
-    }
-    sendings_[sendings_used_++] = {destination, count};
-  }
+  void store(std::uint32_t destination, std::span<const Word> words);
   void push(std::uint32_t destination, std::span<const Word> words, bool output);
   void set_fault(Fault fault, std::uint64_t value) {
     if (fault_ == Fault::kNone) fault_ = fault, fault_value_ = value;
-    room_ = 0;
-  }
-  void set_room() {
-    room_ = std::min<std::uint64_t>(limits_.words, words_.size());
-    wide_ = limits_.word_bits < 64 ? ~Word{0} << limits_.word_bits : 0;
+    stream_room_ = 0;
   }
 
-  Limits limits_;
-  MachineId machine_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t stream_room_ = 0;  // as far as sent_ may go by messages into streams
+  Word wide_ = 0;                  // bits that a word may not have
+  Streams* streams_ = nullptr;
   const Inbox* inbox_ = nullptr;
+  MachineId machine_ = 0;
+  Fault fault_ = Fault::kNone;
+  Limits limits_;
+  std::uint64_t fault_value_ = 0;
   // Equally many elements, the first ..._used_ of them in use: one check is enough for both.
   std::vector<Sending> sendings_;
   std::vector<Word> words_;
   std::size_t sendings_used_ = 0;
   std::size_t words_used_ = 0;
-  std::uint64_t sent_ = 0;  // at least words_used_
-  std::uint64_t room_ = 0;  // as far as sent_ may go without breaking the limit or lacking space
-  Word wide_ = 0;           // bits that a word may not have
-  Kept kept_;
-  std::uint64_t fault_value_ = 0;
-  Fault fault_ = Fault::kNone;
 };
 
 /// Which step is asked for. `scratch` is a bounded arena, empty at the start of every step; a step that takes

@@ -95,6 +95,7 @@ class Execution {
         limit_words_(options.limit_words != 0 ? options.limit_words : shape_.memory_words),
         exchange_(shape_, limit_words_, transport),
         scratch_(shape_.scratch_words),
+        stores_(options.order_seed || options.observer != nullptr || seeded("ledger-self")),
         outboxes_(options.order_seed ? exchange_.machines() : 1),
         order_(exchange_.machines()) {
     std::iota(order_.begin(), order_.end(), exchange_.first_machine());
@@ -148,10 +149,19 @@ class Execution {
   }
 
   void step_all(std::uint32_t round, RoundFacts& facts) {
+    const bool last_round = round == shape_.rounds;
+    exchange_.streams().begin_round(last_round);
+    for (Outbox& outbox : outboxes_) {
+      outbox.begin_round({.words = limit_words_ + seeded("send-limit"),
+                          .word_bits = shape_.word_bits,
+                          .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
+                          .last_round = last_round},
+                         stores_ ? nullptr : &exchange_.streams());
+    }
     if (!options_.order_seed) {
       for (const MachineId machine : order_) {
         if (!step(round, machine, outboxes_[0], facts)) return;
-        exchange_.pack(machine, outboxes_[0]);
+        pack(machine, outboxes_[0]);
       }
       return;
     }
@@ -160,19 +170,31 @@ class Execution {
     for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
     const MachineId first = exchange_.first_machine();
     for (const MachineId machine : order_) step(round, machine, outboxes_[machine - first], facts);
-    for (MachineId m = 0; !failure_ && m < exchange_.machines(); ++m) exchange_.pack(first + m, outboxes_[m]);
+    for (MachineId m = 0; !failure_ && m < exchange_.machines(); ++m) pack(first + m, outboxes_[m]);
+  }
+
+  /// Sends what an outbox has stored.
+  void pack(MachineId source, const Outbox& outbox) {
+    Streams& streams = exchange_.streams();
+    if (stores_) {
+      streams.begin(source);
+      std::uint64_t sequence = 0;
+      outbox.for_each_word([&](std::uint32_t destination, Word word) {
+        if (outbox.limits().last_round) {
+          streams.append_output(destination, word);
+        } else {
+          streams.append(destination, &word, 1, sequence++);
+        }
+      });
+    }
+    if (seeded("last-message")) streams.drop_run();
   }
 
   /// Steps one machine; notes a failure and returns false if it breaks a rule.
   bool step(std::uint32_t round, MachineId machine, Outbox& outbox, RoundFacts& facts) {
-    const bool last_round = round == shape_.rounds;
     const Inbox inbox = exchange_.inbox(machine);
-    // Nothing stays in its place in round 1, whose words may be wider than p, and before an observer.
-    outbox.reset({.words = limit_words_ + seeded("send-limit"),
-                  .word_bits = shape_.word_bits,
-                  .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
-                  .last_round = last_round},
-                 machine, options_.observer == nullptr && round > 1 ? &inbox : nullptr);
+    // Nothing stays in its place in round 1, whose words may be wider than p.
+    outbox.begin(machine, round > 1 ? &inbox : nullptr);
     scratch_.reset();
     try {
       if (options_.rebuild) {
@@ -183,6 +205,7 @@ class Execution {
       if (options_.observer != nullptr && !broken(outbox))
         options_.observer->stepped(round, machine, inbox, outbox);
     } catch (const std::bad_alloc&) {
+      if (exchange_.streams().exhausted()) throw;
       if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, "out of memory"});
     } catch (const std::exception& error) {
       if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, error.what()});
@@ -190,6 +213,7 @@ class Execution {
       return fail(
           {{Kind::kStepFailed, round, machine, 0, 0}, "threw something that is not a std::exception"});
     }
+    if (exchange_.streams().exhausted()) throw std::bad_alloc();  // which the step held back
     if (broken(outbox)) return fail({violation(round, machine, outbox), {}});
     facts.max_words_sent = std::max(facts.max_words_sent, outbox.sent());
     facts.max_scratch_words = std::max(facts.max_scratch_words, scratch_.peak_words());
@@ -265,6 +289,7 @@ class Execution {
   const std::uint64_t limit_words_;
   Exchange exchange_;
   ScratchArena scratch_;
+  const bool stores_;  // words, until the machine's step or all of them are done
   std::vector<Outbox>
       outboxes_;  // one, or with a random order one a machine: lists are packed in order of machines
   std::vector<MachineId> order_;
