@@ -147,10 +147,8 @@ class Outbox {
     inbox_ = inbox;
     sent_ = words_used_ = sendings_used_ = 0;
     fault_ = Fault::kNone;
-    stream_room_ = 0;
-    if (streams_ == nullptr) return;
-    if (!limits_.last_round) stream_room_ = limits_.words;
-    streams_->begin(machine);
+    stream_room_ = round_room_;
+    if (streams_ != nullptr) streams_->begin(machine);
   }
 
   /// Sends one word to machine `destination`; only in rounds 1..R-1.
@@ -210,6 +208,7 @@ class Outbox {
 
   std::uint64_t sent_ = 0;
   std::uint64_t stream_room_ = 0;  // as far as sent_ may go by messages into streams
+  std::uint64_t round_room_ = 0;   // that, at a machine's begin
   Word wide_ = 0;                  // bits that a word may not have
   Streams* streams_ = nullptr;
   const Inbox* inbox_ = nullptr;

@@ -22,6 +22,8 @@ class ScratchArena final : public std::pmr::memory_resource {
   }
 
   void reset() { used_bytes_ = peak_bytes_ = asked_bytes_ = 0; }
+  /// Whether nothing was taken or refused since reset().
+  bool untouched() const { return (peak_bytes_ | asked_bytes_) == 0; }
   std::uint64_t allowed_words() const { return allowed_words_; }
   /// Most words taken at once since reset(), those of a refused request included.
   std::uint64_t peak_words() const {

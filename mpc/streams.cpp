@@ -10,9 +10,9 @@
 namespace roundtrip::mpc {
 namespace {
 
-// A bucket has 2^8 machines, or more if a rank would have more than 2^6 buckets: the caches hold a line of
+// A bucket has 2^6 machines, or more if a rank would have more than 2^6 buckets: the caches hold a line of
 // words and one of headers for each machine of a bucket, and the end of each stream.
-constexpr unsigned kLeastBucketBits = 8, kMostBucketsBits = 6;
+constexpr unsigned kLeastBucketBits = 6, kMostBucketsBits = 6;
 
 constexpr Word kHeaderRest = (Word{1} << Streams::kLengthShift) - 1;
 
@@ -43,6 +43,7 @@ Streams::Streams(const Shape& shape, std::uint64_t limit_words, const Placement&
       buckets_(ceil_div(placement.block(), std::uint64_t{1} << bucket_bits_)),
       sequence_bits_(bits_for(limit_words)),  // at most 32
       source_apart_(sequence_bits_ + bits_for(placement.block()) > kLengthShift - kDestinationBits),
+      source_unit_(source_apart_ ? 0 : Word{1} << (sequence_bits_ + kDestinationBits)),
       most_short_(source_apart_ ? 0 : kLongLength - 1),
       output_to_rank_(placement.block() * shape.block_words),
       chunk_bits_(std::min(static_cast<unsigned>(std::countr_zero(placement.block())), bucket_bits_)),

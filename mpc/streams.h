@@ -77,7 +77,7 @@ class Streams {
   /// What follows is sent by this machine; machines ascend within a round.
   void begin(MachineId source) {
     source_ = source;
-    middle_ = source_apart_ ? 0 : Word{source - first_} << sequence_bits_ << kDestinationBits;
+    middle_ = (source - first_) * source_unit_;
     expected_ = kNone;
   }
   /// Rounds before the last: words in a row, one at least, the first with this sequence number.
@@ -142,6 +142,7 @@ class Streams {
   const std::size_t buckets_;
   const unsigned sequence_bits_;
   const bool source_apart_;
+  const Word source_unit_;          // in a header
   const std::uint64_t most_short_;  // words of a run that append() writes itself
   const Divider output_to_rank_;
   const unsigned chunk_bits_;  // so many machines in a row share a stream

@@ -49,9 +49,13 @@ class Faulty : public mpc::Protocol {
     if (how_ == "contract") throw roundtrip::ContractError("no contract");
     if (how_ == "alien") throw 42;
     if (how_ == "memory") throw std::bad_alloc();
-    if (how_ == "pack") {  // the step ends well; passing its words on doesn't
-      for (int i = 0; i < 1 << 19; ++i) outbox.send(0, mpc::Word{1});
+    if (how_ == "send" || how_ == "swallow") {  // the protocol does nothing wrong: the runtime lacks memory
       exhaust_memory();
+      try {
+        for (int i = 0; i < 1 << 19; ++i) outbox.send(0, mpc::Word{1});
+      } catch (const std::bad_alloc&) {
+        if (how_ == "send") throw;
+      }
     }
   }
 
@@ -92,7 +96,7 @@ int main(int argc, char** argv) {
       .card = {},
       .rounds_formula = "5",
       .kappa_s = 1,
-      .options = {{"how", "not", "throw, internal, contract, alien, memory, pack, make or not"}},
+      .options = {{"how", "not", "throw, internal, contract, alien, memory, send, swallow, make or not"}},
       .output_form = mpc::OutputForm::kNumbers,
       .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
       .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },
