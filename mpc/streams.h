@@ -31,6 +31,16 @@ namespace roundtrip::mpc {
 
 class Transport;
 
+/// Asks for a line that is about to be written. Unlike a prefetch for reading, it takes the line from another
+/// core, such as one that has just read a stream.
+inline void prefetch_for_writing(const Word* at) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" ::"m"(*at));  // compilers emit it for some processors only; none refuses it
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
+
 class Streams {
  public:
   static constexpr unsigned kLengthBits = 8, kDestinationBits = 16;
@@ -89,7 +99,8 @@ class Streams {
     if (length >= stream.room()) [[unlikely]]
       return append_more(destination, words, length, sequence);
     stream.end = end + 1 + length;
-    __builtin_prefetch(end + 1 + length + kWordsPerLine, 1);
+    for (std::uint64_t i = 0; i < length; i += kWordsPerLine)
+      prefetch_for_writing(end + 1 + length + kWordsPerLine + i);
     *end = length << kLengthShift | header(destination, sequence);
     length == 1 ? void(end[1] = *words) : copy_words(end + 1, words, length);
     expected_ = destination;
