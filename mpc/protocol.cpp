@@ -24,7 +24,7 @@ void Outbox::begin_round(const Limits& limits, Streams* streams) {
   limits_ = limits;
   wide_ = limits.word_bits < 64 ? ~Word{0} << limits.word_bits : 0;
   streams_ = streams;
-  round_room_ = streams == nullptr || limits.last_round ? 0 : limits.words;
+  round_room_ = streams == nullptr ? 0 : limits.words;
 }
 
 void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool output) {

@@ -147,13 +147,14 @@ class Outbox {
     inbox_ = inbox;
     sent_ = words_used_ = sendings_used_ = 0;
     fault_ = Fault::kNone;
-    stream_room_ = round_room_;
+    message_room_ = limits_.last_round ? 0 : round_room_;
+    output_room_ = limits_.last_round ? round_room_ : 0;
     if (streams_ != nullptr) streams_->begin(machine);
   }
 
   /// Sends one word to machine `destination`; only in rounds 1..R-1.
   void send(MachineId destination, Word word) {
-    if (sent_ >= stream_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
+    if (sent_ >= message_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
       return push(destination, {&word, 1}, false);
     streams_->append(destination, &word, 1, sent_++);
   }
@@ -163,7 +164,7 @@ class Outbox {
       return push(destination, words, false);
     Word all = 0;
     for (const Word word : words) all |= word;
-    if (sent_ + words.size() > stream_room_ || destination >= limits_.destinations || (all & wide_) != 0)
+    if (sent_ + words.size() > message_room_ || destination >= limits_.destinations || (all & wide_) != 0)
         [[unlikely]]
       return push(destination, words, false);
     streams_->append(destination, words.data(), words.size(), sent_);
@@ -171,7 +172,11 @@ class Outbox {
   }
   /// Delivers output word `index`; only in round R, each index exactly once over all machines.
   void deliver(std::uint64_t index, Word word) {
-    push(static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu)), {&word, 1}, true);
+    const auto destination = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu));
+    if (sent_ >= output_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
+      return push(destination, {&word, 1}, true);
+    ++sent_;
+    streams_->append_output(destination, word);
   }
 
   /// Words sent so far, also those beyond the limit; the sequence number of the next word.
@@ -203,13 +208,14 @@ class Outbox {
   void push(std::uint32_t destination, std::span<const Word> words, bool output);
   void set_fault(Fault fault, std::uint64_t value) {
     if (fault_ == Fault::kNone) fault_ = fault, fault_value_ = value;
-    stream_room_ = 0;
+    message_room_ = output_room_ = 0;
   }
 
   std::uint64_t sent_ = 0;
-  std::uint64_t stream_room_ = 0;  // as far as sent_ may go by messages into streams
-  std::uint64_t round_room_ = 0;   // that, at a machine's begin
-  Word wide_ = 0;                  // bits that a word may not have
+  std::uint64_t message_room_ = 0;  // as far as sent_ may go by messages into streams
+  std::uint64_t output_room_ = 0;   // and by outputs
+  std::uint64_t round_room_ = 0;    // either, at a machine's begin
+  Word wide_ = 0;                   // bits that a word may not have
   Streams* streams_ = nullptr;
   const Inbox* inbox_ = nullptr;
   MachineId machine_ = 0;

@@ -178,7 +178,7 @@ void Streams::keep(std::span<const Word> words, std::uint64_t sequence) try {
   throw;
 }
 
-void Streams::append_output(std::uint32_t index, Word word) try {
+void Streams::append_output_more(std::uint32_t index, Word word) try {
   if (index != expected_) {
     const std::uint64_t rank = output_to_rank_(index);
     const std::uint64_t first = rank * output_to_rank_.divisor();
@@ -186,7 +186,7 @@ void Streams::append_output(std::uint32_t index, Word word) try {
     outputs_end_ = first + output_to_rank_.divisor();
   }
   append_to_run(&word, 1, false);
-  expected_ = index + 1 == outputs_end_ ? kNone : index + 1;
+  expect_output_behind(index);
 } catch (const std::bad_alloc&) {
   exhausted_ = true;
   throw;

@@ -109,7 +109,14 @@ class Streams {
   /// Likewise kLeastKept words or more of the machine's inbox, to the machine itself.
   void keep(std::span<const Word> words, std::uint64_t sequence);
   /// Last round: one output word.
-  void append_output(std::uint32_t index, Word word);
+  void append_output(std::uint32_t index, Word word) {
+    // Most often it makes a long row longer.
+    if (index != expected_ || *run_ >> kLengthShift != kLongLength || run_stream_->room() == 0)
+      return append_output_more(index, word);
+    ++run_[1];
+    *run_stream_->end++ = word;
+    expect_output_behind(index);
+  }
   /// For a defect: forgets the machine's last run.
   void drop_run();
   /// Whether memory ran out, so that words are missing.
@@ -140,6 +147,11 @@ class Streams {
     return middle_ | sequence << kDestinationBits | static_cast<std::uint16_t>(destination);
   }
   void append_more(MachineId destination, const Word* words, std::uint64_t length, std::uint64_t sequence);
+  void append_output_more(std::uint32_t index, Word word);
+  /// A row ends where its rank's outputs do.
+  void expect_output_behind(std::uint32_t index) {
+    expected_ = std::uint64_t{index} + 1 == outputs_end_ ? kNone : std::uint64_t{index} + 1;
+  }
   void open_run(Stream& stream, Word header);
   void make_room(std::uint64_t words);
   bool long_run() const;
