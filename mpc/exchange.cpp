@@ -165,9 +165,9 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
   return flags;
 }
 
-/// Calls visit(destination, length, source, sequence, words) for each run in a bucket's streams, and visit_kept,
-/// which returns how many words of it are in the stream, for those with a kept row; for each destination in
-/// the order of (source, sequence). Destinations are counted from the first one here.
+/// Calls visit(destination, length, source, sequence, words) for each run in a bucket's streams, and
+/// visit_kept, which returns how many words of it are in the stream, for those with a kept row; for each
+/// destination in the order of (source, sequence). Destinations are counted from the first one here.
 template <bool kLastRound, typename Visit, typename VisitKept>
 void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit_kept) const {
   constexpr unsigned kDestinationBits = Streams::kDestinationBits;

@@ -1,6 +1,6 @@
-// Purpose: the round exchange. The streams of runs that the machines have written are swapped; bucket by bucket, while
-// caches hold its streams, a counting sort by destination machine makes the inboxes, which are views into one
-// buffer. A steady round allocates nothing: the dead inboxes' buffer takes the new ones.
+// Purpose: the round exchange. The streams of runs that the machines have written are swapped; bucket by
+// bucket, while caches hold its streams, a counting sort by destination machine makes the inboxes, which are
+// views into one buffer. A steady round allocates nothing: the dead inboxes' buffer takes the new ones.
 //
 // A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or of
 // rows that were new in their round, as long as at least half of that buffer is such words; then what is left

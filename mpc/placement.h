@@ -14,8 +14,7 @@ namespace roundtrip::mpc {
 /// more rounded up to 13 bits, so that few chunks of equal size make up the blocks. With ranks = q: one each.
 class Placement {
  public:
-  Placement(std::uint32_t machines, int ranks)
-      : machines_(machines), ranks_(ranks) {
+  Placement(std::uint32_t machines, int ranks) : machines_(machines), ranks_(ranks) {
     const std::uint64_t least = ceil_div(machines, static_cast<std::uint64_t>(ranks));
     const std::uint64_t unit = std::max<std::uint64_t>(std::bit_floor(least) >> 12, 1);
     block_ = ceil_div(least, unit) * unit;

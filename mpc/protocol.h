@@ -114,8 +114,8 @@ struct Sending {
 };
 
 /// What a machine sends in one round. Counts every word (self-messages included) and passes none on that
-/// breaks a rule or comes behind one that did. Words go into streams() on their way to other ranks or, without
-/// them, are stored for whoever called the step, who asks for fault() behind it.
+/// breaks a rule or follows one that did. Under the runtime, words go straight into the rank's streams;
+/// elsewhere they are stored for whoever called the step. Who called it asks for fault() behind it.
 class Outbox {
  public:
   struct Limits {
@@ -181,7 +181,7 @@ class Outbox {
 
   /// Words sent so far, also those beyond the limit; the sequence number of the next word.
   std::uint64_t sent() const { return sent_; }
-  /// What is stored.
+  /// What is stored; nothing under the runtime.
   std::span<const Sending> sendings() const { return {sendings_.data(), sendings_used_}; }
   std::span<const Word> words() const { return {words_.data(), words_used_}; }
   /// Calls visit(destination, word) for each stored word in order, destination being an output index in the

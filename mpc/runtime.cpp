@@ -153,11 +153,12 @@ class Execution {
     const bool last_round = round == shape_.rounds;
     exchange_.streams().begin_round(last_round);
     for (Outbox& outbox : outboxes_) {
-      outbox.begin_round({.words = limit_words_ + seeded("send-limit"),
-                          .word_bits = shape_.word_bits,
-                          .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
-                          .last_round = last_round},
-                         stores_ ? nullptr : &exchange_.streams());
+      outbox.begin_round(
+          {.words = limit_words_ + seeded("send-limit"),
+           .word_bits = shape_.word_bits,
+           .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
+           .last_round = last_round},
+          stores_ ? nullptr : &exchange_.streams());
     }
     if (!options_.order_seed) {
       for (const MachineId machine : order_) {

@@ -1,8 +1,8 @@
 // Purpose: what the machines of a rank send in a round, as it goes to the ranks: one stream of runs for every
 // bucket of neighbouring destination machines (a bucket has so few that caches hold the ends of all their
 // inboxes, and there are so few buckets that they hold the ends of all streams). An outbox writes each
-// message here as its machine sends it. A stream for a rank on the same node is in memory that this rank reads
-// in its place; others, and those that outgrow it, go by messages.
+// message here as its machine sends it. A stream for a rank on the same node is in memory that this rank
+// reads in its place; others, and those that outgrow it, go by messages.
 //
 // A long row that a machine sends to itself is in no stream: if it is in the machine's inbox it stays in its
 // place, else it goes to rows(), and from then on stays there. A machine has one such row a round at most.

@@ -64,9 +64,19 @@ class Keeper final : public Protocol {
       outbox.send(step.machine, inbox.words(begin, count));
       if (random.below(2) == 0) outbox.send(step.machine, digest);
     }
+    // New rows, at once or a word at a time, so that a run becomes a long one as it grows.
     if (random.below(3) == 0) {
-      const std::vector<Word> fresh(200 + random.below(600), digest);
-      outbox.send(step.machine, fresh);
+      std::vector<Word> fresh(200 + random.below(600), digest);
+      for (std::size_t i = 0; i < fresh.size(); ++i) fresh[i] ^= i;
+      const auto to =
+          static_cast<MachineId>(random.below(3) == 0 ? random.below(shape_.machines) : step.machine);
+      const std::size_t at_once = random.below(2) == 0 ? random.below(fresh.size()) : 0;
+      if (random.below(2) == 0) {
+        outbox.send(to, fresh);
+      } else {
+        outbox.send(to, std::span(fresh).first(at_once));
+        for (std::size_t i = at_once; i < fresh.size(); ++i) outbox.send(to, fresh[i]);
+      }
     }
     if (random.below(2) == 0) to_others();
   }
