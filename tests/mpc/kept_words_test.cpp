@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
 
 #include "mpc/runtime.h"
 #include "mpc/stages/composition.h"
@@ -172,6 +173,43 @@ TEST(LargeInboxes, AreThoseOfTheInterpreter) {
       EXPECT_EQ(result.outputs, transport->rank() == 0 ? expected.outputs : std::vector<Word>{})
           << machines << " machines, limit " << limit_words;
     }
+  }
+}
+
+/// Machine m sends word 3 m + k to machine (7 m + k) mod q, k = 0 .. 2; outputs are sums of what arrived.
+class Spread final : public Protocol {
+ public:
+  explicit Spread(std::uint32_t machines) {
+    shape_ = {.n = machines, .outputs = machines, .block_words = 1, .memory_words = 8, .rounds = 2};
+    shape_.machines = machines;
+  }
+  const Shape& shape() const override { return shape_; }
+  static std::uint64_t target(std::uint64_t m, std::uint64_t k, std::uint64_t q) { return (7 * m + k) % q; }
+  void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
+    if (step.round == 1) {
+      for (Word k = 0; k < 3; ++k) {
+        outbox.send(static_cast<MachineId>(target(step.machine, k, shape_.machines)),
+                    3 * Word{step.machine} + k);
+      }
+    } else {
+      outbox.deliver(step.machine, std::accumulate(inbox.words().begin(), inbox.words().end(), Word{0}));
+    }
+  }
+
+ private:
+  Shape shape_;
+};
+
+// Machine numbers of more bits than a header's destination has; blocks that are rounded up.
+TEST(ManyMachines, GetTheirWords) {
+  const auto transport = roundtrip::tests::session().transport();
+  for (const std::uint32_t machines : {70001u, 140000u}) {
+    const Spread spread(machines);
+    std::vector<Word> expected(transport->rank() == 0 ? machines : 0);
+    for (std::uint64_t m = 0; m < expected.size(); ++m) {
+      for (std::uint64_t k = 0; k < 3; ++k) expected[Spread::target(m, k, machines)] += 3 * m + k;
+    }
+    EXPECT_EQ(run(spread, std::vector<Word>(expected.size()), *transport).outputs, expected) << machines;
   }
 }
 
