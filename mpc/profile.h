@@ -23,7 +23,7 @@ struct MachineFacts {
 /// Seconds since its rank entered the first round of this run, each the end of what the round did there.
 struct RoundTimes {
   double begun = 0;
-  double stepped = 0;    ///< all machines stepped, their words packed
+  double stepped = 0;    ///< all machines stepped, their words in the streams
   double exchanged = 0;  ///< the streams of all ranks have arrived
   double scattered = 0;  ///< sorted into the inboxes
 };

@@ -161,7 +161,7 @@ void Streams::append_more(MachineId destination, const Word* words, std::uint64_
   expected_ = destination;
   append_to_run(words, length, destination == source_);
 } catch (const std::bad_alloc&) {
-  exhausted_ = true;
+  note_exhausted();
   throw;
 }
 
@@ -174,7 +174,7 @@ void Streams::keep(std::span<const Word> words, std::uint64_t sequence) try {
   set_length(before + words.size(), true);
   kept_.push_back({source_ - first_, static_cast<std::uint32_t>(before), words.data(), words.size(), 0});
 } catch (const std::bad_alloc&) {
-  exhausted_ = true;
+  note_exhausted();
   throw;
 }
 
@@ -188,7 +188,7 @@ void Streams::append_output_more(std::uint32_t index, Word word) try {
   append_to_run(&word, 1, false);
   expect_output_behind(index);
 } catch (const std::bad_alloc&) {
-  exhausted_ = true;
+  note_exhausted();
   throw;
 }
 

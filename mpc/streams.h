@@ -10,11 +10,10 @@
 // Wire format. A header announces each run (words in a row from one source to one destination), which
 // follows:
 //   [8 bits: length | source | sequence | 16 bits: destination, modulo 2^16]
-// with the source counted from the sending rank's first machine. A length
-// that does not fit is sent as all ones, and whole in the next word; likewise, with zero in its place, that
-// of a run with a kept row. If source and sequence don't fit into 40 bits, the source stands in a word of its
-// own before the header. In the last round a run is a row of ascending outputs, all in the rank's first
-// bucket:
+// with the source counted from the sending rank's first machine. A length that does not fit is sent as all
+// ones, and whole in the next word; likewise, with zero in its place, that of a run with a kept row. If
+// source and sequence don't fit into 40 bits, the source stands in a word of its own before the header. In
+// the last round a run is a row of ascending outputs, all in the rank's first bucket:
 //   [8 bits: length | 56 bits: first output, counted from the rank's]
 #pragma once
 
@@ -158,6 +157,11 @@ class Streams {
   std::uint64_t run_length() const;
   void set_length(std::uint64_t length, bool has_kept);
   void append_to_run(const Word* words, std::uint64_t length, bool to_itself);
+  /// The step may go on to send, but nothing makes the unfinished run longer.
+  void note_exhausted() {
+    exhausted_ = true;
+    expected_ = kNone;
+  }
   bool may_keep() const { return kept_.empty() || kept_.back().machine != source_ - first_; }
 
   const MachineId first_;

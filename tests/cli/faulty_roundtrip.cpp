@@ -20,9 +20,9 @@ constexpr mpc::MachineId kMachine = 9;  // of 12, on the last of 2 or 3 ranks
 constexpr std::uint32_t kRound = 3;
 
 /// Memory ends here: what the process has stays, nothing can be added.
-void exhaust_memory() {
-  const rlimit none = {1 << 20, RLIM_INFINITY};
-  if (::setrlimit(RLIMIT_AS, &none) != 0) throw std::runtime_error("setrlimit");
+void limit_memory(rlim_t bytes) {
+  const rlimit limit = {bytes, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_AS, &limit) != 0) throw std::runtime_error("setrlimit");
 }
 
 /// Words go round in a ring; those of kMachine fail it in kRound.
@@ -50,12 +50,15 @@ class Faulty : public mpc::Protocol {
     if (how_ == "alien") throw 42;
     if (how_ == "memory") throw std::bad_alloc();
     if (how_ == "send" || how_ == "swallow") {  // the protocol does nothing wrong: the runtime lacks memory
-      exhaust_memory();
-      try {
-        for (int i = 0; i < 1 << 19; ++i) outbox.send(0, mpc::Word{1});
-      } catch (const std::bad_alloc&) {
-        if (how_ == "send") throw;
+      limit_memory(1 << 20);
+      for (mpc::MachineId i = 0; i < 1 << 14; ++i) {
+        try {
+          outbox.send(i / 2 % 3, mpc::Word{1});
+        } catch (const std::bad_alloc&) {
+          if (how_ == "send") throw;
+        }
       }
+      limit_memory(RLIM_INFINITY);  // what was lost meanwhile must end the run all the same
     }
   }
 
