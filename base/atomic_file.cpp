@@ -1,4 +1,4 @@
-#include "base/atomic_file.h"
+#include "roundtrip/base/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip {
 namespace {

@@ -1,4 +1,4 @@
-#include "base/escape_html.h"
+#include "roundtrip/base/escape_html.h"
 
 namespace roundtrip {
 

@@ -1,6 +1,6 @@
-#include "base/fault.h"
+#include "roundtrip/base/fault.h"
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip {
 

@@ -1,4 +1,4 @@
-#include "base/nearest_name.h"
+#include "roundtrip/base/nearest_name.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "base/npy.h"
+#include "roundtrip/base/npy.h"
 
 #include <charconv>
 #include <cstring>
@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "base/quote.h"
-#include "base/read_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/quote.h"
+#include "roundtrip/base/read_file.h"
 
 namespace roundtrip {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "base/tensor.h"
+#include "roundtrip/base/tensor.h"
 
 namespace roundtrip {
 

@@ -1,4 +1,4 @@
-#include "base/quote.h"
+#include "roundtrip/base/quote.h"
 
 #include <fmt/format.h>
 

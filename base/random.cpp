@@ -1,4 +1,4 @@
-#include "base/random.h"
+#include "roundtrip/base/random.h"
 
 #include <Random123/philox.h>
 

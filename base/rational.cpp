@@ -1,11 +1,11 @@
-#include "base/rational.h"
+#include "roundtrip/base/rational.h"
 
 #include <boost/multiprecision/cpp_int.hpp>
 #include <charconv>
 #include <limits>
 #include <numeric>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip {
 namespace {

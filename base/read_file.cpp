@@ -1,4 +1,4 @@
-#include "base/read_file.h"
+#include "roundtrip/base/read_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip {
 

@@ -1,4 +1,4 @@
-#include "base/tensor.h"
+#include "roundtrip/base/tensor.h"
 
 #include <array>
 #include <bit>
@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "base/error.h"
-#include "base/quote.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/quote.h"
 
 namespace roundtrip {
 namespace {

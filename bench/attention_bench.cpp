@@ -17,9 +17,9 @@
 #include <cstdlib>
 #include <thread>
 
-#include "anna/instances.h"
-#include "anna/kernels/kernels.h"
-#include "anna/lsh/probability.h"
+#include "roundtrip/anna/dense/instances.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/anna/lsh/probability.h"
 
 #ifdef ROUNDTRIP_BENCH_FAISS
 #include <faiss/IndexFlat.h>

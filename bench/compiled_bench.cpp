@@ -10,11 +10,11 @@
 #include <memory>
 #include <vector>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace {
 

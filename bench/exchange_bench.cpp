@@ -21,9 +21,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "base/random.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 #include "rivals.h"
 
 namespace roundtrip::bench {

@@ -17,10 +17,10 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip {
 namespace {

@@ -1,9 +1,9 @@
-#include "cli/arguments.h"
+#include "roundtrip/cli/arguments.h"
 
 #include <charconv>
 #include <functional>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "cli/flags.h"
-#include "cli/input.h"
-#include "mpc/parameters.h"
+#include "roundtrip/cli/flags.h"
+#include "roundtrip/cli/input.h"
+#include "roundtrip/mpc/parameters.h"
 
 namespace roundtrip::cli {
 

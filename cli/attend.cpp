@@ -1,6 +1,6 @@
 // Purpose: `roundtrip attend`: ANNA over matrices from files or over a generated instance, with what it will
 // cost and guarantee, and compared with what it approximates.
-#include "anna/attend.h"
+#include "roundtrip/anna/dense/attend.h"
 
 #include <algorithm>
 #include <charconv>
@@ -11,16 +11,16 @@
 #include <utility>
 #include <vector>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/npy.h"
-#include "base/quote.h"
-#include "base/rational.h"
-#include "cli/arguments.h"
-#include "cli/command.h"
-#include "cli/execution.h"
-#include "cli/memory.h"
-#include "cli/progress.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/npy.h"
+#include "roundtrip/base/quote.h"
+#include "roundtrip/base/rational.h"
+#include "roundtrip/cli/arguments.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/progress.h"
 
 namespace roundtrip::cli {
 namespace {

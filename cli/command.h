@@ -4,8 +4,8 @@
 #include <functional>
 #include <string>
 
-#include "cli/flags.h"
-#include "cli/team.h"
+#include "roundtrip/cli/flags.h"
+#include "roundtrip/cli/team.h"
 
 namespace roundtrip::cli {
 

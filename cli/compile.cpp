@@ -7,18 +7,18 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "anna/model_file.h"
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/command.h"
-#include "cli/construction.h"
-#include "cli/execution.h"
-#include "cli/memory.h"
-#include "cli/native.h"
-#include "cli/progress.h"
-#include "simulate/counterexample.h"
-#include "simulate/decompile.h"
-#include "simulate/export.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/construction.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/native.h"
+#include "roundtrip/cli/progress.h"
+#include "roundtrip/simulate/compile/counterexample.h"
+#include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/compile/export.h"
 
 namespace roundtrip::cli {
 namespace {

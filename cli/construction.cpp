@@ -1,11 +1,11 @@
-#include "cli/construction.h"
+#include "roundtrip/cli/construction.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::cli {
 

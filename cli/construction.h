@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/arguments.h"
-#include "simulate/compare.h"
+#include "roundtrip/cli/arguments.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::cli {
 

@@ -5,16 +5,16 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/command.h"
-#include "cli/construction.h"
-#include "cli/execution.h"
-#include "cli/memory.h"
-#include "cli/progress.h"
-#include "cli/subject.h"
-#include "mpc/transport.h"
-#include "simulate/decompile.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/construction.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/subject.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::cli {
 namespace {

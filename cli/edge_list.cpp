@@ -1,12 +1,12 @@
-#include "cli/edge_list.h"
+#include "roundtrip/cli/edge_list.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
 
-#include "base/error.h"
-#include "base/quote.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/quote.h"
 
 namespace roundtrip::cli {
 namespace {

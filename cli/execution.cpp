@@ -1,15 +1,15 @@
-#include "cli/execution.h"
+#include "roundtrip/cli/execution.h"
 
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "cli/memory.h"
-#include "cli/progress.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/progress.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/arguments.h"
-#include "cli/input.h"
-#include "cli/team.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
+#include "roundtrip/cli/arguments.h"
+#include "roundtrip/cli/input.h"
+#include "roundtrip/cli/team.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
 
 namespace roundtrip::cli {
 

@@ -8,16 +8,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/command.h"
-#include "cli/construction.h"
-#include "cli/execution.h"
-#include "cli/memory.h"
-#include "cli/subject.h"
-#include "explain/page.h"
-#include "explain/terminal.h"
-#include "explain/trace.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/construction.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/subject.h"
+#include "roundtrip/explain/page.h"
+#include "roundtrip/explain/terminal.h"
+#include "roundtrip/explain/trace.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/flags.h"
+#include "roundtrip/cli/flags.h"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 #include <map>
 #include <utility>
 
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "mpc/registry.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/input.h"
+#include "roundtrip/cli/input.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,11 +13,11 @@
 #include <limits>
 #include <utility>
 
-#include "base/error.h"
-#include "base/npy.h"
-#include "base/random.h"
-#include "cli/edge_list.h"
-#include "cli/memory.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/npy.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/cli/edge_list.h"
+#include "roundtrip/cli/memory.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -17,8 +17,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mpc/parameters.h"
-#include "mpc/registry.h"
+#include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::cli {
 

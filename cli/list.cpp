@@ -4,10 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "cli/arguments.h"
-#include "cli/command.h"
-#include "mpc/registry.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/cli/arguments.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -6,15 +6,15 @@
 #include <optional>
 #include <vector>
 
-#include "anna/model_file.h"
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/cli.h"
-#include "cli/command.h"
-#include "cli/team.h"
-#include "mpc/transport.h"
-#include "mpc/violation.h"
-#include "simulate/export.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/cli.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/team.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/simulate/compile/export.h"
 
 namespace roundtrip::cli {
 namespace {

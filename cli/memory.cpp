@@ -1,9 +1,9 @@
-#include "cli/memory.h"
+#include "roundtrip/cli/memory.h"
 
 #include <fstream>
 #include <string>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::cli {
 namespace {

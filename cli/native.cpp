@@ -1,12 +1,12 @@
-#include "cli/native.h"
+#include "roundtrip/cli/native.h"
 
 #include <algorithm>
 #include <bit>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "simulate/native_weights.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/simulate/native/weights.h"
 
 namespace roundtrip::cli {
 namespace {

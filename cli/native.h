@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "anna/model.h"
-#include "cli/execution.h"
-#include "simulate/compare.h"
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::cli {
 

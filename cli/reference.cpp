@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 #include <memory>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/command.h"
-#include "mpc/registry.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::cli {
 namespace {

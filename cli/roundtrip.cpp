@@ -1,4 +1,4 @@
-#include "cli/cli.h"
+#include "roundtrip/cli/cli.h"
 
 int main(int argc, char** argv) {
   return roundtrip::cli::main(argc, argv);

@@ -8,12 +8,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/command.h"
-#include "cli/execution.h"
-#include "cli/memory.h"
-#include "cli/trace.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/trace.h"
 
 namespace roundtrip::cli {
 namespace {

@@ -1,12 +1,12 @@
-#include "cli/subject.h"
+#include "roundtrip/cli/subject.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "anna/model_file.h"
-#include "anna/weights.h"
-#include "base/error.h"
-#include "simulate/export.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/weights.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/simulate/compile/export.h"
 
 namespace roundtrip::cli {
 namespace {

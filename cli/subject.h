@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-#include "anna/model.h"
-#include "cli/construction.h"
-#include "mpc/registry.h"
-#include "simulate/compare.h"
-#include "simulate/decompile.h"
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/cli/construction.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::cli {
 

@@ -1,4 +1,4 @@
-#include "cli/team.h"
+#include "roundtrip/cli/team.h"
 
 namespace roundtrip::cli {
 namespace {

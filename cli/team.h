@@ -6,8 +6,8 @@
 #include <functional>
 #include <string>
 
-#include "base/error.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::cli {
 

@@ -1,11 +1,11 @@
-#include "cli/trace.h"
+#include "roundtrip/cli/trace.h"
 
 #include <fmt/format.h>
 
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/composition.h"
 
 namespace roundtrip::cli {
 namespace {

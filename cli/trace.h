@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "cli/execution.h"
+#include "roundtrip/cli/execution.h"
 
 namespace roundtrip::cli {
 

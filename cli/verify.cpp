@@ -2,16 +2,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "cli/arguments.h"
-#include "cli/command.h"
-#include "cli/execution.h"
-#include "cli/progress.h"
-#include "proofs_check/faults.h"
-#include "proofs_check/html_report.h"
-#include "proofs_check/report.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/arguments.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/progress.h"
+#include "roundtrip/proofs_check/faults.h"
+#include "roundtrip/proofs_check/report/html.h"
+#include "roundtrip/proofs_check/report/report.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::cli {
 namespace {

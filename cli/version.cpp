@@ -1,8 +1,8 @@
 // Purpose: `roundtrip --version`: what a report of a problem needs to name.
 #include <fmt/format.h>
 
-#include "cli/command.h"
-#include "mpc/transport.h"
+#include "roundtrip/cli/command.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::cli {
 

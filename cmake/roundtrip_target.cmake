@@ -23,6 +23,11 @@ if(ROUNDTRIP_SANITIZE)
   target_link_options(roundtrip_options INTERFACE -fsanitize=address,undefined)
 endif()
 
+# Headers are included as roundtrip/LAYER/.., here as in a project that uses the installed package: folders of its own
+# named mpc/ or base/ are then never taken for ours.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include)
+file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/roundtrip SYMBOLIC)
+
 function(roundtrip_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   add_library(roundtrip_${name} STATIC ${ARG_SOURCES})
@@ -32,7 +37,7 @@ function(roundtrip_layer name)
   endif()
   set_target_properties(roundtrip_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
   target_include_directories(roundtrip_${name} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/roundtrip>)
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(roundtrip_${name} PUBLIC roundtrip_options ${ARG_DEPENDS}
                         PRIVATE $<BUILD_INTERFACE:roundtrip_private_options> ${ARG_PRIVATE_DEPENDS})
   if(ROUNDTRIP_PRECOMPILE)

@@ -2,7 +2,7 @@
 // far.
 #include <fmt/core.h>
 
-#include "anna/attend.h"
+#include "roundtrip/anna/dense/attend.h"
 using namespace roundtrip;
 
 int main() {

@@ -3,8 +3,8 @@
 // small as it finds.
 #include <fmt/core.h>
 
-#include "anna/attention.h"
-#include "simulate/counterexample.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/simulate/compile/counterexample.h"
 using namespace roundtrip;
 
 /// Exact-match attention over values that went through a float.

@@ -2,7 +2,7 @@
 // the formulas promise before anything is evaluated, and those that the transformer has.
 #include <fmt/core.h>
 
-#include "simulate/compare.h"
+#include "roundtrip/simulate/compile/compare.h"
 using namespace roundtrip;
 
 int main() {

@@ -3,7 +3,7 @@
 // for bit.
 #include <fmt/core.h>
 
-#include "simulate/decompile.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 using namespace roundtrip;
 
 int main() {

@@ -1,7 +1,7 @@
 // One protocol, both ways: run on its machines, and evaluated as the ANNA-transformer that it compiles to.
 #include <fmt/core.h>
 
-#include "simulate/compare.h"
+#include "roundtrip/simulate/compile/compare.h"
 using namespace roundtrip;
 
 int main() {

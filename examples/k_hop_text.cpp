@@ -5,9 +5,9 @@
 #include <map>
 #include <string>
 
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 using namespace roundtrip;
 
 int main() {

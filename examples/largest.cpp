@@ -2,9 +2,9 @@
 // with this protocol more.
 #include <algorithm>
 
-#include "cli/cli.h"
-#include "mpc/registry.h"
-#include "mpc/stages/composition.h"
+#include "roundtrip/cli/cli.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/stages/composition.h"
 using namespace roundtrip;
 
 class Largest final : public mpc::Protocol {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 using namespace roundtrip;
 
 int main() {

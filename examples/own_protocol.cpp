@@ -1,8 +1,8 @@
 // A protocol of one's own: which words lie above the mean? This program is `roundtrip` with one protocol
 // more: list, run, compile and verify work on it. Without arguments it compiles and checks it at N = 64.
-#include "cli/cli.h"
-#include "mpc/registry.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/cli/cli.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 using namespace roundtrip;
 
 /// R = 2 ceil(log_f ceil(N / b)) + 1: sums go up a tree of fan-in f = s - b, their total comes down, and

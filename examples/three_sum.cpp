@@ -3,10 +3,10 @@
 // transformer.
 #include <fmt/core.h>
 
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
-#include "simulate/compare.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/compile/compare.h"
 using namespace roundtrip;
 
 int main() {

@@ -1,13 +1,13 @@
-#include "explain/follow.h"
+#include "roundtrip/explain/follow.h"
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
-#include "mpc/violation.h"
-#include "simulate/machine.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/simulate/compile/machine.h"
 
 namespace roundtrip::explain {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "explain/trace.h"
-#include "mpc/protocol.h"
+#include "roundtrip/explain/trace.h"
+#include "roundtrip/mpc/protocol.h"
 
 namespace roundtrip::explain {
 

@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 
-#include "explain/page.h"
-#include "explain/view.h"
+#include "roundtrip/explain/page.h"
+#include "roundtrip/explain/view.h"
 
 namespace roundtrip::explain {
 namespace {

@@ -1,4 +1,4 @@
-#include "explain/page.h"
+#include "roundtrip/explain/page.h"
 
 #include <fmt/format.h>
 
@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "base/escape_html.h"
-#include "explain/page_files.h"
-#include "explain/view.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/escape_html.h"
+#include "roundtrip/explain/page_files.h"
+#include "roundtrip/explain/view.h"
 
 namespace roundtrip::explain {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "explain/trace.h"
+#include "roundtrip/explain/trace.h"
 
 namespace roundtrip::explain {
 

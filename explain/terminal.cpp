@@ -1,4 +1,4 @@
-#include "explain/terminal.h"
+#include "roundtrip/explain/terminal.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
-#include "explain/view.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/explain/view.h"
 
 namespace roundtrip::explain {
 namespace {

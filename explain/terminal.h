@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "explain/trace.h"
+#include "roundtrip/explain/trace.h"
 
 namespace roundtrip::explain {
 

@@ -1,4 +1,4 @@
-#include "explain/trace.h"
+#include "roundtrip/explain/trace.h"
 
 #include <fmt/format.h>
 
@@ -10,15 +10,15 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "anna/lsh/family.h"
-#include "base/error.h"
-#include "explain/follow.h"
-#include "mpc/runtime.h"
-#include "mpc/stages/composition.h"
-#include "mpc/transport.h"
-#include "simulate/digits.h"
-#include "simulate/export.h"
-#include "simulate/packet_code.h"
+#include "roundtrip/anna/lsh/family.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/explain/follow.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/stages/composition.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/compile/digits.h"
+#include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/compile/packet_code.h"
 
 namespace roundtrip::explain {
 namespace {
@@ -429,7 +429,7 @@ void name_layers(const simulate::Compiled& compiled, Trace& trace) {
   }
 }
 
-/// simulate/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the scan
+/// simulate/decompile/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the scan
 /// machines.
 std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::DecompiledLayer& layer) {
   std::vector<Role> roles{{"homes", 0, plan.blocks}};

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "anna/model.h"
-#include "mpc/protocol.h"
-#include "simulate/compare.h"
-#include "simulate/decompile.h"
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/mpc/protocol.h"
+#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::explain {
 

@@ -1,4 +1,4 @@
-#include "explain/view.h"
+#include "roundtrip/explain/view.h"
 
 #include <fmt/format.h>
 
@@ -36,7 +36,7 @@ std::string caption_of(const std::string& phase, const Captions& captions) {
   return {};
 }
 
-/// What a pass of simulate/decompile_softmax.cpp does for the layer.
+/// What a pass of simulate/decompile/softmax.cpp does for the layer.
 std::string softmax_caption(const std::string& phase) {
   static const Captions captions = {
       {"copy rows",
@@ -55,7 +55,7 @@ std::string softmax_caption(const std::string& phase) {
   return caption_of(phase, captions);
 }
 
-/// What a pass of simulate/decompile.cpp does for the layer.
+/// What a pass of simulate/decompile/decompile.cpp does for the layer.
 std::string pass_caption(const std::string& phase) {
   static const Captions captions = {
       {"input to blocks", "Every input word goes to the machine that is the home of its token."},

@@ -1,10 +1,10 @@
-#include "mpc/parameters.h"
+#include "roundtrip/mpc/parameters.h"
 
 #include <charconv>
 #include <limits>
 
-#include "base/error.h"
-#include "base/fault.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::mpc {
 namespace {

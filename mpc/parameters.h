@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "base/rational.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::mpc {
 

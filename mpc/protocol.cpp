@@ -1,4 +1,4 @@
-#include "mpc/protocol.h"
+#include "roundtrip/mpc/protocol.h"
 
 #include <utility>
 

@@ -14,9 +14,9 @@
 #include <span>
 #include <vector>
 
-#include "mpc/buffer.h"
-#include "mpc/parameters.h"
-#include "mpc/streams.h"
+#include "roundtrip/mpc/runtime/buffer.h"
+#include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/runtime/streams.h"
 
 namespace roundtrip::mpc {
 

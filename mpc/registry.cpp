@@ -1,11 +1,11 @@
-#include "mpc/registry.h"
+#include "roundtrip/mpc/registry.h"
 
 #include <algorithm>
 #include <map>
 
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "mpc/protocols/library.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/mpc/protocols/library.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mpc/parameters.h"
-#include "mpc/protocol.h"
+#include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/protocol.h"
 
 namespace roundtrip::mpc {
 

@@ -1,4 +1,4 @@
-#include "mpc/runtime.h"
+#include "roundtrip/mpc/runtime.h"
 
 #include <algorithm>
 #include <bit>
@@ -8,12 +8,12 @@
 #include <numeric>
 #include <utility>
 
-#include "base/error.h"
-#include "base/fault.h"
-#include "base/random.h"
-#include "mpc/exchange.h"
-#include "mpc/scratch.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/runtime/exchange.h"
+#include "roundtrip/mpc/runtime/scratch.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "mpc/checkpoint.h"
-#include "mpc/profile.h"
-#include "mpc/protocol.h"
-#include "mpc/violation.h"
+#include "roundtrip/mpc/runtime/checkpoint.h"
+#include "roundtrip/mpc/runtime/profile.h"
+#include "roundtrip/mpc/protocol.h"
+#include "roundtrip/mpc/violation.h"
 
 namespace roundtrip::mpc {
 

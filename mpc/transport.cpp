@@ -1,4 +1,4 @@
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 
 #include <algorithm>
 #include <cstdlib>

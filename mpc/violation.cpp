@@ -1,4 +1,4 @@
-#include "mpc/violation.h"
+#include "roundtrip/mpc/violation.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::mpc {
 

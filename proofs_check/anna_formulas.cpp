@@ -1,10 +1,10 @@
-#include "proofs_check/anna_formulas.h"
+#include "roundtrip/proofs_check/anna_formulas.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
-#include "proofs_check/formulas.h"
+#include "roundtrip/proofs_check/formulas.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <span>
 
-#include "base/rational.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,10 +1,10 @@
-#include "proofs_check/cases.h"
+#include "roundtrip/proofs_check/cases.h"
 
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "proofs_check/formulas.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/formulas.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "mpc/parameters.h"
-#include "mpc/protocol.h"
-#include "proofs_check/oracles.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/protocol.h"
+#include "roundtrip/proofs_check/oracles.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,12 +1,12 @@
-#include "proofs_check/check.h"
+#include "roundtrip/proofs_check/check.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 #include <utility>
 
-#include "base/error.h"
-#include "base/fault.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::proofs_check {
 namespace {

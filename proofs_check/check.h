@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/rational.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,9 +1,9 @@
-#include "proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/evaluation.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/reference_attention.h"
 
 namespace roundtrip::proofs_check {
 namespace {

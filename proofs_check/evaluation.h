@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "anna/transformer.h"
-#include "mpc/parameters.h"
+#include "roundtrip/anna/transformer/transformer.h"
+#include "roundtrip/mpc/parameters.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,14 +1,14 @@
-#include "proofs_check/faults.h"
+#include "roundtrip/proofs_check/faults.h"
 
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "proofs_check/statement.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/proofs_check/statement.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/fault.h"
-#include "mpc/transport.h"
-#include "proofs_check/check.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/check.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,4 +1,4 @@
-#include "proofs_check/formulas.h"
+#include "roundtrip/proofs_check/formulas.h"
 
 #include <algorithm>
 #include <boost/math/constants/constants.hpp>
@@ -7,7 +7,7 @@
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::proofs_check {
 namespace {

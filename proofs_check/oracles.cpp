@@ -1,4 +1,4 @@
-#include "proofs_check/oracles.h"
+#include "roundtrip/proofs_check/oracles.h"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
-#include "proofs_check/recount.h"
+#include "roundtrip/proofs_check/recount.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "mpc/runtime.h"
+#include "roundtrip/mpc/runtime.h"
 
 namespace roundtrip::proofs_check {
 

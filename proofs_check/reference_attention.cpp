@@ -1,4 +1,4 @@
-#include "proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/reference_attention.h"
 
 #include <algorithm>
 #include <functional>
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "anna/kernel_attention.h"
+#include "roundtrip/anna/attention/kernel_attention.h"
 
 namespace roundtrip::proofs_check {
 namespace {

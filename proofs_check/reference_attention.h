@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "anna/attention.h"
+#include "roundtrip/anna/attention/attention.h"
 
 namespace roundtrip::proofs_check {
 

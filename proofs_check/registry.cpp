@@ -1,10 +1,10 @@
 // The registry is a list written out, not static registration: the linker drops what nothing refers to.
 #include <map>
 
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "proofs_check/statement.h"
-#include "proofs_check/statements/statements.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/proofs_check/statement.h"
+#include "roundtrip/proofs_check/statements/statements.h"
 
 namespace roundtrip::proofs_check {
 

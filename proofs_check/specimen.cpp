@@ -1,9 +1,9 @@
-#include "proofs_check/specimen.h"
+#include "roundtrip/proofs_check/specimen.h"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "proofs_check/formulas.h"
+#include "roundtrip/proofs_check/formulas.h"
 
 namespace roundtrip::proofs_check {
 

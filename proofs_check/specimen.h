@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "mpc/protocol.h"
-#include "mpc/violation.h"
-#include "proofs_check/cases.h"
+#include "roundtrip/mpc/protocol.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/proofs_check/cases.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,10 +1,10 @@
-#include "proofs_check/spread.h"
+#include "roundtrip/proofs_check/spread.h"
 
 #include <algorithm>
 #include <exception>
 #include <string>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::proofs_check {
 

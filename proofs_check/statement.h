@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "mpc/transport.h"
-#include "proofs_check/check.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/check.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,12 +1,12 @@
-#include "proofs_check/statistics.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 #include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <vector>
 
-#include "base/error.h"
-#include "base/fault.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::proofs_check {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "proofs_check/check.h"
+#include "roundtrip/proofs_check/check.h"
 
 namespace roundtrip::proofs_check {
 

@@ -1,4 +1,4 @@
-#include "proofs_check/verify.h"
+#include "roundtrip/proofs_check/verify.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,12 +7,12 @@
 #include <iterator>
 #include <span>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/fault.h"
-#include "mpc/violation.h"
-#include "proofs_check/finished.h"
-#include "proofs_check/statistics.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/proofs_check/report/finished.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
 namespace {

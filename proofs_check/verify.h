@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "mpc/transport.h"
-#include "proofs_check/check.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/check.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
 

@@ -4,7 +4,7 @@
 // lets the tests go on.
 #pragma once
 
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::tests {
 

@@ -1,4 +1,4 @@
-#include "anna/lsh/family.h"
+#include "roundtrip/anna/lsh/family.h"
 
 #include <algorithm>
 #include <array>
@@ -6,13 +6,13 @@
 #include <cmath>
 #include <cstring>
 
-#include "anna/huge_array.h"
-#include "anna/kernels/kernels.h"
-#include "anna/lsh/gaussian.h"
-#include "base/error.h"
-#include "base/fault.h"
-#include "base/random.h"
-#include "base/rational.h"
+#include "roundtrip/anna/dense/huge_array.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::anna {
 namespace {

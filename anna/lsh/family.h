@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "anna/huge_array.h"
+#include "roundtrip/anna/dense/huge_array.h"
 
 namespace roundtrip::anna {
 
@@ -64,7 +64,7 @@ struct PointBlocks {
 PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows, std::uint32_t dimension,
                         int threads = 1);
 
-struct Kernels;  // anna/kernels/kernels.h
+struct Kernels;  // anna/lsh/kernels/kernels.h
 
 /// The z functions of one table. Immutable: any number of threads may use one.
 class TableHash {

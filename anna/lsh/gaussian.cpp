@@ -1,4 +1,4 @@
-#include "anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/gaussian.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "anna/lsh/probability.h"
+#include "roundtrip/anna/lsh/probability.h"
 
 #include <algorithm>
 #include <boost/math/distributions/binomial.hpp>
@@ -6,10 +6,10 @@
 #include <numbers>
 #include <vector>
 
-#include "anna/lsh/gaussian.h"
-#include "base/error.h"
-#include "base/fault.h"
-#include "base/random.h"
+#include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {
 namespace {

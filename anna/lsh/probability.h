@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "anna/lsh/family.h"
+#include "roundtrip/anna/lsh/family.h"
 
 namespace roundtrip::anna {
 

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <bit>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/graph_input.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/sort.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/graph_input.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Glossary: dart i (input word i, from 0) is an end of edge i div 2 at vertex x_i, its partner i ^ 1 the
 // other end. Every dart has a label, that of the part of its component which has grown together so far, at

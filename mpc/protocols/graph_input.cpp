@@ -1,8 +1,8 @@
-#include "mpc/protocols/graph_input.h"
+#include "roundtrip/mpc/protocols/graph_input.h"
 
 #include <unordered_map>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::mpc {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/random.h"
-#include "mpc/registry.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::mpc {
 

@@ -1,11 +1,11 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/protocols/sort_input.h"
-#include "mpc/stages/sort.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/sort_input.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Readers are sorted by what they read; the first reader of each position asks its home, machine position div
 // b, and a scan hands the answer on. So a home is asked once for each of its words, however many read it.

@@ -2,12 +2,12 @@
 #include <bit>
 #include <limits>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/protocols/sort_input.h"
-#include "mpc/stages/sort.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/sort_input.h"
+#include "roundtrip/mpc/stages/sort.h"
 
 // Positions count from 1; 0 stands for none. Machine (i-1) div b is the home of position i. find_1(i) is one
 // more than the previous position with the symbol of i, so it is injective where it is not 0, and so is every

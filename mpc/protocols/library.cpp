@@ -1,4 +1,4 @@
-#include "mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/library.h"
 
 namespace roundtrip::mpc {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "mpc/registry.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::mpc {
 

@@ -1,11 +1,11 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/graph_input.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/doubling.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/graph_input.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/doubling.h"
 
 namespace roundtrip::mpc {
 namespace {

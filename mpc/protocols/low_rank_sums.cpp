@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Glossary: n tokens of W = 2 r + m words, phi(q), phi(k) and v; r the rank, m the dimension of values.
 // G = sum of phi(k_j) v_j^T, r x m, and g = sum of phi(k_j) stand together as r rows of m + 1 words, g last.

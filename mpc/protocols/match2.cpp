@@ -1,11 +1,11 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/sort.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Two ways, chosen by (N, eps, M) alone: if a set of residues, one bit each, is small, the set of those
 // present is made and spread over a tree; otherwise every word asks for its counterpart by sorting.

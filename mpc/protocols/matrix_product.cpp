@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/composition.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/composition.h"
 
 // Glossary: A is r x k, B is k x r, both row by row, A first; N = 2 r k. Tiles are t x t: Gr = ceil(r / t) by
 // Gk = ceil(k / t) of A. Machine (I, K, J), number (I Gk + K) Gr + J, multiplies tile (I, K) of A with tile

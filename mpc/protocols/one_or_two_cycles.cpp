@@ -1,14 +1,14 @@
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/graph_input.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/protocols/sort_input.h"
-#include "mpc/stages/doubling.h"
-#include "mpc/stages/sort.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/graph_input.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/sort_input.h"
+#include "roundtrip/mpc/stages/doubling.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Dart i (input word i, from 0) is an end of edge i div 2, its partner i ^ 1 the other end. Sorted by vertex,
 // the two darts of a vertex are mates. i -> mate(i ^ 1) walks along a cycle, each cycle in both directions:

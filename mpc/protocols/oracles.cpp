@@ -1,4 +1,4 @@
-#include "mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/oracles.h"
 
 #include <algorithm>
 #include <map>

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <array>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Broadcast, reduce, prefix scan and segmented scan: one tree stage each, over the machines that hold the
 // input.

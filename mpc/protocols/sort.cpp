@@ -1,13 +1,13 @@
-#include "mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/sort.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "base/error.h"
-#include "base/fault.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/protocols/sort_input.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/sort_input.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "mpc/stages/composition.h"
-#include "mpc/stages/sort_plan.h"
+#include "roundtrip/mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/sort_plan.h"
 
 namespace roundtrip::mpc {
 

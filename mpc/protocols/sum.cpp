@@ -1,6 +1,6 @@
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -2,13 +2,13 @@
 #include <array>
 #include <limits>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/protocols/library.h"
-#include "mpc/protocols/oracles.h"
-#include "mpc/protocols/sort_input.h"
-#include "mpc/stages/sort.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/sort_input.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 // Glossary: g = ceil(sqrt N) blocks of at most ceil(N / g) distinct values, in ascending order; an end is the
 // first or last value of a block. A diagonal (a, b), a + b < g, is the row of cells (I, I + a, I + a + b) of

@@ -1,4 +1,4 @@
-#include "mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/composition.h"
 
 #include <algorithm>
 

@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "mpc/protocol.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocol.h"
 
 namespace roundtrip::mpc {
 

@@ -1,8 +1,8 @@
-#include "mpc/stages/doubling.h"
+#include "roundtrip/mpc/stages/doubling.h"
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::mpc {
 

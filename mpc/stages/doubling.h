@@ -12,7 +12,7 @@
 #include <span>
 #include <utility>
 
-#include "mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/composition.h"
 
 namespace roundtrip::mpc {
 

@@ -1,12 +1,12 @@
-#include "mpc/stages/local_sort.h"
+#include "roundtrip/mpc/stages/local_sort.h"
 
 #include <algorithm>
 #include <bit>
 #include <boost/sort/pdqsort/pdqsort.hpp>
 #include <utility>
 
-#include "base/fault.h"
-#include "mpc/buffer.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/runtime/buffer.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -6,7 +6,7 @@
 #include <memory_resource>
 #include <span>
 
-#include "mpc/parameters.h"
+#include "roundtrip/mpc/parameters.h"
 
 namespace roundtrip::mpc {
 

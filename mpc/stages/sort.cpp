@@ -1,11 +1,11 @@
-#include "mpc/stages/sort.h"
+#include "roundtrip/mpc/stages/sort.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "base/error.h"
-#include "base/fault.h"
-#include "mpc/stages/local_sort.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/stages/local_sort.h"
 
 namespace roundtrip::mpc {
 namespace {

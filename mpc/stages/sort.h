@@ -22,10 +22,10 @@
 #include <functional>
 #include <span>
 
-#include "mpc/stages/composition.h"
-#include "mpc/stages/sort_plan.h"
-#include "mpc/stages/tree.h"
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/sort_plan.h"
+#include "roundtrip/mpc/stages/tree.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 namespace roundtrip::mpc {
 

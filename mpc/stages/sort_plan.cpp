@@ -1,9 +1,9 @@
-#include "mpc/stages/sort_plan.h"
+#include "roundtrip/mpc/stages/sort_plan.h"
 
 #include <algorithm>
 
-#include "base/fault.h"
-#include "base/rational.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::mpc {
 namespace {

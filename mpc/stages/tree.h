@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "base/rational.h"
-#include "mpc/parameters.h"
+#include "roundtrip/base/rational.h"
+#include "roundtrip/mpc/parameters.h"
 
 namespace roundtrip::mpc {
 

@@ -1,4 +1,4 @@
-#include "mpc/stages/tree_stages.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
 
 #include <algorithm>
 

@@ -13,8 +13,8 @@
 #include <span>
 #include <vector>
 
-#include "mpc/stages/composition.h"
-#include "mpc/stages/tree.h"
+#include "roundtrip/mpc/stages/composition.h"
+#include "roundtrip/mpc/stages/tree.h"
 
 namespace roundtrip::mpc {
 

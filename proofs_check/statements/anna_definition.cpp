@@ -5,14 +5,14 @@
 #include <array>
 #include <cmath>
 
-#include "anna/lsh/probability.h"
-#include "base/random.h"
-#include "proofs_check/anna_formulas.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
+#include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/anna_formulas.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <map>
 
-#include "anna/transformer.h"
-#include "base/random.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
+#include "roundtrip/anna/transformer/transformer.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
 
 namespace roundtrip::proofs_check {
 namespace {

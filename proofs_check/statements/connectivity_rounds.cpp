@@ -5,14 +5,14 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/recount.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -5,16 +5,16 @@
 #include <cmath>
 #include <set>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/evaluation.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "simulate/compare.h"
-#include "simulate/packet_code.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/packet_code.h"
 
 namespace roundtrip::proofs_check {
 namespace {

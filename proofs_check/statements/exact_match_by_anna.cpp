@@ -3,14 +3,14 @@
 #include <cmath>
 #include <set>
 
-#include "anna/identity.h"
-#include "base/random.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
+#include "roundtrip/anna/attention/identity.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "anna/model.h"
-#include "base/random.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/evaluation.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "simulate/decompile.h"
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <functional>
 
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/violation.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/recount.h"
-#include "proofs_check/specimen.h"
-#include "proofs_check/statements/statements.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/specimen.h"
+#include "roundtrip/proofs_check/statements/statements.h"
 
 namespace roundtrip::proofs_check {
 namespace {

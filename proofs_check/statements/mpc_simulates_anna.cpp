@@ -5,17 +5,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "anna/lsh/probability.h"
-#include "anna/model.h"
-#include "base/random.h"
-#include "mpc/runtime.h"
-#include "proofs_check/anna_formulas.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/recount.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/statements/statements.h"
-#include "simulate/decompile.h"
+#include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/proofs_check/anna_formulas.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "anna/attention.h"
-#include "base/random.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/evaluation.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
-#include "simulate/native_k_hop.h"
-#include "simulate/native_match2.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
+#include "roundtrip/simulate/native/k_hop.h"
+#include "roundtrip/simulate/native/match2.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -4,14 +4,14 @@
 // statement of its own.
 #include <algorithm>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/violation.h"
-#include "proofs_check/recount.h"
-#include "proofs_check/statements/statements.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::proofs_check {
 namespace {

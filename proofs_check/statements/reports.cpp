@@ -7,12 +7,12 @@
 #include <set>
 #include <sstream>
 
-#include "base/random.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/report.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/report/report.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -4,17 +4,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "mpc/registry.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/evaluation.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/reference_attention.h"
-#include "proofs_check/specimen.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "proofs_check/statistics.h"
-#include "simulate/compare.h"
-#include "simulate/routed.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/reference_attention.h"
+#include "roundtrip/proofs_check/specimen.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
+#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/routed.h"
 
 namespace roundtrip::proofs_check {
 namespace {

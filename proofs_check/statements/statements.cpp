@@ -1,4 +1,4 @@
-#include "proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statements/statements.h"
 
 namespace roundtrip::proofs_check {
 

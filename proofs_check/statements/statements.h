@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "mpc/registry.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
 

@@ -4,16 +4,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "proofs_check/cases.h"
-#include "proofs_check/evaluation.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/recount.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/statements/statements.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -1,11 +1,11 @@
 // Plans and comparisons of `roundtrip attend`.
-#include "anna/attend.h"
+#include "roundtrip/anna/dense/attend.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

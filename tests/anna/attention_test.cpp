@@ -1,5 +1,5 @@
 // Exact match and ANNA against the quadratic oracles, bit for bit, and what they must refuse.
-#include "anna/attention.h"
+#include "roundtrip/anna/attention/attention.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <optional>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 #include "tests/anna/generators.h"
 
 namespace roundtrip::anna {

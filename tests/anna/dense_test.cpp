@@ -1,6 +1,6 @@
 // The dense engine against its oracle, bit for bit, on every instruction set, thread count and blocking;
 // softmax and low-rank attention against their formulas; what the door refuses.
-#include "anna/dense.h"
+#include "roundtrip/anna/dense/matrices.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -8,10 +8,10 @@
 #include <cmath>
 #include <limits>
 
-#include "anna/instances.h"
-#include "anna/kernels/kernels.h"
-#include "base/error.h"
-#include "base/random.h"
+#include "roundtrip/anna/dense/instances.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {
 namespace {

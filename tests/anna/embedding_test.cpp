@@ -1,5 +1,5 @@
 // The array and its file: what was saved is read back, and anything else is refused by name.
-#include "anna/embedding.h"
+#include "roundtrip/anna/transformer/activations.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -14,7 +14,7 @@
 #include <iterator>
 #include <limits>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -1,6 +1,6 @@
 // Hash families: fast paths equal the definition on every instruction set, collision rates equal the
 // formulas, and the choice of (z, ell).
-#include "anna/lsh/family.h"
+#include "roundtrip/anna/lsh/family.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -8,11 +8,11 @@
 #include <cmath>
 #include <limits>
 
-#include "anna/kernels/kernels.h"
-#include "anna/lsh/gaussian.h"
-#include "anna/lsh/probability.h"
-#include "base/error.h"
-#include "base/random.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "anna/attention.h"
+#include "roundtrip/anna/attention/attention.h"
 
 namespace roundtrip::anna {
 

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "anna/dense.h"
-#include "anna/dense_codes.h"
-#include "anna/kernels/kernels.h"
-#include "anna/lsh/gaussian.h"
-#include "anna/lsh/probability.h"
-#include "base/random.h"
+#include "roundtrip/anna/dense/matrices.h"
+#include "roundtrip/anna/dense/codes.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -5,11 +5,11 @@
 #include <cmath>
 #include <numbers>
 
-#include "anna/identity.h"
-#include "anna/lsh/family.h"
-#include "anna/lsh/gaussian.h"
-#include "base/error.h"
-#include "base/random.h"
+#include "roundtrip/anna/attention/identity.h"
+#include "roundtrip/anna/lsh/family.h"
+#include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 #include "tests/anna/generators.h"
 
 namespace roundtrip::anna {

@@ -1,5 +1,5 @@
 // Softmax and low-rank attention for models, pair by pair against their formulas.
-#include "anna/kernel_attention.h"
+#include "roundtrip/anna/attention/kernel_attention.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cmath>
 #include <map>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 #include "tests/anna/generators.h"
 
 namespace roundtrip::anna {

@@ -1,6 +1,6 @@
 // Model files: what is saved is loaded, what another program computes from them is the same, what is broken
 // is refused by the name of its place.
-#include "anna/model_file.h"
+#include "roundtrip/anna/files/model_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,9 +13,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/read_file.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/read_file.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -1,5 +1,5 @@
 // Models: layers with a mechanism each; named random models.
-#include "anna/model.h"
+#include "roundtrip/anna/transformer/model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <cmath>
 #include <set>
 
-#include "anna/lsh/probability.h"
-#include "base/error.h"
+#include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

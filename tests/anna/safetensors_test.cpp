@@ -1,6 +1,6 @@
 // The safetensors format: exchange with an independent implementation in numpy, and files that must be
 // refused.
-#include "anna/safetensors.h"
+#include "roundtrip/anna/files/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,8 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -1,14 +1,14 @@
 // Evaluation of transformers: maps see their token's row alone, rows in any order, twice, and mechanisms
 // exchanged.
-#include "anna/transformer.h"
+#include "roundtrip/anna/transformer/transformer.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
 #include <algorithm>
 
-#include "anna/identity.h"
-#include "base/error.h"
+#include "roundtrip/anna/attention/identity.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -1,5 +1,5 @@
 // Weight layers: fixed-point maps against rational arithmetic of another kind, proven ranges, refusals.
-#include "anna/weights.h"
+#include "roundtrip/anna/transformer/weights.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <cfenv>
 #include <cmath>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "base/divider.h"
-#include "base/error.h"
-#include "base/nearest_name.h"
-#include "base/random.h"
-#include "base/rational.h"
+#include "roundtrip/base/divider.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/nearest_name.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip {
 namespace {

@@ -1,8 +1,8 @@
 // Compiled as a release is, without ROUNDTRIP_FAULTS: no defect can be on, and who asks for one is refused.
 #include <cstring>
 
-#include "base/error.h"
-#include "base/fault.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 static_assert(!roundtrip::kFaultsCompiledIn);
 static_assert(!roundtrip::seeded("send-limit"));  // a constant: the branches that ask vanish

@@ -1,5 +1,5 @@
 // .npy files: exchange with numpy, and headers that must be refused.
-#include "base/npy.h"
+#include "roundtrip/base/npy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip {
 namespace {

@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "base/error.h"
-#include "cli/cli.h"
-#include "mpc/registry.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/cli.h"
+#include "roundtrip/mpc/registry.h"
 
 namespace mpc = roundtrip::mpc;
 

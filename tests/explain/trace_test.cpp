@@ -5,17 +5,17 @@
 #include <memory>
 #include <numeric>
 
-#include "base/error.h"
-#include "base/escape_html.h"
-#include "explain/follow.h"
-#include "explain/page.h"
-#include "explain/terminal.h"
-#include "explain/trace.h"
-#include "explain/view.h"
-#include "mpc/registry.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
-#include "simulate/export.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/escape_html.h"
+#include "roundtrip/explain/follow.h"
+#include "roundtrip/explain/page.h"
+#include "roundtrip/explain/terminal.h"
+#include "roundtrip/explain/trace.h"
+#include "roundtrip/explain/view.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/compile/export.h"
 
 namespace roundtrip::explain {
 namespace {

@@ -1,7 +1,7 @@
 #include <vector>
 
-#include "base/error.h"
-#include "cli/edge_list.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/cli/edge_list.h"
 #include "tests/fuzz/target.h"
 
 namespace roundtrip::fuzz {

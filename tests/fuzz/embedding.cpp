@@ -1,14 +1,14 @@
 // The array file carries a checksum, which no mutation would meet: each input is tried as it is and with its
 // checksum put right.
-#include "anna/embedding.h"
+#include "roundtrip/anna/transformer/activations.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
 
-#include "base/error.h"
-#include "base/read_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/read_file.h"
 #include "tests/fuzz/target.h"
 
 #define XXH_INLINE_ALL

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "anna/model_file.h"
-#include "base/error.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/base/error.h"
 #include "tests/fuzz/target.h"
 
 namespace roundtrip::fuzz {

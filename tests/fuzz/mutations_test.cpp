@@ -4,7 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "base/random.h"
+#include "roundtrip/base/random.h"
 #include "tests/fuzz/target.h"
 
 namespace roundtrip::fuzz {

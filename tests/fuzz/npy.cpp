@@ -1,6 +1,6 @@
-#include "base/npy.h"
+#include "roundtrip/base/npy.h"
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 #include "tests/fuzz/target.h"
 
 namespace roundtrip::fuzz {

@@ -1,6 +1,6 @@
-#include "anna/safetensors.h"
+#include "roundtrip/anna/files/safetensors.h"
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 #include "tests/fuzz/target.h"
 
 namespace roundtrip::fuzz {

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <map>
 
-#include "base/error.h"
-#include "mpc/stages/composition.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/stages/composition.h"
 #include "protocol_case.h"
 
 namespace roundtrip::mpc {

@@ -1,6 +1,6 @@
 // Checkpoints in one process: every boundary resumed, damage of every kind, what is kept. Ranks, signals and
 // kills are in tests/cli/checkpoint_test.py.
-#include "mpc/checkpoint.h"
+#include "roundtrip/mpc/runtime/checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,9 +11,9 @@
 #include <fstream>
 #include <set>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/read_file.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/read_file.h"
 #include "protocol_case.h"
 
 namespace roundtrip::mpc {

@@ -3,10 +3,10 @@
 // rebuilt, and one machine a rank.
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
 

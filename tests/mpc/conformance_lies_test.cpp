@@ -5,7 +5,7 @@
 #include <functional>
 #include <new>
 
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
 

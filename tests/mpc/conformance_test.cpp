@@ -8,7 +8,7 @@
 #include <atomic>
 #include <filesystem>
 
-#include "mpc/transport.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
 

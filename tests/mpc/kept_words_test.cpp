@@ -6,9 +6,9 @@
 #include <map>
 #include <numeric>
 
-#include "mpc/runtime.h"
-#include "mpc/stages/composition.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/stages/composition.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "base/error.h"
-#include "mpc/protocols/graph_input.h"
-#include "mpc/protocols/library.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/graph_input.h"
+#include "roundtrip/mpc/protocols/library.h"
 #include "tests/mpc/formula_sort.h"
 #include "tests/mpc/protocol_case.h"
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "base/error.h"
-#include "mpc/protocols/library.h"
-#include "mpc/stages/sort_plan.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/stages/sort_plan.h"
 #include "tests/mpc/formula_sort.h"
 #include "tests/mpc/protocol_case.h"
 

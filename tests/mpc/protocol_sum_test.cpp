@@ -1,7 +1,7 @@
 #include <rapidcheck.h>
 
-#include "base/error.h"
-#include "mpc/protocols/library.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
 #include "tests/mpc/protocol_case.h"
 
 namespace roundtrip::mpc {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-#include "mpc/protocols/library.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
 #include "tests/mpc/formula_sort.h"
 #include "tests/mpc/protocol_case.h"
 

@@ -10,9 +10,9 @@
 #include <tuple>
 #include <vector>
 
-#include "base/random.h"
-#include "mpc/protocol.h"
-#include "mpc/runtime.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocol.h"
+#include "roundtrip/mpc/runtime.h"
 
 namespace roundtrip::mpc::tests {
 

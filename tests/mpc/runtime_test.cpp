@@ -1,15 +1,15 @@
 // The runtime in process: a ring shift by hand, parameters and shapes that must be refused, the scratch
 // arena.
-#include "mpc/runtime.h"
+#include "roundtrip/mpc/runtime.h"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-#include "base/divider.h"
-#include "mpc/placement.h"
-#include "mpc/scratch.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/divider.h"
+#include "roundtrip/mpc/runtime/placement.h"
+#include "roundtrip/mpc/runtime/scratch.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {

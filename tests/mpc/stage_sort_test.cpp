@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include "base/random.h"
-#include "mpc/runtime.h"
-#include "mpc/stages/sort.h"
-#include "mpc/transport.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <set>
 
-#include "mpc/runtime.h"
-#include "mpc/stages/tree_stages.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/stages/tree_stages.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {

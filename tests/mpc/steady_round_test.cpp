@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <new>
 
-#include "mpc/buffer.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/runtime/buffer.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 
 namespace {

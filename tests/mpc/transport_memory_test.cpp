@@ -5,8 +5,8 @@
 
 #include <numeric>
 
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 
 namespace roundtrip::mpc {

@@ -1,6 +1,6 @@
 // The defects seeded in our own code: each is refuted by the check that it belongs to, and by what happens to
 // that check alone.
-#include "proofs_check/faults.h"
+#include "roundtrip/proofs_check/faults.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,8 +13,8 @@
 #include <set>
 #include <sstream>
 
-#include "base/error.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -1,9 +1,9 @@
 // The verifier's own formulas and oracles, against literal values worked out on paper.
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "proofs_check/formulas.h"
-#include "proofs_check/oracles.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/oracles.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -3,12 +3,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "roundtrip/base/error.h"
 #include "mpi_main.h"
-#include "proofs_check/faults.h"
-#include "proofs_check/report.h"
-#include "proofs_check/spread.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/proofs_check/faults.h"
+#include "roundtrip/proofs_check/report/report.h"
+#include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <set>
 
-#include "base/error.h"
-#include "mpc/registry.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {

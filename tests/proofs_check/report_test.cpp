@@ -1,5 +1,5 @@
 // What comes of checks and controls: outcomes, the terminal table, JSON.
-#include "proofs_check/report.h"
+#include "roundtrip/proofs_check/report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,10 +12,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "base/error.h"
-#include "mpc/transport.h"
-#include "proofs_check/finished.h"
-#include "proofs_check/statement.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/report/finished.h"
+#include "roundtrip/proofs_check/statement.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "mpc/transport.h"
-#include "proofs_check/faults.h"
-#include "proofs_check/report.h"
-#include "proofs_check/statement.h"
-#include "proofs_check/verify.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/faults.h"
+#include "roundtrip/proofs_check/report/report.h"
+#include "roundtrip/proofs_check/statement.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
-#include "base/error.h"
-#include "proofs_check/check.h"
-#include "proofs_check/statistics.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/proofs_check/check.h"
+#include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
 namespace {

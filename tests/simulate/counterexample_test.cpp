@@ -1,5 +1,5 @@
 // Where a broken transformer and the run part, on both constructions, and how far the input shrinks.
-#include "simulate/counterexample.h"
+#include "roundtrip/simulate/compile/counterexample.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -12,15 +12,15 @@
 #include <string>
 #include <vector>
 
-#include "anna/model_file.h"
-#include "base/error.h"
-#include "base/random.h"
-#include "mpc/runtime.h"
-#include "mpc/transport.h"
-#include "mpc/violation.h"
-#include "simulate/decompile.h"
-#include "simulate/export.h"
-#include "simulate/native_weights.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/native/weights.h"
 #include "simulate/test_protocols.h"
 
 namespace roundtrip::simulate {

@@ -1,5 +1,5 @@
 // Construction 4a on protocols made here: depth, sizes, words, faults, and the ways in which it could cheat.
-#include "simulate/direct.h"
+#include "roundtrip/simulate/compile/direct.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <set>
 
-#include "base/error.h"
-#include "mpc/violation.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/violation.h"
+#include "roundtrip/simulate/compile/compare.h"
 #include "test_protocols.h"
 
 namespace roundtrip::simulate {

@@ -1,11 +1,11 @@
 // The paper's two experiments: the grids, what they count, and the trends that the constructions promise.
-#include "simulate/experiments.h"
+#include "roundtrip/simulate/native/experiments.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "simulate/native_k_hop.h"
-#include "simulate/native_match2.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/simulate/native/k_hop.h"
+#include "roundtrip/simulate/native/match2.h"
 
 namespace roundtrip::simulate {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <string>
 
-#include "base/error.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace {
 

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
-#include "mpc/registry.h"
-#include "simulate/compare.h"
-#include "simulate/idling.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/mpc/stages/idling.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -174,7 +174,7 @@ void check_three_sum_layers(int least_bits, int most_bits) {
     SCOPED_TRACE("N = 2^" + std::to_string(bits));
     const mpc::Parameters parameters = parameters_at(bits);
     const Compiled compiled =
-        compile(idle_to(std::shared_ptr<const mpc::Protocol>(info.make(parameters)), rounds),
+        compile(mpc::idle_to(std::shared_ptr<const mpc::Protocol>(info.make(parameters)), rounds),
                 {.construction = Construction::kRouted, .digits = digits});
     const mpc::Shape& shape = compiled.protocol->shape();
     const mpc::Values values = info.generate(parameters);

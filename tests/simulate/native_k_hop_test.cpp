@@ -1,6 +1,6 @@
 // Native k-hop against a quadratic oracle, its formulas, and the cheats that a construction of this kind
 // could hide.
-#include "simulate/native_k_hop.h"
+#include "roundtrip/simulate/native/k_hop.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "anna/attention.h"
-#include "base/error.h"
-#include "base/random.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::simulate {
 namespace {

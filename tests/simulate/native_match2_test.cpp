@@ -6,11 +6,11 @@
 #include <numbers>
 #include <vector>
 
-#include "anna/attention.h"
-#include "base/error.h"
-#include "base/random.h"
-#include "simulate/native_match2.h"
-#include "simulate/parity_codebook.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/simulate/native/match2.h"
+#include "roundtrip/simulate/native/parity_codebook.h"
 
 namespace roundtrip::simulate {
 namespace {

@@ -1,6 +1,6 @@
 // The native layers as explicit weights: equal rows at the end, on every mechanism and also where hashing
 // fails.
-#include "simulate/native_weights.h"
+#include "roundtrip/simulate/native/weights.h"
 
 #include <gtest/gtest.h>
 
@@ -13,13 +13,13 @@
 #include <string>
 #include <vector>
 
-#include "anna/attention.h"
-#include "anna/model_file.h"
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "base/random.h"
-#include "simulate/parity_codebook.h"
-#include "simulate/relu_circuit.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/base/atomic_file.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/simulate/native/parity_codebook.h"
+#include "roundtrip/simulate/native/relu_circuit.h"
 
 namespace roundtrip::simulate {
 namespace {

@@ -1,6 +1,6 @@
 // The packet codes: exhaustive over source sets at every q <= 9 and s <= 3 for both codes, the variance test
 // as a negative control, source 0, exactness at the limits, and random properties.
-#include "simulate/packet_code.h"
+#include "roundtrip/simulate/compile/packet_code.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <map>
 
-#include "base/error.h"
-#include "base/random.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::simulate {
 namespace {

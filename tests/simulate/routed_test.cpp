@@ -1,6 +1,6 @@
 // Construction 4b on protocols made here: digits, capacities, words, depth and width, overflow at its
 // predicted rate, and the ways in which it could cheat.
-#include "simulate/routed.h"
+#include "roundtrip/simulate/compile/routed.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@
 #include <map>
 #include <set>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "simulate/compare.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/simulate/compile/compare.h"
 #include "test_protocols.h"
 
 namespace roundtrip::simulate {

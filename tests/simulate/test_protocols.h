@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "anna/attention.h"
-#include "base/random.h"
-#include "mpc/protocol.h"
+#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/protocol.h"
 
 namespace roundtrip::simulate {
 

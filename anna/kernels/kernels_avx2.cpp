@@ -1,4 +1,0 @@
-// Compiled with -mavx2. Includes nothing that defines inline functions: the linker could take their AVX2
-// version for all.
-#define ROUNDTRIP_KERNELS avx2
-#include "anna/kernels/kernels_body.h"

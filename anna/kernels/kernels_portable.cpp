@@ -1,2 +1,0 @@
-#define ROUNDTRIP_KERNELS portable
-#include "anna/kernels/kernels_body.h"

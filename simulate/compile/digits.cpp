@@ -1,0 +1,89 @@
+#include "roundtrip/simulate/compile/digits.h"
+
+#include <algorithm>
+#include <boost/multiprecision/cpp_dec_float.hpp>
+#include <utility>
+
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+using Decimal = boost::multiprecision::cpp_dec_float_50;
+
+constexpr std::uint32_t kMostDigits = 64;
+
+std::uint64_t product(const std::vector<std::uint32_t>& radices) {
+  std::uint64_t result = 1;
+  for (const std::uint32_t radix : radices) result *= radix;
+  return result;
+}
+
+}  // namespace
+
+DigitRouting::DigitRouting(std::vector<std::uint32_t> radices, std::vector<std::uint32_t> capacities)
+    : radices_(std::move(radices)), capacities_(std::move(capacities)) {
+  require(radices_.size() == capacities_.size() && !radices_.empty(),
+          "{} radices need as many capacities; given are {}", radices_.size(), capacities_.size());
+  for (const std::uint32_t radix : radices_) {
+    strides_.push_back(nodes_);
+    by_stride_.emplace_back(nodes_);
+    by_radix_.emplace_back(radix);
+    nodes_ *= radix;
+    require(nodes_ < (std::uint64_t{1} << 32), "{} nodes; they are numbered by 32 bits", nodes_);
+  }
+}
+
+std::uint32_t choose_digits(const mpc::Shape& shape, const std::optional<Rational>& delta,
+                            std::optional<std::uint32_t> forced) {
+  if (forced) {
+    require(*forced >= 1 && *forced <= kMostDigits, "digits is {}, allowed is 1 to {}", *forced, kMostDigits);
+    return *forced;
+  }
+  if (!delta && shape.machines <= shape.memory_words) return 1;
+  const std::uint64_t radix = std::max<std::uint64_t>(2, ceil_power(shape.n, delta.value_or(Rational(1, 5))));
+  return std::max(1u, ceil_log(radix, shape.machines)) + seeded("digit-too-many");
+}
+
+std::vector<std::uint32_t> choose_radices(std::uint64_t machines, std::uint32_t digits) {
+  const auto root = static_cast<std::uint32_t>(ceil_power(machines, Rational(1, digits)));
+  // Radices of 2 would multiply to 2^D: no more of them than reach q.
+  std::vector<std::uint32_t> radices(root == 2 ? std::min(digits, ceil_log(2, machines)) : digits, root);
+  for (bool lowered = !seeded("radices"); lowered;) {
+    lowered = false;
+    for (std::uint32_t& radix : radices) {
+      if (radix == 1 || product(radices) / radix * (radix - 1) < machines) continue;
+      --radix;
+      lowered = true;
+    }
+  }
+  std::erase(radices, 1u);
+  if (radices.empty()) radices.push_back(1);
+  return radices;
+}
+
+std::vector<std::uint32_t> choose_capacities(const mpc::Shape& shape,
+                                             const std::vector<std::uint32_t>& radices, const Rational& eta) {
+  std::uint64_t radix_sum = 0;
+  for (const std::uint32_t radix : radices) radix_sum += radix;
+  const std::uint64_t nodes = seeded("capacity-of-one-node") ? 1 : product(radices);
+  const Decimal bundles = Decimal(2) * shape.rounds * nodes * radix_sum;
+  const Decimal allowed = Decimal(eta.numerator()) / (Decimal(eta.denominator()) * bundles);
+  std::vector<std::uint32_t> capacities;
+  for (const std::uint32_t radix : radices) {
+    const Decimal mean = Decimal(shape.memory_words) / radix;
+    const std::uint64_t least = ceil_div(shape.memory_words, radix);
+    Decimal term = exp(-mean);  // P[Poisson = c]
+    Decimal tail = 1 - term;    // P[Poisson > c]
+    std::uint64_t c = 0;
+    while (c < least || tail > allowed) {
+      term *= mean / ++c;
+      tail -= term;
+    }
+    capacities.push_back(static_cast<std::uint32_t>(c));
+  }
+  return capacities;
+}
+
+}  // namespace roundtrip::simulate

@@ -1,0 +1,291 @@
+// Construction 4a. Glossary: N' tokens, q machines, s memory words, b block words, R rounds, H heads, h head
+// = index of a word in its sender's list, D value dimension of the packet code.
+//
+// Row of token i < q between layers (machine i): columns 0..2 RowFault (kind, round, used), zero if none;
+// then for each outgoing word h: column 3 + 2h = 1 + destination, column 4 + 2h = word. Other tokens' rows
+// are zero.
+#include "roundtrip/simulate/compile/direct.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "roundtrip/anna/attention/identity.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/simulate/compile/gather.h"
+#include "roundtrip/simulate/compile/machine.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+using anna::Entry;
+using anna::HeadOutputs;
+using anna::Projection;
+using anna::RowView;
+using anna::RowWriter;
+using anna::Symbol;
+
+constexpr std::uint32_t kFaultColumns = 3;
+constexpr std::uint32_t kDeliveryColumns = 4;  // (1, source, source^2, word)
+
+/// What all layers of one transformer share: fixed before any input.
+struct Common {
+  std::shared_ptr<const mpc::Protocol> protocol;
+  mpc::Shape shape;
+  PacketCoder coder;
+  anna::IdentityCodebook codebook;
+
+  // Symbols: ids 0 .. ids-1, then the three below.
+  std::uint64_t ids() const { return codebook.size() - 3; }
+  Symbol null_key() const { return ids(); }
+  Symbol null_query() const { return ids() + 1; }
+  Symbol alarm() const { return ids() + 2; }
+  std::uint32_t slots() const { return static_cast<std::uint32_t>(shape.memory_words); }
+  std::uint32_t row_dimension() const { return kFaultColumns + 2 * slots(); }
+};
+
+/// The machine's step on what it received, written as its next row.
+void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
+                std::vector<Message>& messages, RowWriter& out) {
+  const Stepped stepped = run_step(*common.protocol, round, static_cast<mpc::MachineId>(token), messages);
+  if (stepped.fault.kind != FaultKind::kNone) return write_fault(stepped.fault, 0, out);
+  for (std::uint32_t h = 0; h < stepped.sent.size(); ++h) {
+    out.set(kFaultColumns + 2 * h, 1.0 + stepped.sent[h].destination);
+    out.set(kFaultColumns + 2 * h + 1, static_cast<double>(stepped.sent[h].word));
+  }
+}
+
+/// Calls each(h, destination, word) for the outgoing words of a row.
+template <typename Each>
+void for_each_outgoing(const RowView& row, const Each& each) {
+  for (std::size_t i = 0; i < row.entries.size(); ++i) {
+    const Entry& entry = row.entries[i];
+    if (entry.column < kFaultColumns || (entry.column - kFaultColumns) % 2 != 0) continue;
+    require(entry.value >= 1 && entry.value <= 0x1p32, "token {}, column {}: {} is not 1 + a destination",
+            row.token, entry.column, entry.value);
+    const bool has_word = i + 1 < row.entries.size() && row.entries[i + 1].column == entry.column + 1;
+    const double word = has_word ? row.entries[i + 1].value : 0;
+    require(word >= 0 && word < 0x1p48, "token {}, column {}: {} is not a word", row.token, entry.column + 1,
+            word);
+    each((entry.column - kFaultColumns) / 2, static_cast<std::uint32_t>(entry.value - 1),
+         static_cast<mpc::Word>(word));
+  }
+}
+
+using DirectLayer = CompiledLayer<Common>;
+
+/// Pass "gather" (layer 0): see gather.h; its output map runs step 1.
+class GatherLayer final : public DirectLayer {
+ public:
+  using DirectLayer::CompiledLayer;
+  anna::LayerShape shape() const override { return gather_shape(common_->shape, common_->row_dimension()); }
+  void project(const RowView& row, Projection& out) const override {
+    project_input(common_->shape, row, out);
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token >= common_->shape.machines) return;
+    std::vector<Message> messages;
+    if (!gather_input(common_->shape, row.token, heads, messages)) {
+      return write_fault({FaultKind::kUndecodable, 0, 0}, 0, out);
+    }
+    write_step(*common_, 1, row.token, messages, out);
+  }
+};
+
+/// Pass "route" (layers 1 .. R-1): layer r carries round r's words and runs step r + 1. s heads: head h has
+/// key id(destination) and the packet (source, word) of each machine's h-th outgoing word; every machine asks
+/// for its own id.
+class RouteLayer final : public DirectLayer {
+ public:
+  RouteLayer(std::shared_ptr<const Common> common, std::uint32_t round)
+      : DirectLayer(std::move(common)), round_(round) {}
+  anna::LayerShape shape() const override {
+    return {.heads = common_->slots(),
+            .query_dimension = kIdDimension,
+            .value_dimension = common_->coder.value_dimension(),
+            .output_dimension = common_->row_dimension()};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    if (row.token >= common_->shape.machines) return;
+    for (std::uint32_t h = 0; h < common_->slots(); ++h) out.query(h, row.token);
+    for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
+      out.key(h, destination);
+      common_->coder.encode(static_cast<std::uint32_t>(row.token), word,
+                            [&](std::uint32_t column, double value) { out.value(h, column, value); });
+    });
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token >= common_->shape.machines) return;
+    if (const RowFault fault = read_fault(row, 0); fault.kind != FaultKind::kNone)
+      return write_fault(fault, 0, out);
+    std::vector<Message> messages;
+    std::vector<Packet> packets;
+    for (const std::uint32_t h : heads.nonzero_heads()) {
+      packets.clear();
+      switch (common_->coder.decode(heads.head(h), packets)) {
+        case DecodeFault::kNone:
+          break;
+        case DecodeFault::kOverload:  // more than min(s, q) packets in one head alone
+          return write_fault({FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1}, 0, out);
+        case DecodeFault::kUndecodable:
+          return write_fault({FaultKind::kUndecodable, round_, 0}, 0, out);
+      }
+      for (const Packet& packet : packets) messages.push_back({packet.source, h, packet.word});
+    }
+    write_step(*common_, round_ + 1, row.token, messages, out);
+  }
+
+ private:
+  std::uint32_t round_;
+};
+
+/// Pass "deliver" (layer R): head h < s carries each machine's h-th output word with key id(output index) and
+/// value (1, source, source^2, word); output t asks for id(t) in all of them and must find exactly one word,
+/// from one source: two machines that deliver the same index in the same head have ids of positive variance.
+/// Head s is the warning: a machine that stopped has the warning key, and every output asks for it, since
+/// what it did not get may have hung on it.
+class DeliverLayer final : public DirectLayer {
+ public:
+  using DirectLayer::CompiledLayer;
+  anna::LayerShape shape() const override {
+    return {.heads = common_->slots() + 1 + seeded("head-too-many"),
+            .query_dimension = kIdDimension,
+            .value_dimension = kDeliveryColumns,
+            .output_dimension = kOutputDimension};
+  }
+  void project(const RowView& row, Projection& out) const override {
+    if (row.token < common_->shape.outputs) {
+      for (std::uint32_t h = 0; h < common_->slots(); ++h) out.query(h, row.token);
+      out.query(common_->slots(), common_->alarm());
+    }
+    if (row.token >= common_->shape.machines) return;
+    if (read_fault(row, 0).kind != FaultKind::kNone) {
+      out.key(common_->slots(), common_->alarm());
+      out.value(common_->slots(), 0, 1);
+      return;
+    }
+    const auto source = static_cast<double>(row.token);
+    for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t output, mpc::Word word) {
+      out.key(h, output);
+      out.value(h, 0, 1);
+      out.value(h, 1, source);
+      out.value(h, 2, source * source);
+      out.value(h, 3, static_cast<double>(word));
+    });
+  }
+  void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
+    if (row.token < common_->shape.outputs) write_output(heads, out);
+    keep_machine_fault(common_->shape, row, out);
+  }
+
+ private:
+  void write_output(const HeadOutputs& heads, RowWriter& out) const {
+    const auto fail = [&](FaultKind kind) { out.set(kOutputFaultColumn, static_cast<double>(kind)); };
+    const auto found = heads.nonzero_heads();
+    if (!found.empty() && found.back() == common_->slots()) return fail(FaultKind::kElsewhere);
+    if (found.empty()) return fail(FaultKind::kMissingOutput);
+    if (found.size() > 1) return fail(FaultKind::kDuplicateOutput);
+    double field[kDeliveryColumns] = {0, 0, 0, 0};
+    for (const Entry& entry : heads.head(found.front())) field[entry.column] = entry.value;
+    // All that match this id have indicator 1, so it is 1 or the head is not of this construction.
+    if (field[0] != 1) return fail(FaultKind::kUndecodable);
+    // One source: id and id^2 < 2^48 exact. Several: variance >= 1/4; mean(j^2) errs by at most 2^-5,
+    // mean(j)^2 by 2^-4.
+    if (std::abs(field[2] - field[1] * field[1]) >= 1.0 / 8) return fail(FaultKind::kDuplicateOutput);
+    out.set(kPresentColumn, 1);
+    out.set(kWordColumn, field[3]);
+  }
+};
+
+std::uint64_t ids_of(const mpc::Shape& shape) {
+  return std::max<std::uint64_t>(shape.machines, shape.outputs);
+}
+
+void check(const mpc::Shape& shape, const std::string& name) {
+  require_compilable(shape, name);
+  require(shape.memory_words < (1u << 30),
+          "{}: the direct construction needs a head for each of s = {} words, at most {}", name,
+          shape.memory_words, (1u << 30) - 1);
+  require(
+      ids_of(shape) + 3 <= anna::IdentityCodebook::kMaxSize,
+      "{}: the direct construction has ids for at most {} machines and outputs; this protocol has {} and {}",
+      name, anna::IdentityCodebook::kMaxSize - 3, shape.machines, shape.outputs);
+}
+
+}  // namespace
+
+anna::Transformer compile_direct(std::shared_ptr<const mpc::Protocol> protocol,
+                                 const DirectOptions& options) {
+  const mpc::Shape& shape = protocol->shape();
+  check(shape, options.name);
+  auto common = std::make_shared<const Common>(Common{
+      protocol, shape, PacketCoder(options.code, shape.machines, shape.memory_words, options.variance_test),
+      anna::IdentityCodebook(ids_of(shape) + 3, options.seed)});
+  anna::Transformer transformer;
+  transformer.tokens = std::max({shape.n, std::uint64_t{shape.machines}, shape.outputs});
+  transformer.input_dimension = 2;
+  transformer.layers.push_back(std::make_shared<GatherLayer>(common));
+  for (std::uint32_t round = 1; round < shape.rounds; ++round) {
+    transformer.layers.push_back(std::make_shared<RouteLayer>(common, round));
+  }
+  transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
+  return transformer;
+}
+
+std::vector<WordInRow> direct_words(const RowView& row) {
+  std::vector<WordInRow> words;
+  for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
+    words.push_back({row.token, row.token, h, destination, static_cast<double>(word)});
+  });
+  return words;
+}
+
+TransformerSizes direct_sizes(const mpc::Shape& shape, PacketCode code) {
+  const std::uint64_t s = shape.memory_words;
+  const std::uint64_t packet = PacketCoder(code, shape.machines, s).value_dimension();
+  TransformerSizes sizes;
+  sizes.depth = shape.rounds + 1;
+  sizes.heads = s + 1;
+  sizes.query_dimension = 128;
+  sizes.value_dimension = std::max<std::uint64_t>(shape.block_words, 4);
+  sizes.embedding_dimension = std::max<std::uint64_t>(2 * s + 3, 6);
+  sizes.width = std::max(std::max<std::uint64_t>(shape.block_words, 128), (s + 1) * 128);
+  if (shape.rounds > 1) {
+    sizes.value_dimension = std::max(sizes.value_dimension, packet);
+    sizes.width = std::max(sizes.width, s * std::max<std::uint64_t>(packet, 128));
+  }
+  return sizes;
+}
+
+std::vector<Pass> direct_passes(const mpc::Shape& shape, const DirectOptions& options) {
+  const PacketCoder coder(options.code, shape.machines, shape.memory_words, options.variance_test);
+  const CoverFreeParameters& chosen = coder.parameters();
+  std::vector<Pass> passes;
+  passes.push_back(
+      {"ids", fmt::format("{} machines and {} outputs as random sign vectors of dimension {}, 3 more for "
+                          "absent keys, absent queries and warnings",
+                          shape.machines, shape.outputs, kIdDimension)});
+  passes.push_back(
+      {"packet code",
+       coder.cover_free()
+           ? fmt::format("cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
+                         chosen.digits, chosen.prime, chosen.points, coder.value_dimension(),
+                         2ull * shape.machines)
+           : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", coder.value_dimension(),
+                         chosen.value_dimension())});
+  passes.push_back(
+      {"gather", fmt::format("layer 0: N = {} words to {} machines, 1 head of value dimension b = {}; step 1",
+                             shape.n, shape.input_machines(), shape.block_words)});
+  if (shape.rounds > 1) {
+    passes.push_back(
+        {"route", fmt::format("layers 1..{}: one a round, s = {} heads of value dimension {}; steps 2..{}",
+                              shape.rounds - 1, shape.memory_words, coder.value_dimension(), shape.rounds)});
+  }
+  passes.push_back(
+      {"deliver", fmt::format("layer {}: outputs to tokens 0..{}, s + 1 = {} heads of value dimension {}",
+                              shape.rounds, shape.outputs - 1, shape.memory_words + 1, kDeliveryColumns)});
+  return passes;
+}
+
+}  // namespace roundtrip::simulate

@@ -1,0 +1,27 @@
+// Purpose: compiled transformers as models: to be evaluated layer by layer with their mechanisms, decompiled,
+// and saved by name, the maps being the registered protocol's.
+#pragma once
+
+#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/simulate/compile/compare.h"
+
+namespace roundtrip::simulate {
+
+/// Raised whenever a construction writes other rows than before: a model saved with another one is refused.
+constexpr const char* kConstructionVersion = "1";
+
+/// The transformer with `mechanism` in every layer. Its maps are named by the registered protocol, its
+/// parameters and the construction if it was compiled by name (then it can be saved), else by options.name
+/// alone.
+anna::Model as_model(const Compiled& compiled, Mechanism mechanism);
+
+/// The compiled protocol that a saved model's maps name; ContractError for parameters that it can't be made
+/// of.
+Compiled compile(const anna::ProtocolMaps& maps);
+
+/// What load_model() asks: compile(maps) for registered protocols and the constructions "direct" and
+/// "routed".
+anna::Resolver protocol_resolver();
+
+}  // namespace roundtrip::simulate
