@@ -14,7 +14,7 @@ namespace roundtrip {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::uint64_t kMostHeaderBytes = 65535;
+constexpr std::uint64_t kMaxHeaderBytes = 65535;
 
 // The header is a Python literal: {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }
 class HeaderParser {
@@ -121,9 +121,9 @@ NpyFile NpyFile::parse(std::string bytes, const std::string& path) {
   require(all.size() >= begin, "{}: {} bytes end within the header's length", quote(path), all.size());
   std::uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, all.data() + begin - length_bytes, length_bytes);
-  require(header_bytes <= all.size() - begin && header_bytes <= kMostHeaderBytes,
+  require(header_bytes <= all.size() - begin && header_bytes <= kMaxHeaderBytes,
           "{}: the header claims {} bytes; the file has {} behind its length, and at most {} are allowed",
-          quote(path), header_bytes, all.size() - begin, kMostHeaderBytes);
+          quote(path), header_bytes, all.size() - begin, kMaxHeaderBytes);
   HeaderParser header(all.substr(begin, header_bytes), path);
   header.parse();
   const std::optional<Dtype> dtype = dtype_of(*header.descr);

@@ -5,16 +5,16 @@
 namespace roundtrip {
 
 std::string quote(std::string_view text) {
-  constexpr std::size_t kMostBytes = 80;
+  constexpr std::size_t kMaxBytes = 80;
   std::string out = "'";
-  for (const char c : text.substr(0, kMostBytes)) {
+  for (const char c : text.substr(0, kMaxBytes)) {
     if (c >= ' ' && c <= '~' && c != '\'' && c != '\\') {
       out += c;
     } else {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
   }
-  return out + (text.size() > kMostBytes ? "..'" : "'");
+  return out + (text.size() > kMaxBytes ? "..'" : "'");
 }
 
 }  // namespace roundtrip

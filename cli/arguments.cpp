@@ -8,7 +8,7 @@
 namespace roundtrip::cli {
 namespace {
 
-constexpr std::uint64_t kMostWords = std::uint64_t{1}
+constexpr std::uint64_t kMaxWords = std::uint64_t{1}
                                      << 40;  // far beyond any run; N, S, Q stay exact in all products
 
 void add_count(Flags& flags, const std::string& flag, const std::string& value_name, const std::string& help,
@@ -67,7 +67,7 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
   flags.choice("--format", "FORMAT", format_names(),
                "numbers (default), words, bytes, npy or edges; compressed by gzip or not",
                [&a](const std::string& text) { a.format = format_of(text); });
-  add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMostWords,
+  add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMaxWords,
             [&a](std::uint64_t value) { a.n = value; });
   add_count(flags, "--seed", "SEED", "Public seed, drawn before the input (default 1)", 0, ~std::uint64_t{0},
             [&a](std::uint64_t value) { a.parameters.seed = value; });
@@ -80,14 +80,14 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
                 a.parameters.delta = Rational::parse(text, "--delta");
                 a.parameters.delta_given = true;
               });
-  add_count(flags, "--kappa-s", "K", "Memory s = K * b words (default: the protocol's)", 1, kMostWords,
+  add_count(flags, "--kappa-s", "K", "Memory s = K * b words (default: the protocol's)", 1, kMaxWords,
             [&a](std::uint64_t value) { a.parameters.kappa_s = value; });
   add_count(flags, "--memory", "S", "Memory s in words instead of --eps: b = floor(S / kappa_s)", 1,
-            kMostWords, [&a](std::uint64_t value) { a.parameters.memory_words = value; });
-  add_count(flags, "--machines", "Q", "Number of machines, at least what the protocol needs", 1, kMostWords,
+            kMaxWords, [&a](std::uint64_t value) { a.parameters.memory_words = value; });
+  add_count(flags, "--machines", "Q", "Number of machines, at least what the protocol needs", 1, kMaxWords,
             [&a](std::uint64_t value) { a.parameters.machines = value; });
   add_count(flags, "--limit-words", "W", "Words that a machine may send or receive in a round (default s)", 1,
-            kMostWords, [&a](std::uint64_t value) { a.limit_words = value; });
+            kMaxWords, [&a](std::uint64_t value) { a.limit_words = value; });
 
   flags.choice("--transport", "NAME", {"inprocess", "mpi"},
                "inprocess or mpi (default: mpi under a launcher)",

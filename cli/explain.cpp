@@ -30,7 +30,7 @@ struct ExplainArguments {
 };
 
 /// Larger runs take too long to read, and their pages too long to open.
-constexpr std::uint64_t kMostSent = 1'000'000;
+constexpr std::uint64_t kMaxSent = 1'000'000;
 
 bool on_terminal() {
   return isatty(STDOUT_FILENO) == 1;
@@ -87,8 +87,8 @@ int explain_instance(const ExplainArguments& arguments, const Instance& instance
   const Execution execution = execute(instance, arguments.common, team);
   if (execution.violation) throw mpc::ModelViolation(*execution.violation);
   const std::uint64_t words = execution.result.ledger.overall().total_words;
-  require(words <= kMostSent, "{} sends {} words, too many to draw: at most {}; take a smaller N or model",
-          instance.info->name, words, kMostSent);
+  require(words <= kMaxSent, "{} sends {} words, too many to draw: at most {}; take a smaller N or model",
+          instance.info->name, words, kMaxSent);
   team.on_root([&] {
     const explain::Trace trace = record(execution.words);
     explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
@@ -110,9 +110,9 @@ int explain_command(const ExplainArguments& arguments, const Team& team) {
           "--html and --json: only one can be standard output");
   const auto check_size = [](const Instance& instance) {
     const std::uint64_t n = instance.shape().n;
-    require(n >= explain::kLeastWords && n <= explain::kMostWords,
+    require(n >= explain::kMinWords && n <= explain::kMaxWords,
             "explain draws every word: N is {}, allowed is {} to {}; --n takes the first N", n,
-            explain::kLeastWords, explain::kMostWords);
+            explain::kMinWords, explain::kMaxWords);
   };
   if (names_model(common.protocol)) {
     Subject subject = make_subject(common.protocol);
@@ -168,7 +168,7 @@ Command add_explain(CommandLine& line) {
   });
   flags.value(
       "--word", "I", "The way of input word I, from 0, instead", [arguments](const std::string& text) {
-        arguments->word = static_cast<std::uint32_t>(parse_count(text, "--word", 0, explain::kMostWords - 1));
+        arguments->word = static_cast<std::uint32_t>(parse_count(text, "--word", 0, explain::kMaxWords - 1));
       });
   flags.value("--html", "FILE", "Write a page instead; it needs no network (- is standard output)",
               [arguments](const std::string& text) {

@@ -35,21 +35,21 @@ constexpr std::array<FormatName, 5> kFormats{{
     {"edges", "ends of edges"},
 }};
 
-constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 
 /// `token` for an error line: shortened, and every byte that is not printable ASCII escaped.
 std::string shown(std::string_view token) {
-  constexpr std::size_t kMostBytes = 40;
+  constexpr std::size_t kMaxBytes = 40;
   std::string text;
-  for (const char c : token.substr(0, kMostBytes)) {
+  for (const char c : token.substr(0, kMaxBytes)) {
     if (c >= ' ' && c <= '~') {
       text += c;
     } else {
       text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
   }
-  return token.size() > kMostBytes ? text + "..." : text;
+  return token.size() > kMaxBytes ? text + "..." : text;
 }
 
 std::uint64_t line_of(std::string_view bytes, std::string_view token) {
@@ -78,7 +78,7 @@ std::string read_bytes(const std::string& path, const std::string& name) {
   file.descriptor = -1;  // the stream's now
   std::string bytes;
   constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-  constexpr std::size_t kMostBytesAtOnce = std::size_t{1} << 30;  // zlib counts in 32 bits
+  constexpr std::size_t kMaxBytesAtOnce = std::size_t{1} << 30;  // zlib counts in 32 bits
   // One byte more than the size, so that the end of a regular file is seen without growing.
   std::size_t room = S_ISREG(facts.st_mode) ? static_cast<std::size_t>(facts.st_size) + 1 : kChunkBytes;
   std::size_t used = 0;
@@ -86,7 +86,7 @@ std::string read_bytes(const std::string& path, const std::string& name) {
     if (used + room > bytes.size()) require_memory(room, name);
     bytes.resize(std::max(bytes.size(), used + room));
     const int got = ::gzread(stream.get(), bytes.data() + used,
-                             static_cast<unsigned>(std::min(bytes.size() - used, kMostBytesAtOnce)));
+                             static_cast<unsigned>(std::min(bytes.size() - used, kMaxBytesAtOnce)));
     if (got > 0) {
       used += static_cast<std::size_t>(got);
       room = used < bytes.size() ? 0 : std::max(kChunkBytes, used);
@@ -183,7 +183,7 @@ void Input::parse_numbers(std::uint64_t limit) {
           name_, line_of(*bytes_, token), shown(token)));
     }
     // Beyond 64 bits is beyond any protocol's input width: encode() refuses it, with the width known then.
-    if (error == std::errc::result_out_of_range) value = token[0] == '-' ? kLeast : kGreatest;
+    if (error == std::errc::result_out_of_range) value = token[0] == '-' ? kMin : kGreatest;
     values_.push_back(value);
   }
 }

@@ -117,8 +117,8 @@ std::string figure(const std::string& drawing, const std::string& caption) {
 
 std::string drawn(const std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow>& found,
                   const std::string& kind, std::uint32_t least, bool tokens, const std::string& caption) {
-  constexpr std::uint32_t kMostRows = 64;
-  if (found.empty() || least > kMostRows) return {};
+  constexpr std::uint32_t kMaxRows = 64;
+  if (found.empty() || least > kMaxRows) return {};
   std::vector<Arrow> arrows;
   std::uint32_t left = 0, right = 0;
   for (const auto& [unused, arrow] : found) {
@@ -212,12 +212,12 @@ std::string number_text(double value) {
 }
 
 std::string average(const std::vector<anna::Entry>& value) {
-  constexpr std::size_t kMost = 8;
+  constexpr std::size_t kMax = 8;
   if (value.empty()) return "0";
   std::vector<std::string> parts;
-  for (std::size_t i = 0; i < value.size() && i < kMost; ++i)
+  for (std::size_t i = 0; i < value.size() && i < kMax; ++i)
     parts.push_back(fmt::format("[{}] {}", value[i].column, number_text(value[i].value)));
-  if (value.size() > kMost) parts.push_back(fmt::format("{} more", value.size() - kMost));
+  if (value.size() > kMax) parts.push_back(fmt::format("{} more", value.size() - kMax));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

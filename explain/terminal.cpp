@@ -169,11 +169,11 @@ std::string number_text(double value) {
 }
 
 std::string average_text(const std::vector<anna::Entry>& value) {
-  constexpr std::size_t kMost = 6;
+  constexpr std::size_t kMax = 6;
   std::string text = "average";
-  for (std::size_t i = 0; i < value.size() && i < kMost; ++i)
+  for (std::size_t i = 0; i < value.size() && i < kMax; ++i)
     text += fmt::format(" [{}]={}", value[i].column, number_text(value[i].value));
-  if (value.size() > kMost) text += fmt::format(" and {} more numbers", value.size() - kMost);
+  if (value.size() > kMax) text += fmt::format(" and {} more numbers", value.size() - kMax);
   return value.empty() ? "average 0" : text;
 }
 

@@ -449,9 +449,9 @@ std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::
 }
 
 void begin(std::span<const mpc::Word> input, const Names& names, Trace& trace) {
-  require(input.size() >= kLeastWords && input.size() <= kMostWords,
+  require(input.size() >= kMinWords && input.size() <= kMaxWords,
           "explain draws every word: N is {}, allowed is {} to {}; --n takes the first N words", input.size(),
-          kLeastWords, kMostWords);
+          kMinWords, kMaxWords);
   trace.title = printable(names.title, 200);
   trace.summary = names.summary;
   trace.rounds_formula = names.rounds_formula;

@@ -19,11 +19,11 @@
 namespace roundtrip::explain {
 
 /// Where it is drawn how many words; a run with more is refused.
-inline constexpr std::uint64_t kLeastWords = 2;
-inline constexpr std::uint64_t kMostWords = 64;
+inline constexpr std::uint64_t kMinWords = 2;
+inline constexpr std::uint64_t kMaxWords = 64;
 /// Rounds with more words than this are shown as totals from one kind of machine to another; a protocol that
 /// was a transformer has many more words, and what they are says less.
-inline constexpr std::size_t kMostListed = 1500, kMostListedInReverse = 200;
+inline constexpr std::size_t kMaxListed = 1500, kMaxListedInReverse = 200;
 
 /// One word that a machine sent.
 struct SentWord {
@@ -153,7 +153,7 @@ struct Names {
 };
 
 /// Runs the protocol in process and evaluates its transformer, layer by layer. ContractError unless N is in
-/// kLeastWords .. kMostWords; ModelViolation as run() throws it; InternalError if an average is not that of
+/// kMinWords .. kMaxWords; ModelViolation as run() throws it; InternalError if an average is not that of
 /// the matches written down, if a layer moves other words than its round sent, or an output differs.
 Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
              std::span<const mpc::Word> input, const Names& names);

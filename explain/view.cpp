@@ -150,7 +150,7 @@ std::vector<Meeting> meetings(const LayerTrace& layer) {
 }
 
 bool too_large(const Trace& trace, std::uint32_t round) {
-  return trace.rounds[round - 1].words.size() > (trace.reverse ? kMostListedInReverse : kMostListed);
+  return trace.rounds[round - 1].words.size() > (trace.reverse ? kMaxListedInReverse : kMaxListed);
 }
 
 namespace {
@@ -403,11 +403,11 @@ Journey journey(const Trace& trace, std::uint32_t origin) {
                             : fmt::format("{} from {} to {}", words_of(words), ends.first, ends.second));
       way.clear();
     }
-    constexpr std::size_t kMostWays = 6;
+    constexpr std::size_t kMaxWays = 6;
     const bool final_round = r == shape.rounds && !trace.reverse;
     for (const auto& [ends, heads] : way) {
-      if (parts.size() == kMostWays && way.size() > kMostWays + 1) {
-        parts.push_back(fmt::format("{} more pairs of machines", way.size() - kMostWays));
+      if (parts.size() == kMaxWays && way.size() > kMaxWays + 1) {
+        parts.push_back(fmt::format("{} more pairs of machines", way.size() - kMaxWays));
         break;
       }
       parts.push_back(ends.first == ends.second && !final_round

@@ -9,9 +9,9 @@
 namespace roundtrip::mpc {
 namespace {
 
-constexpr std::uint64_t kMostMachines = std::uint64_t{1}
+constexpr std::uint64_t kMaxMachines = std::uint64_t{1}
                                         << 31;     // a machine or output fits 31 bits of a run's header
-constexpr std::uint64_t kMostWords = 0xffffffffu;  // a sequence number fits 32 bits
+constexpr std::uint64_t kMaxWords = 0xffffffffu;  // a sequence number fits 32 bits
 
 void require_open_unit(const char* name, const Rational& value) {
   require(value > Rational(0) && value < Rational(1), "{} is {}, allowed is above 0 and below 1", name,
@@ -28,8 +28,8 @@ void Parameters::validate() const {
   require_open_unit("eta", eta);
   require(!kappa_s || *kappa_s >= 1, "kappa_s is 0, allowed is at least 1");
   require(!memory_words || *memory_words >= 1, "memory is 0 words, allowed is at least 1");
-  require(!machines || (*machines >= 1 && *machines < kMostMachines), "machines is {}, allowed is 1 to {}",
-          machines.value_or(0), kMostMachines - 1);
+  require(!machines || (*machines >= 1 && *machines < kMaxMachines), "machines is {}, allowed is 1 to {}",
+          machines.value_or(0), kMaxMachines - 1);
 }
 
 std::int64_t Parameters::integer_option(const std::string& name, std::int64_t fallback, std::int64_t low,
@@ -52,21 +52,21 @@ std::int64_t Parameters::integer_option(const std::string& name, std::int64_t fa
 void Shape::validate() const {
   require(n >= 1, "N is 0, allowed is at least 1 input word");
   require(block_words >= 1, "b is 0 words, allowed is at least 1");
-  require(memory_words >= block_words && memory_words <= kMostWords, "s is {} words, allowed is b = {} to {}",
-          memory_words, block_words, kMostWords);
-  require(machines >= 1 && machines < kMostMachines, "q is {} machines, allowed is 1 to {}", machines,
-          kMostMachines - 1);
+  require(memory_words >= block_words && memory_words <= kMaxWords, "s is {} words, allowed is b = {} to {}",
+          memory_words, block_words, kMaxWords);
+  require(machines >= 1 && machines < kMaxMachines, "q is {} machines, allowed is 1 to {}", machines,
+          kMaxMachines - 1);
   require(input_machines() <= machines, "q is {} machines, allowed is at least ceil(N / b) = {}", machines,
           input_machines());
-  require(outputs < kMostMachines && ceil_div(outputs, block_words) <= machines,
+  require(outputs < kMaxMachines && ceil_div(outputs, block_words) <= machines,
           "outputs is {}, allowed is at most b q = {} and below {}", outputs, block_words * machines,
-          kMostMachines);
+          kMaxMachines);
   require(rounds >= 1, "R is 0, allowed is at least 1 round");
   require(word_bits >= 1 && word_bits <= 62, "p is {} bits, allowed is 1 to 62", word_bits);
   require(input_bits >= 1 && input_bits <= word_bits, "p_in is {} bits, allowed is 1 to p = {}", input_bits,
           word_bits);
-  require(scratch_words <= kMostWords, "scratch is {} words, allowed is at most {}", scratch_words,
-          kMostWords);
+  require(scratch_words <= kMaxWords, "scratch is {} words, allowed is at most {}", scratch_words,
+          kMaxWords);
 }
 
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s) {

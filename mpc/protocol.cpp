@@ -33,7 +33,7 @@ void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool o
     set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
   if (destination >= limits_.destinations) set_fault(Fault::kWrongDestination, destination);
   const bool stays = streams_ != nullptr && inbox_ != nullptr && destination == machine_ &&
-                     words.size() >= Streams::kLeastKept && inbox_->holds(words);
+                     words.size() >= Streams::kMinKept && inbox_->holds(words);
   if (!stays) {
     Word all = 0;
     for (const Word word : words) all |= word;

@@ -160,7 +160,7 @@ class Outbox {
   }
   /// Sends words in a row to machine `destination`; only in rounds 1..R-1.
   void send(MachineId destination, std::span<const Word> words) {
-    if (words.size() - 1 >= Streams::kLeastKept - 1) [[unlikely]]
+    if (words.size() - 1 >= Streams::kMinKept - 1) [[unlikely]]
       return push(destination, words, false);
     Word all = 0;
     for (const Word word : words) all |= word;

@@ -63,8 +63,8 @@ void AnnaParameters::validate() const {
 }
 
 ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint32_t tables) {
-  constexpr std::uint64_t kMostTerms = std::uint64_t{1} << 62;  // T must fit 64 bits
-  require(head.tokens < kMostTerms / tables, "{} tokens in {} tables; their product must be below 2^62",
+  constexpr std::uint64_t kMaxTerms = std::uint64_t{1} << 62;  // T must fit 64 bits
+  require(head.tokens < kMaxTerms / tables, "{} tokens in {} tables; their product must be below 2^62",
           head.tokens, tables);
   check_points("queries", head.queries, codebook, head.tokens);
   check_points("keys", head.keys, codebook, head.tokens);

@@ -26,10 +26,10 @@ std::uint64_t DenseCodes::of_rows(bool queries, std::uint64_t begin, std::uint64
   const PointBlocks& points = queries ? queries_ : keys_;
   if (hash_->has_block_codes(points)) {
     constexpr std::size_t kLanes = PointBlocks::kLanes,
-                          kMost = 4;  // blocks at once: they stay in the first cache
-    for (std::uint64_t row = begin; row < end; row += kMost * kLanes) {
-      const std::uint64_t rows = std::min<std::uint64_t>(end - row, kMost * kLanes);
-      std::uint64_t of_blocks[kMost * kLanes];
+                          kMax = 4;  // blocks at once: they stay in the first cache
+    for (std::uint64_t row = begin; row < end; row += kMax * kLanes) {
+      const std::uint64_t rows = std::min<std::uint64_t>(end - row, kMax * kLanes);
+      std::uint64_t of_blocks[kMax * kLanes];
       hash_->block_codes(kernels, points, row / kLanes, (rows + kLanes - 1) / kLanes, of_blocks);
       std::copy(of_blocks, of_blocks + rows, codes + row);
     }

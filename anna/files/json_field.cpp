@@ -12,14 +12,14 @@ namespace roundtrip::anna {
 
 nlohmann::json JsonField::parse(std::string_view text, const std::string& file) {
   using nlohmann::json;
-  constexpr std::size_t kMostBytes = std::size_t{16} << 20;
-  constexpr int kMostDepth = 32;
-  require(text.size() <= kMostBytes, "{}: {} bytes of JSON; at most {} are allowed", quote(file), text.size(),
-          kMostBytes);
+  constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
+  constexpr int kMaxDepth = 32;
+  require(text.size() <= kMaxBytes, "{}: {} bytes of JSON; at most {} are allowed", quote(file), text.size(),
+          kMaxBytes);
   std::vector<std::set<std::string>>
       open;  // the names of each open object: the document would keep one of two
   const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-    require(depth <= kMostDepth, "{}: lists and objects nest deeper than {}", quote(file), kMostDepth);
+    require(depth <= kMaxDepth, "{}: lists and objects nest deeper than {}", quote(file), kMaxDepth);
     if (event == json::parse_event_t::object_start) open.emplace_back();
     if (event == json::parse_event_t::object_end) open.pop_back();
     if (event == json::parse_event_t::key) {
@@ -68,9 +68,9 @@ std::optional<JsonField> JsonField::find(std::string_view name) const {
 
 std::vector<JsonField> JsonField::items() const {
   if (!node_->is_array()) fail("is " + shown() + "; a list is needed");
-  constexpr std::size_t kMostItems = 65536;
-  if (node_->size() > kMostItems)
-    fail(fmt::format("has {} items; at most {} are allowed", node_->size(), kMostItems));
+  constexpr std::size_t kMaxItems = 65536;
+  if (node_->size() > kMaxItems)
+    fail(fmt::format("has {} items; at most {} are allowed", node_->size(), kMaxItems));
   std::vector<JsonField> out;
   for (std::size_t i = 0; i < node_->size(); ++i)
     out.emplace_back((*node_)[i], file_, fmt::format("{}[{}]", path_, i));

@@ -20,9 +20,9 @@ namespace {
 
 constexpr std::uint64_t kVersion = 1;
 constexpr std::string_view kSchema = "roundtrip-model";
-constexpr std::uint64_t kMostTokens = std::uint64_t{1} << 48;
-constexpr std::uint32_t kMostDimension = 0x7fffffff;
-constexpr std::uint32_t kMostBits = 52;
+constexpr std::uint64_t kMaxTokens = std::uint64_t{1} << 48;
+constexpr std::uint32_t kMaxDimension = 0x7fffffff;
+constexpr std::uint32_t kMaxBits = 52;
 
 std::string checksum_of(std::string_view bytes) {
   return fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size()));
@@ -41,7 +41,7 @@ class WeightReader {
     LayerWeights weights;
     weights.row_dimension = row_dimension;
     weights.row_limit = static_cast<std::int64_t>(field["row_limit"].number(0, kMantissaBound - 1));
-    weights.row_fraction_bits = field["row_fraction_bits"].number32(0, kMostBits);
+    weights.row_fraction_bits = field["row_fraction_bits"].number32(0, kMaxBits);
     weights.position_digits = field["position_digits"].number32(0, 64);
     weights.position_base = field["position_base"].number32(2, 65536);
     for (const JsonField& head : field["heads"].items()) {
@@ -60,8 +60,8 @@ class WeightReader {
     for (const JsonField& item : field.items()) {
       item.object({"weight", "?bias", "weight_fraction_bits", "output_fraction_bits", "relu", "?clamp"});
       Stage stage;
-      stage.weight_fraction_bits = item["weight_fraction_bits"].number32(0, kMostBits);
-      stage.output_fraction_bits = item["output_fraction_bits"].number32(0, kMostBits);
+      stage.weight_fraction_bits = item["weight_fraction_bits"].number32(0, kMaxBits);
+      stage.output_fraction_bits = item["output_fraction_bits"].number32(0, kMaxBits);
       stage.relu = item["relu"].truth();
       if (const auto clamp = item.find("clamp")) {
         stage.clamp = static_cast<std::int64_t>(clamp->number(0, kMantissaBound - 1));
@@ -103,8 +103,8 @@ class WeightReader {
       field.fail(fmt::format("is a tensor of {} dimensions; {} are needed", tensor.shape.size(), dimensions));
     }
     for (const std::uint64_t extent : tensor.shape) {
-      if (extent < 1 || extent > kMostDimension) {
-        field.fail(fmt::format("has an extent of {}; allowed are 1 .. {}", extent, kMostDimension));
+      if (extent < 1 || extent > kMaxDimension) {
+        field.fail(fmt::format("has an extent of {}; allowed are 1 .. {}", extent, kMaxDimension));
       }
     }
     Mantissas out{tensor.shape, {}};
@@ -297,8 +297,8 @@ LoadedModel parse_model(std::string_view description, const std::string& path,
 
   LoadedModel loaded;
   Model& model = loaded.model;
-  model.transformer.tokens = root["tokens"].number(1, kMostTokens);
-  model.transformer.input_dimension = root["input_dimension"].number32(1, kMostDimension);
+  model.transformer.tokens = root["tokens"].number(1, kMaxTokens);
+  model.transformer.input_dimension = root["input_dimension"].number32(1, kMaxDimension);
   const JsonField maps = root["maps"];
   const std::vector<JsonField> layers = root["layers"].items();
   const std::string kind = maps["kind"].text();

@@ -18,7 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "tensors are read in place");
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the format's own limit
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 constexpr std::string_view kMetadata = "__metadata__";
 
 struct HeaderEntry {
@@ -136,9 +136,9 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& pat
           "{}: {} bytes are less than the 8 of a safetensors file's header length", quote(path), all.size());
   std::uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, all.data(), kLengthBytes);
-  require(header_bytes <= all.size() - kLengthBytes && header_bytes <= kMostHeaderBytes,
+  require(header_bytes <= all.size() - kLengthBytes && header_bytes <= kMaxHeaderBytes,
           "{}: the header claims {} bytes; the file has {} behind its length, and at most {} are allowed",
-          quote(path), header_bytes, all.size() - kLengthBytes, kMostHeaderBytes);
+          quote(path), header_bytes, all.size() - kLengthBytes, kMaxHeaderBytes);
   const std::string_view header = all.substr(kLengthBytes, header_bytes);
   const std::string_view data = all.substr(kLengthBytes + header_bytes);
   HeaderReader reader(path);
@@ -184,11 +184,11 @@ SafetensorsFile SafetensorsFile::load(const std::string& path) {
 const TensorView& SafetensorsFile::tensor(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  constexpr std::size_t kMostNames = 4096,
-                        kMostNameBytes = 128;  // the search is quadratic in hostile lengths
+  constexpr std::size_t kMaxNames = 4096,
+                        kMaxNameBytes = 128;  // the search is quadratic in hostile lengths
   std::vector<std::string> names;
   for (const auto& entry : tensors_) {
-    if (names.size() < kMostNames && std::max(entry.first.size(), name.size()) <= kMostNameBytes) {
+    if (names.size() < kMaxNames && std::max(entry.first.size(), name.size()) <= kMaxNameBytes) {
       names.push_back(entry.first);
     }
   }
@@ -223,8 +223,8 @@ std::string write_safetensors(const Tensors& tensors, const TensorMetadata& meta
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begin aligned; the format allows spaces here
   const std::uint64_t header_bytes = text.size();
-  require(header_bytes <= kMostHeaderBytes, "a header of {} bytes; at most {} are allowed", header_bytes,
-          kMostHeaderBytes);
+  require(header_bytes <= kMaxHeaderBytes, "a header of {} bytes; at most {} are allowed", header_bytes,
+          kMaxHeaderBytes);
   std::string out(kLengthBytes, '\0');
   std::memcpy(out.data(), &header_bytes, kLengthBytes);
   out.reserve(kLengthBytes + header_bytes + end);

@@ -13,7 +13,7 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-constexpr std::uint32_t kMostFractionBits = 52;
+constexpr std::uint32_t kMaxFractionBits = 52;
 
 class ZeroCodebook final : public Codebook {
  public:
@@ -64,9 +64,9 @@ std::vector<Range> stage_ranges(const Stage& stage, std::uint32_t fraction_bits,
               stage.bias.size() == stage.outputs,
           "{} has {} weights and {} biases; {} x {} and {} are needed", where, stage.weight.size(),
           stage.bias.size(), stage.outputs, stage.inputs, stage.outputs);
-  require(stage.weight_fraction_bits <= kMostFractionBits && stage.output_fraction_bits <= kMostFractionBits,
+  require(stage.weight_fraction_bits <= kMaxFractionBits && stage.output_fraction_bits <= kMaxFractionBits,
           "{} has {} and {} fractional bits; at most {} are allowed", where, stage.weight_fraction_bits,
-          stage.output_fraction_bits, kMostFractionBits);
+          stage.output_fraction_bits, kMaxFractionBits);
   require(stage.output_fraction_bits <= fraction_bits + stage.weight_fraction_bits,
           "{} has {} fractional bits in its outputs; its sums have only {}", where,
           stage.output_fraction_bits, fraction_bits + stage.weight_fraction_bits);
@@ -130,9 +130,9 @@ std::int64_t round_scaled(double value, int bits) {
 WeightLayer::WeightLayer(LayerWeights weights, std::string_view where) : weights_(std::move(weights)) {
   const LayerWeights& w = weights_;
   require(w.row_dimension >= 1, "{} has row dimension 0; at least 1 is needed", where);
-  require(w.row_fraction_bits <= kMostFractionBits,
+  require(w.row_fraction_bits <= kMaxFractionBits,
           "{} has {} fractional bits in its rows; at most {} are allowed", where, w.row_fraction_bits,
-          kMostFractionBits);
+          kMaxFractionBits);
   require(w.row_limit >= 0 && w.row_limit < kMantissaBound, "{} has row limit {}; allowed are 0 .. {}", where,
           w.row_limit, kMantissaBound - 1);
   require(w.position_digits <= 64, "{} has {} position digits; at most 64 are allowed", where,

@@ -29,7 +29,7 @@ constexpr std::uint32_t kIdBits = 24;  // two labels, or a dart and its vertex, 
 constexpr Word kIdMask = (Word{1} << kIdBits) - 1;
 constexpr Word kNoLabel = kIdMask;  // N < 2^24: no vertex
 constexpr Word kNoEntry = (Word{1} << 2 * kIdBits) - 1;
-constexpr std::uint32_t kMostChunkBits = 12;
+constexpr std::uint32_t kMaxChunkBits = 12;
 
 struct Plan {
   Sizes sizes;
@@ -73,7 +73,7 @@ bool make_trees(Plan& plan, std::uint64_t n) {
   const std::uint64_t spare = plan.sizes.memory_words - kept;
   plan.least = tree(spare / 2);
   std::uint32_t best = ~0u;
-  for (std::uint32_t bits = 1; bits <= std::min(plan.label_bits, kMostChunkBits); ++bits) {
+  for (std::uint32_t bits = 1; bits <= std::min(plan.label_bits, kMaxChunkBits); ++bits) {
     const std::uint64_t words = 1 + (std::uint64_t{2} << bits);
     if (spare / (2 * words) < 2) break;
     const Tree chooses = tree(spare / (2 * words));

@@ -13,7 +13,7 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
-constexpr std::uint64_t kLeastKappa = 6;  // a machine's 2 B + 3 b words on their way fit s
+constexpr std::uint64_t kMinKappa = 6;  // a machine's 2 B + 3 b words on their way fit s
 constexpr std::uint32_t kInputBits = 47;  // an output word is the word plus 1, or 0 for none
 constexpr Word kAsks = Word{1} << 47;     // marks a question among words brought home
 
@@ -28,7 +28,7 @@ Plan make_plan(const Parameters& parameters) {
   require(parameters.n <= std::uint64_t{1} << 30, "N is {}, allowed for join is 1 to 2^30", parameters.n);
   plan.sizes = choose_sizes(parameters, kDefaultKappa, [&](const Sizes& sizes) {
     const auto sort = plan_sort(parameters.n, 3, sizes.memory_words);
-    if (!sort || sizes.kappa_s < kLeastKappa) return false;
+    if (!sort || sizes.kappa_s < kMinKappa) return false;
     plan.sort = *sort;
     // A machine keeps its records, one of the machine before, their number, and up to B answers.
     const std::uint64_t kept = 3 * sort->machine_records + 3;

@@ -16,20 +16,20 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
-constexpr std::uint64_t kLeastKappa = 6;  // B >= b, and 5 b words of state at home
-constexpr std::int64_t kMostHops = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t kMinKappa = 6;  // B >= b, and 5 b words of state at home
+constexpr std::int64_t kMaxHops = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint32_t kSymbolBits = 47;  // an output word is the symbol's plus 1, or 0 for none
 
 std::uint64_t hops(const Parameters& parameters) {
-  return static_cast<std::uint64_t>(parameters.integer_option("k", 2, 1, kMostHops));
+  return static_cast<std::uint64_t>(parameters.integer_option("k", 2, 1, kMaxHops));
 }
 
 class KHop final : public Composition {
  public:
   explicit KHop(const Parameters& parameters)
       : hops_(hops(parameters)), value_bits_(static_cast<std::uint32_t>(std::bit_width(parameters.n))) {
-    require(!parameters.kappa_s || *parameters.kappa_s >= kLeastKappa,
-            "kappa_s is {}, allowed for k_hop is at least {}", parameters.kappa_s.value_or(0), kLeastKappa);
+    require(!parameters.kappa_s || *parameters.kappa_s >= kMinKappa,
+            "kappa_s is {}, allowed for k_hop is at least {}", parameters.kappa_s.value_or(0), kMinKappa);
     const Sizes sizes = sort_sizes(parameters, kDefaultKappa);
     const SortPlan plan = *plan_sort(parameters.n, 3, sizes.memory_words);
     shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);

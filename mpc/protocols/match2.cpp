@@ -15,10 +15,10 @@ namespace {
 constexpr std::uint64_t kSetKappa = 2;
 constexpr std::uint64_t kSortKappa = 8;
 constexpr std::uint64_t kSetWordBits = 48;                    // residues in one word of a set
-constexpr std::int64_t kMostModulus = std::int64_t{1} << 46;  // 2 r + 1 is a word for every residue r
+constexpr std::int64_t kMaxModulus = std::int64_t{1} << 46;  // 2 r + 1 is a word for every residue r
 
 std::uint64_t modulus(const Parameters& parameters) {
-  return static_cast<std::uint64_t>(parameters.integer_option("M", 37, 1, kMostModulus));
+  return static_cast<std::uint64_t>(parameters.integer_option("M", 37, 1, kMaxModulus));
 }
 
 /// Which way, its sizes and trees.

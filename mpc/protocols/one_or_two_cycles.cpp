@@ -17,7 +17,7 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
-constexpr std::uint64_t kLeastKappa = 4;
+constexpr std::uint64_t kMinKappa = 4;
 constexpr Word kBad = Word{1} << 40;  // more than there are darts
 
 Sizes cycles_sizes(const Parameters& parameters) {
@@ -25,7 +25,7 @@ Sizes cycles_sizes(const Parameters& parameters) {
   return choose_sizes(parameters, kDefaultKappa, [&parameters](const Sizes& sizes) {
     const auto sort = plan_sort(parameters.n, 3, sizes.memory_words);
     // Two records of the machine before are wanted.
-    return sizes.kappa_s >= kLeastKappa && sort && (sort->machines == 1 || sort->machine_records >= 2);
+    return sizes.kappa_s >= kMinKappa && sort && (sort->machines == 1 || sort->machine_records >= 2);
   });
 }
 

@@ -20,8 +20,8 @@ namespace roundtrip::mpc {
 /// Copies words between arrays that don't overlap; the short runs that messages mostly are, without a call.
 template <typename T>
 inline void copy_words(T* to, const T* from, std::size_t count) {
-  constexpr std::size_t kMostInline = 32;
-  if (count > kMostInline) {
+  constexpr std::size_t kMaxInline = 32;
+  if (count > kMaxInline) {
     std::memcpy(to, from, count * sizeof(T));
     return;
   }
@@ -78,12 +78,12 @@ class Buffer {
 
  private:
   // Only where the unused end of the last large page is small beside the array.
-  static constexpr std::size_t kLeastBytesForLargePages = std::size_t{8} << 20;
+  static constexpr std::size_t kMinBytesForLargePages = std::size_t{8} << 20;
   static constexpr std::size_t kLargePage = std::size_t{2} << 20;
 
   /// Fresh pages; a large array begins at a large page, so that remapping moves large pages whole.
   static void* map(std::size_t bytes) {
-    const std::size_t slack = bytes >= kLeastBytesForLargePages ? kLargePage : 0;
+    const std::size_t slack = bytes >= kMinBytesForLargePages ? kLargePage : 0;
     void* const mapped =
         mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED) throw std::bad_alloc();
@@ -113,7 +113,7 @@ class Buffer {
       }
     }
     // A refusal costs nothing but time.
-    if (count * sizeof(T) >= kLeastBytesForLargePages) madvise(grown, count * sizeof(T), MADV_HUGEPAGE);
+    if (count * sizeof(T) >= kMinBytesForLargePages) madvise(grown, count * sizeof(T), MADV_HUGEPAGE);
     ++buffer_growths;
     data_ = static_cast<T*>(grown);
     capacity_ = count;

@@ -38,7 +38,7 @@ constexpr std::string_view kVersion = "1";
 constexpr std::string_view kManifestPrefix = "manifest-";
 constexpr std::string_view kInboxesPrefix = "inboxes-";
 constexpr std::size_t kRoundDigits = 10;                              // of 2^32 - 1
-constexpr std::uint64_t kMostManifestBytes = std::uint64_t{1} << 30;  // more ranks and rounds than there are
+constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{1} << 30;  // more ranks and rounds than there are
 
 /// Why one checkpoint can't be used; another may be.
 class Damage : public Error {
@@ -431,8 +431,8 @@ std::uint32_t Checkpoints::resume(Exchange& exchange, Ledger& ledger) {
         const std::string path = path_of(options_.resume, name);
         std::error_code no_size;
         const std::uintmax_t size = fs::file_size(path, no_size);
-        intact(!no_size && size <= kMostManifestBytes, "{} has no size, or one above {} bytes", name,
-               kMostManifestBytes);
+        intact(!no_size && size <= kMaxManifestBytes, "{} has no size, or one above {} bytes", name,
+               kMaxManifestBytes);
         try {
           text = read_whole(path);
         } catch (const ContractError& unreadable) {

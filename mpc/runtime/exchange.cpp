@@ -16,7 +16,7 @@ constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / 
 
 // Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by rows of this
 // length.
-constexpr std::uint64_t kLeastLarge = std::uint64_t{1} << 20, kLeastRow = 4 * kWordsPerLine;
+constexpr std::uint64_t kMinLarge = std::uint64_t{1} << 20, kMinRow = 4 * kWordsPerLine;
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
@@ -284,7 +284,7 @@ void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterat
         // Each inbox is a stream of its own, too many of them for the processor to foresee.
         __builtin_prefetch(all_words + word + length + kWordsPerLine, 1);
         __builtin_prefetch(all_headers + header + 1 + kHeadersPerLine, 1);
-        large&& length >= kLeastRow ? copy_row(all_words + word, run, length)
+        large&& length >= kMinRow ? copy_row(all_words + word, run, length)
                                     : copy_run(all_words + word, run, length);
       },
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
@@ -343,7 +343,7 @@ Exchange::Received Exchange::fill_inboxes() {
     if (result.overload) break;
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
-    scatter(b, words * sizeof(Word) >= kLeastLarge, kept_begin);
+    scatter(b, words * sizeof(Word) >= kMinLarge, kept_begin);
   }
   if (!result.overload) place_held();
   std::swap(spare_, leaving_);  // to be taken in the next round, or given back

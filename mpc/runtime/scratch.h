@@ -33,10 +33,10 @@ class ScratchArena final : public std::pmr::memory_resource {
   bool exceeded() const { return asked_bytes_ != 0; }
 
  private:
-  static constexpr std::size_t kMostAlignment = 4096;  // storage starts at a page
+  static constexpr std::size_t kMaxAlignment = 4096;  // storage starts at a page
 
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    if (alignment > kMostAlignment) throw std::bad_alloc();
+    if (alignment > kMaxAlignment) throw std::bad_alloc();
     const std::size_t begin = (used_bytes_ + alignment - 1) / alignment * alignment;
     if (bytes > storage_.size() || begin > storage_.size() - bytes) {
       asked_bytes_ =

@@ -12,7 +12,7 @@ namespace {
 
 // A bucket has 2^6 machines, or more if a rank would have more than 2^6 buckets: the caches hold a line of
 // words and one of headers for each machine of a bucket, and the end of each stream.
-constexpr unsigned kLeastBucketBits = 6, kMostBucketsBits = 6;
+constexpr unsigned kMinBucketBits = 6, kMaxBucketsBits = 6;
 
 constexpr Word kHeaderRest = (Word{1} << Streams::kLengthShift) - 1;
 
@@ -37,9 +37,9 @@ std::span<T> part_of(std::span<T> all, std::size_t i, std::size_t k) {
 Streams::Streams(const Shape& shape, std::uint64_t limit_words, const Placement& placement,
                  Transport& transport)
     : first_(placement.first(transport.rank())),
-      bucket_bits_(std::clamp(bits_for(placement.block()), kLeastBucketBits + kMostBucketsBits,
-                              kDestinationBits + kMostBucketsBits) -
-                   kMostBucketsBits),
+      bucket_bits_(std::clamp(bits_for(placement.block()), kMinBucketBits + kMaxBucketsBits,
+                              kDestinationBits + kMaxBucketsBits) -
+                   kMaxBucketsBits),
       buckets_(ceil_div(placement.block(), std::uint64_t{1} << bucket_bits_)),
       sequence_bits_(bits_for(limit_words)),  // at most 32
       source_apart_(sequence_bits_ + bits_for(placement.block()) > kLengthShift - kDestinationBits),
@@ -139,7 +139,7 @@ void Streams::append_to_run(const Word* words, std::uint64_t length, bool to_its
     rows_.resize(rows_.size() + count);
     kept_.back().length += count;
   };
-  if (!has_kept && to_itself && before + length >= kLeastKept && may_keep()) {
+  if (!has_kept && to_itself && before + length >= kMinKept && may_keep()) {
     kept_.push_back({source_ - first_, 0, nullptr, 0, rows_.size()});
     append_row(run_ + (long_run() ? 2 : 1), before);
     has_kept = to_rows = true;

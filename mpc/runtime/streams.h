@@ -48,8 +48,8 @@ class Streams {
   /// hundredth of the words.
   static constexpr Word kLongLength = (Word{1} << kLengthBits) - 1;
   /// Rows to oneself of so many words and more are kept out of the streams.
-  static constexpr std::uint64_t kLeastKept = 256;
-  static_assert(kLeastKept > kLongLength);  // runs with a kept row are long ones
+  static constexpr std::uint64_t kMinKept = 256;
+  static_assert(kMinKept > kLongLength);  // runs with a kept row are long ones
 
   /// A stream for one bucket: in memory shared with the bucket's rank as far as it goes, else in the buffer.
   struct Stream {
@@ -105,7 +105,7 @@ class Streams {
     expected_ = destination;
     run_ = end;
   }
-  /// Likewise kLeastKept words or more of the machine's inbox, to the machine itself.
+  /// Likewise kMinKept words or more of the machine's inbox, to the machine itself.
   void keep(std::span<const Word> words, std::uint64_t sequence);
   /// Last round: one output word.
   void append_output(std::uint32_t index, Word word) {

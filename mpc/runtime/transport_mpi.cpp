@@ -27,8 +27,8 @@ class MpiTransport final : public Transport {
       : world_(MPI_COMM_WORLD, boost::mpi::comm_duplicate),
         chunk_words_(std::max<std::uint64_t>(chunk_bytes / sizeof(std::uint64_t), 1)),
         shared_(world_.size(), world_.size() > 1 ? shared_bytes : 0) {
-    require(chunk_words_ <= kMostChunkWords, "a message is {} bytes at most, allowed is up to {}",
-            chunk_bytes, kMostChunkWords * sizeof(std::uint64_t));
+    require(chunk_words_ <= kMaxChunkWords, "a message is {} bytes at most, allowed is up to {}",
+            chunk_bytes, kMaxChunkWords * sizeof(std::uint64_t));
     share();
   }
 
@@ -81,7 +81,7 @@ class MpiTransport final : public Transport {
  private:
   static constexpr int kTag = 1;
   // Open MPI 4.1 misbehaves at 2^31 bytes and above.
-  static constexpr std::uint64_t kMostChunkWords = (std::uint64_t{1} << 31) / sizeof(std::uint64_t) - 1;
+  static constexpr std::uint64_t kMaxChunkWords = (std::uint64_t{1} << 31) / sizeof(std::uint64_t) - 1;
 
   /// Collective: every rank maps what the others share with it, and tells them whether it could.
   void share() {

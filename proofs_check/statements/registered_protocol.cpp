@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kInputs = 2;  // drawn at every size
 constexpr std::uint64_t kControlSize = 256;
-constexpr std::uint32_t kMostCompiledBits = 48;  // wider words are for runs alone
+constexpr std::uint32_t kMaxCompiledBits = 48;  // wider words are for runs alone
 
 struct Defect {
   bool output_altered = false;
@@ -198,7 +198,7 @@ class RegisteredProtocol final : public Statement {
       add("words used where one less is allowed",
           used_at_lower_limit(*protocol, input, std::max(trace.max_sent(), trace.max_received()), context),
           Relation::kEqual, std::max(trace.max_sent(), trace.max_received()));
-      if (!compiles || shape.word_bits > kMostCompiledBits) continue;
+      if (!compiles || shape.word_bits > kMaxCompiledBits) continue;
       for (const bool direct : {true, false}) {
         simulate::CompileOptions compile_options{.seed = parameters.seed, .name = info_.name};
         if (!direct) compile_options.construction = simulate::Construction::kRouted;

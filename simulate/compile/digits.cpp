@@ -12,7 +12,7 @@ namespace {
 
 using Decimal = boost::multiprecision::cpp_dec_float_50;
 
-constexpr std::uint32_t kMostDigits = 64;
+constexpr std::uint32_t kMaxDigits = 64;
 
 std::uint64_t product(const std::vector<std::uint32_t>& radices) {
   std::uint64_t result = 1;
@@ -38,7 +38,7 @@ DigitRouting::DigitRouting(std::vector<std::uint32_t> radices, std::vector<std::
 std::uint32_t choose_digits(const mpc::Shape& shape, const std::optional<Rational>& delta,
                             std::optional<std::uint32_t> forced) {
   if (forced) {
-    require(*forced >= 1 && *forced <= kMostDigits, "digits is {}, allowed is 1 to {}", *forced, kMostDigits);
+    require(*forced >= 1 && *forced <= kMaxDigits, "digits is {}, allowed is 1 to {}", *forced, kMaxDigits);
     return *forced;
   }
   if (!delta && shape.machines <= shape.memory_words) return 1;

@@ -85,7 +85,7 @@ void sort_messages(std::vector<Message>& messages, std::uint64_t most_sequence, 
   sort_by(&Message::source, most_source);
 }
 
-constexpr std::uint64_t kMostUsed = 1ull << 53;  // what a number of the array holds exactly
+constexpr std::uint64_t kMaxUsed = 1ull << 53;  // what a number of the array holds exactly
 
 }  // namespace
 
@@ -94,12 +94,12 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
   const mpc::Shape& shape = protocol.shape();
   Stepped stepped;
   const auto fail = [&](FaultKind kind, std::uint64_t used) {
-    stepped.fault = {kind, round, std::min(used, kMostUsed)};
+    stepped.fault = {kind, round, std::min(used, kMaxUsed)};
     return stepped;
   };
   if (messages.size() > shape.memory_words) {  // received in the round before
     stepped.fault = {FaultKind::kWordsReceived, round - 1,
-                     std::min<std::uint64_t>(messages.size(), kMostUsed)};
+                     std::min<std::uint64_t>(messages.size(), kMaxUsed)};
     return stepped;
   }
   const bool swapped = seeded("inbox-order");

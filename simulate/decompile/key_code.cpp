@@ -103,7 +103,7 @@ class TableCode final : public KeyCode {
       tables_.push_back(anna::make_table(parameters.functions_of(codebook.dimension()), t));
     packing_ = Packing(parameters.functions, tables_.front()->function_bits(), word_bits);
     // Symbols of a small codebook are hashed once.
-    if (tables < all_tables_ || codebook.size() > kMostListed / tables / words()) return;
+    if (tables < all_tables_ || codebook.size() > kMaxListed / tables / words()) return;
     std::vector<mpc::Word> codes(tables * codebook.size() * words());
     for (std::uint32_t t = 0; t < tables; ++t) {
       for (anna::Symbol symbol = 0; symbol < codebook.size(); ++symbol)
@@ -132,7 +132,7 @@ class TableCode final : public KeyCode {
   }
 
  private:
-  static constexpr std::uint64_t kMostListed = std::uint64_t{1} << 22;  // words
+  static constexpr std::uint64_t kMaxListed = std::uint64_t{1} << 22;  // words
 
   const anna::Codebook& codebook_;
   std::vector<std::unique_ptr<const anna::TableHash>> tables_;

@@ -41,10 +41,10 @@ std::uint32_t value_bits(const anna::Layer& layer) {
 
 /// Of a positive feature: max(1, <g, x> / sigma), |g| < 8 sigma.
 std::uint32_t feature_bits(const anna::Layer& layer) {
-  constexpr std::uint32_t kMostBits = 51;
+  constexpr std::uint32_t kMaxBits = 51;
   const std::uint64_t most = (std::uint64_t{8} * layer.shape().query_dimension)
                              << (coordinate_bits(layer) - 1);
-  return std::min(kMostBits, signed_bits(most));
+  return std::min(kMaxBits, signed_bits(most));
 }
 
 /// Of a number of the rows that a layer writes.

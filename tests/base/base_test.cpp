@@ -81,7 +81,7 @@ TEST(RandomStream, BelowStaysBelowAndReachesEverything) {
 }
 
 TEST(Divider, IsExactAtTheEdgesOfThirtyTwoAndFiftyThreeBits) {
-  constexpr std::uint64_t kMost = (std::uint64_t{1} << 53) - 1;
+  constexpr std::uint64_t kMax = (std::uint64_t{1} << 53) - 1;
   for (std::uint64_t d : {1ull,
                           2ull,
                           3ull,
@@ -104,12 +104,12 @@ TEST(Divider, IsExactAtTheEdgesOfThirtyTwoAndFiftyThreeBits) {
                           0xffffffffffffffffull}) {
     const Divider divider(d);
     EXPECT_EQ(divider.divisor(), d);
-    for (const std::uint64_t edge : {std::uint64_t{0}, std::uint64_t{0xffffffff}, kMost}) {
+    for (const std::uint64_t edge : {std::uint64_t{0}, std::uint64_t{0xffffffff}, kMax}) {
       for (std::uint64_t step = 0; step < 5; ++step) {
         const std::uint64_t multiple = (edge / d - std::min(step, edge / d)) * d;
         for (const std::uint64_t n :
              {multiple, multiple + d - 1, multiple + d, edge - std::min(step, edge)}) {
-          ASSERT_TRUE(n > kMost || divider(n) == n / d) << n << " / " << d;
+          ASSERT_TRUE(n > kMax || divider(n) == n / d) << n << " / " << d;
         }
       }
     }

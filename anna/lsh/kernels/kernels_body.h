@@ -25,12 +25,12 @@ inline Vector load(const void* from) {
   return value;
 }
 
-// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides 1 .. kMost.
-template <int kStages, int kMost>
+// y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides 1 .. kMax.
+template <int kStages, int kMax>
 inline void butterflies(Short* x) {
   constexpr int kSize = 1 << kStages;
 #pragma GCC unroll 3
-  for (int half = kMost; half >= 1; half /= 2) {
+  for (int half = kMax; half >= 1; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
