@@ -36,7 +36,8 @@ void write_whole(const std::string& path, std::string_view bytes) {
   }
   struct stat existing = {};
   const bool exists = ::stat(path.c_str(), &existing) == 0;
-  if (exists && !S_ISREG(existing.st_mode)) {  // a device or a pipe has no whole to protect; a directory fails in open
+  if (exists &&
+      !S_ISREG(existing.st_mode)) {  // a device or a pipe has no whole to protect; a directory fails in open
     const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (file < 0) fail(path);
     const bool written = write_all(file, bytes);

@@ -12,8 +12,8 @@ std::uint64_t draw(std::uint64_t seed, Domain domain, std::uint64_t a, std::uint
   return r123::Philox4x64()(counter, key)[0];
 }
 
-std::uint64_t draw_below(std::uint64_t bound, std::uint64_t seed, Domain domain, std::uint64_t a, std::uint64_t b,
-                         std::uint64_t c) {
+std::uint64_t draw_below(std::uint64_t bound, std::uint64_t seed, Domain domain, std::uint64_t a,
+                         std::uint64_t b, std::uint64_t c) {
   return static_cast<std::uint64_t>((static_cast<Wide>(draw(seed, domain, a, b, c)) * bound) >> 64);
 }
 

@@ -43,7 +43,9 @@ class Rational {
 std::uint64_t ceil_power(std::uint64_t base, const Rational& exponent, const Rational& scale = Rational(1));
 
 /// ceil(a / b), b > 0.
-constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return a / b + (a % b != 0); }
+constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
+  return a / b + (a % b != 0);
+}
 
 /// Least e >= 0 with base^e >= value; base >= 2, value >= 1.
 constexpr std::uint32_t ceil_log(std::uint64_t base, std::uint64_t value) {

@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
           std::min(evaluate[m], seconds_of([&] {
                      outputs = simulate::read_outputs(
                          anna::evaluate(compiled.transformer, *attentions[m],
-                                        simulate::input_embedding(words, compiled.transformer.tokens)),
+                                        simulate::input_activations(words, compiled.transformer.tokens)),
                          shape.outputs);
                    }));
       if (!outputs.faulty.empty() || outputs.words != result.outputs)

@@ -21,10 +21,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "rivals.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
-#include "rivals.h"
 
 namespace roundtrip::bench {
 namespace {

@@ -9,7 +9,7 @@ namespace roundtrip::cli {
 namespace {
 
 constexpr std::uint64_t kMaxWords = std::uint64_t{1}
-                                     << 40;  // far beyond any run; N, S, Q stay exact in all products
+                                    << 40;  // far beyond any run; N, S, Q stay exact in all products
 
 void add_count(Flags& flags, const std::string& flag, const std::string& value_name, const std::string& help,
                std::uint64_t low, std::uint64_t high, const std::function<void(std::uint64_t)>& set) {

@@ -353,8 +353,8 @@ Command add_attend(CommandLine& line) {
                 a->output = text;
               });
   add_output_arguments(flags, a->out);
-  return {.name = "attend", .act = [a](const Team& team) {
-            return std::stoi(team.from_root([&] { return std::to_string(attend(*a)); }));
+  return {.name = "attend", .act = [a](const Communicator& communicator) {
+            return std::stoi(communicator.from_root([&] { return std::to_string(attend(*a)); }));
           }};
 }
 

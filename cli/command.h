@@ -4,15 +4,15 @@
 #include <functional>
 #include <string>
 
+#include "roundtrip/cli/communicator.h"
 #include "roundtrip/cli/flags.h"
-#include "roundtrip/cli/team.h"
 
 namespace roundtrip::cli {
 
 struct Command {
   std::string name;
   /// Collective; returns the exit status. Errors are thrown, the same on every rank.
-  std::function<int(const Team&)> act;
+  std::function<int(const Communicator&)> act;
   /// The transport that the flags ask for, or empty: mpi under a launcher, else inprocess.
   std::function<std::string()> transport = [] { return std::string(); };
 };

@@ -17,8 +17,8 @@
 #include "roundtrip/cli/native.h"
 #include "roundtrip/cli/progress.h"
 #include "roundtrip/simulate/compile/counterexample.h"
-#include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -40,8 +40,8 @@ std::optional<std::uint64_t> digits(const CompileArguments& arguments,
 
 int show_plan(const CompileArguments& arguments, const Instance& instance,
               const simulate::EvaluationPlan& plan, const std::vector<simulate::Pass>& passes,
-              const Team& team) {
-  team.on_root([&] {
+              const Communicator& communicator) {
+  communicator.on_root([&] {
     const mpc::Shape& shape = instance.shape();
     nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
                                    {"protocol", instance.info->name},
@@ -242,11 +242,11 @@ Conclusion tell(const CompileArguments& arguments, const Instance& instance, con
 }
 
 /// Collective: runs the protocol; unless it breaks its model, rank 0 goes on with the transformer.
-int beside_run(const CompileArguments& arguments, const Instance& instance, const Team& team,
+int beside_run(const CompileArguments& arguments, const Instance& instance, const Communicator& communicator,
                const std::function<Conclusion(const Execution&)>& evaluate_and_tell) {
   const ProtocolArguments& common = arguments.common;
-  const Execution execution = execute(instance, common, team);
-  return conclude(instance, execution, common.out, common.output == "-", team, [&] {
+  const Execution execution = execute(instance, common, communicator);
+  return conclude(instance, execution, common.out, common.output == "-", communicator, [&] {
     Progress progress(!common.out.quiet);
     progress.draw("evaluating the transformer");
     return evaluate_and_tell(execution);
@@ -254,21 +254,21 @@ int beside_run(const CompileArguments& arguments, const Instance& instance, cons
 }
 
 /// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
-int compile_native(CompileArguments arguments, const Team& team) {
+int compile_native(CompileArguments arguments, const Communicator& communicator) {
   ConstructionArguments& construction = arguments.construction;
   require(construction.construction == "direct" && !construction.digits && !construction.passes &&
               !construction.round_trip && !arguments.common.plan,
           "--native: goes without --construction, --digits, --passes, --roundtrip and --plan");
   construction.construction = "native";
-  const Instance instance = prepare(arguments.common, team);
-  return beside_run(arguments, instance, team, [&](const Execution& execution) {
+  const Instance instance = prepare(arguments.common, communicator);
+  return beside_run(arguments, instance, communicator, [&](const Execution& execution) {
     const NativeTask task = native_task(instance, construction.mechanism());
     simulate::Compiled compiled;
     compiled.transformer = task.model.transformer;
     compiled.bound = task.bound;
     const auto begun = std::chrono::steady_clock::now();
-    const anna::Embedding rows =
-        anna::evaluate(task.model, simulate::input_embedding(task.words, task.model.transformer.tokens));
+    const anna::Activations rows =
+        anna::evaluate(task.model, simulate::input_activations(task.words, task.model.transformer.tokens));
     Findings found;
     simulate::Comparison& comparison = found.comparison;
     comparison.evaluate_seconds =
@@ -299,22 +299,22 @@ int compile_native(CompileArguments arguments, const Team& team) {
   });
 }
 
-int compile(const CompileArguments& arguments, const Team& team) {
+int compile(const CompileArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
   require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
           "--export {}: a model's file ends in .json", arguments.export_to);
   require(!arguments.check || mpc::find_protocol(common.protocol).oracle,
           "--check: {} has no sequential oracle", common.protocol);
-  if (arguments.native) return compile_native(arguments, team);
-  const Instance instance = prepare(common, team);
+  if (arguments.native) return compile_native(arguments, communicator);
+  const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
       arguments.construction.options(instance.parameters, instance.info->name);
   const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
   simulate::Compiled compiled = simulate::compile(instance.protocol, options);
   compiled.parameters = instance.parameters;
-  if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, team);
-  team.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
-  return beside_run(arguments, instance, team, [&](const Execution& execution) {
+  if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, communicator);
+  communicator.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
+  return beside_run(arguments, instance, communicator, [&](const Execution& execution) {
     const Findings found = evaluate(arguments, instance, execution, compiled);
     if (!arguments.export_to.empty() && found.verdict == "verified") {
       anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()), arguments.export_to);
@@ -346,7 +346,7 @@ Command add_compile(CommandLine& line) {
               [arguments](const std::string& text) { arguments->export_to = text; });
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle as well");
   return {.name = "compile",
-          .act = [arguments](const Team& team) { return compile(*arguments, team); },
+          .act = [arguments](const Communicator& communicator) { return compile(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; }};
 }
 

@@ -11,8 +11,8 @@
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/model_source.h"
 #include "roundtrip/cli/progress.h"
-#include "roundtrip/cli/subject.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
@@ -26,7 +26,7 @@ struct DecompileArguments {
 
 /// What rank 0 found.
 struct Findings {
-  anna::Embedding rows;
+  anna::Activations rows;
   bool equal = false;                              ///< to the evaluation
   std::optional<bool> equals_protocol;             ///< the compiled protocol's own run
   std::optional<simulate::Comparison> recompiled;  ///< --roundtrip
@@ -35,16 +35,16 @@ struct Findings {
   std::string verdict;
 };
 
-Findings judge(const DecompileArguments& arguments, const Instance& instance, const Subject& subject,
+Findings judge(const DecompileArguments& arguments, const Instance& instance, const ModelSource& model_source,
                const Execution& execution) {
   Findings found;
-  found.rows = simulate::decompiled_rows(subject.plan, execution.result.outputs);
-  found.equal = found.rows ==
-                anna::evaluate(subject.model,
-                               simulate::input_embedding(execution.words, subject.model.transformer.tokens));
+  found.rows = simulate::decompiled_rows(model_source.plan, execution.result.outputs);
+  found.equal = found.rows == anna::evaluate(model_source.model,
+                                             simulate::input_activations(
+                                                 execution.words, model_source.model.transformer.tokens));
   bool holds = found.equal;
-  if (subject.compiled) {
-    const mpc::Protocol& protocol = *subject.compiled->protocol;
+  if (model_source.compiled) {
+    const mpc::Protocol& protocol = *model_source.compiled->protocol;
     const auto transport = mpc::make_in_process_transport();
     const simulate::OutputWords outputs = simulate::read_outputs(found.rows, protocol.shape().outputs);
     found.equals_protocol =
@@ -54,7 +54,7 @@ Findings judge(const DecompileArguments& arguments, const Instance& instance, co
   bool overflow = false;
   if (arguments.construction.round_trip) {
     const simulate::CompileOptions options =
-        arguments.construction.options(instance.parameters, subject.name);
+        arguments.construction.options(instance.parameters, model_source.name);
     require_memory(simulate::plan(instance.shape(), options).peak_bytes,
                    "evaluating the transformer made again");
     const simulate::Compiled again = simulate::compile(instance.protocol, options);
@@ -69,9 +69,9 @@ Findings judge(const DecompileArguments& arguments, const Instance& instance, co
   return found;
 }
 
-std::string model_text(const Subject& subject) {
-  const simulate::DecompilePlan& plan = subject.plan;
-  const simulate::TransformerSizes sizes = simulate::measure(subject.model.transformer);
+std::string model_text(const ModelSource& model_source) {
+  const simulate::DecompilePlan& plan = model_source.plan;
+  const simulate::TransformerSizes sizes = simulate::measure(model_source.model.transformer);
   std::uint64_t tables = 0;
   for (const simulate::DecompiledLayer& layer : plan.layers)
     tables = std::max<std::uint64_t>(tables, layer.softmax || layer.low_rank ? 0 : layer.tables);
@@ -81,7 +81,7 @@ std::string model_text(const Subject& subject) {
                   tables == 0 ? "" : fmt::format(", at most ell = {} tables", tables));
   text += fmt::format("  blocks            C = {} of T_b = {} tokens, W = {} words each\n", plan.blocks,
                       plan.block_tokens, plan.token_words);
-  if (const auto& contrast = subject.contrast) {
+  if (const auto& contrast = model_source.contrast) {
     text += fmt::format(
         "  contrast          standard attention: (N / B)^2 = {} machines, B = {} tokens: {}; R = {} rounds\n",
         contrast->machines, contrast->block_tokens, contrast->machines < plan.machines ? "fewer" : "no fewer",
@@ -93,29 +93,31 @@ std::string model_text(const Subject& subject) {
   return text;
 }
 
-nlohmann::ordered_json model_json(const Subject& subject, const std::vector<simulate::Pass>& passes) {
-  const simulate::DecompilePlan& plan = subject.plan;
-  nlohmann::ordered_json json = sizes_json(simulate::measure(subject.model.transformer));
+nlohmann::ordered_json model_json(const ModelSource& model_source,
+                                  const std::vector<simulate::Pass>& passes) {
+  const simulate::DecompilePlan& plan = model_source.plan;
+  nlohmann::ordered_json json = sizes_json(simulate::measure(model_source.model.transformer));
   json["tokens"] = plan.tokens;
   json["block_tokens"] = plan.block_tokens;
   json["token_words"] = plan.token_words;
   json["state_below_range"] = plan.below_range();
-  json["softmax_machines"] =
-      subject.contrast ? nlohmann::ordered_json(subject.contrast->machines) : nlohmann::ordered_json();
+  json["softmax_machines"] = model_source.contrast ? nlohmann::ordered_json(model_source.contrast->machines)
+                                                   : nlohmann::ordered_json();
   json["passes"] = passes_json(passes);
   return json;
 }
 
 /// One output word a line: of the protocol that was compiled, else the numbers of the rows, token by token.
-std::string outputs_text(const Instance& instance, const Subject& subject, const anna::Embedding& rows) {
-  if (subject.compiled) {
-    const std::shared_ptr<const mpc::Protocol>& protocol = subject.compiled->protocol;
+std::string outputs_text(const Instance& instance, const ModelSource& model_source,
+                         const anna::Activations& rows) {
+  if (model_source.compiled) {
+    const std::shared_ptr<const mpc::Protocol>& protocol = model_source.compiled->protocol;
     const simulate::OutputWords words = simulate::read_outputs(rows, protocol->shape().outputs);
     mpc::Outputs outputs;
     for (std::size_t t = 0; t < words.words.size(); ++t)
-      outputs.push_back(subject.compiled_info->decode(*protocol, t, words.words[t]));
+      outputs.push_back(model_source.compiled_info->decode(*protocol, t, words.words[t]));
     Instance original;
-    original.info = subject.compiled_info;
+    original.info = model_source.compiled_info;
     original.protocol = protocol;
     std::string text;
     for (const auto& output : outputs) {
@@ -135,15 +137,15 @@ std::string outputs_text(const Instance& instance, const Subject& subject, const
   return text;
 }
 
-int decompile(const DecompileArguments& arguments, const Team& team) {
+int decompile(const DecompileArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
-  Subject subject = make_subject(common.protocol);
-  const mpc::ProtocolInfo info = as_protocol(arguments.construction, subject);
-  const Instance instance = prepare(common, info, team);
-  const std::vector<simulate::Pass> passes = simulate::decompile_passes(subject.plan);
+  ModelSource model_source = make_model_source(common.protocol);
+  const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
+  const Instance instance = prepare(common, info, communicator);
+  const std::vector<simulate::Pass> passes = simulate::decompile_passes(model_source.plan);
   const std::string passes_shown = arguments.construction.passes ? passes_text(passes) : "";
   if (common.plan) {
-    team.on_root([&] {
+    communicator.on_root([&] {
       const mpc::Shape& shape = instance.shape();
       nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
                                      {"protocol", info.name},
@@ -152,9 +154,9 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
                                      {"memory_words", shape.memory_words},
                                      {"rounds_bound", shape.rounds},
                                      {"exchange_bytes", exchange_bytes(shape)}};
-      json.update(model_json(subject, passes));
+      json.update(model_json(model_source, passes));
       publish(common.out, false,
-              heading(instance) + model_text(subject) +
+              heading(instance) + model_text(model_source) +
                   fmt::format("  bytes             at most {} for words in flight, over all ranks\n",
                               exchange_bytes(shape)) +
                   passes_shown,
@@ -162,15 +164,15 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
     });
     return kDone;
   }
-  const Execution execution = execute(instance, common, team);
+  const Execution execution = execute(instance, common, communicator);
 
-  return conclude(instance, execution, common.out, common.output == "-", team, [&]() -> Conclusion {
+  return conclude(instance, execution, common.out, common.output == "-", communicator, [&]() -> Conclusion {
     Progress progress(!common.out.quiet);
     progress.draw("evaluating the transformer");
-    const Findings found = judge(arguments, instance, subject, execution);
-    if (!common.output.empty()) write_whole(common.output, outputs_text(instance, subject, found.rows));
+    const Findings found = judge(arguments, instance, model_source, execution);
+    if (!common.output.empty()) write_whole(common.output, outputs_text(instance, model_source, found.rows));
     std::string text =
-        heading(instance) + model_text(subject) + run_table(instance, execution) + passes_shown;
+        heading(instance) + model_text(model_source) + run_table(instance, execution) + passes_shown;
     text +=
         fmt::format("  rows              {} of {} numbers: {}\n", found.rows.tokens(), found.rows.dimension(),
                     found.equal ? "equal to the evaluation, bit for bit" : "differ from the evaluation");
@@ -180,7 +182,7 @@ int decompile(const DecompileArguments& arguments, const Team& team) {
     }
     nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
     json["schema"] = "roundtrip/decompile/1";
-    json.update(model_json(subject, passes));
+    json.update(model_json(model_source, passes));
     json["equal"] = found.equal && found.equals_protocol.value_or(true);
     if (found.recompiled) {
       const simulate::TransformerSizes& sizes = found.recompiled->sizes;
@@ -220,9 +222,10 @@ Command add_decompile(CommandLine& line) {
       "softmax: "
       "of a random model",
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
-  return {.name = "decompile",
-          .act = [arguments](const Team& team) { return decompile(*arguments, team); },
-          .transport = [arguments] { return arguments->common.transport; }};
+  return {
+      .name = "decompile",
+      .act = [arguments](const Communicator& communicator) { return decompile(*arguments, communicator); },
+      .transport = [arguments] { return arguments->common.transport; }};
 }
 
 }  // namespace roundtrip::cli

@@ -42,11 +42,12 @@ std::string options_text(const mpc::Parameters& parameters) {
 
 }  // namespace
 
-Instance prepare(const ProtocolArguments& arguments, const Team& team) {
-  return prepare(arguments, mpc::find_protocol(arguments.protocol), team);
+Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator) {
+  return prepare(arguments, mpc::find_protocol(arguments.protocol), communicator);
 }
 
-Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info, const Team& team) {
+Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info,
+                 const Communicator& communicator) {
   Instance instance;
   instance.info = &info;
   instance.parameters = arguments.parameters;
@@ -60,7 +61,7 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   if (arguments.input.empty()) {
     parameters.n = *arguments.n;
   } else {
-    parameters.n = std::stoull(team.from_root([&] {
+    parameters.n = std::stoull(communicator.from_root([&] {
       instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n);
       return std::to_string(instance.input->size());
     }));
@@ -69,10 +70,10 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   instance.protocol = instance.info->make(parameters);
   instance.shape().validate();
   if (arguments.plan) return instance;
-  team.on_root([&] {
+  communicator.on_root([&] {
     // Half of the bound, what is received were every machine full, and on rank 0 the input as values and as
     // words.
-    const auto ranks = static_cast<std::uint64_t>(team.transport().ranks());
+    const auto ranks = static_cast<std::uint64_t>(communicator.transport().ranks());
     require_memory(exchange_bytes(instance.shape()) / 2 / ranks + 2 * sizeof(mpc::Word) * parameters.n,
                    "the run");
     if (arguments.input.empty()) instance.input = Input::generate(*instance.info, parameters);
@@ -84,12 +85,12 @@ std::uint64_t exchange_bytes(const mpc::Shape& shape) {
   return 2 * sizeof(mpc::Word) * shape.machines * shape.memory_words;
 }
 
-Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team,
-                  mpc::RunOptions options) {
+Execution execute(const Instance& instance, const ProtocolArguments& arguments,
+                  const Communicator& communicator, mpc::RunOptions options) {
   const mpc::Shape& shape = instance.shape();
   Execution execution;
   std::unique_ptr<mpc::Transport> own;
-  mpc::Transport* transport = &team.transport();
+  mpc::Transport* transport = &communicator.transport();
   if (arguments.transport == "inprocess" && transport->name() != "inprocess") {
     require(transport->ranks() == 1, "--transport inprocess: needs a single rank, started with {}",
             transport->ranks());
@@ -99,12 +100,12 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments, 
   execution.transport = transport->name();
   execution.ranks = transport->ranks();
 
-  team.on_root([&] {
+  communicator.on_root([&] {
     execution.words = instance.input->encode(shape);
     if (instance.info->accept) instance.info->accept(instance.input->values(), instance.parameters);
   });
 
-  Progress progress(team.root() && !arguments.out.quiet);
+  Progress progress(communicator.root() && !arguments.out.quiet);
   options.limit_words = arguments.limit_words;
   options.one_machine_per_rank = arguments.one_machine_per_rank;
   if (progress.shown()) {
@@ -251,8 +252,8 @@ void publish(const OutputArguments& arguments, bool output_taken, const std::str
 }
 
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
-             bool output_taken, const Team& team, const std::function<Conclusion()>& work) {
-  const std::string status = team.from_root([&] {
+             bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work) {
+  const std::string status = communicator.from_root([&] {
     if (execution.violation) {
       publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
               run_json(instance, execution, "violated"));

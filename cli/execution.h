@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "roundtrip/cli/arguments.h"
+#include "roundtrip/cli/communicator.h"
 #include "roundtrip/cli/input.h"
-#include "roundtrip/cli/team.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 
@@ -29,9 +29,10 @@ struct Instance {
 
 /// Collective. Reads or generates the input on rank 0 and makes the protocol; ContractError, the same on
 /// every rank.
-Instance prepare(const ProtocolArguments& arguments, const Team& team);
+Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator);
 /// The same for `info` instead of the protocol that the arguments name; it must outlive the instance.
-Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info, const Team& team);
+Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info,
+                 const Communicator& communicator);
 
 /// What a run measured, or where it broke its model.
 struct Execution {
@@ -44,8 +45,8 @@ struct Execution {
 
 /// Collective. Refused with what it needs if its messages can't fit in memory. A violation is caught and
 /// reported.
-Execution execute(const Instance& instance, const ProtocolArguments& arguments, const Team& team,
-                  mpc::RunOptions options = {});
+Execution execute(const Instance& instance, const ProtocolArguments& arguments,
+                  const Communicator& communicator, mpc::RunOptions options = {});
 
 /// The outputs as the user sees them; on rank 0.
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);
@@ -72,7 +73,7 @@ struct Conclusion {
 /// Collective. Rank 0 concludes and publishes; the status of its verdict is everyone's. A violation is
 /// published instead, and thrown.
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
-             bool output_taken, const Team& team, const std::function<Conclusion()>& work);
+             bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work);
 /// Writes `text` and `json` where the arguments say; on rank 0.
 void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
              const nlohmann::ordered_json& json);

@@ -14,7 +14,7 @@
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
-#include "roundtrip/cli/subject.h"
+#include "roundtrip/cli/model_source.h"
 #include "roundtrip/explain/page.h"
 #include "roundtrip/explain/terminal.h"
 #include "roundtrip/explain/trace.h"
@@ -82,14 +82,15 @@ explain::Names names(const Instance& instance) {
   return names;
 }
 
-int explain_instance(const ExplainArguments& arguments, const Instance& instance, const Team& team,
+int explain_instance(const ExplainArguments& arguments, const Instance& instance,
+                     const Communicator& communicator,
                      const std::function<explain::Trace(const std::vector<mpc::Word>&)>& record) {
-  const Execution execution = execute(instance, arguments.common, team);
+  const Execution execution = execute(instance, arguments.common, communicator);
   if (execution.violation) throw mpc::ModelViolation(*execution.violation);
   const std::uint64_t words = execution.result.ledger.overall().total_words;
   require(words <= kMaxSent, "{} sends {} words, too many to draw: at most {}; take a smaller N or model",
           instance.info->name, words, kMaxSent);
-  team.on_root([&] {
+  communicator.on_root([&] {
     const explain::Trace trace = record(execution.words);
     explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
     const std::string text = explain::terminal_text(trace, options);  // its errors come before any file
@@ -101,7 +102,7 @@ int explain_instance(const ExplainArguments& arguments, const Instance& instance
   return kDone;
 }
 
-int explain_command(const ExplainArguments& arguments, const Team& team) {
+int explain_command(const ExplainArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
   require(!arguments.round || !arguments.word, "--round and --word: one of them");
   require(arguments.html.empty() || (!arguments.round && !arguments.word),
@@ -115,25 +116,26 @@ int explain_command(const ExplainArguments& arguments, const Team& team) {
             explain::kMinWords, explain::kMaxWords);
   };
   if (names_model(common.protocol)) {
-    Subject subject = make_subject(common.protocol);
-    const mpc::ProtocolInfo info = as_protocol(arguments.construction, subject);
-    const Instance instance = prepare(common, info, team);
+    ModelSource model_source = make_model_source(common.protocol);
+    const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
+    const Instance instance = prepare(common, info, communicator);
     check_size(instance);
-    return explain_instance(arguments, instance, team, [&](const std::vector<mpc::Word>& words) {
-      return explain::record(subject.model, subject.plan, *instance.protocol, words, names(instance));
+    return explain_instance(arguments, instance, communicator, [&](const std::vector<mpc::Word>& words) {
+      return explain::record(model_source.model, model_source.plan, *instance.protocol, words,
+                             names(instance));
     });
   }
   const std::string& attention = arguments.construction.attention;
   require(attention != "low_rank" && attention != "softmax", "--attention {}: of random models only",
           attention);
-  const Instance instance = prepare(common, team);
+  const Instance instance = prepare(common, communicator);
   check_size(instance);
   const simulate::CompileOptions options =
       arguments.construction.options(instance.parameters, instance.info->name);
-  team.on_root([&] {
+  communicator.on_root([&] {
     require_memory(simulate::plan(instance.shape(), options).peak_bytes * 4, "drawing the transformer");
   });
-  return explain_instance(arguments, instance, team, [&](const std::vector<mpc::Word>& words) {
+  return explain_instance(arguments, instance, communicator, [&](const std::vector<mpc::Word>& words) {
     return explain::record(simulate::compile(instance.protocol, options), arguments.construction.mechanism(),
                            words, names(instance));
   });
@@ -176,7 +178,8 @@ Command add_explain(CommandLine& line) {
                 arguments->html = text;
               });
   return {.name = "explain",
-          .act = [arguments](const Team& team) { return explain_command(*arguments, team); },
+          .act = [arguments](
+                     const Communicator& communicator) { return explain_command(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; }};
 }
 

@@ -49,10 +49,10 @@ std::string details(const mpc::ProtocolInfo& info) {
   return text;
 }
 
-int list(const ListArguments& arguments, const Team& team) {
+int list(const ListArguments& arguments, const Communicator& communicator) {
   std::vector<const mpc::ProtocolInfo*> protocols = mpc::all_protocols();
   if (!arguments.name.empty()) protocols = {&mpc::find_protocol(arguments.name)};
-  team.on_root([&] {
+  communicator.on_root([&] {
     if (!arguments.out.json.empty()) {
       nlohmann::ordered_json json = {{"schema", "roundtrip/list/1"},
                                      {"protocols", nlohmann::ordered_json::array()}};
@@ -73,7 +73,8 @@ Command add_list(CommandLine& line) {
   flags.positional("NAME", false, false, "Show this protocol's parameters, memory and round formula",
                    [arguments](const std::string& text) { arguments->name = text; });
   add_output_arguments(flags, arguments->out);
-  return {.name = "list", .act = [arguments](const Team& team) { return list(*arguments, team); }};
+  return {.name = "list",
+          .act = [arguments](const Communicator& communicator) { return list(*arguments, communicator); }};
 }
 
 }  // namespace roundtrip::cli

@@ -11,7 +11,7 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/cli.h"
 #include "roundtrip/cli/command.h"
-#include "roundtrip/cli/team.h"
+#include "roundtrip/cli/communicator.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -33,10 +33,10 @@ constexpr const char* kFooter =
     "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
     "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault, or one of a protocol's step.\n";
 
-int act(const Command* command, const Request& request, const Team& team) {
+int act(const Command* command, const Request& request, const Communicator& communicator) {
   if (!request.error.empty()) throw ContractError(request.error);
-  if (command != nullptr) return command->act(team);
-  team.on_root([&] { write_whole("-", request.text + (request.text.back() == '\n' ? "" : "\n")); });
+  if (command != nullptr) return command->act(communicator);
+  communicator.on_root([&] { write_whole("-", request.text + (request.text.back() == '\n' ? "" : "\n")); });
   return kDone;
 }
 
@@ -67,14 +67,14 @@ int main(int argc, char** argv) {
     complain(error.what());
     return kInternal;
   }
-  const Team team(*transport);
+  const Communicator communicator(*transport);
   // These are the same on every rank: each leaves with the status, rank 0 says why.
   const auto leave = [&](const char* message, int status) {
-    if (team.root()) complain(message);
+    if (communicator.root()) complain(message);
     return status;
   };
   try {
-    return act(command, request, team);
+    return act(command, request, communicator);
   } catch (const ContractError& error) {
     return leave(error.what(), kUsage);
   } catch (const mpc::ModelViolation& violation) {

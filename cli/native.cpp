@@ -60,7 +60,7 @@ NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism) 
   return task;
 }
 
-mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Embedding& rows) {
+mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Activations& rows) {
   const simulate::OutputWords read = simulate::read_outputs(rows, instance.shape().outputs);
   mpc::Outputs outputs;
   for (const mpc::Word word : read.words) {

@@ -25,7 +25,7 @@ struct NativeTask {
 NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism);
 
 /// The outputs as the user sees them, of the rows of the last array; a row without a word is nothing.
-mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Embedding& rows);
+mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Activations& rows);
 
 /// What FILE.tables.json says: how words become rows and rows words, the parameters, and this input with the
 /// run's outputs to try it on.

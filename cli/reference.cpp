@@ -165,12 +165,12 @@ Command add_reference(CommandLine& line) {
                    [arguments](const std::string& text) { arguments->push_back(text); });
   flags.value("--output", "FILE", "Where to (- is standard output, the default)",
               [output](const std::string& text) { *output = text; });
-  return {.name = "reference", .act = [arguments, output, &line](const Team& team) {
+  return {.name = "reference", .act = [arguments, output, &line](const Communicator& communicator) {
             const std::vector<std::string>& what = *arguments;
             require((what.size() == 1 && (what[0] == "man" || what[0] == "completion")) ||
                         (what.size() == 2 && what[0] == "names"),
                     "reference {}: expected man, completion or names SUBCOMMAND", fmt::join(what, " "));
-            team.on_root([&] {
+            communicator.on_root([&] {
               const std::vector<Declaration> declarations = line.declarations();
               write_whole(*output, what[0] == "man"          ? manual(declarations)
                                    : what[0] == "completion" ? completion(declarations)

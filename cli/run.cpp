@@ -73,9 +73,9 @@ mpc::CheckpointOptions checkpoint_options(const RunArguments& arguments, const I
   return options;
 }
 
-int show_plan(const RunArguments& arguments, const Instance& instance, const Team& team) {
+int show_plan(const RunArguments& arguments, const Instance& instance, const Communicator& communicator) {
   const std::uint64_t bytes = exchange_bytes(instance.shape());
-  team.on_root([&] {
+  communicator.on_root([&] {
     const mpc::Shape& shape = instance.shape();
     const nlohmann::ordered_json json = {
         {"schema", "roundtrip/plan/1"}, {"protocol", instance.info->name},    {"n", shape.n},
@@ -89,32 +89,32 @@ int show_plan(const RunArguments& arguments, const Instance& instance, const Tea
   return kDone;
 }
 
-int run(const RunArguments& arguments, const Team& team) {
+int run(const RunArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
-  const Instance instance = prepare(common, team);
+  const Instance instance = prepare(common, communicator);
   require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
           instance.info->name);
   const std::string* const files[] = {&common.output, &common.out.json, &arguments.trace, &arguments.csv};
   require(std::ranges::count(files, "-", [](const std::string* file) { return *file; }) <= 1,
           "--output, --json, --trace, --csv: only one can be standard output");
   require(!arguments.clock || !arguments.trace.empty(), "--trace-clock: only with --trace");
-  if (common.plan) return show_plan(arguments, instance, team);
+  if (common.plan) return show_plan(arguments, instance, communicator);
   mpc::RunOptions options;
   options.checkpoint = checkpoint_options(arguments, instance);
   options.profile = !arguments.trace.empty() || !arguments.csv.empty();
   if (options.profile) {
     constexpr std::uint64_t kRowBytes =
         2 * sizeof(mpc::MachineFacts) + 32;  // on rank 0: gathered, and as text
-    team.on_root([&] {
+    communicator.on_root([&] {
       require_memory(kRowBytes * instance.shape().rounds * instance.shape().machines, "--trace or --csv");
     });
   }
   std::optional<StopSignals> signals;
   if (!options.checkpoint.directory.empty()) signals.emplace();
   const std::string directory = options.checkpoint.directory;
-  const Execution execution = execute(instance, common, team, std::move(options));
+  const Execution execution = execute(instance, common, communicator, std::move(options));
   if (const auto round = execution.result.stopped_after) {
-    team.on_root([&] {
+    communicator.on_root([&] {
       std::fputs(
           one_line(fmt::format("roundtrip: stopped at the checkpoint after round {} of {}; the same command "
                                "with --resume {} goes on",
@@ -127,7 +127,7 @@ int run(const RunArguments& arguments, const Team& team) {
   }
 
   const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
-  return conclude(instance, execution, common.out, output_taken, team, [&]() -> Conclusion {
+  return conclude(instance, execution, common.out, output_taken, communicator, [&]() -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
     if (arguments.check) {
@@ -187,7 +187,7 @@ Command add_run(CommandLine& line) {
   path("--csv", "FILE", "Write words sent, received and scratch, a row for each round and machine",
        arguments->csv);
   return {.name = "run",
-          .act = [arguments](const Team& team) { return run(*arguments, team); },
+          .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; }};
 }
 

@@ -40,33 +40,33 @@ Status status_of(proofs_check::Outcome outcome) {
   return kInternal;
 }
 
-int verify_faults(const VerifyArguments& arguments, const Team& team) {
+int verify_faults(const VerifyArguments& arguments, const Communicator& communicator) {
   require(arguments.options.sizes == proofs_check::Sizes::kSmall,
           "--faults with --sizes full: each defect is looked for at one small size");
-  Progress progress(team.root() && !arguments.out.quiet);
+  Progress progress(communicator.root() && !arguments.out.quiet);
   proofs_check::FaultOptions options{.names = arguments.options.statements, .seed = arguments.options.seed};
   options.progress = [&](std::string_view what) { progress.draw(std::string(what)); };
-  const proofs_check::FaultReport report = proofs_check::verify_faults(options, team.transport());
+  const proofs_check::FaultReport report = proofs_check::verify_faults(options, communicator.transport());
   progress.wipe();
-  team.on_root([&] {
+  communicator.on_root([&] {
     publish(arguments.out, false, proofs_check::terminal_table(report), proofs_check::to_json(report));
   });
   return report.holds() ? kDone : kRefuted;
 }
 
-int verify(const VerifyArguments& arguments, const Team& team) {
+int verify(const VerifyArguments& arguments, const Communicator& communicator) {
   require(!arguments.faults || (arguments.html.empty() && arguments.options.resume_folder.empty()),
           "--faults has no page and is not resumed: leave out --html and --resume");
   require(arguments.html != "-" || arguments.out.json != "-",
           "--html -, --json -: only one fits standard output");
-  if (arguments.faults) return verify_faults(arguments, team);
+  if (arguments.faults) return verify_faults(arguments, communicator);
   proofs_check::VerifyOptions options = arguments.options;
-  Progress progress(team.root() && !arguments.out.quiet);
+  Progress progress(communicator.root() && !arguments.out.quiet);
   options.progress = [&](std::string_view statement, std::string_view what) {
     progress.draw(fmt::format("{}: {}", statement, what));
   };
-  const proofs_check::Report report = proofs_check::verify(options, team.transport());
-  team.on_root([&] {
+  const proofs_check::Report report = proofs_check::verify(options, communicator.transport());
+  communicator.on_root([&] {
     if (!arguments.html.empty()) {
       progress.draw("the paper's experiments");
       write_whole(arguments.html,
@@ -119,7 +119,8 @@ Command add_verify(CommandLine& line) {
       "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "
       "faults, areas or theorems");
   add_output_arguments(flags, arguments->out);
-  return {.name = "verify", .act = [arguments](const Team& team) { return verify(*arguments, team); }};
+  return {.name = "verify",
+          .act = [arguments](const Communicator& communicator) { return verify(*arguments, communicator); }};
 }
 
 }  // namespace roundtrip::cli

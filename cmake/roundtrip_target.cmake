@@ -12,7 +12,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(roundtrip_private_options INTERFACE -Wno-restrict)
 endif()
 if(ROUNDTRIP_ASSERTIONS)
-  target_compile_options(roundtrip_private_options INTERFACE -UNDEBUG)
+  # On the exported options: headers must mean the same to our targets and to those that use them.
+  target_compile_definitions(roundtrip_options INTERFACE ROUNDTRIP_ASSERTIONS=1 _GLIBCXX_ASSERTIONS=1)
 endif()
 if(ROUNDTRIP_FAULTS)
   target_compile_definitions(roundtrip_private_options INTERFACE ROUNDTRIP_FAULTS=1)

@@ -14,7 +14,7 @@ int main() {
   const std::vector<mpc::Word> words = anna::random_words(random, parameters.n);
 
   const simulate::DecompiledRun back = simulate::run_decompiled(model, words, parameters);
-  const anna::Embedding rows = anna::evaluate(model, simulate::input_embedding(words, parameters.n));
+  const anna::Activations rows = anna::evaluate(model, simulate::input_activations(words, parameters.n));
   const mpc::RoundFacts used = back.run.ledger.overall();
   fmt::print("{}: {} layers of {} heads\n", random.name(), random.layers, random.heads);
   fmt::print("as a protocol: {} rounds on {} machines of {} words; at most {} sent, {} received\n",

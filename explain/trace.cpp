@@ -28,9 +28,10 @@ using anna::Symbol;
 
 // ---- the run
 
-class Listener final : public mpc::Observer {
+class MessageRecorder final : public mpc::Observer {
  public:
-  Listener(const mpc::Shape& shape, std::vector<RoundTrace>& rounds) : shape_(shape), rounds_(rounds) {}
+  MessageRecorder(const mpc::Shape& shape, std::vector<RoundTrace>& rounds)
+      : shape_(shape), rounds_(rounds) {}
   void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox&,
                const mpc::Outbox& outbox) override {
     const bool last = round == shape_.rounds;
@@ -56,9 +57,9 @@ std::vector<mpc::Word> record_run(const mpc::Protocol& protocol, std::span<const
   const mpc::Shape& shape = protocol.shape();
   trace.shape = shape;
   trace.rounds.resize(shape.rounds);
-  Listener listener(shape, trace.rounds);
+  MessageRecorder recorder(shape, trace.rounds);
   mpc::RunOptions options;
-  options.observer = &listener;
+  options.observer = &recorder;
   options.profile = true;
   const auto transport = mpc::make_in_process_transport();
   const mpc::RunResult result = mpc::run(protocol, input, *transport, options);
@@ -123,9 +124,10 @@ std::string letters(std::size_t number) {
 
 /// An attention mechanism that writes down what it is asked and proves that its answers are the averages of
 /// the matches that it writes down.
-class Witness final : public anna::Attention {
+class RecordingAttention final : public anna::Attention {
  public:
-  Witness(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids, LayerTrace& trace)
+  RecordingAttention(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
+                     LayerTrace& trace)
       : layer_(layer), inner_(anna::make_attention(mechanism)), ids_(ids), trace_(trace) {
     if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
       anna_ = *anna;
@@ -299,12 +301,12 @@ std::string describe(const anna::Mechanism& mechanism) {
 }
 
 /// `ids`: symbols below are the ids of machines and outputs; 0 for maps that compute their vectors.
-anna::Embedding record_layer(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
-                             const anna::Embedding& array, LayerTrace& trace) {
+anna::Activations record_layer(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
+                               const anna::Activations& array, LayerTrace& trace) {
   trace.shape = layer.shape();
   trace.mechanism = describe(mechanism);
-  Witness witness(layer, mechanism, ids, trace);
-  anna::Embedding next = anna::evaluate(layer, witness, array);
+  RecordingAttention recorder(layer, mechanism, ids, trace);
+  anna::Activations next = anna::evaluate(layer, recorder, array);
   trace.numbers_in_rows = next.nonzeros();
   return next;
 }
@@ -313,7 +315,7 @@ anna::Embedding record_layer(const anna::Layer& layer, const anna::Mechanism& me
 
 std::vector<simulate::WordInRow> words_in_rows(const simulate::Compiled& compiled,
                                                const std::optional<simulate::DigitRouting>& routing,
-                                               const anna::Embedding& array) {
+                                               const anna::Activations& array) {
   std::vector<simulate::WordInRow> all;
   for (std::uint64_t token = 0; token < array.tokens(); ++token) {
     const auto words = routing
@@ -354,7 +356,7 @@ void check_packet(const simulate::PacketCoder& coder, const LayerTrace& layer, s
 }
 
 /// How the words of every round change rows, by construction and checked against matches and arrays.
-void record_moves(const simulate::Compiled& compiled, const std::vector<anna::Embedding>& arrays,
+void record_moves(const simulate::Compiled& compiled, const std::vector<anna::Activations>& arrays,
                   Trace& trace) {
   const mpc::Shape& shape = trace.shape;
   const bool direct = compiled.options.construction == simulate::Construction::kDirect;
@@ -520,8 +522,8 @@ Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
 
   const anna::Model model = simulate::as_model(compiled, mechanism);
   const std::uint64_t ids = std::max<std::uint64_t>(trace.shape.machines, trace.shape.outputs);
-  std::vector<anna::Embedding> arrays;
-  anna::Embedding array = simulate::input_embedding(input, trace.tokens);
+  std::vector<anna::Activations> arrays;
+  anna::Activations array = simulate::input_activations(input, trace.tokens);
   trace.layers.resize(compiled.transformer.depth());
   for (std::size_t l = 0; l < trace.layers.size(); ++l) {
     array = record_layer(*compiled.transformer.layers[l], model.mechanisms[l], ids, array, trace.layers[l]);
@@ -550,7 +552,7 @@ Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, cons
   for (std::size_t t = 0; t < outputs.size(); ++t)
     trace.outputs.push_back(printable(names.output(t, outputs[t])));
 
-  anna::Embedding array = simulate::input_embedding(input, model.transformer.tokens);
+  anna::Activations array = simulate::input_activations(input, model.transformer.tokens);
   trace.layers.resize(model.transformer.depth());
   std::uint32_t round = 2;  // the first one only brings the input to its blocks
   for (std::size_t l = 0; l < trace.layers.size(); ++l) {

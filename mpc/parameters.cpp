@@ -10,7 +10,7 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kMaxMachines = std::uint64_t{1}
-                                        << 31;     // a machine or output fits 31 bits of a run's header
+                                       << 31;     // a machine or output fits 31 bits of a run's header
 constexpr std::uint64_t kMaxWords = 0xffffffffu;  // a sequence number fits 32 bits
 
 void require_open_unit(const char* name, const Rational& value) {
@@ -65,8 +65,7 @@ void Shape::validate() const {
   require(word_bits >= 1 && word_bits <= 62, "p is {} bits, allowed is 1 to 62", word_bits);
   require(input_bits >= 1 && input_bits <= word_bits, "p_in is {} bits, allowed is 1 to p = {}", input_bits,
           word_bits);
-  require(scratch_words <= kMaxWords, "scratch is {} words, allowed is at most {}", scratch_words,
-          kMaxWords);
+  require(scratch_words <= kMaxWords, "scratch is {} words, allowed is at most {}", scratch_words, kMaxWords);
 }
 
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s) {

@@ -14,8 +14,8 @@
 #include <span>
 #include <vector>
 
-#include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/streams.h"
 
 namespace roundtrip::mpc {

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/runtime/checkpoint.h"
 #include "roundtrip/mpc/runtime/profile.h"
-#include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/violation.h"
 
 namespace roundtrip::mpc {

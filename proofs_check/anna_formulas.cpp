@@ -22,7 +22,7 @@ struct Scan {
 /// Of least depth, and among these of most records a machine. A machine keeps the bucket that it ends in
 /// (code, sum, count, flag), a sum and a count for each of its queries, at most half of the records, and a
 /// word for each record; the rest is for summaries (code, flag, sum, count), twice the fan-in of them.
-std::optional<Scan> scan_of(std::uint64_t n, std::uint64_t s, const LayerClaim& layer) {
+std::optional<Scan> scan_of(std::uint64_t n, std::uint64_t s, const LayerExpectation& layer) {
   const std::uint64_t sum = 1 + layer.value_dimension;
   const std::uint64_t record = layer.code_words + 1 + sum;
   const std::uint64_t summary = layer.code_words + 1 + sum;
@@ -61,40 +61,42 @@ double tables_power_law(std::uint64_t n, double eta, double p1, double p2) {
   return std::pow(1 + a, 1 / (1 - rho));
 }
 
-std::optional<ProtocolClaim> anna_protocol_claim(std::uint64_t n, const Rational& epsilon,
-                                                 const Rational& delta, std::uint64_t kappa_s,
-                                                 std::span<const LayerClaim> layers) {
-  ProtocolClaim claim;
-  const std::uint64_t s = claim.memory_words = kappa_s * root_ceil(n, epsilon + delta);
-  claim.block_words = root_ceil(n, epsilon);
+std::optional<ProtocolExpectation> anna_protocol_expectation(std::uint64_t n, const Rational& epsilon,
+                                                             const Rational& delta, std::uint64_t kappa_s,
+                                                             std::span<const LayerExpectation> layers) {
+  ProtocolExpectation expectation;
+  const std::uint64_t s = expectation.memory_words = kappa_s * root_ceil(n, epsilon + delta);
+  expectation.block_words = root_ceil(n, epsilon);
   const std::uint64_t fan = std::max<std::uint64_t>(2, root_floor(n, delta * Rational(1, 2)));  // f'
-  for (const LayerClaim& layer : layers) {
+  for (const LayerExpectation& layer : layers) {
     const std::uint64_t row = 1 + layer.row_dimension;
     const std::uint64_t sum = 1 + layer.value_dimension;
     const std::uint64_t record = layer.code_words + 1;
     const std::uint64_t spread = layer.tables > 1 ? fan + 1 : 1;  // copies for others, and one's own
-    claim.token_words = std::max({claim.token_words, spread * row, row + 2 * layer.heads * record,
-                                  row + layer.heads * (2 * record + sum),
-                                  row + spread * layer.heads * (1 + sum), layer.next_row_words});
-    claim.state_words = std::max(claim.state_words, row + layer.heads * (1 + sum));
+    expectation.token_words = std::max({expectation.token_words, spread * row, row + 2 * layer.heads * record,
+                                        row + layer.heads * (2 * record + sum),
+                                        row + spread * layer.heads * (1 + sum), layer.next_row_words});
+    expectation.state_words = std::max(expectation.state_words, row + layer.heads * (1 + sum));
   }
-  const std::uint64_t block = std::min(s / claim.token_words, n);
+  const std::uint64_t block = std::min(s / expectation.token_words, n);
   if (block == 0) return std::nullopt;
-  claim.blocks = up(n, block);
-  claim.machines = std::max(
-      {up(n, claim.block_words), up(n * layers.back().next_row_words, claim.block_words), claim.blocks});
-  claim.rounds = 2;
-  for (const LayerClaim& layer : layers) {
+  expectation.blocks = up(n, block);
+  expectation.machines =
+      std::max({up(n, expectation.block_words), up(n * layers.back().next_row_words, expectation.block_words),
+                expectation.blocks});
+  expectation.rounds = 2;
+  for (const LayerExpectation& layer : layers) {
     const auto sort = sort_rounds(2 * n, layer.code_words + 2, s, layer.code_words + 1);
     const auto scan = scan_of(n, s, layer);
     if (!sort || !scan) return std::nullopt;
     const std::uint64_t sort_machines = up(2 * n, s / (2 * (layer.code_words + 2)));
-    claim.machines = std::max(claim.machines,
-                              layer.tables * (claim.blocks + layer.heads * (sort_machines + scan->machines)));
-    claim.rounds += 2 * log_ceil(fan + 1, layer.tables) + *sort + 2 * scan->depth + 4;
+    expectation.machines =
+        std::max(expectation.machines,
+                 layer.tables * (expectation.blocks + layer.heads * (sort_machines + scan->machines)));
+    expectation.rounds += 2 * log_ceil(fan + 1, layer.tables) + *sort + 2 * scan->depth + 4;
   }
-  claim.below_range = s > n / 4 || 16 * s > n * claim.state_words;
-  return claim;
+  expectation.below_range = s > n / 4 || 16 * s > n * expectation.state_words;
+  return expectation;
 }
 
 double standard_attention_machines(std::uint64_t n, std::uint64_t memory_words, std::uint64_t token_words) {

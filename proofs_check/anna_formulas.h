@@ -28,7 +28,7 @@ Tables tables_for(std::uint64_t n, double eta, double p1, double p2);
 double tables_power_law(std::uint64_t n, double eta, double p1, double p2);
 
 /// One layer as a protocol, from its shape: H heads, m_v, code words of a key, words of a number.
-struct LayerClaim {
+struct LayerExpectation {
   std::uint64_t heads = 1;
   std::uint64_t tables = 1;
   std::uint64_t code_words = 1;
@@ -38,7 +38,7 @@ struct LayerClaim {
 };
 
 /// The protocol of a transformer of such layers.
-struct ProtocolClaim {
+struct ProtocolExpectation {
   std::uint64_t block_words = 0;   ///< b
   std::uint64_t memory_words = 0;  ///< s = kappa_s ceil(N^(eps + delta))
   std::uint64_t token_words = 0;   ///< W, most of any layer
@@ -49,9 +49,9 @@ struct ProtocolClaim {
   bool below_range = false;    ///< s > N / 4, or s > N state_words / 16
 };
 /// Empty if no sort or scan fits s. The last layer's next_row_words are those that a token delivers.
-std::optional<ProtocolClaim> anna_protocol_claim(std::uint64_t n, const Rational& epsilon,
-                                                 const Rational& delta, std::uint64_t kappa_s,
-                                                 std::span<const LayerClaim> layers);
+std::optional<ProtocolExpectation> anna_protocol_expectation(std::uint64_t n, const Rational& epsilon,
+                                                             const Rational& delta, std::uint64_t kappa_s,
+                                                             std::span<const LayerExpectation> layers);
 
 /// (N / B)^2 machines of standard attention on blocks of B = floor(s / 4 W) tokens (at least 1) of W words.
 double standard_attention_machines(std::uint64_t n, std::uint64_t memory_words, std::uint64_t token_words);

@@ -17,38 +17,40 @@ std::int64_t option(const Case& c, const std::string& name) {
 
 }  // namespace
 
-Claim claim_of(const Case& c) {
-  Claim claim;
-  claim.n = c.n;
-  claim.outputs = c.n;
-  claim.word_bits = 48;
-  claim.block_words = root_ceil(c.n, c.epsilon);
+Expectation expectation_of(const Case& c) {
+  Expectation expectation;
+  expectation.n = c.n;
+  expectation.outputs = c.n;
+  expectation.word_bits = 48;
+  expectation.block_words = root_ceil(c.n, c.epsilon);
   const auto ceil_of = [](std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; };
-  const std::uint64_t input_machines = ceil_of(c.n, claim.block_words);
+  const std::uint64_t input_machines = ceil_of(c.n, expectation.block_words);
   if (c.protocol == "sum") {
-    claim.outputs = 1;
-    claim.memory_words = c.kappa_s * claim.block_words;
-    claim.machines = input_machines;
-    claim.rounds = log_ceil(claim.memory_words, input_machines) + 1;
-    return claim;
+    expectation.outputs = 1;
+    expectation.memory_words = c.kappa_s * expectation.block_words;
+    expectation.machines = input_machines;
+    expectation.rounds = log_ceil(expectation.memory_words, input_machines) + 1;
+    return expectation;
   }
   if (c.protocol == "match2") {
     // The set of residues, one bit each and 48 to a word, goes up and down a tree beside the machine's own
     // words.
-    claim.memory_words = c.kappa_s * claim.block_words;
-    claim.machines = input_machines;
+    expectation.memory_words = c.kappa_s * expectation.block_words;
+    expectation.machines = input_machines;
     const std::uint64_t set_words = ceil_of(static_cast<std::uint64_t>(option(c, "M")), 48);
-    claim.rounds = 2 * log_ceil((claim.memory_words - claim.block_words) / set_words, input_machines) + 1;
-    return claim;
+    expectation.rounds =
+        2 * log_ceil((expectation.memory_words - expectation.block_words) / set_words, input_machines) + 1;
+    return expectation;
   }
   if (c.protocol == "sort" || c.protocol == "k_hop") {
     // Records (value, position, group) on machines of B = floor(s / 6) records.
-    const SortMemory sort = sort_memory(c.n, 3, c.kappa_s, claim.block_words);
-    claim.memory_words = sort.memory_words;
-    claim.machines = std::max(input_machines, ceil_of(c.n, sort.memory_words / 6));
-    claim.rounds = sort.sort_rounds + 1;
-    if (c.protocol == "k_hop") claim.rounds += 2 + log_ceil(2, static_cast<std::uint64_t>(option(c, "k")));
-    return claim;
+    const SortMemory sort = sort_memory(c.n, 3, c.kappa_s, expectation.block_words);
+    expectation.memory_words = sort.memory_words;
+    expectation.machines = std::max(input_machines, ceil_of(c.n, sort.memory_words / 6));
+    expectation.rounds = sort.sort_rounds + 1;
+    if (c.protocol == "k_hop")
+      expectation.rounds += 2 + log_ceil(2, static_cast<std::uint64_t>(option(c, "k")));
+    return expectation;
   }
   throw InternalError(fmt::format("no claim is written for protocol '{}'", c.protocol));
 }
@@ -100,9 +102,13 @@ mpc::Parameters parameters_of(const Case& c, std::uint64_t seed) {
   return parameters;
 }
 
-Place place_of(const std::string& theorem, const Case& c, const Claim& claim, std::uint64_t seed) {
-  return {
-      .theorem = theorem, .n = c.n, .epsilon = c.epsilon, .below_range = claim.below_range(), .seed = seed};
+Configuration configuration_of(const std::string& theorem, const Case& c, const Expectation& expectation,
+                               std::uint64_t seed) {
+  return {.theorem = theorem,
+          .n = c.n,
+          .epsilon = c.epsilon,
+          .below_range = expectation.below_range(),
+          .seed = seed};
 }
 
 std::vector<mpc::Word> encoded(std::span<const std::int64_t> input, std::uint32_t input_bits) {

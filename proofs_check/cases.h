@@ -26,7 +26,7 @@ struct Case {
 };
 
 /// What the theory says about a case.
-struct Claim {
+struct Expectation {
   std::uint64_t block_words = 0;   ///< b
   std::uint64_t memory_words = 0;  ///< s
   std::uint64_t machines = 0;      ///< q
@@ -38,10 +38,11 @@ struct Claim {
 };
 
 /// The claim for sum, sort, match2 and k_hop.
-Claim claim_of(const Case& c);
+Expectation expectation_of(const Case& c);
 
 mpc::Parameters parameters_of(const Case& c, std::uint64_t seed);
-Place place_of(const std::string& theorem, const Case& c, const Claim& claim, std::uint64_t seed);
+Configuration configuration_of(const std::string& theorem, const Case& c, const Expectation& expectation,
+                               std::uint64_t seed);
 
 /// Inputs on which a data-dependent protocol would betray itself.
 enum class Family : std::uint8_t { kRandom, kAllEqual, kSorted, kReversed };

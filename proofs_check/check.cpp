@@ -49,13 +49,15 @@ std::string_view to_string(Relation relation) {
   throw InternalError("relation out of range");
 }
 
-Check compare(const Place& place, std::string quantity, double measured, Relation relation, double bound) {
-  Check check{place, std::move(quantity), measured, std::nullopt, relation, bound, Verdict::kRefuted, {}};
+Check compare(const Configuration& configuration, std::string quantity, double measured, Relation relation,
+              double bound) {
+  Check check{configuration, std::move(quantity), measured, std::nullopt, relation,
+              bound,         Verdict::kRefuted,   {}};
   if (!std::isfinite(measured) || !std::isfinite(bound)) {
     check.reason = "not a finite number";
   } else if (!satisfies(measured, relation, bound)) {
     check.reason = fmt::format("{} is not {} {}", measured, to_string(relation), bound);
-  } else if (relation != Relation::kEqual && place.below_range && !seeded("below-range")) {
+  } else if (relation != Relation::kEqual && configuration.below_range && !seeded("below-range")) {
     check.verdict = Verdict::kInconclusive;
     check.reason = "below range: the bound holds but proves nothing";
   } else {
@@ -65,9 +67,10 @@ Check compare(const Place& place, std::string quantity, double measured, Relatio
   return check;
 }
 
-Check compare_interval(const Place& place, std::string quantity, double measured, const Interval& interval,
-                       Relation relation, double bound, double widest) {
-  Check check{place, std::move(quantity), measured, interval, relation, bound, Verdict::kInconclusive, {}};
+Check compare_interval(const Configuration& configuration, std::string quantity, double measured,
+                       const Interval& interval, Relation relation, double bound, double widest) {
+  Check check{configuration, std::move(quantity),    measured, interval, relation,
+              bound,         Verdict::kInconclusive, {}};
   const auto [low, high] = interval;
   if (!(std::isfinite(measured) && std::isfinite(bound) && low <= high)) {
     check.verdict = Verdict::kRefuted;
@@ -93,7 +96,7 @@ Check compare_interval(const Place& place, std::string quantity, double measured
     check.reason = fmt::format("all of [{:.4g}, {:.4g}] breaks it", low, high);
   } else if (!satisfies(worst, relation, bound)) {
     check.reason = fmt::format("too few samples: [{:.4g}, {:.4g}] reaches beyond it", low, high);
-  } else if (place.below_range) {
+  } else if (configuration.below_range) {
     check.reason = "below range: the bound holds but proves nothing";
   } else {
     check.verdict = Verdict::kVerified;
@@ -103,9 +106,9 @@ Check compare_interval(const Place& place, std::string quantity, double measured
 }
 
 Check rejudged(const Check& check, double bound, double widest) {
-  return check.interval ? compare_interval(check.place, check.quantity, check.measured, *check.interval,
-                                           check.relation, bound, widest)
-                        : compare(check.place, check.quantity, check.measured, check.relation, bound);
+  return check.interval ? compare_interval(check.configuration, check.quantity, check.measured,
+                                           *check.interval, check.relation, bound, widest)
+                        : compare(check.configuration, check.quantity, check.measured, check.relation, bound);
 }
 
 }  // namespace roundtrip::proofs_check

@@ -19,7 +19,7 @@ std::string_view to_string(Verdict verdict);    ///< "verified", "refuted", "inc
 std::string_view to_string(Relation relation);  ///< "<=", ">=", "=="
 
 /// Where a check was made; everything that its bound may depend on, with the seed that repeats it.
-struct Place {
+struct Configuration {
   std::string theorem;                ///< Statement::name()
   std::uint64_t n = 0;                ///< N
   std::optional<Rational> epsilon{};  ///< empty where the statement has none
@@ -37,7 +37,7 @@ struct Interval {
 };
 
 struct Check {
-  Place place;
+  Configuration configuration;
   std::string
       quantity;  ///< what was measured, unit included, e.g. "k_hop: words sent by a machine in a round"
   double measured = 0;                 ///< integers below 2^53 are exact
@@ -50,13 +50,14 @@ struct Check {
 
 /// Pointwise comparison with an exact formula. Non-finite numbers are refuted. A bound (<= or >=) that holds
 /// below range is inconclusive; one that fails there is refuted all the same. Equality counts in any range.
-Check compare(const Place& place, std::string quantity, double measured, Relation relation, double bound);
+Check compare(const Configuration& configuration, std::string quantity, double measured, Relation relation,
+              double bound);
 
 /// Comparison of an interval with a bound: verified if all of it satisfies the relation, refuted if none of
 /// it does, otherwise inconclusive. kEqual: the interval must contain the bound to be verified, and high -
 /// low must be at most `widest` (a wide interval contains everything and proves nothing).
-Check compare_interval(const Place& place, std::string quantity, double measured, const Interval& interval,
-                       Relation relation, double bound, double widest = 0);
+Check compare_interval(const Configuration& configuration, std::string quantity, double measured,
+                       const Interval& interval, Relation relation, double bound, double widest = 0);
 
 /// The same check judged against another bound (the tests tighten every bound by this).
 Check rejudged(const Check& check, double bound, double widest = 0);

@@ -43,7 +43,7 @@ std::shared_ptr<const anna::Layer> padded(std::shared_ptr<const anna::Layer> inn
 Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
                              std::span<const mpc::Word> input, std::uint64_t outputs,
                              const std::function<bool(std::uint64_t, mpc::Word)>& right) {
-  anna::Embedding array = anna::Embedding::with_dimension(network.input_dimension);
+  anna::Activations array = anna::Activations::with_dimension(network.input_dimension);
   for (std::uint64_t t = 0; t < network.tokens; ++t) {
     if (t >= input.size()) {
       array.append_row({});

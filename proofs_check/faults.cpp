@@ -188,8 +188,8 @@ std::vector<std::string> agreed(const std::vector<std::string>& names, mpc::Tran
 
 const Check* find(std::span<const Check> checks, const SeededFault& fault, Verdict verdict) {
   const auto found = std::ranges::find_if(checks, [&](const Check& check) {
-    return check.place.theorem == fault.theorem && check.quantity == fault.quantity &&
-           check.place.n == fault.n && check.verdict == verdict;
+    return check.configuration.theorem == fault.theorem && check.quantity == fault.quantity &&
+           check.configuration.n == fault.n && check.verdict == verdict;
   });
   return found == checks.end() ? nullptr : &*found;
 }

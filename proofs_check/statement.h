@@ -28,7 +28,7 @@ struct Constant {
 
 /// A number that stands beside the checks and judges nothing: what another mechanism needs, an exponent that
 /// the theory states for the limit.
-struct Reading {
+struct Metric {
   std::string quantity;
   std::uint64_t n = 0;
   double value = 0;
@@ -66,7 +66,7 @@ class Statement {
   virtual std::uint32_t statistical_checks(Sizes) const { return 0; }
   virtual std::vector<Check> checks(Context& context) const = 0;
   /// Formulas, not measurements: equal on every rank.
-  virtual std::vector<Reading> readings(const Context&) const { return {}; }
+  virtual std::vector<Metric> metrics(const Context&) const { return {}; }
   /// Each defect is judged by the very comparison that checks() makes, and passes it with the defect off.
   virtual std::vector<Control> controls(Context& context) const = 0;
 };

@@ -35,7 +35,7 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
   const auto start = std::chrono::steady_clock::now();
   try {
     report.checks = statement.checks(context);
-    report.readings = statement.readings(context);
+    report.metrics = statement.metrics(context);
     if (options.controls) report.controls = statement.controls(context);
   } catch (const mpc::ModelViolation& violation) {
     report.failure = Outcome::kModelBroken;
@@ -102,8 +102,8 @@ Outcome StatementReport::outcome() const {
   const std::size_t first = seeded("last-check-decides") && !checks.empty() ? checks.size() - 1 : 0;
   for (const Check& check : std::span(checks).subspan(first)) {
     if (check.verdict == Verdict::kRefuted) return Outcome::kRefuted;
-    if (check.verdict == Verdict::kInconclusive && !check.place.below_range) open = true;
-    if (check.verdict == Verdict::kVerified && !check.place.below_range) evidence = true;
+    if (check.verdict == Verdict::kInconclusive && !check.configuration.below_range) open = true;
+    if (check.verdict == Verdict::kVerified && !check.configuration.below_range) evidence = true;
   }
   return evidence && !open ? Outcome::kVerified : Outcome::kInconclusive;
 }

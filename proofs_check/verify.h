@@ -23,7 +23,7 @@ struct StatementReport {
   std::vector<Constant> constants;
   std::vector<Check> checks;
   std::vector<Control> controls;
-  std::vector<Reading> readings;
+  std::vector<Metric> metrics;
   /// Set if the statement could not be run to its end: a protocol of it broke the model, or a fault of ours.
   Outcome failure = Outcome::kVerified;
   std::string failure_message;

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "roundtrip/anna/transformer/activations.h"
 #include "roundtrip/anna/lsh/family.h"
+#include "roundtrip/anna/transformer/activations.h"
 
 namespace roundtrip::anna {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/dense/instances.h"
+#include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/lsh/probability.h"
 
 namespace roundtrip::anna {

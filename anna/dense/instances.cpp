@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "roundtrip/anna/dense/codes.h"
-#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "roundtrip/anna/dense/matrices.h"
-#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/base/rational.h"

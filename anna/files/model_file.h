@@ -22,8 +22,8 @@
 #include <string>
 #include <string_view>
 
-#include "roundtrip/anna/transformer/model.h"
 #include "roundtrip/anna/files/safetensors.h"
+#include "roundtrip/anna/transformer/model.h"
 
 namespace roundtrip::anna {
 

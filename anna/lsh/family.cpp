@@ -7,8 +7,8 @@
 #include <cstring>
 
 #include "roundtrip/anna/dense/huge_array.h"
-#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"

@@ -43,15 +43,15 @@ double EntryView::value(std::uint32_t column) const {
   return found != end && found->column == wanted ? found->value : 0.0;
 }
 
-Embedding::Embedding(std::uint64_t tokens, std::uint32_t dimension)
+Activations::Activations(std::uint64_t tokens, std::uint32_t dimension)
     : dimension_(dimension), offsets_(tokens + 1, 0) {}
 
-void Embedding::append_row(std::span<const Entry> entries) {
+void Activations::append_row(std::span<const Entry> entries) {
   entries_.insert(entries_.end(), entries.begin(), entries.end());
   end_row();
 }
 
-void Embedding::end_row() {
+void Activations::end_row() {
   const auto row = std::span(entries_).subspan(offsets_.back());
   // Most rows hold integers with 1 <= |x| < 2^52 alone: exponents 0 to 51, and nothing behind the point.
   std::uint64_t fractions = 0;
@@ -77,8 +77,8 @@ void Embedding::end_row() {
   offsets_.push_back(entries_.size());
 }
 
-std::optional<RowPart> Embedding::part(std::uint64_t token, std::span<const Entry> entries,
-                                       std::uint32_t first_column, std::uint32_t dimension) const {
+std::optional<RowPart> Activations::part(std::uint64_t token, std::span<const Entry> entries,
+                                         std::uint32_t first_column, std::uint32_t dimension) const {
   const Entry* const begin = entries_.data();
   const std::less_equal<const Entry*> not_behind;
   const bool holds = integers_ && !entries.empty() && not_behind(begin + offsets_[token], entries.data()) &&
@@ -89,7 +89,7 @@ std::optional<RowPart> Embedding::part(std::uint64_t token, std::span<const Entr
   return RowPart(entries, first_column);
 }
 
-void Embedding::refuse() {
+void Activations::refuse() {
   const std::vector<Entry> row(entries_.begin() + static_cast<std::ptrdiff_t>(offsets_.back()),
                                entries_.end());
   entries_.resize(offsets_.back());
@@ -105,7 +105,7 @@ void Embedding::refuse() {
   throw InternalError("a row without a fault was refused");
 }
 
-void Embedding::save(const std::string& path) const {
+void Activations::save(const std::string& path) const {
   Header header;
   header.dimension = dimension_;
   header.tokens = tokens();
@@ -120,7 +120,7 @@ void Embedding::save(const std::string& path) const {
   write_whole(path, bytes);
 }
 
-Embedding Embedding::load(const std::string& path) {
+Activations Activations::load(const std::string& path) {
   const std::string bytes = read_whole(path);
   Header header;
   require(bytes.size() >= sizeof(Header), "'{}' is not an array file: {} bytes are less than its header's {}",
@@ -137,7 +137,7 @@ Embedding Embedding::load(const std::string& path) {
           header.nonzeros, bytes.size());
   require(XXH3_64bits(bytes.data() + sizeof(Header), payload) == header.checksum,
           "'{}' is damaged: its checksum differs", path);
-  Embedding array;
+  Activations array;
   array.dimension_ = header.dimension;
   array.offsets_.resize(header.tokens + 1);
   std::memcpy(array.offsets_.data(), bytes.data() + sizeof(Header), 8 * array.offsets_.size());

@@ -78,7 +78,7 @@ class EntryView {
 /// an integer below 2^53 in magnitude and not 0. Valid until the array changes.
 class RowPart : public EntryView {
  private:
-  friend class Embedding;
+  friend class Activations;
   using EntryView::EntryView;
 };
 
@@ -108,10 +108,10 @@ struct Uninitialised : std::allocator<T> {
 };
 
 /// [N', d] numbers in compressed rows.
-class Embedding {
+class Activations {
  public:
-  Embedding() = default;
-  Embedding(std::uint64_t tokens, std::uint32_t dimension);  ///< all zero
+  Activations() = default;
+  Activations(std::uint64_t tokens, std::uint32_t dimension);  ///< all zero
   std::uint64_t tokens() const { return offsets_.size() - 1; }
   std::uint32_t dimension() const { return dimension_; }
   RowView row(std::uint64_t token) const {
@@ -129,12 +129,12 @@ class Embedding {
     dimension_ = dimension, integers_ = true;
     offsets_.assign(1, 0), entries_.clear();
   }
-  static Embedding with_dimension(std::uint32_t dimension) { return Embedding(0, dimension); }
-  friend bool operator==(const Embedding&, const Embedding&) = default;
+  static Activations with_dimension(std::uint32_t dimension) { return Activations(0, dimension); }
+  friend bool operator==(const Activations&, const Activations&) = default;
 
   void save(const std::string& path) const;
   /// Reads what save() wrote; hostile bytes end in ContractError naming the path and the field.
-  static Embedding load(const std::string& path);
+  static Activations load(const std::string& path);
 
  private:
   friend class RowWriter;
@@ -151,7 +151,7 @@ class Embedding {
 class RowWriter {
  public:
   RowWriter() : array_(&own_) {}
-  explicit RowWriter(Embedding& array) : array_(&array) {}
+  explicit RowWriter(Activations& array) : array_(&array) {}
   RowWriter(const RowWriter&) = delete;
   RowWriter& operator=(const RowWriter&) = delete;
   void set(std::uint32_t column, double value) {
@@ -174,8 +174,8 @@ class RowWriter {
   }
 
  private:
-  Embedding* array_;
-  Embedding own_;
+  Activations* array_;
+  Activations own_;
 };
 
 }  // namespace roundtrip::anna

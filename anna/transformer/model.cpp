@@ -178,14 +178,14 @@ void Model::validate() const {
   }
 }
 
-Embedding evaluate(const Model& model, const Embedding& input, const EvaluateOptions& options) {
+Activations evaluate(const Model& model, const Activations& input, const EvaluateOptions& options) {
   model.validate();
   const Transformer& transformer = model.transformer;
   require(input.tokens() == transformer.tokens && input.dimension() == transformer.input_dimension,
           "the input array is {} x {}; the model takes {} x {}", input.tokens(), input.dimension(),
           transformer.tokens, transformer.input_dimension);
   if (options.observe) options.observe(0, input);
-  Embedding array = input;
+  Activations array = input;
   std::unique_ptr<Attention> attention;
   for (std::size_t l = 0; l < transformer.layers.size(); ++l) {
     const bool same = l > 0 && model.mechanisms[l] == model.mechanisms[l - 1];

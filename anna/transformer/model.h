@@ -64,7 +64,7 @@ struct Model {
 };
 
 /// Every layer with its own mechanism, on input [tokens, input_dimension].
-Embedding evaluate(const Model& model, const Embedding& input, const EvaluateOptions& options = {});
+Activations evaluate(const Model& model, const Activations& input, const EvaluateOptions& options = {});
 
 /// A random transformer of weight layers for the input (present, word). Its numbers stay in range at any
 /// depth: every map ends in a rounding and a clamp. Even heads do not see the position and have equal, coarse

@@ -59,7 +59,7 @@ class ExtendedCodebook final : public Codebook {
 // into the heads' inputs, or, for tokens that come in any order, into a projection of its own.
 class Recorder final : public Projection {
  public:
-  Recorder(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
+  Recorder(const Layer& layer, ExtendedCodebook& codebook, const Activations& array,
            std::vector<HeadInput>& heads)
       : layer_(layer),
         shape_(layer.shape()),
@@ -227,7 +227,7 @@ class Recorder final : public Projection {
   const Layer& layer_;
   const LayerShape shape_;
   ExtendedCodebook& codebook_;
-  const Embedding& array_;
+  const Activations& array_;
   std::vector<HeadInput>& heads_;
   std::vector<Seen> seen_;
   std::uint64_t epoch_ = 0, token_ = 0;
@@ -265,7 +265,7 @@ void distribute(std::uint64_t token, const TokenProjection& projection, std::vec
 }
 
 /// Fills heads[0 .. H-1], whose memory is used again.
-void project_all(const Layer& layer, ExtendedCodebook& codebook, const Embedding& array,
+void project_all(const Layer& layer, ExtendedCodebook& codebook, const Activations& array,
                  const EvaluateOptions& options, std::vector<HeadInput>& heads) {
   const std::uint64_t tokens = array.tokens();
   const std::uint32_t count = layer.shape().heads;
@@ -356,8 +356,8 @@ class OutputsByToken final : public HeadOutputs {
   mutable std::uint64_t next_ = 0;     // the cell behind the one asked for last
 };
 
-void update_all(const Layer& layer, OutputsByToken& outputs, const Embedding& array,
-                const EvaluateOptions& options, Embedding& next) {
+void update_all(const Layer& layer, OutputsByToken& outputs, const Activations& array,
+                const EvaluateOptions& options, Activations& next) {
   const std::uint64_t tokens = array.tokens();
   next.clear(layer.shape().output_dimension);
   const auto update = [&](std::uint64_t token, RowWriter& writer) {
@@ -393,8 +393,8 @@ struct Workspace {
   OutputsByToken outputs;
 };
 
-void evaluate_into(const Layer& layer, Attention& attention, const Embedding& array,
-                   const EvaluateOptions& options, Workspace& workspace, Embedding& next) {
+void evaluate_into(const Layer& layer, Attention& attention, const Activations& array,
+                   const EvaluateOptions& options, Workspace& workspace, Activations& next) {
   const LayerShape shape = layer.shape();
   require(shape.query_dimension == layer.codebook().dimension(),
           "a layer declares query dimension {} and has a codebook of dimension {}", shape.query_dimension,
@@ -428,22 +428,22 @@ std::uint64_t Transformer::width() const {
   return most;
 }
 
-Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array,
-                   const EvaluateOptions& options) {
+Activations evaluate(const Layer& layer, Attention& attention, const Activations& array,
+                     const EvaluateOptions& options) {
   Workspace workspace;
-  Embedding next;
+  Activations next;
   evaluate_into(layer, attention, array, options, workspace, next);
   return next;
 }
 
-Embedding evaluate(const Transformer& transformer, Attention& attention, const Embedding& input,
-                   const EvaluateOptions& options) {
+Activations evaluate(const Transformer& transformer, Attention& attention, const Activations& input,
+                     const EvaluateOptions& options) {
   require(input.tokens() == transformer.tokens && input.dimension() == transformer.input_dimension,
           "the input array is {} x {}; the transformer takes {} x {}", input.tokens(), input.dimension(),
           transformer.tokens, transformer.input_dimension);
   if (options.observe) options.observe(0, input);
   Workspace workspace;
-  Embedding array = input, next;
+  Activations array = input, next;
   for (std::size_t l = 0; l < transformer.layers.size(); ++l) {
     evaluate_into(*transformer.layers[l], attention, array, options, workspace, next);
     std::swap(array, next);

@@ -94,17 +94,17 @@ struct EvaluateOptions {
   std::optional<std::uint64_t> order_seed = {};  ///< evaluate rows in random order (tests)
   bool twice = false;  ///< evaluate every map twice and throw InternalError if the two differ
   /// Sees the input (0 layers done) and the array after every layer of a transformer.
-  std::function<void(std::size_t layers_done, const Embedding&)> observe = {};
+  std::function<void(std::size_t layers_done, const Activations&)> observe = {};
 };
 
 /// One layer on one array. Cost: time and memory linear in the entries that the maps write plus N'. A map
 /// that breaks its contract (a head or column out of range or written twice, a value that is no integer) ends
 /// in ContractError naming token, head and value.
-Embedding evaluate(const Layer& layer, Attention& attention, const Embedding& array,
-                   const EvaluateOptions& options = {});
+Activations evaluate(const Layer& layer, Attention& attention, const Activations& array,
+                     const EvaluateOptions& options = {});
 
 /// The whole chain on `input`: [tokens, input_dimension], or ContractError.
-Embedding evaluate(const Transformer& transformer, Attention& attention, const Embedding& input,
-                   const EvaluateOptions& options = {});
+Activations evaluate(const Transformer& transformer, Attention& attention, const Activations& input,
+                     const EvaluateOptions& options = {});
 
 }  // namespace roundtrip::anna

@@ -13,7 +13,7 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
-constexpr std::uint64_t kMinKappa = 6;  // a machine's 2 B + 3 b words on their way fit s
+constexpr std::uint64_t kMinKappa = 6;    // a machine's 2 B + 3 b words on their way fit s
 constexpr std::uint32_t kInputBits = 47;  // an output word is the word plus 1, or 0 for none
 constexpr Word kAsks = Word{1} << 47;     // marks a question among words brought home
 

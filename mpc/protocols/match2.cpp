@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kSetKappa = 2;
 constexpr std::uint64_t kSortKappa = 8;
-constexpr std::uint64_t kSetWordBits = 48;                    // residues in one word of a set
+constexpr std::uint64_t kSetWordBits = 48;                   // residues in one word of a set
 constexpr std::int64_t kMaxModulus = std::int64_t{1} << 46;  // 2 r + 1 is a word for every residue r
 
 std::uint64_t modulus(const Parameters& parameters) {

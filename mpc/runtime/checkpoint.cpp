@@ -18,8 +18,8 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/base/read_file.h"
-#include "roundtrip/mpc/runtime/exchange.h"
 #include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/runtime/exchange.h"
 #include "roundtrip/mpc/transport.h"
 
 #define XXH_INLINE_ALL
@@ -37,7 +37,7 @@ constexpr std::string_view kMagic = "roundtrip-checkpoint";
 constexpr std::string_view kVersion = "1";
 constexpr std::string_view kManifestPrefix = "manifest-";
 constexpr std::string_view kInboxesPrefix = "inboxes-";
-constexpr std::size_t kRoundDigits = 10;                              // of 2^32 - 1
+constexpr std::size_t kRoundDigits = 10;                             // of 2^32 - 1
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{1} << 30;  // more ranks and rounds than there are
 
 /// Why one checkpoint can't be used; another may be.

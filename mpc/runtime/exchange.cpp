@@ -285,7 +285,7 @@ void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterat
         __builtin_prefetch(all_words + word + length + kWordsPerLine, 1);
         __builtin_prefetch(all_headers + header + 1 + kHeadersPerLine, 1);
         large&& length >= kMinRow ? copy_row(all_words + word, run, length)
-                                    : copy_run(all_words + word, run, length);
+                                  : copy_run(all_words + word, run, length);
       },
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
         Cursor& cursor = cursors[machine];

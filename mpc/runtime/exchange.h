@@ -12,9 +12,9 @@
 #include <span>
 #include <vector>
 
+#include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/placement.h"
-#include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/runtime/streams.h"
 #include "roundtrip/mpc/transport.h"
 

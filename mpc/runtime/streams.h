@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "roundtrip/base/divider.h"
-#include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/placement.h"
 
 namespace roundtrip::mpc {

@@ -27,8 +27,8 @@ class MpiTransport final : public Transport {
       : world_(MPI_COMM_WORLD, boost::mpi::comm_duplicate),
         chunk_words_(std::max<std::uint64_t>(chunk_bytes / sizeof(std::uint64_t), 1)),
         shared_(world_.size(), world_.size() > 1 ? shared_bytes : 0) {
-    require(chunk_words_ <= kMaxChunkWords, "a message is {} bytes at most, allowed is up to {}",
-            chunk_bytes, kMaxChunkWords * sizeof(std::uint64_t));
+    require(chunk_words_ <= kMaxChunkWords, "a message is {} bytes at most, allowed is up to {}", chunk_bytes,
+            kMaxChunkWords * sizeof(std::uint64_t));
     share();
   }
 

@@ -28,8 +28,7 @@ class Idling final : public Protocol {
 
 }  // namespace
 
-std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol,
-                                             std::uint32_t rounds) {
+std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol, std::uint32_t rounds) {
   const std::uint32_t own = protocol->shape().rounds;
   require(rounds >= own, "a protocol of {} rounds cannot idle to {}", own, rounds);
   return std::make_shared<Idling>(std::move(protocol), rounds - own);

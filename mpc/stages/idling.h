@@ -16,7 +16,6 @@ namespace roundtrip::mpc {
 ///            protocol's.
 /// Cost:      rounds - R more rounds, in which a machine sends and receives at most b words.
 /// ContractError unless rounds >= R.
-std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol,
-                                             std::uint32_t rounds);
+std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol, std::uint32_t rounds);
 
 }  // namespace roundtrip::mpc

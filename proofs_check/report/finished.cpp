@@ -41,15 +41,15 @@ std::optional<Rational> rational(const Json& json) {
 }
 
 Json to_json(const Check& check) {
-  const Place& place = check.place;
+  const Configuration& configuration = check.configuration;
   Json interval = nullptr;
   if (check.interval) interval = {to_json(check.interval->low), to_json(check.interval->high)};
-  return {place.theorem,
-          place.n,
-          to_json(place.epsilon),
-          to_json(place.delta),
-          place.below_range,
-          place.seed,
+  return {configuration.theorem,
+          configuration.n,
+          to_json(configuration.epsilon),
+          to_json(configuration.delta),
+          configuration.below_range,
+          configuration.seed,
           check.quantity,
           to_json(check.measured),
           interval,
@@ -61,7 +61,8 @@ Json to_json(const Check& check) {
 
 Check check_of(const Json& json) {
   Check check;
-  check.place = {json.at(0), json.at(1), rational(json.at(2)), rational(json.at(3)), json.at(4), json.at(5)};
+  check.configuration = {json.at(0),           json.at(1), rational(json.at(2)),
+                         rational(json.at(3)), json.at(4), json.at(5)};
   check.quantity = json.at(6);
   check.measured = number(json.at(7));
   if (!json.at(8).is_null()) check.interval = Interval{number(json.at(8).at(0)), number(json.at(8).at(1))};
@@ -86,7 +87,7 @@ std::string finished_text(const StatementReport& report, const std::string& key)
   for (const Check& check : report.checks) json["checks"].push_back(to_json(check));
   for (const Control& c : report.controls)
     json["controls"].push_back({c.theorem, c.control, c.quantity, c.rejected, c.accepted_off});
-  for (const Reading& r : report.readings) json["beside"].push_back({r.quantity, r.n, to_json(r.value)});
+  for (const Metric& r : report.metrics) json["beside"].push_back({r.quantity, r.n, to_json(r.value)});
   return json.dump() + "\n";
 }
 
@@ -101,7 +102,7 @@ std::optional<StatementReport> read_finished(const std::string& text, const std:
     for (const Json& c : json.at("checks")) report.checks.push_back(check_of(c));
     for (const Json& c : json.at("controls"))
       report.controls.push_back({c.at(0), c.at(1), c.at(2), c.at(3), c.at(4)});
-    for (const Json& r : json.at("beside")) report.readings.push_back({r.at(0), r.at(1), number(r.at(2))});
+    for (const Json& r : json.at("beside")) report.metrics.push_back({r.at(0), r.at(1), number(r.at(2))});
     return report;
   } catch (const std::exception&) {
     return std::nullopt;  // a file of another kind, or damaged: the statement is verified again

@@ -86,7 +86,8 @@ std::string command_of(const Report& report, const std::string& statement) {
 std::set<std::uint64_t> sizes_in_range(const StatementReport& statement) {
   std::set<std::uint64_t> sizes;
   for (const Check& check : statement.checks) {
-    if (!check.place.below_range && check.verdict == Verdict::kVerified) sizes.insert(check.place.n);
+    if (!check.configuration.below_range && check.verdict == Verdict::kVerified)
+      sizes.insert(check.configuration.n);
   }
   return sizes;
 }
@@ -126,12 +127,12 @@ std::string plots(const StatementReport& statement) {
     double least = 1e300;
     double most = 0;
     std::vector<const Check*> checks = row.checks;
-    std::ranges::stable_sort(checks, {}, [](const Check* check) { return check->place.n; });
+    std::ranges::stable_sort(checks, {}, [](const Check* check) { return check->configuration.n; });
     std::set<std::uint64_t> sizes;
     for (const Check* check : checks) {
-      sizes.insert(check->place.n);
-      measured.points.emplace_back(check->place.n, check->measured);
-      bound.points.emplace_back(check->place.n, check->bound);
+      sizes.insert(check->configuration.n);
+      measured.points.emplace_back(check->configuration.n, check->measured);
+      bound.points.emplace_back(check->configuration.n, check->bound);
       for (const double value : {check->measured, check->bound}) {
         least = std::min(least, value);
         most = std::max(most, value);
@@ -146,7 +147,8 @@ std::string plots(const StatementReport& statement) {
                 .series = {measured, bound},
                 .log_y = least > 0 && most > 8 * least}) +
            "<figcaption>" + escape_html(title) +
-           (row.checks[0]->place.epsilon ? ", eps = " + exponent(row.checks[0]->place.epsilon) : "") +
+           (row.checks[0]->configuration.epsilon ? ", eps = " + exponent(row.checks[0]->configuration.epsilon)
+                                                 : "") +
            "</figcaption></figure>\n";
   }
   return out.empty() ? "" : "<h3>Measured against bound</h3>\n<div class=\"plots\">\n" + out + "</div>\n";
@@ -176,23 +178,23 @@ std::string section(const Report& report, const StatementReport& s) {
                                                      short_number(check->interval->high))
                                        : "";
       rows += R"(<tr><th scope="row">)" + escape_html(check->quantity) + "</th>" +
-              cell(exponent(check->place.epsilon)) + cell(exponent(check->place.delta)) +
-              number_cell(short_size(check->place.n)) +
+              cell(exponent(check->configuration.epsilon)) + cell(exponent(check->configuration.delta)) +
+              number_cell(short_size(check->configuration.n)) +
               number_cell(short_number(check->measured) + interval) +
               cell(std::string(to_string(check->relation))) + number_cell(short_number(check->bound)) +
               verdict_cell(to_string(check->verdict)) + cell(check->reason) +
-              number_cell(std::to_string(check->place.seed)) + "</tr>\n";
+              number_cell(std::to_string(check->configuration.seed)) + "</tr>\n";
     }
   }
   out += table(
       s.name + ": checks",
       heads({"quantity", "eps", "delta", "N#", "measured#", "is", "bound#", "verdict", "reason", "seed#"}),
       rows);
-  if (!s.readings.empty()) {
+  if (!s.metrics.empty()) {
     rows.clear();
-    for (const Reading& reading : s.readings) {
-      rows += R"(<tr><th scope="row">)" + escape_html(reading.quantity) + "</th>" +
-              number_cell(short_size(reading.n)) + number_cell(short_number(reading.value)) + "</tr>\n";
+    for (const Metric& metric : s.metrics) {
+      rows += R"(<tr><th scope="row">)" + escape_html(metric.quantity) + "</th>" +
+              number_cell(short_size(metric.n)) + number_cell(short_number(metric.value)) + "</tr>\n";
     }
     out += table(s.name + ": beside it, judging nothing", heads({"quantity", "N#", "value#"}), rows);
   }

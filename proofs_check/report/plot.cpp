@@ -36,7 +36,9 @@ class Axis {
       high_ += log_ ? 0.5 : std::max(0.5, std::fabs(high_) / 2);
     }
   }
-  double place(double value) const { return from_ + (scaled(value) - low_) / (high_ - low_) * (to_ - from_); }
+  double configuration(double value) const {
+    return from_ + (scaled(value) - low_) / (high_ - low_) * (to_ - from_);
+  }
   /// Where marks stand: whole powers of the base, or round numbers.
   std::vector<double> ticks() const {
     std::vector<double> all;
@@ -115,13 +117,13 @@ std::string svg(const Plot& plot) {
       R"(<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title><desc>{}</desc>)",
       kWidth, kHeight, escape_html(plot.title), escape_html(plot.title), escape_html(described));
   for (const double tick : y.ticks()) {
-    const double at = y.place(tick);
+    const double at = y.configuration(tick);
     out += fmt::format(
         R"(<path d="M{:.1f} {:.1f}H{:.1f}" class="grid"/><text x="{:.1f}" y="{:.1f}" class="y">{}</text>)",
         kLeft, at, kWidth - kRight, kLeft - 6, at + 4, short_number(tick));
   }
   for (const double tick : x.ticks()) {
-    const double at = x.place(tick);
+    const double at = x.configuration(tick);
     out += fmt::format(
         R"(<path d="M{:.1f} {:.1f}v5" class="axis"/><text x="{:.1f}" y="{:.1f}" class="x">{}</text>)", at,
         bottom, at, bottom + 18,
@@ -139,9 +141,9 @@ std::string svg(const Plot& plot) {
     std::string marks;
     for (const auto& point : plot.series[i].points) {
       if (!usable(plot, point)) continue;
-      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.place(point.first),
-                          y.place(point.second));
-      marks += marker(i, x.place(point.first), y.place(point.second), colour);
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.configuration(point.first),
+                          y.configuration(point.second));
+      marks += marker(i, x.configuration(point.first), y.configuration(point.second), colour);
     }
     const double at_x = kLeft + (i % 2 == 0 ? 0 : (kWidth - kLeft) / 2);
     const double at_y = bottom + 52 + 16 * static_cast<double>(i / 2);

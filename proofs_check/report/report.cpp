@@ -48,18 +48,18 @@ nlohmann::ordered_json json_number(double value) {
 
 nlohmann::ordered_json to_json(const Check& check) {
   nlohmann::ordered_json json{
-      {"theorem", check.place.theorem},
-      {"n", check.place.n},
-      {"epsilon", json_exponent(check.place.epsilon)},
-      {"delta", json_exponent(check.place.delta)},
+      {"theorem", check.configuration.theorem},
+      {"n", check.configuration.n},
+      {"epsilon", json_exponent(check.configuration.epsilon)},
+      {"delta", json_exponent(check.configuration.delta)},
       {"quantity", check.quantity},
       {"measured", json_number(check.measured)},
       {"relation", to_string(check.relation)},
       {"bound", json_number(seeded("bound-rounded") ? std::round(check.bound) : check.bound)},
       {"verdict", to_string(check.verdict)},
       {"reason", check.reason},
-      {"below_range", check.place.below_range},
-      {"seed", check.place.seed}};
+      {"below_range", check.configuration.below_range},
+      {"seed", check.configuration.seed}};
   if (check.interval)
     json["interval"] = {json_number(check.interval->low), json_number(check.interval->high)};
   return json;
@@ -84,8 +84,9 @@ std::string_view to_string(Outcome outcome) {
 }
 
 bool Row::holds(const Check& check) const {
-  return check.quantity == checks[0]->quantity && check.place.epsilon == checks[0]->place.epsilon &&
-         check.place.delta == checks[0]->place.delta && check.relation == checks[0]->relation;
+  return check.quantity == checks[0]->quantity &&
+         check.configuration.epsilon == checks[0]->configuration.epsilon &&
+         check.configuration.delta == checks[0]->configuration.delta && check.relation == checks[0]->relation;
 }
 
 std::size_t Row::count(Verdict verdict) const {
@@ -95,7 +96,7 @@ std::size_t Row::count(Verdict verdict) const {
 
 std::string Row::sizes() const {
   std::set<std::uint64_t> sizes;
-  for (const Check* check : checks) sizes.insert(check->place.n);
+  for (const Check* check : checks) sizes.insert(check->configuration.n);
   return sizes.size() == 1 ? short_size(*sizes.begin())
                            : short_size(*sizes.begin()) + ".." + short_size(*sizes.rbegin());
 }
@@ -147,21 +148,22 @@ std::string terminal_table(const Report& report) {
                                   : verified == row.checks.size()
                                       ? fmt::format("{} ok", verified)
                                       : fmt::format("{} of {}", verified, row.checks.size());
-      out += fmt::format("  {:<44} {:>5} {:>12} {:>9} {:>2} {:<9} {:>9}\n",
-                         cut(row.checks[0]->quantity, kQuantityColumns),
-                         exponent(row.checks[0]->place.epsilon), row.sizes(), short_number(shown.measured),
-                         to_string(shown.relation), short_number(shown.bound), verdict);
+      out += fmt::format(
+          "  {:<44} {:>5} {:>12} {:>9} {:>2} {:<9} {:>9}\n", cut(row.checks[0]->quantity, kQuantityColumns),
+          exponent(row.checks[0]->configuration.epsilon), row.sizes(), short_number(shown.measured),
+          to_string(shown.relation), short_number(shown.bound), verdict);
       for (const Check* check : row.checks) {
         if (check->verdict == Verdict::kVerified) continue;
         out += "      " +
-               cut(fmt::format("{} at N = {}: {}", to_string(check->verdict), check->place.n, check->reason),
+               cut(fmt::format("{} at N = {}: {}", to_string(check->verdict), check->configuration.n,
+                               check->reason),
                    93) +
                "\n";
       }
     }
-    for (const Reading& reading : statement.readings) {
-      out += fmt::format("  beside it: {:<54} {:>12} {:>9}\n", cut(reading.quantity, 54),
-                         short_size(reading.n), short_number(reading.value));
+    for (const Metric& metric : statement.metrics) {
+      out += fmt::format("  beside it: {:<54} {:>12} {:>9}\n", cut(metric.quantity, 54), short_size(metric.n),
+                         short_number(metric.value));
     }
     for (const Control& control : statement.controls) {
       const std::string_view state = control.holds()    ? "rejected"
@@ -197,7 +199,7 @@ nlohmann::ordered_json to_json(const Report& report) {
   auto& statements = json["statements"] = nlohmann::ordered_json::array();
   auto& checks = json["checks"] = nlohmann::ordered_json::array();
   auto& controls = json["controls"] = nlohmann::ordered_json::array();
-  auto& readings = json["beside"] = nlohmann::ordered_json::array();
+  auto& metrics = json["beside"] = nlohmann::ordered_json::array();
   for (const StatementReport& statement : report.statements) {
     nlohmann::ordered_json entry{{"theorem", statement.name},
                                  {"title", statement.title},
@@ -213,11 +215,11 @@ nlohmann::ordered_json to_json(const Report& report) {
     const std::size_t lost = seeded("check-lost") && !statement.checks.empty();
     for (const Check& check : std::span(statement.checks).first(statement.checks.size() - lost))
       checks.push_back(to_json(check));
-    for (const Reading& reading : statement.readings) {
-      readings.push_back({{"theorem", statement.name},
-                          {"n", reading.n},
-                          {"quantity", reading.quantity},
-                          {"value", json_number(reading.value)}});
+    for (const Metric& metric : statement.metrics) {
+      metrics.push_back({{"theorem", statement.name},
+                         {"n", metric.n},
+                         {"quantity", metric.quantity},
+                         {"value", json_number(metric.value)}});
     }
     for (const Control& control : statement.controls) {
       controls.push_back({{"theorem", control.theorem},

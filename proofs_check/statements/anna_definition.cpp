@@ -118,7 +118,7 @@ struct Judged {
 
 /// `claimed_tables`: ell of the weight bound.
 Judged judge(const Vectors& vectors, std::uint64_t n, anna::Attention& attention,
-             std::uint64_t claimed_tables) {
+             std::uint64_t expected_tables) {
   anna::HeadInput head;
   head.tokens = n;
   for (std::uint64_t t = 0; t < n; ++t) {
@@ -150,7 +150,7 @@ Judged judge(const Vectors& vectors, std::uint64_t n, anna::Attention& attention
       const double cosine = vectors.cosine(i, j);
       if (cosine < 0 && weights[i][j] > 0) result.broken = 1;
       if (2 - 2 * cosine > kNear * kNear) continue;
-      const double due = 1 / (static_cast<double>((within - 1) * claimed_tables) + 1);
+      const double due = 1 / (static_cast<double>((within - 1) * expected_tables) + 1);
       if (weights[i][j] < due) result.broken = 1;
       if (weights[i][j] > 0) result.least_ratio = std::min(result.least_ratio, weights[i][j] / due);
     }
@@ -161,8 +161,8 @@ Judged judge(const Vectors& vectors, std::uint64_t n, anna::Attention& attention
 struct Defect {
   std::uint32_t fewer_functions = 0;
   std::uint32_t tables_divided_by = 1;
-  bool sums = false;                ///< in place of averages
-  std::uint32_t fewer_claimed = 0;  ///< tables of the weight bound
+  bool sums = false;                 ///< in place of averages
+  std::uint32_t fewer_expected = 0;  ///< tables of the weight bound
 };
 
 std::vector<Check> definition_checks(std::uint64_t n, const Defect& defect, Context& context) {
@@ -186,7 +186,7 @@ std::vector<Check> definition_checks(std::uint64_t n, const Defect& defect, Cont
     const auto few =
         defect.sums ? make_reference_exact_match(true)
                     : anna::make_anna({.tables = kTightTables, .functions = kTightFunctions, .seed = seed});
-    const Judged tight = judge(instance(n, true, seed), n, *few, kTightTables - defect.fewer_claimed);
+    const Judged tight = judge(instance(n, true, seed), n, *few, kTightTables - defect.fewer_expected);
     return std::vector<std::uint64_t>{random.broken, random.not_convex + tight.not_convex,
                                       static_cast<std::uint64_t>(tight.least_ratio * 1e6)};
   });
@@ -198,14 +198,14 @@ std::vector<Check> definition_checks(std::uint64_t n, const Defect& defect, Cont
     not_convex += fact[1];
     least = std::min(least, fact[2]);
   }
-  const Place place{.theorem = kName, .n = n, .seed = context.seed};
-  return {compare_interval(place, "P[a draw breaks the definition], eta .2",
+  const Configuration configuration{.theorem = kName, .n = n, .seed = context.seed};
+  return {compare_interval(configuration, "P[a draw breaks the definition], eta .2",
                            static_cast<double>(broken) / static_cast<double>(trials),
                            clopper_pearson(broken, trials, context.alarm), Relation::kAtMost, kEta),
-          compare(place, "rows that are no convex combination", static_cast<double>(not_convex),
+          compare(configuration, "rows that are no convex combination", static_cast<double>(not_convex),
                   Relation::kEqual, 0),
-          compare(place, "N - 1 copies, a near key: weight / least due", static_cast<double>(least) / 1e6,
-                  Relation::kAtLeast, 1)};
+          compare(configuration, "N - 1 copies, a near key: weight / least due",
+                  static_cast<double>(least) / 1e6, Relation::kAtLeast, 1)};
 }
 
 class AnnaDefinition : public Statement {
@@ -248,7 +248,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Definition of ANNA and Algorithm 
     judge_defect("z lowered by 6: far keys get weight", 0, {.fewer_functions = 6});
     judge_defect("a sixth of the tables: near keys are missed", 0, {.tables_divided_by = 6});
     judge_defect("sums in place of averages", 1, {.sums = true});
-    judge_defect("a weight bound for one table fewer", 2, {.fewer_claimed = 1});
+    judge_defect("a weight bound for one table fewer", 2, {.fewer_expected = 1});
     return all;
   }
 };

@@ -125,7 +125,7 @@ struct Reach {
 /// Least and largest number of positions whose perturbation reaches a token.
 std::vector<std::uint64_t> fields(const Reach& reach, std::uint64_t seed) {
   const auto n = static_cast<std::uint32_t>(reach.n);
-  anna::Embedding array = anna::Embedding::with_dimension(n + 1);
+  anna::Activations array = anna::Activations::with_dimension(n + 1);
   for (std::uint32_t t = 0; t < n; ++t)
     array.append_row(std::vector<anna::Entry>{{t, 1.0}, {n, static_cast<double>(t + 1)}});
   const Spreading layer(n, reach.bucket == 0, seed);
@@ -164,13 +164,14 @@ std::vector<std::vector<Check>> reach_checks(const std::vector<std::pair<std::st
   std::vector<std::vector<Check>> all;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto& [quantity, reach] = jobs[i];
-    const Place place{.theorem = kName, .n = reach.n, .seed = context.seed};
+    const Configuration configuration{.theorem = kName, .n = reach.n, .seed = context.seed};
     std::uint64_t power = 1;
     for (std::uint32_t l = 0; l < reach.layers; ++l) power *= kBucket;
-    all.push_back({quantity == kAnnaReaches ? compare(place, quantity, static_cast<double>(found[i][0]),
-                                                      Relation::kEqual, static_cast<double>(reach.n))
-                                            : compare(place, quantity, static_cast<double>(found[i][1]),
-                                                      Relation::kAtMost, static_cast<double>(power))});
+    all.push_back({quantity == kAnnaReaches
+                       ? compare(configuration, quantity, static_cast<double>(found[i][0]), Relation::kEqual,
+                                 static_cast<double>(reach.n))
+                       : compare(configuration, quantity, static_cast<double>(found[i][1]), Relation::kAtMost,
+                                 static_cast<double>(power))});
   }
   return all;
 }
@@ -204,8 +205,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (why constant buckets lose express
       all.insert(all.end(), checks.begin(), checks.end());
     return all;
   }
-  std::vector<Reading> readings(const Context& context) const override {
-    std::vector<Reading> all;
+  std::vector<Metric> metrics(const Context& context) const override {
+    std::vector<Metric> all;
     for (const std::uint64_t n : sizes(context.sizes))
       all.push_back(
           {"layers of chunks of 4 to reach all: log_4 N", n, static_cast<double>(log_ceil(kBucket, n))});

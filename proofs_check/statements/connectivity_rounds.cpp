@@ -47,7 +47,7 @@ Sized sized(std::uint64_t n) {
   return z;
 }
 
-Sized cycles_claim(std::uint64_t n) {
+Sized cycles_expectation(std::uint64_t n) {
   Sized z = sized(n);
   z.rounds = z.sort + log_ceil(2, n / 2) + log_ceil(z.s, up(n, z.b)) + 3;
   return z;
@@ -55,7 +55,7 @@ Sized cycles_claim(std::uint64_t n) {
 
 /// R = P (T_sort + 2 C d + 1) + 2 dz + T_sort + 2 d1 + 3: the least over the width c of a chunk of 2 C d, and
 /// over the fan-in z of the table's tree of P (..) + 2 dz.
-Sized components_claim(std::uint64_t n) {
+Sized components_expectation(std::uint64_t n) {
   Sized z = sized(n);
   const std::uint64_t machines = up(n, z.records);
   const std::uint64_t spare = z.s - 2 * z.records - 4;
@@ -128,18 +128,18 @@ Answers cycles_answers(const Numbers& edges) {  // every vertex has two ends: co
   return {count};
 }
 
-struct Spoiled {
+struct Mutant {
   std::uint64_t rounds = 0;  ///< more than stated
   bool output_altered = false;
   std::uint64_t words = 0;  ///< more sent than stated
 };
 
 /// The protocol on some inputs: the worst of each quantity.
-std::vector<Check> run_checks(const std::string& protocol, std::uint64_t n, const Spoiled& spoiled,
+std::vector<Check> run_checks(const std::string& protocol, std::uint64_t n, const Mutant& mutant,
                               Context& context) {
   context.progress(protocol + " N = " + std::to_string(n));
   const bool counts_cycles = protocol == "one_or_two_cycles";
-  const Sized z = counts_cycles ? cycles_claim(n) : components_claim(n);
+  const Sized z = counts_cycles ? cycles_expectation(n) : components_expectation(n);
   const mpc::ProtocolInfo& info = mpc::find_protocol(protocol);
   mpc::Parameters parameters;
   parameters.n = n;
@@ -168,23 +168,23 @@ std::vector<Check> run_checks(const std::string& protocol, std::uint64_t n, cons
     const Answers answers = counts_cycles ? cycles_answers(input) : least_vertices(input);
     wrong += trace.outputs.size() != answers.size();
     for (std::size_t t = 0; t < std::min(trace.outputs.size(), answers.size()); ++t) {
-      const mpc::Word word = trace.outputs[t] ^ (spoiled.output_altered && t == 0 ? 1 : 0);
+      const mpc::Word word = trace.outputs[t] ^ (mutant.output_altered && t == 0 ? 1 : 0);
       wrong += info.decode(*built, t, word) != answers[t];
     }
   }
-  rounds += spoiled.rounds;
-  const Place place{
+  rounds += mutant.rounds;
+  const Configuration configuration{
       .theorem = kName, .n = n, .epsilon = kEpsilon, .below_range = z.s > n / 4, .seed = context.seed};
   const double log_n = std::log2(static_cast<double>(n));
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, double measured, Relation relation, double bound) {
-    checks.push_back(compare(place, protocol + ": " + quantity, measured, relation, bound));
+    checks.push_back(compare(configuration, protocol + ": " + quantity, measured, relation, bound));
   };
   add("rounds R", static_cast<double>(rounds_differ ? 0 : rounds), Relation::kEqual,
       static_cast<double>(z.rounds));
   add("rounds, O(log N)", static_cast<double>(rounds), Relation::kAtMost,
       counts_cycles ? std::floor(log_n) + kCyclesConstant : kComponentsFactor * log_n);
-  add("words, machine and round", static_cast<double>(most + spoiled.words), Relation::kAtMost,
+  add("words, machine and round", static_cast<double>(most + mutant.words), Relation::kAtMost,
       static_cast<double>(z.s));
   add("outputs unlike the definition's", static_cast<double>(wrong), Relation::kEqual, 0);
   return checks;
@@ -210,12 +210,13 @@ std::vector<Check> growth(double exponent, const Context& context) {
     cycles_ratio.push_back(rounds("one_or_two_cycles"));
     components_ratio = std::max(components_ratio, rounds("components"));
   }
-  const Place place{.theorem = kName, .n = std::uint64_t{1} << 20, .epsilon = kEpsilon, .seed = context.seed};
+  const Configuration configuration{
+      .theorem = kName, .n = std::uint64_t{1} << 20, .epsilon = kEpsilon, .seed = context.seed};
   const Slope slope = ratio_slope(n, cycles_ratio, context.alarm);
-  return {compare_interval(place, "one_or_two_cycles: slope of R / log2 N, 2^12..2^20", slope.slope,
+  return {compare_interval(configuration, "one_or_two_cycles: slope of R / log2 N, 2^12..2^20", slope.slope,
                            slope.interval, Relation::kAtMost, 0),
-          compare(place, "components: most R / log2 N, 2^12..2^20", components_ratio, Relation::kAtMost,
-                  kComponentsFactor)};
+          compare(configuration, "components: most R / log2 N, 2^12..2^20", components_ratio,
+                  Relation::kAtMost, kComponentsFactor)};
 }
 
 class ConnectivityRounds : public Statement {
@@ -249,11 +250,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 4 (conditional depth lowe
     for (Check& check : growth(0, context)) all.push_back(std::move(check));
     return all;
   }
-  std::vector<Reading> readings(const Context& context) const override {
-    std::vector<Reading> all;
+  std::vector<Metric> metrics(const Context& context) const override {
+    std::vector<Metric> all;
     for (const std::uint64_t n : sizes(context.sizes)) {
       all.push_back({"depth R + 1 of one_or_two_cycles' transformer", n,
-                     static_cast<double>(cycles_claim(n).rounds + 1)});
+                     static_cast<double>(cycles_expectation(n).rounds + 1)});
       all.push_back(
           {"log2 N, up to a constant conjectured to be needed", n, std::log2(static_cast<double>(n))});
     }
@@ -264,9 +265,9 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 4 (conditional depth lowe
     const std::string protocol = "one_or_two_cycles";
     const auto sound = run_checks(protocol, kN, {}, context);
     std::vector<Control> all;
-    const auto judge = [&](const char* control, std::size_t check, const Spoiled& spoiled) {
+    const auto judge = [&](const char* control, std::size_t check, const Mutant& mutant) {
       all.push_back(judge_control(kName, control, sound[check].quantity,
-                                  run_checks(protocol, kN, spoiled, context), sound));
+                                  run_checks(protocol, kN, mutant, context), sound));
     };
     judge("one round more than stated", 0, {.rounds = 1});
     judge("20 rounds more", 1, {.rounds = 20});

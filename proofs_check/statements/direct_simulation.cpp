@@ -25,7 +25,7 @@ constexpr std::uint64_t kIdDimension = 128;
 enum class Mechanism : std::uint8_t { kExactMatch, kAnna, kReference, kSums, kFewFunctions };
 
 /// What a control spoils in a transformer or its output.
-struct Spoiled {
+struct Mutant {
   bool extra_layer = false;
   std::uint32_t extra_heads = 0;      ///< in every layer, unused
   std::uint32_t extra_dimension = 0;  ///< likewise, of values
@@ -33,16 +33,16 @@ struct Spoiled {
   bool output_altered = false;
 };
 
-Evaluation evaluate_case(const Case& c, Mechanism mechanism, const Spoiled& spoiled, std::uint64_t seed) {
+Evaluation evaluate_case(const Case& c, Mechanism mechanism, const Mutant& mutant, std::uint64_t seed) {
   const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
   const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(c, seed));
   const simulate::Compiled compiled = simulate::compile(protocol, {.seed = seed, .name = c.protocol});
-  Network network{compiled.transformer.layers, compiled.transformer.tokens + (spoiled.extra_token ? 1 : 0),
+  Network network{compiled.transformer.layers, compiled.transformer.tokens + (mutant.extra_token ? 1 : 0),
                   compiled.transformer.input_dimension};
   for (auto& layer : network.layers) {
-    layer = padded(layer, {.heads = spoiled.extra_heads, .dimension = spoiled.extra_dimension});
+    layer = padded(layer, {.heads = mutant.extra_heads, .dimension = mutant.extra_dimension});
   }
-  if (spoiled.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
+  if (mutant.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
 
   std::unique_ptr<anna::Attention> attention;
   switch (mechanism) {
@@ -64,7 +64,7 @@ Evaluation evaluate_case(const Case& c, Mechanism mechanism, const Spoiled& spoi
   const Answers answers = answers_of(c, input);
   return evaluate_measured(network, *attention, encoded(input, protocol->shape().input_bits), answers.size(),
                            [&](std::uint64_t t, mpc::Word word) {
-                             if (spoiled.output_altered && t == answers.size() / 2) word ^= 1;
+                             if (mutant.output_altered && t == answers.size() / 2) word ^= 1;
                              return info.decode(*protocol, t, word) == answers[t];
                            });
 }
@@ -78,7 +78,7 @@ std::string label(Mechanism mechanism) {
 struct Job {
   Case c;
   Mechanism mechanism;
-  Spoiled spoiled{};
+  Mutant mutant{};
 };
 
 std::string quantity_start(const Case& c, Mechanism mechanism) {
@@ -86,18 +86,20 @@ std::string quantity_start(const Case& c, Mechanism mechanism) {
 }
 
 std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
-  const Claim claim = claim_of(job.c);
-  const Place place = place_of(kName, job.c, claim, seed);
+  const Expectation expectation = expectation_of(job.c);
+  const Configuration configuration = configuration_of(kName, job.c, expectation, seed);
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
-    checks.push_back(compare(place, quantity_start(job.c, job.mechanism) + quantity,
+    checks.push_back(compare(configuration, quantity_start(job.c, job.mechanism) + quantity,
                              static_cast<double>(measured), relation, static_cast<double>(bound)));
   };
-  add("layers L", facts.depth, Relation::kEqual, claim.rounds + 1);
-  add("tokens N'", facts.tokens, Relation::kEqual, std::max({claim.n, claim.machines, claim.outputs}));
-  add("heads H", facts.heads, Relation::kAtMost, claim.memory_words + 1);
+  add("layers L", facts.depth, Relation::kEqual, expectation.rounds + 1);
+  add("tokens N'", facts.tokens, Relation::kEqual,
+      std::max({expectation.n, expectation.machines, expectation.outputs}));
+  add("heads H", facts.heads, Relation::kAtMost, expectation.memory_words + 1);
   add("head dimension m", facts.dimension, Relation::kAtMost,
-      std::max({kIdDimension, claim.block_words, packet_dimension(claim.machines, claim.memory_words)}));
+      std::max({kIdDimension, expectation.block_words,
+                packet_dimension(expectation.machines, expectation.memory_words)}));
   add("outputs unlike the oracle's", facts.wrong + facts.flagged, Relation::kEqual, 0);
   return checks;
 }
@@ -107,7 +109,7 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + " by " +
                      label(jobs[i].mechanism));
-    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].spoiled, context.seed).numbers();
+    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].mutant, context.seed).numbers();
   });
   std::vector<std::vector<Check>> checks;
   for (std::size_t i = 0; i < jobs.size(); ++i)

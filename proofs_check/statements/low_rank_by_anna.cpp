@@ -44,25 +44,26 @@ std::string quantity_start(const Job& job) {
 }
 
 /// Of the protocol, from the model's shape alone; numbers are single words of 48 bits.
-Claim claim_of(const Job& job) {
+Expectation expectation_of(const Job& job) {
   const auto up = [](std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; };
-  Claim claim;
-  claim.n = job.n;
-  claim.outputs = job.n * kRow;
-  claim.word_bits = kWordBits;
-  claim.block_words = root_ceil(job.n, kQuarter);
-  claim.memory_words = kKappa * root_ceil(job.n, kQuarter + kQuarter);
+  Expectation expectation;
+  expectation.n = job.n;
+  expectation.outputs = job.n * kRow;
+  expectation.word_bits = kWordBits;
+  expectation.block_words = root_ceil(job.n, kQuarter);
+  expectation.memory_words = kKappa * root_ceil(job.n, kQuarter + kQuarter);
   // A machine holds its tokens' rows twice in half of its memory; f sums of (m + 1) r' numbers take the rest.
   std::uint64_t token_words = kRow;
   for (std::uint32_t l = 0; l < job.layers; ++l)
     token_words = std::max<std::uint64_t>(token_words, 2 * (1 + (l == 0 ? 2 : kRow)));
   if (job.layers > 1) token_words = std::max<std::uint64_t>(token_words, 1 + kRow);
-  const std::uint64_t blocks = up(job.n, claim.memory_words / token_words);
-  const std::uint64_t fan =
-      std::min(claim.memory_words / 2 / (kRank * (kValueDimension + 1)), std::max<std::uint64_t>(2, blocks));
-  claim.rounds = 2 + job.layers * 2 * std::max(1u, log_ceil(fan, blocks));
-  claim.machines = std::max({blocks, up(job.n, claim.block_words), up(claim.outputs, claim.block_words)});
-  return claim;
+  const std::uint64_t blocks = up(job.n, expectation.memory_words / token_words);
+  const std::uint64_t fan = std::min(expectation.memory_words / 2 / (kRank * (kValueDimension + 1)),
+                                     std::max<std::uint64_t>(2, blocks));
+  expectation.rounds = 2 + job.layers * 2 * std::max(1u, log_ceil(fan, blocks));
+  expectation.machines = std::max(
+      {blocks, up(job.n, expectation.block_words), up(expectation.outputs, expectation.block_words)});
+  return expectation;
 }
 
 Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
@@ -95,7 +96,7 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
   std::vector<mpc::Word> input;
   RandomStream stream(seed, Domain::kInstance, job.n, job.layers);
   for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << random.word_bits));
-  anna::Embedding rows = anna::Embedding::with_dimension(2);
+  anna::Activations rows = anna::Activations::with_dimension(2);
   for (const mpc::Word word : input)
     rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
   const auto reference = make_reference_low_rank(kRank, seed);
@@ -119,31 +120,31 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const Job& job = jobs[i];
     const Evaluation e = Evaluation::from(facts[i]);
-    const Claim claim = claim_of(job);
-    const Place place{.theorem = kName,
-                      .n = job.n,
-                      .epsilon = kQuarter,
-                      .delta = job.routed ? kQuarter + kRoutingDelta : kQuarter,
-                      .below_range = claim.below_range(),
-                      .seed = context.seed};
+    const Expectation expectation = expectation_of(job);
+    const Configuration configuration{.theorem = kName,
+                                      .n = job.n,
+                                      .epsilon = kQuarter,
+                                      .delta = job.routed ? kQuarter + kRoutingDelta : kQuarter,
+                                      .below_range = expectation.below_range(),
+                                      .seed = context.seed};
     std::vector<Check> checks;
     const auto add = [&](const std::string& quantity, std::uint64_t measured, Relation relation,
                          double bound) {
-      checks.push_back(
-          compare(place, quantity_start(job) + quantity, static_cast<double>(measured), relation, bound));
+      checks.push_back(compare(configuration, quantity_start(job) + quantity, static_cast<double>(measured),
+                               relation, bound));
     };
-    const Routing digits =
-        routing(claim.n, claim.machines, claim.memory_words, claim.rounds, kRoutingDelta, kEta.to_double());
-    std::uint64_t heads = claim.memory_words + 1;
-    std::uint64_t depth = claim.rounds + 1;
+    const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                   expectation.rounds, kRoutingDelta, kEta.to_double());
+    std::uint64_t heads = expectation.memory_words + 1;
+    std::uint64_t depth = expectation.rounds + 1;
     if (job.routed) {
       heads = *std::ranges::max_element(digits.radices);
-      depth = 2 + 2 * digits.radices.size() * claim.rounds;
+      depth = 2 + 2 * digits.radices.size() * expectation.rounds;
     }
     add("layers of the ANNA-transformer", e.depth, Relation::kEqual, static_cast<double>(depth));
     add("heads H", e.heads, Relation::kAtMost, static_cast<double>(heads));
     if (job.routed) {
-      std::uint64_t width = std::max(kIdDimension, 2 * claim.block_words + 1);
+      std::uint64_t width = std::max(kIdDimension, 2 * expectation.block_words + 1);
       for (std::size_t t = 0; t < digits.radices.size(); ++t)
         width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
       add("width, exact formula", e.width, Relation::kAtMost, static_cast<double>(width));

@@ -30,7 +30,7 @@ const double kFar = std::sqrt(2);            // c r
 // Bytes a token for each of the d + m columns: integers in (2 + 2 + 2), totals (4 or 8), outputs (8).
 constexpr std::uint64_t kBytesPerNumber = 32;
 
-Place place_at(std::uint64_t n, const Context& context) {
+Configuration place_at(std::uint64_t n, const Context& context) {
   return {.theorem = kName, .n = n, .seed = context.seed};
 }
 
@@ -234,11 +234,11 @@ Recounted recount(const anna::DenseHead& head, const anna::AnnaParameters& param
 }
 
 /// `more`: hash functions computed beyond those stated, rows added likewise; outputs altered.
-struct Spoiled {
+struct Mutant {
   std::uint64_t functions = 0, rows = 0, outputs = 0;
 };
 
-std::vector<Check> time_checks(std::uint64_t n, const Spoiled& spoiled, Context& context) {
+std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& context) {
   context.progress("operations, N = " + std::to_string(n));
   const auto [p1, p2] = cross_polytope(kRunDimension, 8);
   const anna::TableChoice choice = anna::choose_tables(n, kEta, p1, p2);
@@ -250,23 +250,24 @@ std::vector<Check> time_checks(std::uint64_t n, const Spoiled& spoiled, Context&
     const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
     const anna::DenseResult result = anna::make_dense_anna(parameters, {.threads = 1})->attend(head);
     const Recounted own = recount(head, parameters);
-    std::uint64_t unlike = spoiled.outputs;
+    std::uint64_t unlike = mutant.outputs;
     for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
     return std::vector<std::uint64_t>{
-        result.facts.hash_evaluations + spoiled.functions,
-        result.facts.key_rows_added + result.facts.query_rows_added + spoiled.rows, own.rows, unlike};
+        result.facts.hash_evaluations + mutant.functions,
+        result.facts.key_rows_added + result.facts.query_rows_added + mutant.rows, own.rows, unlike};
   })[0];
   const Tables own = tables_for(n, kEta, p1, p2);
   const auto tokens = static_cast<double>(n);
-  const Place place = place_at(n, context);
+  const Configuration configuration = place_at(n, context);
   return {
-      compare(place, "hash functions computed", static_cast<double>(seen[0]), Relation::kEqual,
+      compare(configuration, "hash functions computed", static_cast<double>(seen[0]), Relation::kEqual,
               2 * tokens * static_cast<double>(own.tables) * own.functions),
-      compare(place, "value rows added, by recount", static_cast<double>(seen[1]), Relation::kEqual,
+      compare(configuration, "value rows added, by recount", static_cast<double>(seen[1]), Relation::kEqual,
               static_cast<double>(seen[2])),
-      compare(place, "operations 2 N ell (z + 1), power law", static_cast<double>(seen[0] + seen[1]),
+      compare(configuration, "operations 2 N ell (z + 1), power law", static_cast<double>(seen[0] + seen[1]),
               Relation::kAtMost, 2 * tokens * (own.functions + 1) * tables_power_law(n, kEta, p1, p2)),
-      compare(place, "numbers unlike the definition's", static_cast<double>(seen[3]), Relation::kEqual, 0)};
+      compare(configuration, "numbers unlike the definition's", static_cast<double>(seen[3]),
+              Relation::kEqual, 0)};
 }
 
 // ----------------------------------------------------------------------------------------------------- space
@@ -369,8 +370,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     }
     return all;
   }
-  std::vector<Reading> readings(const Context&) const override {
-    std::vector<Reading> all;
+  std::vector<Metric> metrics(const Context&) const override {
+    std::vector<Metric> all;
     for (const double c : {4, 8, 12}) {
       const auto [p1, p2] = cross_polytope(kDimension, c);
       const std::string which = "c = " + std::to_string(static_cast<int>(c));

@@ -9,20 +9,20 @@
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/recount.h"
-#include "roundtrip/proofs_check/specimen.h"
 #include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/toy_protocol.h"
 
 namespace roundtrip::proofs_check {
 namespace {
 
 constexpr const char* kName = "model_limits";
-constexpr std::uint64_t kSpecimenSize = 1000;
+constexpr std::uint64_t kToySize = 1000;
 
 /// A protocol on one input, and what must come of it.
 struct Exhibit {
   std::string protocol;
-  Place place;
-  Claim claim;
+  Configuration configuration;
+  Expectation expectation;
   std::uint32_t input_bits = 48;
   Numbers input;
   Answers answers;
@@ -31,7 +31,7 @@ struct Exhibit {
 };
 
 /// What a control spoils: the limits that the runtime enforces, the facts it reports, or the machines' steps.
-struct Spoiled {
+struct Mutant {
   std::uint64_t limit_words = 0;
   bool limits_overlooked = false;
   std::function<void(mpc::RunResult&, const Trace&)> facts{};
@@ -42,14 +42,14 @@ struct Spoiled {
 
 class Spoiler : public mpc::Observer {
  public:
-  Spoiler(const Spoiled& spoiled, Recount& recount) : spoiled_(spoiled), recount_(recount) {}
+  Spoiler(const Mutant& mutant, Recount& recount) : mutant_(mutant), recount_(recount) {}
   void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
                const mpc::Outbox& outbox) override {
-    spoiled_.steps(recount_, round, machine, inbox, outbox);
+    mutant_.steps(recount_, round, machine, inbox, outbox);
   }
 
  private:
-  const Spoiled& spoiled_;
+  const Mutant& mutant_;
   Recount& recount_;
 };
 
@@ -61,7 +61,7 @@ struct Seen {
   std::uint64_t ledger_wrong = 0;
 };
 
-Seen observe(const Exhibit& e, const Spoiled& spoiled, mpc::Transport& transport) {
+Seen observe(const Exhibit& e, const Mutant& mutant, mpc::Transport& transport) {
   const auto protocol = e.make();
   Seen seen;
   seen.shape = protocol->shape();
@@ -69,10 +69,10 @@ Seen observe(const Exhibit& e, const Spoiled& spoiled, mpc::Transport& transport
   Recount recount({seen.shape.block_words, seen.shape.machines, seen.shape.rounds, seen.shape.outputs},
                   input);
   mpc::RunOptions options;
-  options.limit_words = spoiled.limit_words;
-  Spoiler spoiler(spoiled, recount);
+  options.limit_words = mutant.limit_words;
+  Spoiler mutator(mutant, recount);
   options.observer = &recount;
-  if (spoiled.steps) options.observer = &spoiler;
+  if (mutant.steps) options.observer = &mutator;
   mpc::RunResult result;
   try {
     result = mpc::run(*protocol, input, transport, options);
@@ -81,7 +81,7 @@ Seen observe(const Exhibit& e, const Spoiled& spoiled, mpc::Transport& transport
     return seen;
   }
   seen.trace = recount.trace(transport);
-  if (spoiled.facts) spoiled.facts(result, seen.trace);
+  if (mutant.facts) mutant.facts(result, seen.trace);
 
   // Rank 0 has the outputs that the runtime gathered: they must be the words in the trace, and the right
   // ones.
@@ -116,11 +116,11 @@ std::uint64_t irregularities(const Trace& trace) {
 
 /// Words that the runtime says were used when told to allow one less than the most that a machine sent or
 /// received.
-std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Spoiled& spoiled,
+std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mutant& mutant,
                                   mpc::Transport& transport) {
   try {
     mpc::RunOptions options;
-    options.limit_words = spoiled.limits_overlooked ? spoiled.limit_words : most - 1;
+    options.limit_words = mutant.limits_overlooked ? mutant.limit_words : most - 1;
     mpc::run(*e.make(), encoded(e.input, e.input_bits), transport, options);
   } catch (const mpc::ModelViolation& violation) {
     const auto kind = violation.facts().kind;
@@ -131,18 +131,17 @@ std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Sp
 }
 
 /// The checks on all inputs of one protocol at one size: the worst of each quantity.
-std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoiled& spoiled,
-                                Context& context) {
+std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant& mutant, Context& context) {
   std::vector<Check> worst;
-  for (const Exhibit& e : exhibits) {
-    context.progress(e.protocol + " N = " + std::to_string(e.claim.n));
-    const Seen seen = observe(e, spoiled, context.transport);
+  for (const Exhibit& e : cases) {
+    context.progress(e.protocol + " N = " + std::to_string(e.expectation.n));
+    const Seen seen = observe(e, mutant, context.transport);
     const Trace& trace = seen.trace;
     std::vector<Check> checks;
     const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
                          std::uint64_t bound) {
-      checks.push_back(compare(e.place, e.protocol + ": " + quantity, static_cast<double>(measured), relation,
-                               static_cast<double>(bound)));
+      checks.push_back(compare(e.configuration, e.protocol + ": " + quantity, static_cast<double>(measured),
+                               relation, static_cast<double>(bound)));
     };
     add("runs stopped by the runtime", !seen.stopped.empty(), Relation::kEqual, 0);
     // What was stopped delivers nothing.
@@ -151,16 +150,17 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoi
     if (!seen.stopped.empty()) {
       for (Check& check : checks) check.reason = seen.stopped;
     } else {
-      add("rounds", trace.rounds, Relation::kEqual, e.claim.rounds);
-      add("machines", seen.shape.machines, Relation::kEqual, e.claim.machines);
-      add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.claim.memory_words);
-      add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, e.claim.memory_words);
-      add("words received, machine and round", trace.max_received(), Relation::kAtMost, e.claim.memory_words);
-      add("bits of the widest word", trace.widest_bits, Relation::kAtMost, e.claim.word_bits);
+      add("rounds", trace.rounds, Relation::kEqual, e.expectation.rounds);
+      add("machines", seen.shape.machines, Relation::kEqual, e.expectation.machines);
+      add("memory s declared, words", seen.shape.memory_words, Relation::kEqual, e.expectation.memory_words);
+      add("words sent, machine and round", trace.max_sent(), Relation::kAtMost, e.expectation.memory_words);
+      add("words received, machine and round", trace.max_received(), Relation::kAtMost,
+          e.expectation.memory_words);
+      add("bits of the widest word", trace.widest_bits, Relation::kAtMost, e.expectation.word_bits);
       add("ledger rounds unlike the recount", seen.ledger_wrong, Relation::kEqual, 0);
       add("steps, inboxes, outputs amiss", irregularities(trace), Relation::kEqual, 0);
       const std::uint64_t most = std::max(trace.max_sent(), trace.max_received());
-      add("words used where one less is allowed", used_at_lower_limit(e, most, spoiled, context.transport),
+      add("words used where one less is allowed", used_at_lower_limit(e, most, mutant, context.transport),
           Relation::kEqual, most);
     }
     for (std::size_t i = 0; i < checks.size(); ++i) {
@@ -174,49 +174,49 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& exhibits, const Spoi
   return worst;
 }
 
-std::vector<Exhibit> exhibits_of(const Case& c, std::uint64_t seed) {
-  const Claim claim = claim_of(c);
+std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
+  const Expectation expectation = expectation_of(c);
   const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
   const mpc::Parameters parameters = parameters_of(c, seed);
-  std::vector<Exhibit> exhibits;
+  std::vector<Exhibit> cases;
   for (const Family family : {Family::kRandom, Family::kAllEqual, Family::kSorted, Family::kReversed}) {
     const Numbers input = input_of(c, family, seed);
-    exhibits.push_back({c.protocol, place_of(kName, c, claim, seed), claim,
-                        info.make(parameters)->shape().input_bits, input, answers_of(c, input),
-                        [&info, parameters] { return info.make(parameters); }, info.decode});
+    cases.push_back({c.protocol, configuration_of(kName, c, expectation, seed), expectation,
+                     info.make(parameters)->shape().input_bits, input, answers_of(c, input),
+                     [&info, parameters] { return info.make(parameters); }, info.decode});
   }
-  return exhibits;
+  return cases;
 }
 
 /// The specimen, on an input whose first word is odd and one whose first word is even.
-std::vector<Exhibit> specimens(const SpecimenDefects& defects, std::uint64_t seed) {
-  const Claim claim = specimen_claim(kSpecimenSize);
-  std::vector<Exhibit> exhibits;
+std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
+  const Expectation expectation = toy_expectation(kToySize);
+  std::vector<Exhibit> cases;
   for (const std::int64_t first : {1, 2}) {
-    Numbers input(claim.n, 3);
+    Numbers input(expectation.n, 3);
     input[0] = first;
-    const mpc::Word first_word = encoded(input, claim.word_bits)[0];
-    exhibits.push_back({"specimen",
-                        {.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = seed},
-                        claim,
-                        claim.word_bits,
-                        input,
-                        Answers(input.begin(), input.end()),
-                        [=] { return std::make_unique<Specimen>(claim, defects, first_word); },
-                        [bits = claim.word_bits](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
-                          return std::optional(static_cast<std::int64_t>(word) -
-                                               (std::int64_t{1} << (bits - 1)));
-                        }});
+    const mpc::Word first_word = encoded(input, expectation.word_bits)[0];
+    cases.push_back({"specimen",
+                     {.theorem = kName, .n = expectation.n, .epsilon = Rational(1, 2), .seed = seed},
+                     expectation,
+                     expectation.word_bits,
+                     input,
+                     Answers(input.begin(), input.end()),
+                     [=] { return std::make_unique<ToyProtocol>(expectation, defects, first_word); },
+                     [bits = expectation.word_bits](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+                       return std::optional(static_cast<std::int64_t>(word) -
+                                            (std::int64_t{1} << (bits - 1)));
+                     }});
   }
-  return exhibits;
+  return cases;
 }
 
 /// A rule that a specimen breaks, and what the runtime must say of it.
 struct Breach {
   mpc::ModelViolation::Facts facts;
-  bool stopped(const Exhibit& specimen, mpc::Transport& transport) const {
+  bool stopped(const Exhibit& toy, mpc::Transport& transport) const {
     try {
-      mpc::run(*specimen.make(), encoded(specimen.input, specimen.input_bits), transport, {});
+      mpc::run(*toy.make(), encoded(toy.input, toy.input_bits), transport, {});
     } catch (const mpc::ModelViolation& violation) {
       const mpc::ModelViolation::Facts& said = violation.facts();
       return said.kind == facts.kind && said.round == facts.round && said.machine == facts.machine &&
@@ -231,26 +231,26 @@ struct Breach {
 /// pass.
 Check check_broken_rules(Context& context, bool none_broken) {
   context.progress("broken rules");
-  const Claim claim = specimen_claim(kSpecimenSize);
-  const std::uint64_t s = claim.memory_words;
+  const Expectation expectation = toy_expectation(kToySize);
+  const std::uint64_t s = expectation.memory_words;
   using Kind = mpc::ModelViolation::Kind;
   const Breach breaches[] = {{{Kind::kWordsSent, 2, 0, s + 1, s}},
                              {{Kind::kWordsReceived, 2, 0, s + 1, s}},
-                             {{Kind::kWordWidth, 2, 0, claim.word_bits + 1, claim.word_bits}},
-                             {{Kind::kDestination, 2, 0, claim.machines, claim.machines - 1}},
+                             {{Kind::kWordWidth, 2, 0, expectation.word_bits + 1, expectation.word_bits}},
+                             {{Kind::kDestination, 2, 0, expectation.machines, expectation.machines - 1}},
                              {{Kind::kMessageAfterEnd, 4, 0, 0, 0}},
                              {{Kind::kEarlyOutput, 2, 0, 0, 0}},
-                             {{Kind::kMissingOutput, 4, 0, 0, claim.outputs - 1}},
-                             {{Kind::kDuplicateOutput, 4, 0, 0, claim.outputs - 1}},
+                             {{Kind::kMissingOutput, 4, 0, 0, expectation.outputs - 1}},
+                             {{Kind::kDuplicateOutput, 4, 0, 0, expectation.outputs - 1}},
                              {{Kind::kScratch, 2, 0, 1, 0}},
                              {{Kind::kStepFailed, 2, 0, 0, 0}}};
   std::uint64_t missed = 0;
   for (const Breach& breach : breaches) {
-    SpecimenDefects defects;
+    ToyDefects defects;
     if (!none_broken) defects.breaks = breach.facts.kind;
-    missed += !breach.stopped(specimens(defects, context.seed)[0], context.transport);
+    missed += !breach.stopped(toys(defects, context.seed)[0], context.transport);
   }
-  return compare({.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = context.seed},
+  return compare({.theorem = kName, .n = expectation.n, .epsilon = Rational(1, 2), .seed = context.seed},
                  "specimen: broken rules not stopped as such", static_cast<double>(missed), Relation::kEqual,
                  0);
 }
@@ -286,12 +286,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     std::vector<Check> all;
     for (const Case& c : cases(context.sizes)) {
       if (!context.wants(c.protocol + ": ", c.n)) continue;
-      for (Check& check : check_limits(exhibits_of(c, context.seed), {}, context))
+      for (Check& check : check_limits(cases_of(c, context.seed), {}, context))
         all.push_back(std::move(check));
     }
-    if (context.wants("specimen: ", kSpecimenSize)) {
-      for (Check& check : check_limits(specimens({}, context.seed), {}, context))
-        all.push_back(std::move(check));
+    if (context.wants("specimen: ", kToySize)) {
+      for (Check& check : check_limits(toys({}, context.seed), {}, context)) all.push_back(std::move(check));
       all.push_back(check_broken_rules(context, false));
     }
     return all;
@@ -299,22 +298,22 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
 
   std::vector<Control> controls(Context& context) const override {
     const auto seed = context.seed;
-    const Claim claim = specimen_claim(kSpecimenSize);
-    const std::uint64_t s = claim.memory_words;
-    const std::uint64_t b = claim.block_words;
+    const Expectation expectation = toy_expectation(kToySize);
+    const std::uint64_t s = expectation.memory_words;
+    const std::uint64_t b = expectation.block_words;
     std::vector<Control> all;
     const auto judge = [&](const char* control, const char* quantity, const std::vector<Exhibit>& bad,
-                           const Spoiled& spoiled, const std::vector<Exhibit>& good, const Spoiled& sound) {
+                           const Mutant& mutant, const std::vector<Exhibit>& good, const Mutant& sound) {
       all.push_back(judge_control(kName, control, "specimen: " + std::string(quantity),
-                                  check_limits(bad, spoiled, context), check_limits(good, sound, context)));
+                                  check_limits(bad, mutant, context), check_limits(good, sound, context)));
     };
-    const auto sound = specimens({}, seed);
-    const auto with = [&](const SpecimenDefects& defects) { return specimens(defects, seed); };
+    const auto sound = toys({}, seed);
+    const auto with = [&](const ToyDefects& defects) { return toys(defects, seed); };
 
     // The ring's neighbour adds one word to what machine 0 receives and one to what it sends: b - 1 more make
     // s.
-    const Spoiled hidden{.limit_words = 2 * s,
-                         .facts = [s](auto& result, const Trace&) { cap_ledger(result, s); }};
+    const Mutant hidden{.limit_words = 2 * s,
+                        .facts = [s](auto& result, const Trace&) { cap_ledger(result, s); }};
     judge("a machine sends s + 1 words, hidden by runtime and ledger", "words sent, machine and round",
           with({.extra_words = b}), hidden, with({.extra_words = b - 1}), {});
     judge("a machine receives s + 1 words, hidden by runtime and ledger", "words received, machine and round",
@@ -384,7 +383,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
           {}, with({.extra_words = b - 1}), {});
     // A memory one word below the measured maximum, in words declared and in words used.
     auto tight = with({.extra_words = b - 1});
-    for (Exhibit& e : tight) --e.claim.memory_words;
+    for (Exhibit& e : tight) --e.expectation.memory_words;
     judge("s one word below the measured maximum", "words sent, machine and round", tight, {},
           with({.extra_words = b - 1}), {});
     judge("s declared one word above the stated one", "memory s declared, words", tight, {},

@@ -39,15 +39,15 @@ struct Job {
 };
 
 /// Codes of z functions of ceil(log2 2d) bits fit one word for all jobs here; so do all numbers.
-ProtocolClaim claim_of(const Job& job) {
-  std::vector<LayerClaim> layers;
+ProtocolExpectation expectation_of(const Job& job) {
+  std::vector<LayerExpectation> layers;
   for (std::uint32_t l = 0; l < job.layers; ++l) {
     layers.push_back({.tables = job.tables,
                       .value_dimension = kValueDimension,
                       .row_dimension = l == 0 ? 2 : kRow,
                       .next_row_words = l + 1 == job.layers ? kRow : 1 + kRow});
   }
-  return *anna_protocol_claim(job.n, kQuarter, kQuarter, kKappa, layers);
+  return *anna_protocol_expectation(job.n, kQuarter, kQuarter, kKappa, layers);
 }
 
 anna::Model model_of(const Job& job, std::uint64_t seed) {
@@ -79,13 +79,13 @@ mpc::Parameters parameters_of(const Job& job, std::uint64_t seed) {
 }
 
 /// What a control adds to what is measured.
-struct Spoiled {
+struct Mutant {
   std::uint64_t rounds = 0, machines = 0, memory = 0, sent = 0, received = 0, numbers = 0, tables = 0;
 };
 
-std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& context) {
+std::vector<Check> run_checks(const Job& job, const Mutant& mutant, Context& context) {
   context.progress("N = " + std::to_string(job.n) + ", L = " + std::to_string(job.layers));
-  const ProtocolClaim claim = claim_of(job);
+  const ProtocolExpectation expectation = expectation_of(job);
   const anna::Model model = model_of(job, context.seed);
   const auto protocol =
       simulate::decompile(model, parameters_of(job, context.seed), {.word_bits = kWordBits});
@@ -103,38 +103,39 @@ std::vector<Check> run_checks(const Job& job, const Spoiled& spoiled, Context& c
   mpc::run(*protocol, input, context.transport, options);
   const Trace trace = recount.trace(context.transport);
 
-  anna::Embedding rows = anna::Embedding::with_dimension(2);
+  anna::Activations rows = anna::Activations::with_dimension(2);
   for (const mpc::Word word : input)
     rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
   anna::AnnaParameters tables = std::get<anna::Anna>(model.mechanisms[0]).parameters;
-  tables.tables -= static_cast<std::uint32_t>(spoiled.tables);
+  tables.tables -= static_cast<std::uint32_t>(mutant.tables);
   const auto reference = make_reference_anna(tables);
   for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
-  std::uint64_t wrong = spoiled.numbers + (trace.outputs.size() != job.n * kRow);
+  std::uint64_t wrong = mutant.numbers + (trace.outputs.size() != job.n * kRow);
   for (std::uint64_t t = 0; t < std::min<std::uint64_t>(trace.outputs.size(), job.n * kRow); ++t) {
     const auto number = static_cast<std::int64_t>(trace.outputs[t] << (64 - kWordBits)) >> (64 - kWordBits);
     wrong += trace.deliveries[t] != 1 ||
              static_cast<double>(number) != rows.row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
   }
 
-  const Place place{.theorem = kName,
-                    .n = job.n,
-                    .epsilon = kQuarter,
-                    .delta = kQuarter,
-                    .below_range = claim.below_range,
-                    .seed = context.seed};
+  const Configuration configuration{.theorem = kName,
+                                    .n = job.n,
+                                    .epsilon = kQuarter,
+                                    .delta = kQuarter,
+                                    .below_range = expectation.below_range,
+                                    .seed = context.seed};
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
-    checks.push_back(compare(place, "L = " + std::to_string(job.layers) + ": " + quantity,
+    checks.push_back(compare(configuration, "L = " + std::to_string(job.layers) + ": " + quantity,
                              static_cast<double>(measured), relation, static_cast<double>(bound)));
   };
-  add("rounds R", trace.rounds + spoiled.rounds, Relation::kEqual, claim.rounds);
-  add("machines q", shape.machines + spoiled.machines, Relation::kEqual, claim.machines);
-  add("memory s declared, words", shape.memory_words + spoiled.memory, Relation::kEqual, claim.memory_words);
-  add("words sent, machine and round", trace.max_sent() + spoiled.sent, Relation::kAtMost,
-      claim.memory_words);
-  add("words received, machine and round", trace.max_received() + spoiled.received, Relation::kAtMost,
-      claim.memory_words);
+  add("rounds R", trace.rounds + mutant.rounds, Relation::kEqual, expectation.rounds);
+  add("machines q", shape.machines + mutant.machines, Relation::kEqual, expectation.machines);
+  add("memory s declared, words", shape.memory_words + mutant.memory, Relation::kEqual,
+      expectation.memory_words);
+  add("words sent, machine and round", trace.max_sent() + mutant.sent, Relation::kAtMost,
+      expectation.memory_words);
+  add("words received, machine and round", trace.max_received() + mutant.received, Relation::kAtMost,
+      expectation.memory_words);
   add("numbers unlike the definition's", wrong, Relation::kEqual, 0);
   return checks;
 }
@@ -151,26 +152,27 @@ Job guaranteed(std::uint64_t n, double c) {
 std::vector<Check> declared_checks(std::uint64_t n, std::uint64_t extra_rounds, std::uint64_t machines_times,
                                    const Context& context) {
   const Job job = guaranteed(n, 8);
-  const ProtocolClaim claim = claim_of(job);
+  const ProtocolExpectation expectation = expectation_of(job);
   const simulate::DecompilePlan plan = simulate::plan_decompile(
       model_of(job, context.seed), parameters_of(job, context.seed), {.word_bits = kWordBits});
   const auto machines = static_cast<double>(plan.machines * machines_times);
   const auto rounds = static_cast<double>(plan.rounds + extra_rounds);
-  const Place place{.theorem = kName,
-                    .n = n,
-                    .epsilon = kQuarter,
-                    .delta = kQuarter,
-                    .below_range = claim.below_range,
-                    .seed = context.seed};
+  const Configuration configuration{.theorem = kName,
+                                    .n = n,
+                                    .epsilon = kQuarter,
+                                    .delta = kQuarter,
+                                    .below_range = expectation.below_range,
+                                    .seed = context.seed};
   const std::string which = "c = 8, declared: ";
-  return {
-      compare(place, which + "rounds R", rounds, Relation::kEqual, static_cast<double>(claim.rounds)),
-      compare(place, which + "rounds R, O(L)", rounds, Relation::kAtMost, kRoundsALayer),
-      compare(place, which + "machines q", machines, Relation::kEqual, static_cast<double>(claim.machines)),
-      compare(place, which + "machines q, power law", machines, Relation::kAtMost,
-              std::pow(static_cast<double>(n), 1.25) * job.tables),
-      compare(place, which + "q against standard attention's", machines, Relation::kAtMost,
-              standard_attention_machines(n, claim.memory_words, claim.state_words))};
+  return {compare(configuration, which + "rounds R", rounds, Relation::kEqual,
+                  static_cast<double>(expectation.rounds)),
+          compare(configuration, which + "rounds R, O(L)", rounds, Relation::kAtMost, kRoundsALayer),
+          compare(configuration, which + "machines q", machines, Relation::kEqual,
+                  static_cast<double>(expectation.machines)),
+          compare(configuration, which + "machines q, power law", machines, Relation::kAtMost,
+                  std::pow(static_cast<double>(n), 1.25) * job.tables),
+          compare(configuration, which + "q against standard attention's", machines, Relation::kAtMost,
+                  standard_attention_machines(n, expectation.memory_words, expectation.state_words))};
 }
 
 class MpcSimulatesAnna : public Statement {
@@ -217,32 +219,33 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
     }
     return all;
   }
-  std::vector<Reading> readings(const Context&) const override {
-    std::vector<Reading> all;
+  std::vector<Metric> metrics(const Context&) const override {
+    std::vector<Metric> all;
     for (const std::uint32_t log_n : {10, 12, 14, 16, 18, 20}) {
       const std::uint64_t n = std::uint64_t{1} << log_n;
-      const ProtocolClaim claim = claim_of(guaranteed(n, 8));
+      const ProtocolExpectation expectation = expectation_of(guaranteed(n, 8));
       all.push_back({"machines of standard attention, (N / B)^2", n,
-                     standard_attention_machines(n, claim.memory_words, claim.state_words)});
+                     standard_attention_machines(n, expectation.memory_words, expectation.state_words)});
     }
     for (const std::uint64_t kappa : {8, 16}) {
       for (const int c : {4, 8, 12}) {
         std::uint64_t from = 0;  // fewer here and at all larger powers of four up to 2^24
         for (std::uint64_t n = std::uint64_t{1} << 24; n >= 1 << 8; n /= 4) {
-          const LayerClaim layer{.tables = guaranteed(n, c).tables,
-                                 .value_dimension = kValueDimension,
-                                 .row_dimension = 2,
-                                 .next_row_words = kRow};
-          const auto claim = anna_protocol_claim(n, kQuarter, kQuarter, kappa, {&layer, 1});
-          if (!claim || static_cast<double>(claim->machines) >
-                            standard_attention_machines(n, claim->memory_words, claim->state_words))
+          const LayerExpectation layer{.tables = guaranteed(n, c).tables,
+                                       .value_dimension = kValueDimension,
+                                       .row_dimension = 2,
+                                       .next_row_words = kRow};
+          const auto expectation = anna_protocol_expectation(n, kQuarter, kQuarter, kappa, {&layer, 1});
+          if (!expectation ||
+              static_cast<double>(expectation->machines) >
+                  standard_attention_machines(n, expectation->memory_words, expectation->state_words))
             break;
           from = n;
         }
         const std::string which = "c = " + std::to_string(c) + ", kappa_s = " + std::to_string(kappa) + ": ";
         all.push_back(
-            from > 0 ? Reading{which + "fewer machines than it from N on", from, static_cast<double>(from)}
-                     : Reading{which + "more machines than it, up to N", 1 << 24, 0x1p24});
+            from > 0 ? Metric{which + "fewer machines than it from N on", from, static_cast<double>(from)}
+                     : Metric{which + "more machines than it, up to N", 1 << 24, 0x1p24});
       }
     }
     return all;
@@ -251,11 +254,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
     const Job small{1024, 1, 2};
     const auto sound = run_checks(small, {}, context);
     std::vector<Control> all;
-    const auto judge = [&](const char* control, std::size_t check, const Spoiled& spoiled) {
+    const auto judge = [&](const char* control, std::size_t check, const Mutant& mutant) {
       all.push_back(
-          judge_control(kName, control, sound[check].quantity, run_checks(small, spoiled, context), sound));
+          judge_control(kName, control, sound[check].quantity, run_checks(small, mutant, context), sound));
     };
-    const std::uint64_t s = claim_of(small).memory_words;
+    const std::uint64_t s = expectation_of(small).memory_words;
     judge("one round more than stated", 0, {.rounds = 1});
     judge("one machine more than stated", 1, {.machines = 1});
     judge("s declared one word above the stated one", 2, {.memory = 1});

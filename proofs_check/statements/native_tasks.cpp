@@ -22,7 +22,7 @@ constexpr double kEta = 1e-6;       // of the z whose outputs are compared
 constexpr double kEtaTested = 0.1;  // of the z whose failures are counted
 
 /// What a control spoils.
-struct Spoiled {
+struct Mutant {
   bool extra_layer = false;
   Padding padding{};
   bool output_altered = false;
@@ -31,13 +31,13 @@ struct Spoiled {
 
 /// The network's facts with exact match (z = 0) or ANNA, on one input; answers as words.
 Evaluation evaluate_network(const anna::Transformer& transformer, anna::Attention& attention,
-                            const Spoiled& spoiled, const std::vector<mpc::Word>& input,
+                            const Mutant& mutant, const std::vector<mpc::Word>& input,
                             const std::vector<mpc::Word>& answers) {
   Network network{transformer.layers, transformer.tokens, transformer.input_dimension};
-  for (auto& layer : network.layers) layer = padded(layer, spoiled.padding);
-  if (spoiled.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
+  for (auto& layer : network.layers) layer = padded(layer, mutant.padding);
+  if (mutant.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
   return evaluate_measured(network, attention, input, answers.size(), [&](std::uint64_t t, mpc::Word word) {
-    return (spoiled.output_altered && t == answers.size() / 2 ? word ^ 1 : word) == answers[t];
+    return (mutant.output_altered && t == answers.size() / 2 ? word ^ 1 : word) == answers[t];
   });
 }
 
@@ -59,7 +59,7 @@ Numbers match2_input(std::uint64_t n, std::uint64_t seed) {
   return x;
 }
 
-Evaluation evaluate_match2(std::uint64_t n, double eta, const Spoiled& spoiled, std::uint64_t seed,
+Evaluation evaluate_match2(std::uint64_t n, double eta, const Mutant& mutant, std::uint64_t seed,
                            std::uint32_t fewer_functions = 0) {
   const simulate::Match2Options options{.n = n, .modulus = match2_modulus(n), .seed = seed};
   const Numbers input = match2_input(n, seed);
@@ -70,26 +70,26 @@ Evaluation evaluate_match2(std::uint64_t n, double eta, const Spoiled& spoiled, 
   anna::AnnaParameters parameters = simulate::match2_tables(options, eta);
   parameters.functions -= std::min(parameters.functions - 1, fewer_functions);
   const auto attention = anna::make_anna(parameters);
-  return evaluate_network(simulate::make_match2(options), *attention, spoiled, {input.begin(), input.end()},
+  return evaluate_network(simulate::make_match2(options), *attention, mutant, {input.begin(), input.end()},
                           answers);
 }
 
 std::vector<std::vector<Check>> match2_checks(const std::vector<std::uint64_t>& sizes,
-                                              const std::vector<Spoiled>& spoiled, Context& context) {
+                                              const std::vector<Mutant>& mutant, Context& context) {
   const auto facts = spread(context.transport, sizes.size(), Evaluation::kNumbers, [&](std::size_t i) {
     context.progress("Match2 N = " + std::to_string(sizes[i]));
-    return evaluate_match2(sizes[i], kEta, spoiled[i], context.seed).numbers();
+    return evaluate_match2(sizes[i], kEta, mutant[i], context.seed).numbers();
   });
   std::vector<std::vector<Check>> all;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const Evaluation e = Evaluation::from(facts[i]);
-    const Place place{.theorem = kMatch2, .n = sizes[i], .seed = context.seed};
-    all.push_back({compare(place, "layers L", static_cast<double>(e.depth), Relation::kEqual, 1),
-                   compare(place, "heads H", static_cast<double>(e.heads), Relation::kEqual, 1),
-                   compare(place, "head dimension m", static_cast<double>(e.dimension), Relation::kAtMost,
-                           kIdDimension),
-                   compare(place, "outputs unlike the oracle's", static_cast<double>(e.wrong + e.flagged),
-                           Relation::kEqual, 0)});
+    const Configuration configuration{.theorem = kMatch2, .n = sizes[i], .seed = context.seed};
+    all.push_back({compare(configuration, "layers L", static_cast<double>(e.depth), Relation::kEqual, 1),
+                   compare(configuration, "heads H", static_cast<double>(e.heads), Relation::kEqual, 1),
+                   compare(configuration, "head dimension m", static_cast<double>(e.dimension),
+                           Relation::kAtMost, kIdDimension),
+                   compare(configuration, "outputs unlike the oracle's",
+                           static_cast<double>(e.wrong + e.flagged), Relation::kEqual, 0)});
   }
   return all;
 }
@@ -129,21 +129,21 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (Match2 in one layer).)";
     if (context.sizes == Sizes::kFull) sizes.insert(sizes.end(), {8192, 16384});
     std::erase_if(sizes, [&](std::uint64_t n) { return !context.wants("", n); });
     std::vector<Check> all;
-    for (const auto& checks : match2_checks(sizes, std::vector<Spoiled>(sizes.size()), context)) {
+    for (const auto& checks : match2_checks(sizes, std::vector<Mutant>(sizes.size()), context)) {
       all.insert(all.end(), checks.begin(), checks.end());
     }
     if (context.wants("P[", kFailureTokens)) all.push_back(match2_failures(context, 0));
     return all;
   }
   std::vector<Control> controls(Context& context) const override {
-    const std::vector<std::pair<const char*, Spoiled>> defects{
+    const std::vector<std::pair<const char*, Mutant>> defects{
         {"one layer more", {.extra_layer = true}},
         {"one head more", {.padding = {.heads = 1}}},
         {"a value dimension of 129", {.padding = {.dimension = 128}}},
         {"one output word altered", {.output_altered = true}}};
-    std::vector<Spoiled> spoiled{{}};
-    for (const auto& defect : defects) spoiled.push_back(defect.second);
-    const auto checks = match2_checks(std::vector<std::uint64_t>(spoiled.size(), 200), spoiled, context);
+    std::vector<Mutant> mutant{{}};
+    for (const auto& defect : defects) mutant.push_back(defect.second);
+    const auto checks = match2_checks(std::vector<std::uint64_t>(mutant.size(), 200), mutant, context);
     std::vector<Control> all;
     for (std::size_t i = 0; i < defects.size(); ++i) {
       all.push_back(
@@ -176,8 +176,8 @@ std::vector<Hop> hops_of(Sizes sizes) {
   return hops;
 }
 
-std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops,
-                                             const std::vector<Spoiled>& spoiled, Context& context) {
+std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops, const std::vector<Mutant>& mutant,
+                                             Context& context) {
   const auto facts = spread(context.transport, hops.size(), Evaluation::kNumbers, [&](std::size_t i) {
     const auto& [n, k, levels] = hops[i];
     context.progress("k-hop N = " + std::to_string(n) + " k = " + std::to_string(k));
@@ -189,9 +189,9 @@ std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops,
     for (const auto& answer : oracle_k_hop(input, k))
       answers.push_back(answer ? static_cast<mpc::Word>(*answer) + 1 : 0);
     anna::AnnaParameters parameters = simulate::k_hop_tables(options, kEta);
-    if (spoiled[i].few_functions) parameters.functions = 4;
+    if (mutant[i].few_functions) parameters.functions = 4;
     const auto attention = anna::make_anna(parameters);
-    return evaluate_network(simulate::make_k_hop(options), *attention, spoiled[i],
+    return evaluate_network(simulate::make_k_hop(options), *attention, mutant[i],
                             {input.begin(), input.end()}, answers)
         .numbers();
   });
@@ -199,16 +199,17 @@ std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops,
   for (std::size_t i = 0; i < hops.size(); ++i) {
     const auto& [n, k, levels] = hops[i];
     const Evaluation e = Evaluation::from(facts[i]);
-    const Place place{.theorem = kKHop, .n = n, .epsilon = Rational(1, levels), .seed = context.seed};
+    const Configuration configuration{
+        .theorem = kKHop, .n = n, .epsilon = Rational(1, levels), .seed = context.seed};
     const std::string which = "k = " + std::to_string(k) + ": ";
     const std::uint64_t fan = root_ceil(n + 1, Rational(1, levels));
-    all.push_back({compare(place, which + "layers L = a + ceil(log2 k) + 1", static_cast<double>(e.depth),
-                           Relation::kEqual, levels + log_ceil(2, k) + 1.0),
-                   compare(place, which + "heads H", static_cast<double>(e.heads), Relation::kAtMost,
+    all.push_back({compare(configuration, which + "layers L = a + ceil(log2 k) + 1",
+                           static_cast<double>(e.depth), Relation::kEqual, levels + log_ceil(2, k) + 1.0),
+                   compare(configuration, which + "heads H", static_cast<double>(e.heads), Relation::kAtMost,
                            std::max(levels, 2u)),
-                   compare(place, which + "head dimension m", static_cast<double>(e.dimension),
+                   compare(configuration, which + "head dimension m", static_cast<double>(e.dimension),
                            Relation::kAtMost, static_cast<double>(std::max(fan, kIdDimension))),
-                   compare(place, which + "outputs unlike the oracle's",
+                   compare(configuration, which + "outputs unlike the oracle's",
                            static_cast<double>(e.wrong + e.flagged), Relation::kEqual, 0)});
   }
   return all;
@@ -236,13 +237,13 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); 
     std::erase_if(
         hops, [&](const Hop& hop) { return !context.wants("k = " + std::to_string(hop.k) + ": ", hop.n); });
     std::vector<Check> all;
-    for (const auto& checks : k_hop_checks(hops, std::vector<Spoiled>(hops.size()), context)) {
+    for (const auto& checks : k_hop_checks(hops, std::vector<Mutant>(hops.size()), context)) {
       all.insert(all.end(), checks.begin(), checks.end());
     }
     return all;
   }
-  std::vector<Reading> readings(const Context& context) const override {
-    std::vector<Reading> all;
+  std::vector<Metric> metrics(const Context& context) const override {
+    std::vector<Metric> all;
     for (const auto& [n, k, levels] : hops_of(context.sizes)) {
       if (n < 2048) continue;  // the same numbers at every N
       const std::string which = "k = " + std::to_string(k) + ": layers of ";
@@ -255,15 +256,15 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); 
     return all;
   }
   std::vector<Control> controls(Context& context) const override {
-    const std::vector<std::pair<const char*, Spoiled>> defects{
+    const std::vector<std::pair<const char*, Mutant>> defects{
         {"one layer more", {.extra_layer = true}},
         {"one head more", {.padding = {.heads = 1}}},
         {"128 dimensions more", {.padding = {.dimension = 128}}},
         {"one output word altered", {.output_altered = true}},
         {"4 hash functions", {.few_functions = true}}};
-    std::vector<Spoiled> spoiled{{}};
-    for (const auto& defect : defects) spoiled.push_back(defect.second);
-    const auto checks = k_hop_checks(std::vector<Hop>(spoiled.size(), {300, 4, 2}), spoiled, context);
+    std::vector<Mutant> mutant{{}};
+    for (const auto& defect : defects) mutant.push_back(defect.second);
+    const auto checks = k_hop_checks(std::vector<Hop>(mutant.size(), {300, 4, 2}), mutant, context);
     std::vector<Control> all;
     for (std::size_t i = 0; i < defects.size(); ++i) {
       all.push_back(judge_control(kKHop, defects[i].first, checks[0][std::min<std::size_t>(i, 3)].quantity,

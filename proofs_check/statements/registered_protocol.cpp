@@ -154,14 +154,14 @@ class RegisteredProtocol final : public Statement {
       }
       context.progress(info_.name + " N = " + std::to_string(n));
       const mpc::Shape& shape = protocol->shape();
-      const Place place{.theorem = info_.name,
-                        .n = n,
-                        .epsilon = parameters.epsilon,
-                        .below_range = shape.below_range(),
-                        .seed = parameters.seed};
+      const Configuration configuration{.theorem = info_.name,
+                                        .n = n,
+                                        .epsilon = parameters.epsilon,
+                                        .below_range = shape.below_range(),
+                                        .seed = parameters.seed};
       const auto add = [&](std::string quantity, std::uint64_t measured, Relation relation,
                            std::uint64_t bound) {
-        all.push_back(compare(place, std::move(quantity), static_cast<double>(measured), relation,
+        all.push_back(compare(configuration, std::move(quantity), static_cast<double>(measured), relation,
                               static_cast<double>(bound)));
       };
       mpc::Values values;

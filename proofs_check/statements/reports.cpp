@@ -22,7 +22,7 @@ constexpr std::uint64_t kChecksOfAStatement = 10;
 constexpr double kTailTolerance = 1e-6;  // relative; the ends are found by bisection to about 1e-12
 
 /// What a control does to a report on its way.
-enum class Spoiled : std::uint8_t { kNothing, kVerdict, kNumber, kCheck, kLine, kOutcome, kTails, kBudget };
+enum class Mutant : std::uint8_t { kNothing, kVerdict, kNumber, kCheck, kLine, kOutcome, kTails, kBudget };
 
 /// A comparison and the verdict that its numbers have.
 struct Draft {
@@ -35,11 +35,11 @@ struct Draft {
   double widest = 0;
 
   Check check(std::uint64_t i) const {
-    const Place place{.theorem = "drafted", .n = i + 1, .below_range = below_range};
+    const Configuration configuration{.theorem = "drafted", .n = i + 1, .below_range = below_range};
     const std::string quantity =
         "quantity " + std::to_string(i % kChecksOfAStatement / 2);  // at two sizes each
-    return interval ? compare_interval(place, quantity, measured, *interval, relation, bound, widest)
-                    : compare(place, quantity, measured, relation, bound);
+    return interval ? compare_interval(configuration, quantity, measured, *interval, relation, bound, widest)
+                    : compare(configuration, quantity, measured, relation, bound);
   }
 };
 
@@ -147,9 +147,10 @@ bool same(const nlohmann::json& json, const Check& check) {
                                              same_number(json["interval"][1], check.interval->high)
                                        : !json.contains("interval");
   return interval && same_number(json["measured"], check.measured) &&
-         same_number(json["bound"], check.bound) && json["n"] == check.place.n &&
+         same_number(json["bound"], check.bound) && json["n"] == check.configuration.n &&
          json["quantity"] == check.quantity && json["relation"] == to_string(check.relation) &&
-         json["verdict"] == to_string(check.verdict) && json["below_range"] == check.place.below_range;
+         json["verdict"] == to_string(check.verdict) &&
+         json["below_range"] == check.configuration.below_range;
 }
 
 /// The quantities of a statement at some exponent and relation: lines of the table. How many have a refuted
@@ -167,7 +168,7 @@ std::uint64_t difference(std::uint64_t a, std::uint64_t b) {
 }
 
 /// A report of n checks, read back.
-std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context) {
+std::vector<Check> read_back(std::uint64_t n, Mutant mutant, Context& context) {
   context.progress(std::to_string(n) + " checks");
   RandomStream random(context.seed, Domain::kTest, n, 5);
   Report report;
@@ -181,7 +182,7 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
     statement.name = "drafted " + std::to_string(i);
     for (const Draft& d : drafted.drafts) {
       Check check = d.check(i * kChecksOfAStatement + statement.checks.size());
-      if (spoiled == Spoiled::kVerdict && d.verdict == Verdict::kInconclusive)
+      if (mutant == Mutant::kVerdict && d.verdict == Verdict::kInconclusive)
         check.verdict = Verdict::kVerified;
       verdicts_unlike += check.verdict != d.verdict;
       check.verdict = d.verdict;  // one that is judged wrongly is counted once, here
@@ -194,8 +195,8 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
   }
 
   auto json = nlohmann::json::parse(to_json(report).dump());
-  if (spoiled == Spoiled::kCheck) json["checks"].erase(3);
-  if (spoiled == Spoiled::kNumber)
+  if (mutant == Mutant::kCheck) json["checks"].erase(3);
+  if (mutant == Mutant::kNumber)
     json["checks"][3]["bound"] = json["checks"][3]["bound"].get<double>() * (1 + 1e-15);
   std::uint64_t numbers_unlike = 0;
   std::size_t at = 0;
@@ -203,7 +204,7 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
     for (const Check& check : statement.checks) {
       // Those that are missing are counted apart.
       const std::size_t here = at;
-      while (at < json["checks"].size() && json["checks"][at]["n"] != check.place.n) ++at;
+      while (at < json["checks"].size() && json["checks"][at]["n"] != check.configuration.n) ++at;
       if (at == json["checks"].size()) {
         at = here;
         continue;
@@ -213,7 +214,7 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
   }
   std::uint64_t outcomes_unlike = 0;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    const Outcome expected = spoiled == Spoiled::kOutcome && i == 1 ? Outcome::kVerified : outcomes[i];
+    const Outcome expected = mutant == Mutant::kOutcome && i == 1 ? Outcome::kVerified : outcomes[i];
     outcomes_unlike += json["statements"][i]["verdict"] != to_string(expected);
   }
 
@@ -223,8 +224,8 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
   for (std::string line; std::getline(lines, line);) {
     const bool row = line.ends_with("REFUTED");
     const bool refutation = line.starts_with("      refuted at N = ");
-    if (spoiled == Spoiled::kLine && row && rows_said == 0) {
-      spoiled = Spoiled::kNothing;
+    if (mutant == Mutant::kLine && row && rows_said == 0) {
+      mutant = Mutant::kNothing;
       continue;
     }
     rows_said += row;
@@ -234,11 +235,11 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
   double alarms = 0;
   for (const auto& statement : all_statements()) {
     alarms += statement->statistical_checks(context.sizes) *
-              (spoiled == Spoiled::kBudget ? kFalseAlarmBudget : alarm_per_check(context.sizes));
+              (mutant == Mutant::kBudget ? kFalseAlarmBudget : alarm_per_check(context.sizes));
   }
-  const Place place{.theorem = kName, .n = n, .seed = context.seed};
+  const Configuration configuration{.theorem = kName, .n = n, .seed = context.seed};
   const auto none = [&](const char* quantity, std::uint64_t measured) {
-    return compare(place, quantity, static_cast<double>(measured), Relation::kEqual, 0);
+    return compare(configuration, quantity, static_cast<double>(measured), Relation::kEqual, 0);
   };
   return {none("verdicts unlike the numbers'", verdicts_unlike),
           none("checks not in the JSON", difference(json["checks"].size(), n)),
@@ -246,7 +247,7 @@ std::vector<Check> read_back(std::uint64_t n, Spoiled spoiled, Context& context)
           none("refutations not in the table",
                difference(rows_said, refuted_rows) + difference(refutations_said, refuted)),
           none("outcomes unlike the checks'", outcomes_unlike),
-          none("interval ends off their tails", ends_off(n, spoiled == Spoiled::kTails)),
+          none("interval ends off their tails", ends_off(n, mutant == Mutant::kTails)),
           none("false alarms beyond the budget", alarms > kFalseAlarmBudget * (1 + 1e-12))};
 }
 
@@ -269,23 +270,23 @@ Source:    Clopper and Pearson 1934 (the intervals); the rules are ours.)";
     std::vector<Check> all;
     for (const std::uint64_t n : {30, 300, 3000}) {
       if (!context.wants("", n)) continue;
-      for (Check& check : read_back(n, Spoiled::kNothing, context)) all.push_back(std::move(check));
+      for (Check& check : read_back(n, Mutant::kNothing, context)) all.push_back(std::move(check));
     }
     return all;
   }
   std::vector<Control> controls(Context& context) const override {
-    const std::vector<Check> sound = read_back(300, Spoiled::kNothing, context);
+    const std::vector<Check> sound = read_back(300, Mutant::kNothing, context);
     std::vector<Control> all;
-    const auto judge = [&](const char* control, const char* quantity, Spoiled spoiled) {
-      all.push_back(judge_control(kName, control, quantity, read_back(300, spoiled, context), sound));
+    const auto judge = [&](const char* control, const char* quantity, Mutant mutant) {
+      all.push_back(judge_control(kName, control, quantity, read_back(300, mutant, context), sound));
     };
-    judge("open checks said to be verified", "verdicts unlike the numbers'", Spoiled::kVerdict);
-    judge("a check lost from the JSON", "checks not in the JSON", Spoiled::kCheck);
-    judge("a bound changed in its last digits", "numbers unlike in the JSON", Spoiled::kNumber);
-    judge("a refuted line lost from the table", "refutations not in the table", Spoiled::kLine);
-    judge("a refuted statement said to be verified", "outcomes unlike the checks'", Spoiled::kOutcome);
-    judge("intervals of twice the alarm", "interval ends off their tails", Spoiled::kTails);
-    judge("the whole budget for every check", "false alarms beyond the budget", Spoiled::kBudget);
+    judge("open checks said to be verified", "verdicts unlike the numbers'", Mutant::kVerdict);
+    judge("a check lost from the JSON", "checks not in the JSON", Mutant::kCheck);
+    judge("a bound changed in its last digits", "numbers unlike in the JSON", Mutant::kNumber);
+    judge("a refuted line lost from the table", "refutations not in the table", Mutant::kLine);
+    judge("a refuted statement said to be verified", "outcomes unlike the checks'", Mutant::kOutcome);
+    judge("intervals of twice the alarm", "interval ends off their tails", Mutant::kTails);
+    judge("the whole budget for every check", "false alarms beyond the budget", Mutant::kBudget);
     return all;
   }
 };

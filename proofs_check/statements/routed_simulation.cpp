@@ -9,10 +9,10 @@
 #include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/reference_attention.h"
-#include "roundtrip/proofs_check/specimen.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/statistics.h"
+#include "roundtrip/proofs_check/toy_protocol.h"
 #include "roundtrip/simulate/compile/compare.h"
 #include "roundtrip/simulate/compile/routed.h"
 
@@ -62,13 +62,13 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
 }
 
 std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
-  const Claim claim = claim_of(job.c);
-  Place place = place_of(kName, job.c, claim, seed);
-  place.delta = job.delta;
-  const Routing digits =
-      routing(claim.n, claim.machines, claim.memory_words, claim.rounds, job.delta, kEta.to_double());
+  const Expectation expectation = expectation_of(job.c);
+  Configuration configuration = configuration_of(kName, job.c, expectation, seed);
+  configuration.delta = job.delta;
+  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                 expectation.rounds, job.delta, kEta.to_double());
   std::uint64_t heads = 0;
-  std::uint64_t dimension = std::max(kIdDimension, 2 * claim.block_words + 1);
+  std::uint64_t dimension = std::max(kIdDimension, 2 * expectation.block_words + 1);
   std::uint64_t width = dimension;
   for (std::size_t t = 0; t < digits.radices.size(); ++t) {
     const std::uint64_t m = std::max(2 * digits.capacities[t] + 1, kIdDimension);
@@ -78,10 +78,10 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
   }
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, double measured, Relation relation, double bound) {
-    checks.push_back(compare(place, quantity_start(job) + quantity, measured, relation, bound));
+    checks.push_back(compare(configuration, quantity_start(job) + quantity, measured, relation, bound));
   };
   add("layers L = 2 + 2DR", static_cast<double>(facts.depth), Relation::kEqual,
-      static_cast<double>(2 + 2 * digits.radices.size() * claim.rounds));
+      static_cast<double>(2 + 2 * digits.radices.size() * expectation.rounds));
   add("heads H", static_cast<double>(facts.heads), Relation::kAtMost, static_cast<double>(heads));
   add("head dimension m", static_cast<double>(facts.dimension), Relation::kAtMost,
       static_cast<double>(dimension));
@@ -89,13 +89,15 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
       static_cast<double>(width));
   // The theorem's power law: 12 kappa_s N^{eps + delta} + 128 H for D > 1, 6 kappa_s b log2 N + 128 H for D
   // = 1.
-  const auto kappa = static_cast<double>(claim.memory_words) / static_cast<double>(claim.block_words);
+  const auto kappa =
+      static_cast<double>(expectation.memory_words) / static_cast<double>(expectation.block_words);
   const double ids = static_cast<double>(kIdDimension * heads);
-  const double power =
-      digits.radices.size() > 1
-          ? 12 * kappa *
-                static_cast<double>(root_ceil(claim.n, job.c.epsilon + job.delta.value_or(Rational(1, 5))))
-          : 6 * kappa * static_cast<double>(claim.block_words) * std::log2(static_cast<double>(claim.n));
+  const double power = digits.radices.size() > 1
+                           ? 12 * kappa *
+                                 static_cast<double>(root_ceil(
+                                     expectation.n, job.c.epsilon + job.delta.value_or(Rational(1, 5))))
+                           : 6 * kappa * static_cast<double>(expectation.block_words) *
+                                 std::log2(static_cast<double>(expectation.n));
   add("width, power law", static_cast<double>(facts.width), Relation::kAtMost, power + ids);
   add("outputs unlike the oracle's", static_cast<double>(facts.wrong + facts.flagged), Relation::kEqual, 0);
   return checks;
@@ -103,19 +105,19 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
 
 /// The radices and capacities that the translator chooses are those of the formulas, not some that will do.
 Check check_digits(const Job& job, const std::optional<Rational>& delta, std::uint64_t seed) {
-  const Claim claim = claim_of(job.c);
-  Place place = place_of(kName, job.c, claim, seed);
-  place.delta = job.delta;
-  const Routing stated =
-      routing(claim.n, claim.machines, claim.memory_words, claim.rounds, job.delta, kEta.to_double());
+  const Expectation expectation = expectation_of(job.c);
+  Configuration configuration = configuration_of(kName, job.c, expectation, seed);
+  configuration.delta = job.delta;
+  const Routing stated = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                 expectation.rounds, job.delta, kEta.to_double());
   const auto protocol = mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, seed));
   const simulate::DigitRouting chosen =
       simulate::plan_routing(protocol->shape(), {.delta = delta, .eta = kEta, .seed = seed});
   std::uint64_t unlike = chosen.digits() != stated.radices.size();
   for (std::uint32_t t = 0; t < std::min<std::size_t>(chosen.digits(), stated.radices.size()); ++t)
     unlike += chosen.radix(t) != stated.radices[t] || chosen.capacity(t) != stated.capacities[t];
-  return compare(place, quantity_start(job) + "digits unlike their formulas", static_cast<double>(unlike),
-                 Relation::kEqual, 0);
+  return compare(configuration, quantity_start(job) + "digits unlike their formulas",
+                 static_cast<double>(unlike), Relation::kEqual, 0);
 }
 
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
@@ -137,17 +139,18 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
 std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t> spare, bool altered) {
   context.progress("overflow over the intermediates");
   const std::uint64_t trials = context.sizes != Sizes::kSmall ? 2000 : spare ? 300 : 100;
-  const Claim claim = specimen_claim(kOverflowSize);
-  const Routing digits = routing(claim.n, claim.machines, claim.memory_words, claim.rounds, std::nullopt,
-                                 kEtaTested.to_double());
+  const Expectation expectation = toy_expectation(kOverflowSize);
+  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                 expectation.rounds, std::nullopt, kEtaTested.to_double());
   std::vector<std::uint32_t> capacities;
   for (const std::uint64_t k : digits.radices) {
-    capacities.push_back(static_cast<std::uint32_t>((claim.memory_words + k - 1) / k) + spare.value_or(0));
+    capacities.push_back(static_cast<std::uint32_t>((expectation.memory_words + k - 1) / k) +
+                         spare.value_or(0));
   }
-  const auto protocol = std::make_shared<Specimen>(claim, SpecimenDefects{}, 0);
-  Numbers input(claim.n);
+  const auto protocol = std::make_shared<ToyProtocol>(expectation, ToyDefects{}, 0);
+  Numbers input(expectation.n);
   for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::int64_t>(i * i);
-  const auto words = encoded(input, claim.word_bits);
+  const auto words = encoded(input, expectation.word_bits);
   const auto parts = spread(context.transport, trials, 2, [&](std::size_t trial) {
     simulate::CompileOptions options{.construction = simulate::Construction::kRouted, .eta = kEtaTested};
     if (spare) options.capacities = capacities;
@@ -156,19 +159,20 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
     const auto attention = make_reference_exact_match();
     const Evaluation facts = evaluate_measured(
         {compiled.transformer.layers, compiled.transformer.tokens, compiled.transformer.input_dimension},
-        *attention, words, claim.n,
+        *attention, words, expectation.n,
         [&](std::uint64_t t, mpc::Word word) { return word == words[t] && !(altered && t == 5); });
     return std::vector<std::uint64_t>{facts.flagged > 0, facts.wrong + (altered ? facts.flagged : 0)};
   });
   std::uint64_t flagged = 0;
   std::uint64_t wrong = 0;
   for (const auto& part : parts) flagged += part[0], wrong += part[1];
-  const Place place{.theorem = kName, .n = claim.n, .epsilon = Rational(1, 2), .seed = context.seed};
-  return {compare_interval(place, "overflow: probability, eta .2",
+  const Configuration configuration{
+      .theorem = kName, .n = expectation.n, .epsilon = Rational(1, 2), .seed = context.seed};
+  return {compare_interval(configuration, "overflow: probability, eta .2",
                            static_cast<double>(flagged) / static_cast<double>(trials),
                            clopper_pearson(flagged, trials, context.alarm), Relation::kAtMost,
                            kEtaTested.to_double()),
-          compare(place, spare ? "overflow: wrong words, small bundles" : "overflow: wrong words",
+          compare(configuration, spare ? "overflow: wrong words, small bundles" : "overflow: wrong words",
                   static_cast<double>(wrong), Relation::kEqual, 0)};
 }
 

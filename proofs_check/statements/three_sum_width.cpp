@@ -33,23 +33,23 @@ std::uint64_t up(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
 }
 
-Claim claim_of(std::uint64_t n) {
-  Claim claim;
-  claim.n = n;
-  claim.outputs = 3;
-  claim.word_bits = 48;
-  claim.block_words = root_ceil(n, Rational(1, 2));
-  const std::uint64_t s = claim.memory_words = kKappa * root_ceil(n, Rational(1, 2) + kDelta);
+Expectation expectation_of(std::uint64_t n) {
+  Expectation expectation;
+  expectation.n = n;
+  expectation.outputs = 3;
+  expectation.word_bits = 48;
+  expectation.block_words = root_ceil(n, Rational(1, 2));
+  const std::uint64_t s = expectation.memory_words = kKappa * root_ceil(n, Rational(1, 2) + kDelta);
   const std::uint64_t g = root_ceil(n, Rational(1, 2));
   const std::uint64_t block = g + 5;  // W: a block and its header
   const std::uint64_t diagonals = g * (g + 1) / 2;
-  claim.machines = diagonals + g;
+  expectation.machines = diagonals + g;
   const std::uint64_t fan = (s - 3 * block - 2 * g) / (3 * block);
   const std::uint64_t sort_machines = up(n, s / 6);
-  claim.rounds = *sort_rounds(n, 3, s) + 5 + 2 * std::uint64_t{log_ceil(s / 8, sort_machines)} +
-                 log_ceil((s - 2 * g) / (2 * g), claim.machines) + std::max(1u, log_ceil(fan, diagonals)) +
-                 log_ceil(s / 4, claim.machines);
-  return claim;
+  expectation.rounds = *sort_rounds(n, 3, s) + 5 + 2 * std::uint64_t{log_ceil(s / 8, sort_machines)} +
+                       log_ceil((s - 2 * g) / (2 * g), expectation.machines) +
+                       std::max(1u, log_ceil(fan, diagonals)) + log_ceil(s / 4, expectation.machines);
+  return expectation;
 }
 
 /// Random numbers; with `planted`, two of them and the negated sum of these. By chance a triple of N < 2^15
@@ -92,19 +92,19 @@ mpc::Parameters parameters_of(std::uint64_t n, std::uint64_t seed) {
   return parameters;
 }
 
-Place place_of(const Claim& claim, const Context& context) {
+Configuration configuration_of(const Expectation& expectation, const Context& context) {
   return {.theorem = kName,
-          .n = claim.n,
+          .n = expectation.n,
           .epsilon = Rational(1, 2),
           .delta = kDelta,
-          .below_range = claim.below_range(),
+          .below_range = expectation.below_range(),
           .seed = context.seed};
 }
 
 /// The protocol, on an input with a triple and on one without.
 std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& context) {
   context.progress("3-SUM N = " + std::to_string(n));
-  const Claim claim = claim_of(n);
+  const Expectation expectation = expectation_of(n);
   const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
   const auto protocol = info.make(parameters_of(n, context.seed));
   const mpc::Shape& shape = protocol->shape();
@@ -130,12 +130,12 @@ std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& co
   }
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
-    checks.push_back(compare(place_of(claim, context), "protocol: " + std::string(quantity),
+    checks.push_back(compare(configuration_of(expectation, context), "protocol: " + std::string(quantity),
                              static_cast<double>(measured), relation, static_cast<double>(bound)));
   };
-  add("rounds R", differ ? 0 : rounds + defect.rounds, Relation::kEqual, claim.rounds);
-  add("machines q", shape.machines + defect.machines, Relation::kEqual, claim.machines);
-  add("words, machine and round", most + defect.words, Relation::kAtMost, claim.memory_words);
+  add("rounds R", differ ? 0 : rounds + defect.rounds, Relation::kEqual, expectation.rounds);
+  add("machines q", shape.machines + defect.machines, Relation::kEqual, expectation.machines);
+  add("words, machine and round", most + defect.words, Relation::kAtMost, expectation.memory_words);
   add("inputs whose triple is wrong", wrong, Relation::kEqual, 0);
   return checks;
 }
@@ -144,7 +144,7 @@ std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& co
 std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Defect& defect,
                                       Context& context) {
   context.progress("transformer of 3-SUM, N = " + std::to_string(n));
-  const Claim claim = claim_of(n);
+  const Expectation expectation = expectation_of(n);
   const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
   const auto facts = spread(context.transport, 1, Evaluation::kNumbers, [&](std::size_t) {
     const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(n, context.seed));
@@ -180,20 +180,20 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
     return e.numbers();
   })[0];
   const Evaluation e = Evaluation::from(facts);
-  const Routing digits =
-      routing(n, claim.machines, claim.memory_words, claim.rounds, kDelta, kEta.to_double());
-  std::uint64_t width = std::max(kIdDimension, 2 * claim.block_words + 1);
+  const Routing digits = routing(n, expectation.machines, expectation.memory_words, expectation.rounds,
+                                 kDelta, kEta.to_double());
+  std::uint64_t width = std::max(kIdDimension, 2 * expectation.block_words + 1);
   for (std::size_t t = 0; t < digits.radices.size(); ++t)
     width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
   const std::uint64_t heads = *std::ranges::max_element(digits.radices);
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, double bound) {
-    checks.push_back(compare(place_of(claim, context),
+    checks.push_back(compare(configuration_of(expectation, context),
                              std::string(evaluated ? "evaluated: " : "transformer: ") + quantity,
                              static_cast<double>(measured), relation, bound));
   };
   add("layers L = 2 + 2DR", e.depth, Relation::kEqual,
-      static_cast<double>(2 + 2 * digits.radices.size() * claim.rounds));
+      static_cast<double>(2 + 2 * digits.radices.size() * expectation.rounds));
   add("layers L, the same bound for every N", e.depth, Relation::kAtMost, kDepth);
   add("heads H", e.heads, Relation::kAtMost, static_cast<double>(heads));
   add("width, exact formula", e.width, Relation::kAtMost, static_cast<double>(width));
@@ -248,8 +248,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     };
     judge("one round more than stated", run[0].quantity, run_checks(kN, {.rounds = 1}, context), run);
     judge("one machine more than stated", run[1].quantity, run_checks(kN, {.machines = 1}, context), run);
-    judge("s + 1 words sent", run[2].quantity, run_checks(kN, {.words = claim_of(kN).memory_words}, context),
-          run);
+    judge("s + 1 words sent", run[2].quantity,
+          run_checks(kN, {.words = expectation_of(kN).memory_words}, context), run);
     judge("a position altered", run[3].quantity, run_checks(kN, {.altered = true}, context), run);
     const auto built = transformer_checks(kN, false, {}, context);
     const auto defective = [&](const Defect& defect) {

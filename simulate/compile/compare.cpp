@@ -118,8 +118,8 @@ Comparison compare(const Compiled& compiled, std::span<const mpc::Word> input, a
 
   start = std::chrono::steady_clock::now();
   const std::uint64_t outputs = protocol.shape().outputs;
-  const anna::Embedding last = anna::evaluate(compiled.transformer, attention,
-                                              input_embedding(input, compiled.transformer.tokens), options);
+  const anna::Activations last = anna::evaluate(
+      compiled.transformer, attention, input_activations(input, compiled.transformer.tokens), options);
   result.outputs = read_outputs(last, outputs);
   result.evaluate_seconds = seconds_since(start);
 

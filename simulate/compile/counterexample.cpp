@@ -96,7 +96,7 @@ std::optional<Divergence> find_divergence(const Compiled& compiled, std::span<co
   } catch (const mpc::ModelViolation&) {
     return std::nullopt;  // there is no run to compare with; the faults in the rows say what happened
   }
-  anna::Embedding array = input_embedding(input, compiled.transformer.tokens);
+  anna::Activations array = input_activations(input, compiled.transformer.tokens);
   for (std::uint64_t l = 0; l < compiled.transformer.depth(); ++l) {
     array = anna::evaluate(*compiled.transformer.layers[l], attention, array);
     const auto round = static_cast<std::uint32_t>(l / layers_a_round + 1);

@@ -2,8 +2,8 @@
 // and saved by name, the maps being the registered protocol's.
 #pragma once
 
-#include "roundtrip/anna/transformer/model.h"
 #include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/model.h"
 #include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::simulate {

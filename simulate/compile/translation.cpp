@@ -69,10 +69,10 @@ void write_fault(const RowFault& fault, std::uint32_t column, anna::RowWriter& o
   out.set(column + 2, static_cast<double>(fault.used));
 }
 
-anna::Embedding input_embedding(std::span<const mpc::Word> input, std::uint64_t tokens) {
+anna::Activations input_activations(std::span<const mpc::Word> input, std::uint64_t tokens) {
   require(input.size() <= tokens, "an input of {} words needs as many tokens; there are {}", input.size(),
           tokens);
-  auto array = anna::Embedding::with_dimension(2);
+  auto array = anna::Activations::with_dimension(2);
   for (std::uint64_t t = 0; t < tokens; ++t) {
     if (t >= input.size()) {
       array.append_row({});
@@ -86,7 +86,7 @@ anna::Embedding input_embedding(std::span<const mpc::Word> input, std::uint64_t 
   return array;
 }
 
-OutputWords read_outputs(const anna::Embedding& last, std::uint64_t outputs) {
+OutputWords read_outputs(const anna::Activations& last, std::uint64_t outputs) {
   require(outputs <= last.tokens() && last.dimension() == kOutputDimension,
           "outputs are read from an array of at least {} tokens and dimension {}; this one has {} and {}",
           outputs, static_cast<unsigned>(kOutputDimension), last.tokens(), last.dimension());

@@ -71,10 +71,10 @@ struct OutputWords {
 };
 
 /// Token t < N starts with (present = 1, word t), others with (0, 0): columns 0 and 1.
-anna::Embedding input_embedding(std::span<const mpc::Word> input, std::uint64_t tokens);
+anna::Activations input_activations(std::span<const mpc::Word> input, std::uint64_t tokens);
 
 /// Reads output t from the row of token t of the last array.
-OutputWords read_outputs(const anna::Embedding& last, std::uint64_t outputs);
+OutputWords read_outputs(const anna::Activations& last, std::uint64_t outputs);
 
 /// The sizes of a transformer, measured or by formula. m is the larger of query_dimension and value_dimension
 /// of a head.

@@ -16,10 +16,10 @@ namespace roundtrip::simulate {
 
 __extension__ using WideInteger = __int128;
 
-class NumberWire {
+class NumberCodec {
  public:
   /// Numbers of `bits` <= 124 bits, the sign included, in words of `word_bits` <= 62.
-  NumberWire(std::uint32_t word_bits, std::uint32_t bits)
+  NumberCodec(std::uint32_t word_bits, std::uint32_t bits)
       : word_bits_(word_bits), words_(static_cast<std::uint32_t>(ceil_div(bits, word_bits))) {}
   std::uint32_t words() const { return words_; }  ///< w
 
@@ -48,10 +48,10 @@ class NumberWire {
   std::uint32_t word_bits_, words_;
 };
 
-class VectorWire {
+class VectorCodec {
  public:
-  VectorWire(NumberWire number, std::uint32_t dimension) : number_(number), dimension_(dimension) {}
-  const NumberWire& number() const { return number_; }
+  VectorCodec(NumberCodec number, std::uint32_t dimension) : number_(number), dimension_(dimension) {}
+  const NumberCodec& number() const { return number_; }
   std::uint32_t dimension() const { return dimension_; }  ///< d
   std::uint64_t numbers() const {
     return std::uint64_t{dimension_} * number_.words();
@@ -124,7 +124,7 @@ class VectorWire {
     }
   }
 
-  NumberWire number_;
+  NumberCodec number_;
   std::uint32_t dimension_;
 };
 

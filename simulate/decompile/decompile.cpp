@@ -61,16 +61,16 @@ void Decompiled::place_layer(std::size_t l) {
   const DecompiledLayer& plan = plan_.layers[l];
   const anna::Layer& layer = *model_.transformer.layers[l];
   const auto numbers = [&](std::uint32_t words) {
-    return NumberWire(plan_.word_bits, words * plan_.word_bits);
+    return NumberCodec(plan_.word_bits, words * plan_.word_bits);
   };
   const std::uint64_t first_sort = plan.tables * plan_.blocks;
   const std::uint64_t first_scan = first_sort + std::uint64_t{plan.tables} * plan.heads * plan.sort.machines;
   layers_.push_back(std::make_unique<LayerRun>(LayerRun{
       plan, layer,
       plan.low_rank || plan.softmax ? nullptr : make_key_code(layer, model_.mechanisms[l], plan_.word_bits),
-      VectorWire(numbers(plan.row_words), plan.row_dimension),
-      VectorWire(numbers(plan.value_words), plan.value_dimension),
-      VectorWire(numbers(plan.sum_words), plan.value_dimension + (plan.softmax ? 1 : 0)),
+      VectorCodec(numbers(plan.row_words), plan.row_dimension),
+      VectorCodec(numbers(plan.value_words), plan.value_dimension),
+      VectorCodec(numbers(plan.sum_words), plan.value_dimension + (plan.softmax ? 1 : 0)),
       numbers(plan.score_words), plan_.blocks, static_cast<MachineId>(first_sort),
       static_cast<MachineId>(first_scan)}));
   const anna::LayerShape shape = layer.shape();
@@ -102,7 +102,7 @@ void Decompiled::place_layer(std::size_t l) {
 namespace {
 
 /// Reads the row that starts at `words` into `entries`; returns the words read.
-std::uint64_t read_row(const VectorWire& wire, std::span<const Word> words, std::span<Entry> entries,
+std::uint64_t read_row(const VectorCodec& wire, std::span<const Word> words, std::span<Entry> entries,
                        std::size_t& count) {
   count = 0;
   return wire.read(words, [&](std::uint32_t column, const Word* number) {
@@ -111,7 +111,7 @@ std::uint64_t read_row(const VectorWire& wire, std::span<const Word> words, std:
   });
 }
 
-void put_row(const VectorWire& wire, std::uint64_t token, std::span<const Entry> entries, Word* out,
+void put_row(const VectorCodec& wire, std::uint64_t token, std::span<const Entry> entries, Word* out,
              std::uint64_t& at) {
   for (const Entry& entry : entries) {
     require(std::fabs(entry.value) < 0x1p53 && entry.value == std::trunc(entry.value),
@@ -212,7 +212,7 @@ void Decompiled::copy_rows(const LayerRun& run) {
 void Decompiled::deliver() {
   then("deliver", 1, block_scratch_, [this](const Context& context, std::uint32_t) {
     if (!home(context.machine)) return;
-    const NumberWire number(plan_.word_bits, plan_.output_words * plan_.word_bits);
+    const NumberCodec number(plan_.word_bits, plan_.output_words * plan_.word_bits);
     const std::span<Word> row = context.take(std::uint64_t{plan_.output_dimension} * number.words());
     update_rows(context, *layers_.back(), [&](std::uint64_t token, std::span<const Entry> entries) {
       std::ranges::fill(row, 0);
@@ -232,12 +232,12 @@ std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const m
   return std::make_unique<Decompiled>(model, plan_decompile(model, parameters, options));
 }
 
-anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs) {
-  const NumberWire number(plan.word_bits, plan.output_words * plan.word_bits);
+anna::Activations decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs) {
+  const NumberCodec number(plan.word_bits, plan.output_words * plan.word_bits);
   require(outputs.size() == plan.tokens * plan.output_dimension * number.words(),
           "{} output words are not {} rows of {} numbers", outputs.size(), plan.tokens,
           plan.output_dimension);
-  auto rows = anna::Embedding::with_dimension(plan.output_dimension);
+  auto rows = anna::Activations::with_dimension(plan.output_dimension);
   std::vector<Entry> entries;
   const Word* next = outputs.data();
   for (std::uint64_t token = 0; token < plan.tokens; ++token) {

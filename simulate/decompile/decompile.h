@@ -145,13 +145,13 @@ Compiled compile_model(const anna::Model& model, const mpc::Parameters& paramete
                        const CompileOptions& options = {});
 
 /// The last array, from the protocol's output words.
-anna::Embedding decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs);
+anna::Activations decompiled_rows(const DecompilePlan& plan, std::span<const mpc::Word> outputs);
 
 /// One run in process: rows of the last array and what the run measured. ModelViolation as run() throws it.
 struct DecompiledRun {
   DecompilePlan plan;
   mpc::RunResult run;
-  anna::Embedding rows;
+  anna::Activations rows;
 };
 DecompiledRun run_decompiled(const anna::Model& model, std::span<const mpc::Word> input,
                              const mpc::Parameters& parameters, const DecompileOptions& options = {});

@@ -21,19 +21,20 @@
 #include "roundtrip/mpc/stages/composition.h"
 #include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
+#include "roundtrip/simulate/decompile/codec.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/decompile/key_code.h"
 #include "roundtrip/simulate/decompile/token_maps.h"
-#include "roundtrip/simulate/decompile/codec.h"
 
 namespace roundtrip::simulate {
 
 /// Adds numbers of `wire`, one behind another, to as many others.
-inline void add_numbers(const NumberWire& wire, std::span<mpc::Word> left, std::span<const mpc::Word> right) {
+inline void add_numbers(const NumberCodec& wire, std::span<mpc::Word> left,
+                        std::span<const mpc::Word> right) {
   for (std::size_t i = 0; i < left.size(); i += wire.words()) wire.add(&left[i], &right[i]);
 }
 /// left += number.
-inline void add_number(const NumberWire& wire, WideInteger number, mpc::Word* left) {
+inline void add_number(const NumberCodec& wire, WideInteger number, mpc::Word* left) {
   mpc::Word words[4];
   wire.put(number, words);
   wire.add(left, words);
@@ -66,9 +67,9 @@ struct LayerRun {
   const DecompiledLayer& plan;
   const anna::Layer& layer;
   std::unique_ptr<const KeyCode> code;
-  VectorWire row, value, sum;  // sum: of a softmax layer T and S, 1 + m_v numbers
-  NumberWire score;            // of a softmax layer
-  std::uint64_t blocks;        // C
+  VectorCodec row, value, sum;  // sum: of a softmax layer T and S, 1 + m_v numbers
+  NumberCodec score;            // of a softmax layer
+  std::uint64_t blocks;         // C
   mpc::MachineId first_sort, first_scan;
   std::optional<anna::PositiveFeatures> features = {};  // of a low-rank layer
   const mpc::Broadcast* sums = nullptr;                 // a low-rank layer's last stage

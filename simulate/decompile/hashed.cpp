@@ -93,7 +93,7 @@ void Decompiled::update_hashed(const Context& context, const LayerRun& run, cons
                    const std::uint64_t cell = i * run.plan.heads + h;
                    if (state.counts[cell] == 0) continue;
                    const auto count = static_cast<double>(state.counts[cell]);
-                   const NumberWire& number = run.sum.number();
+                   const NumberCodec& number = run.sum.number();
                    const Word* sums = state.sums.data() + cell * run.sum.numbers();
                    for (std::uint32_t c = 0; c < run.sum.dimension(); ++c, sums += number.words()) {
                      // Both rounded once, then divided once.

@@ -34,7 +34,7 @@ void Decompiled::add_keys(const Context& context, const LayerRun& run, std::span
   TokenHeads token(context, run.layer);
   const std::span<std::int32_t> vector = take<std::int32_t>(context, run.layer.shape().query_dimension);
   const std::span<std::int64_t> phi = take<std::int64_t>(context, run.plan.rank);
-  const NumberWire& number = run.sum.number();
+  const NumberCodec& number = run.sum.number();
   for_each_row(context, run, context.machine, rows, [&](std::uint64_t, const anna::RowView& row) {
     token.project(row);
     for (std::uint32_t h = 0; h < run.plan.heads; ++h) {
@@ -57,7 +57,7 @@ void Decompiled::update_low_rank(const Context& context, const LayerRun& run, co
   const std::span<std::int32_t> vector = take<std::int32_t>(context, run.layer.shape().query_dimension);
   const std::span<std::int64_t> phi = take<std::int64_t>(context, run.plan.rank);
   const std::span<WideInteger> totals = take<WideInteger>(context, run.plan.value_dimension);
-  const NumberWire& number = run.sum.number();
+  const NumberCodec& number = run.sum.number();
   anna::RowWriter writer;
   for_each_row(context, run, context.machine, run.sums->kept(context),
                [&](std::uint64_t, const anna::RowView& row) {

@@ -9,9 +9,9 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/stages/sort.h"
+#include "roundtrip/simulate/decompile/codec.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/decompile/key_code.h"
-#include "roundtrip/simulate/decompile/codec.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -95,7 +95,7 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
             std::min(53u, options.word_bits));
     plan.input_bits = *options.input_bits;
   }
-  const auto words_of = [&](std::uint32_t bits) { return NumberWire(plan.word_bits, bits).words(); };
+  const auto words_of = [&](std::uint32_t bits) { return NumberCodec(plan.word_bits, bits).words(); };
   std::uint32_t row_number_bits = plan.input_bits + 1;
   std::uint32_t row_dimension = transformer.input_dimension;
   for (std::size_t l = 0; l < transformer.depth(); ++l) {

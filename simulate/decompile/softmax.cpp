@@ -124,7 +124,7 @@ std::span<std::int32_t> Decompiled::query_vectors(const Context& context, const 
 }
 
 void Decompiled::keep_larger(const LayerRun& run, std::span<Word> left, std::span<const Word> right) {
-  const NumberWire& wire = run.score;
+  const NumberCodec& wire = run.score;
   for (std::size_t i = 0; i < left.size(); i += wire.words()) {
     const WideInteger a = wire.get(&left[i]), b = wire.get(&right[i]);
     wire.put(run.softmax_scale < 0 ? std::min(a, b) : std::max(a, b), &left[i]);
@@ -136,7 +136,7 @@ std::span<const Word> Decompiled::largest_scores(const Context& context, const L
   TokenHeads token(context, run.layer);
   const std::span<const std::int32_t> queries = query_vectors(context, run, pair, token);
   const std::span<std::int32_t> room = take<std::int32_t>(context, run.layer.shape().query_dimension);
-  const NumberWire& wire = run.score;
+  const NumberCodec& wire = run.score;
   const std::span<Word> largest = context.take(block_size(pair.block) * run.plan.heads * wire.words());
   for_each_row(context, run, pair.table, pair.keys, [&](std::uint64_t j, const anna::RowView& row) {
     token.project(row);
@@ -202,7 +202,7 @@ std::span<const Word> Decompiled::weighted_sums(const Context& context, const La
   TokenHeads token(context, run.layer);
   const std::span<const std::int32_t> queries = query_vectors(context, run, pair, token);
   const std::span<std::int32_t> room = take<std::int32_t>(context, run.layer.shape().query_dimension);
-  const NumberWire& wire = run.sum.number();
+  const NumberCodec& wire = run.sum.number();
   const std::span<Word> sums = context.take(sum_numbers(run, pair.block));
   std::ranges::fill(sums, 0);
   for_each_row(context, run, pair.table, pair.keys, [&](std::uint64_t, const anna::RowView& row) {
@@ -254,7 +254,7 @@ void Decompiled::weighted_sums_up(const LayerRun& run) {
 void Decompiled::update_softmax(const Context& context, const LayerRun& run, const VisitNext& visit) const {
   const std::span<const Word> own = context.from(context.machine);
   const std::span<const Word> rows = own.first(rows_length(run, context.machine, own));
-  const NumberWire& wire = run.sum.number();
+  const NumberCodec& wire = run.sum.number();
   const std::span<const Word> sums =
       meet(context, rows.size(), sum_numbers(run, context.machine),
            [&wire](std::span<Word> left, std::span<const Word> right) { add_numbers(wire, left, right); });

@@ -56,8 +56,8 @@ std::uint64_t count_wrong(const OutputWords& outputs, const Words& expected) {
   return wrong;
 }
 
-anna::Embedding hashed(const anna::Layer& layer, const anna::Embedding& array, std::uint32_t tables,
-                       std::uint32_t functions, std::uint64_t seed) {
+anna::Activations hashed(const anna::Layer& layer, const anna::Activations& array, std::uint32_t tables,
+                         std::uint32_t functions, std::uint64_t seed) {
   return evaluate(layer, *anna::make_anna({.tables = tables, .functions = functions, .seed = seed}), array);
 }
 
@@ -81,10 +81,10 @@ std::vector<ErrorPoint> match2_errors(const ErrorGrid& grid) {
                                                    .seed = part_seed(grid, of_draw, kNetwork),
                                                    .tolerant = grid.tolerant});
     const Words words = random_input(grid, of_draw), expected = match2_answers(words, grid.symbols);
-    const anna::Embedding input = input_embedding(words, grid.n);
+    const anna::Activations input = input_activations(words, grid.n);
     for (ErrorPoint& point : points) {
-      const anna::Embedding last = hashed(*network.layers[0], input, point.tables, point.functions,
-                                          part_seed(grid, of_draw, kFirstHash));
+      const anna::Activations last = hashed(*network.layers[0], input, point.tables, point.functions,
+                                            part_seed(grid, of_draw, kFirstHash));
       point.wrong += count_wrong(read_outputs(last, grid.n), expected);
       point.outputs += grid.n;
     }
@@ -109,16 +109,16 @@ std::vector<ErrorPoint> induction_errors(const ErrorGrid& grid) {
                                                   .seed = part_seed(grid, of_draw, kNetwork),
                                                   .tolerant = grid.tolerant});
     const Words words = random_input(grid, of_draw), expected = induction_answers(words);
-    const anna::Embedding input = input_embedding(words, grid.n);
-    anna::Embedding middle;
+    const anna::Activations input = input_activations(words, grid.n);
+    anna::Activations middle;
     for (std::size_t i = 0; i < points.size(); ++i) {
       ErrorPoint& point = points[i];
       if (i % grid.last_tables.size() == 0) {
         middle = hashed(*network.layers[0], input, point.tables, point.functions,
                         part_seed(grid, of_draw, kFirstHash));
       }
-      const anna::Embedding last = hashed(*network.layers[1], middle, point.last_tables, point.functions,
-                                          part_seed(grid, of_draw, kLastHash));
+      const anna::Activations last = hashed(*network.layers[1], middle, point.last_tables, point.functions,
+                                            part_seed(grid, of_draw, kLastHash));
       point.wrong += count_wrong(read_outputs(last, grid.n), expected);
       point.outputs += grid.n;
     }

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "roundtrip/base/error.h"
-#include "tests/anna/generators.h"
+#include "anna/generators.h"
 
 namespace roundtrip::anna {
 namespace {

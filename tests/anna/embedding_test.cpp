@@ -35,8 +35,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-Embedding example() {
-  Embedding array = Embedding::with_dimension(10);
+Activations example() {
+  Activations array = Activations::with_dimension(10);
   array.append_row(std::vector<Entry>{{0, 1.5}, {9, -2.0}});
   array.append_row({});
   array.append_row(std::vector<Entry>{{3, 0.0}, {4, 1e300}});
@@ -48,8 +48,8 @@ std::string bytes_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-TEST(Embedding, LendsPartsOfRowsOfIntegers) {
-  Embedding array = Embedding::with_dimension(10);
+TEST(Activations, LendsPartsOfRowsOfIntegers) {
+  Activations array = Activations::with_dimension(10);
   array.append_row(std::vector<Entry>{{1, 5}, {4, -2}, {6, 7}});
   array.append_row(std::vector<Entry>{{7, 3}});
   const auto row = array.row(0).entries;
@@ -67,7 +67,7 @@ TEST(Embedding, LendsPartsOfRowsOfIntegers) {
   const std::vector<Entry> elsewhere{{1, 5}};
   EXPECT_FALSE(array.part(0, elsewhere, 0, 10));
   for (const double no_integer : {0.5, 9007199254740992.0, -4503599627370495.5}) {
-    Embedding other = array;
+    Activations other = array;
     other.append_row(std::vector<Entry>{{2, no_integer}});
     EXPECT_FALSE(other.part(0, other.row(0).entries, 0, 10)) << no_integer;
     other.clear(10);
@@ -76,8 +76,8 @@ TEST(Embedding, LendsPartsOfRowsOfIntegers) {
   }
 }
 
-TEST(Embedding, HoldsRowsWithoutZeros) {
-  const Embedding array = example();
+TEST(Activations, HoldsRowsWithoutZeros) {
+  const Activations array = example();
   EXPECT_EQ(array.tokens(), 3u);
   EXPECT_EQ(array.nonzeros(), 3u);
   EXPECT_EQ(array.row(0)[0], 1.5);
@@ -85,12 +85,12 @@ TEST(Embedding, HoldsRowsWithoutZeros) {
   EXPECT_EQ(array.row(0)[5], 0.0);
   EXPECT_EQ(array.row(2)[3], 0.0);
   EXPECT_EQ(array.row(2).token, 2u);
-  EXPECT_EQ(Embedding(4, 3).tokens(), 4u);
-  EXPECT_EQ(Embedding(4, 3).row(3)[2], 0.0);
+  EXPECT_EQ(Activations(4, 3).tokens(), 4u);
+  EXPECT_EQ(Activations(4, 3).row(3)[2], 0.0);
 }
 
-TEST(Embedding, RefusesRowsOutOfOrder) {
-  Embedding array = example();
+TEST(Activations, RefusesRowsOutOfOrder) {
+  Activations array = example();
   EXPECT_THROW(array.append_row(std::vector<Entry>{{0, 1}, {0, 2}}), ContractError);
   EXPECT_THROW(array.append_row(std::vector<Entry>{{2, 1}, {1, 2}}), ContractError);
   EXPECT_THROW(array.append_row(std::vector<Entry>{{10, 1}}), ContractError);
@@ -99,11 +99,11 @@ TEST(Embedding, RefusesRowsOutOfOrder) {
   EXPECT_EQ(array, example());
 }
 
-TEST(EmbeddingFile, GivesBackWhatWasSaved) {
+TEST(ActivationsFile, GivesBackWhatWasSaved) {
   const TemporaryFolder folder;
   EXPECT_TRUE(rc::check([&] {
     const auto dimension = *rc::gen::inRange<std::uint32_t>(0, 8);
-    Embedding array = Embedding::with_dimension(dimension);
+    Activations array = Activations::with_dimension(dimension);
     const int rows = *rc::gen::inRange(0, 6);
     for (int r = 0; r < rows; ++r) {
       std::vector<Entry> row;
@@ -114,30 +114,30 @@ TEST(EmbeddingFile, GivesBackWhatWasSaved) {
       array.append_row(row);
     }
     array.save(folder.file("a"));
-    RC_ASSERT(Embedding::load(folder.file("a")) == array);
+    RC_ASSERT(Activations::load(folder.file("a")) == array);
   }));
 }
 
-TEST(EmbeddingFile, RefusesWhatIsNoFileOfOurs) {
+TEST(ActivationsFile, RefusesWhatIsNoFileOfOurs) {
   const TemporaryFolder folder;
-  EXPECT_THROW(Embedding::load(folder.file("missing")), ContractError);
-  EXPECT_THROW(Embedding::load(folder.file(".")), ContractError);
-  EXPECT_THROW(Embedding::load("/dev/zero"), ContractError);
+  EXPECT_THROW(Activations::load(folder.file("missing")), ContractError);
+  EXPECT_THROW(Activations::load(folder.file(".")), ContractError);
+  EXPECT_THROW(Activations::load("/dev/zero"), ContractError);
   ASSERT_EQ(::mkfifo(folder.file("pipe").c_str(), 0600), 0);
-  EXPECT_THROW(Embedding::load(folder.file("pipe")), ContractError);
+  EXPECT_THROW(Activations::load(folder.file("pipe")), ContractError);
   EXPECT_THROW(example().save(folder.file("no/such/folder")), ContractError);
   std::ofstream(folder.file("empty"));
-  EXPECT_THROW(Embedding::load(folder.file("empty")), ContractError);
+  EXPECT_THROW(Activations::load(folder.file("empty")), ContractError);
 }
 
 // Every single-byte change and every truncation is refused: the checksum sees it, or a field before it.
-TEST(EmbeddingFile, RefusesDamage) {
+TEST(ActivationsFile, RefusesDamage) {
   const TemporaryFolder folder;
   example().save(folder.file("a"));
   const std::string good = bytes_of(folder.file("a"));
   const auto refused = [&](const std::string& bytes) {
     std::ofstream(folder.file("b"), std::ios::binary) << bytes;
-    EXPECT_THROW(Embedding::load(folder.file("b")), ContractError);
+    EXPECT_THROW(Activations::load(folder.file("b")), ContractError);
   };
   for (std::size_t i = 0; i < good.size(); ++i) {
     if (i >= 12 && i < 16) continue;  // the dimension: larger ones are files of ours
@@ -152,7 +152,7 @@ TEST(EmbeddingFile, RefusesDamage) {
 }
 
 // With a right checksum the fields themselves must be checked.
-TEST(EmbeddingFile, RefusesHostileFields) {
+TEST(ActivationsFile, RefusesHostileFields) {
   const TemporaryFolder folder;
   example().save(folder.file("a"));
   const std::string good = bytes_of(folder.file("a"));
@@ -163,7 +163,7 @@ TEST(EmbeddingFile, RefusesHostileFields) {
     std::memcpy(bad.data() + 32, &checksum, 8);
     std::ofstream(folder.file("b"), std::ios::binary) << bad;
     try {
-      Embedding::load(folder.file("b"));
+      Activations::load(folder.file("b"));
       ADD_FAILURE() << "accepted a wrong " << field;
     } catch (const ContractError& error) {
       EXPECT_NE(std::string(error.what()).find(field), std::string::npos) << error.what();

@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/dense/codes.h"
-#include "roundtrip/anna/lsh/kernels/kernels.h"
+#include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/lsh/gaussian.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/base/random.h"
 

@@ -10,7 +10,7 @@
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
-#include "tests/anna/generators.h"
+#include "anna/generators.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -10,7 +10,7 @@
 #include <map>
 
 #include "roundtrip/base/error.h"
-#include "tests/anna/generators.h"
+#include "anna/generators.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -42,8 +42,8 @@ Model sample(const Mechanism& mechanism = ExactMatch{},
   return make_random_model(RandomModel::parse(name), tokens, mechanism);
 }
 
-Embedding input_of(const Model& model) {
-  Embedding array = Embedding::with_dimension(2);
+Activations input_of(const Model& model) {
+  Activations array = Activations::with_dimension(2);
   for (const std::uint64_t word : random_words(RandomModel(), model.transformer.tokens)) {
     array.append_row(std::vector<Entry>{{0, 1}, {1, static_cast<double>(word)}});
   }
@@ -118,7 +118,7 @@ TEST(ModelFile, ALoadedModelEvaluatesAsTheSavedOne) {
   anna.parameters.tables = 7;
   anna.parameters.functions = 9;
   anna.parameters.family = FamilyKind::kCrossPolytope;
-  std::vector<Embedding> rows;
+  std::vector<Activations> rows;
   for (const Mechanism& mechanism :
        {Mechanism(anna), Mechanism(ExactMatch{}), Mechanism(LowRank{24, 3}), Mechanism(Softmax{0.01})}) {
     const Model model = sample(mechanism);
@@ -137,8 +137,8 @@ TEST(ModelFile, NumpyComputesTheSameRowsFromTheFiles) {
         Case{"random:L=2,H=3,d=5,m=3,w=4,seed=6", Softmax{0.004}}}) {
     const Model model = sample(mechanism, name);
     save_model(model, folder / "m.json");
-    const Embedding input = input_of(model);
-    const auto to_json = [](const Embedding& array) {
+    const Activations input = input_of(model);
+    const auto to_json = [](const Activations& array) {
       json rows = json::array();
       for (std::uint64_t token = 0; token < array.tokens(); ++token) {
         rows.push_back(json::array());
@@ -200,9 +200,9 @@ std::string tiny_weights(const std::vector<float>& numbers = {1, 1, 1.25f, 0, 1}
 TEST(ModelFile, FloatingPointWeightsAreRoundedAtTheDoorWithTheErrorStated) {
   const LoadedModel exact = parse(tiny_description().dump(), tiny_weights());
   EXPECT_EQ(exact.largest_rounding, 0);
-  Embedding input = Embedding::with_dimension(1);
+  Activations input = Activations::with_dimension(1);
   for (const double number : {4, 4, -8}) input.append_row(std::vector<Entry>{{0, number}});
-  const Embedding out = evaluate(exact.model, input);
+  const Activations out = evaluate(exact.model, input);
   EXPECT_EQ(out.row(0)[0], 5);
   EXPECT_EQ(out.row(2)[0], -10);
   const LoadedModel rounded = parse(tiny_description().dump(), tiny_weights({1, 1, 0.1f, 0, 1}));

@@ -15,8 +15,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Embedding input_of(const RandomModel& parameters, std::uint64_t tokens) {
-  Embedding array = Embedding::with_dimension(2);
+Activations input_of(const RandomModel& parameters, std::uint64_t tokens) {
+  Activations array = Activations::with_dimension(2);
   for (const std::uint64_t word : random_words(parameters, tokens)) {
     array.append_row(std::vector<Entry>{{0, 1}, {1, static_cast<double>(word)}});
   }
@@ -98,16 +98,16 @@ TEST(RandomModel, EvaluatesEquallyByBucketsAndByAllPairsInAnyOrder) {
   for (const char* name : {"random:L=2,H=2,seed=5", "random:L=3,H=3,d=5,m=3,w=4,seed=6"}) {
     const RandomModel parameters = RandomModel::parse(name);
     const std::uint64_t tokens = 61;
-    const Embedding input = input_of(parameters, tokens);
+    const Activations input = input_of(parameters, tokens);
     const Model exact = make_random_model(parameters, tokens, ExactMatch{});
     const Model anna = make_random_model(parameters, tokens, tables(9, 4));
     EvaluateOptions shuffled;
     shuffled.order_seed = 3;
     shuffled.twice = true;
-    const Embedding by_exact = evaluate(exact, input);
+    const Activations by_exact = evaluate(exact, input);
     EXPECT_EQ(by_exact, evaluate(exact.transformer, *make_brute_force_exact_match(), input)) << name;
     EXPECT_EQ(by_exact, evaluate(exact, input, shuffled)) << name;
-    const Embedding by_anna = evaluate(anna, input);
+    const Activations by_anna = evaluate(anna, input);
     EXPECT_EQ(by_anna, evaluate(anna.transformer, *make_brute_force_anna(tables(9, 4).parameters), input))
         << name;
     EXPECT_EQ(by_anna, evaluate(anna, input, shuffled)) << name;
@@ -160,7 +160,7 @@ TEST(RandomModel, TokensMeetInEveryLayerAndRowsStayDifferent) {
     Mixing mixing(make_anna(tables(20, 12).parameters));
     EvaluateOptions options;
     std::vector<std::size_t> different;
-    options.observe = [&](std::size_t, const Embedding& array) {
+    options.observe = [&](std::size_t, const Activations& array) {
       std::set<std::vector<double>> rows;
       for (std::uint64_t token = 0; token < tokens; ++token) {
         std::vector<double> row;
@@ -229,7 +229,7 @@ TEST(RandomModel, TablesAreTheSmallestThatGiveTheGuarantee) {
   EXPECT_GT(pairs * fewer * std::pow(p2, z - 1), half);
   // Evaluated with them, a model is the same by buckets and by all pairs.
   const Model model = make_random_model(parameters, 40, random_model_tables(parameters, 40, 1e-1));
-  const Embedding input = input_of(parameters, 40);
+  const Activations input = input_of(parameters, 40);
   EXPECT_EQ(evaluate(model, input),
             evaluate(model.transformer,
                      *make_brute_force_anna(std::get<Anna>(model.mechanisms[0]).parameters), input));
@@ -240,8 +240,8 @@ TEST(Model, EachLayerUsesItsOwnMechanism) {
   const std::uint64_t tokens = 64;
   Model model = make_random_model(parameters, tokens, ExactMatch{});
   model.mechanisms[1] = tables(5, 3);
-  const Embedding input = input_of(parameters, tokens);
-  const Embedding middle = evaluate(*model.transformer.layers[0], *make_exact_match(), input);
+  const Activations input = input_of(parameters, tokens);
+  const Activations middle = evaluate(*model.transformer.layers[0], *make_exact_match(), input);
   EXPECT_EQ(evaluate(model, input),
             evaluate(*model.transformer.layers[1], *make_anna(tables(5, 3).parameters), middle));
 }

@@ -46,8 +46,8 @@ class ReadingLayer : public Layer {
   IdentityCodebook ids_;
 };
 
-Embedding random_array(std::uint64_t tokens) {
-  Embedding array = Embedding::with_dimension(3);
+Activations random_array(std::uint64_t tokens) {
+  Activations array = Activations::with_dimension(3);
   for (std::uint64_t t = 0; t < tokens; ++t) {
     array.append_row(
         std::vector<Entry>{{0, double(*rc::gen::inRange(1, 1000))},
@@ -58,12 +58,12 @@ Embedding random_array(std::uint64_t tokens) {
 
 TEST(Evaluate, FollowsTheDefinition) {
   ReadingLayer layer(3);
-  Embedding array = Embedding::with_dimension(3);
+  Activations array = Activations::with_dimension(3);
   array.append_row(std::vector<Entry>{{0, 10}, {1, 2}});   // reads token 2, and nobody
   array.append_row(std::vector<Entry>{{0, 20}, {1, -1}});  // reads nobody
   array.append_row(std::vector<Entry>{{0, 30}, {1, 0}});   // reads tokens 0 and 1
   const auto attention = make_exact_match();
-  const Embedding next = evaluate(layer, *attention, array);
+  const Activations next = evaluate(layer, *attention, array);
   ASSERT_EQ(next.tokens(), 3u);
   EXPECT_EQ(next.row(0)[0], 40);
   EXPECT_EQ(next.row(0)[2], 99);
@@ -78,13 +78,13 @@ TEST(Evaluate, OrderTwiceAndMechanismChangeNothing) {
     const auto tokens = *rc::gen::inRange<std::uint64_t>(1, 20);
     const auto layer = std::make_shared<ReadingLayer>(tokens);
     const Transformer transformer{tokens, 3, {layer, layer, layer}};
-    const Embedding input = random_array(tokens);
+    const Activations input = random_array(tokens);
     const auto exact = make_exact_match(), brute = make_brute_force_exact_match();
     const auto anna = make_anna(verified_draw(layer->codebook(), 40, 1).parameters);
-    std::vector<Embedding> seen;
-    const Embedding expected =
+    std::vector<Activations> seen;
+    const Activations expected =
         evaluate(transformer, *exact, input,
-                 {.twice = false, .observe = [&](std::size_t done, const Embedding& array) {
+                 {.twice = false, .observe = [&](std::size_t done, const Activations& array) {
                     RC_ASSERT(done == seen.size());
                     seen.push_back(array);
                   }});
@@ -102,16 +102,16 @@ TEST(Evaluate, APerturbedRowReachesItsReadersAlone) {
   EXPECT_TRUE(rc::check([] {
     const auto tokens = *rc::gen::inRange<std::uint64_t>(2, 20);
     ReadingLayer layer(tokens);
-    const Embedding array = random_array(tokens);
+    const Activations array = random_array(tokens);
     const auto victim = *rc::gen::inRange<std::uint64_t>(0, tokens);
-    Embedding other = Embedding::with_dimension(3);
+    Activations other = Activations::with_dimension(3);
     for (std::uint64_t t = 0; t < tokens; ++t) {
       std::vector<Entry> row(array.row(t).entries.begin(), array.row(t).entries.end());
       if (t == victim) row[0].value += 5000;
       other.append_row(row);
     }
     const auto attention = make_exact_match();
-    const Embedding before = evaluate(layer, *attention, array), after = evaluate(layer, *attention, other);
+    const Activations before = evaluate(layer, *attention, array), after = evaluate(layer, *attention, other);
     for (std::uint64_t t = 0; t < tokens; ++t) {
       const double to = array.row(t)[1];
       const bool reads = t == victim || (to >= 0 && (to == double(victim) || to + 1 == double(victim)));
@@ -144,12 +144,13 @@ class ComputingLayer final : public ReadingLayer {
 };
 
 TEST(Evaluate, TakesQueriesAndKeysComputedFromTheRow) {
-  Embedding array = Embedding::with_dimension(3);
+  Activations array = Activations::with_dimension(3);
   for (const double x : {5., 3., -5., 0., 7., -7.}) array.append_row(std::vector<Entry>{{0, x}});
   for (const auto& attention : {make_exact_match(), make_brute_force_exact_match()}) {
     for (int repeat = 0; repeat < 2;
          ++repeat) {  // the same mechanism again: nothing is left over from the first time
-      const Embedding next = evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true});
+      const Activations next =
+          evaluate(ComputingLayer(6), *attention, array, {.order_seed = 3, .twice = true});
       for (std::uint64_t t = 0; t < 6; ++t)
         EXPECT_EQ(next.row(t)[0], t == 1 ? 0 : 1) << t << attention->name();
     }
@@ -177,7 +178,7 @@ class StatefulLayer final : public ReadingLayer {
 };
 
 TEST(Evaluate, TwiceNoticesStateInAMap) {
-  const Embedding array(6, 3);
+  const Activations array(6, 3);
   const auto attention = make_exact_match();
   for (const bool in_update : {false, true}) {
     EXPECT_NO_THROW(evaluate(StatefulLayer(6, in_update), *attention, array));
@@ -218,7 +219,7 @@ TEST(Evaluate, ValuesThatStandInTheRowAreLentAndTheSame) {
     const LendingLayer layer(tokens);
     const bool integers = *rc::gen::arbitrary<bool>();  // else no value may be lent
     const bool numbers = *rc::gen::arbitrary<bool>();   // else all of head 0's values are lent
-    Embedding array = Embedding::with_dimension(8);
+    Activations array = Activations::with_dimension(8);
     for (std::uint64_t t = 0; t < tokens; ++t) {
       std::vector<Entry> row;
       for (std::uint32_t column = 0; column < 2; ++column)
@@ -231,7 +232,7 @@ TEST(Evaluate, ValuesThatStandInTheRowAreLentAndTheSame) {
       array.append_row(row);
     }
     const auto exact = make_exact_match(), brute = make_brute_force_exact_match();
-    const Embedding expected = evaluate(layer, *brute, array);
+    const Activations expected = evaluate(layer, *brute, array);
     RC_ASSERT(evaluate(layer, *exact, array) == expected);
     RC_ASSERT(evaluate(layer, *exact, array, {.order_seed = 3, .twice = true, .observe = {}}) == expected);
     const AnnaParameters one{.tables = 1, .functions = 3, .seed = 4},
@@ -295,16 +296,16 @@ class BrokenLayer final : public ReadingLayer {
 TEST(Evaluate, RefusesMapsThatBreakTheContract) {
   const auto attention = make_exact_match();
   for (int defect = 0; defect <= 11; ++defect) {
-    EXPECT_THROW(evaluate(BrokenLayer(defect), *attention, Embedding(2, 3)), ContractError) << defect;
+    EXPECT_THROW(evaluate(BrokenLayer(defect), *attention, Activations(2, 3)), ContractError) << defect;
   }
-  EXPECT_NO_THROW(evaluate(BrokenLayer(12), *attention, Embedding(2, 3)));
+  EXPECT_NO_THROW(evaluate(BrokenLayer(12), *attention, Activations(2, 3)));
 }
 
 TEST(Evaluate, RefusesAnArrayOfAnotherShape) {
   const Transformer transformer{3, 3, {std::make_shared<ReadingLayer>(3)}};
   const auto attention = make_exact_match();
-  EXPECT_THROW(evaluate(transformer, *attention, Embedding(2, 3)), ContractError);
-  EXPECT_THROW(evaluate(transformer, *attention, Embedding(3, 2)), ContractError);
+  EXPECT_THROW(evaluate(transformer, *attention, Activations(2, 3)), ContractError);
+  EXPECT_THROW(evaluate(transformer, *attention, Activations(3, 2)), ContractError);
 }
 
 TEST(Transformer, ReportsItsSizes) {

@@ -38,8 +38,8 @@ LayerWeights identity_layer(std::int64_t row_limit = 100) {
   return weights;
 }
 
-Embedding rows(const std::vector<std::vector<double>>& numbers) {
-  Embedding array = Embedding::with_dimension(static_cast<std::uint32_t>(numbers.front().size()));
+Activations rows(const std::vector<std::vector<double>>& numbers) {
+  Activations array = Activations::with_dimension(static_cast<std::uint32_t>(numbers.front().size()));
   for (const auto& row : numbers) {
     std::vector<Entry> entries;
     for (std::uint32_t column = 0; column < row.size(); ++column) entries.push_back({column, row[column]});
@@ -93,7 +93,7 @@ TEST(WeightLayer, ReluNetworksComputeWhatAffineMapsCannot) {
   head.value = {stage(3, {0, 0, 1}, {0})};  // the token's second digit
   weights.output = {stage(4, {1, 0, 0, 1, 1, 0, 0, 1}, {0, -1}, true), stage(2, {1, -2}, {0})};
   const WeightLayer layer(weights);
-  const Embedding out = evaluate(layer, *make_exact_match(), rows({{0}, {1}, {0}, {1}}));
+  const Activations out = evaluate(layer, *make_exact_match(), rows({{0}, {1}, {0}, {1}}));
   EXPECT_EQ(out, rows({{0}, {1}, {1}, {0}}));
   EXPECT_EQ(layer.shape().width(), 1u);
 }
@@ -197,7 +197,7 @@ TEST(WeightLayer, MapsAreRealArithmeticRoundedAtEachStage) {
   EXPECT_TRUE(rc::check([] {
     const DrawnMap drawn = drawn_map();
     const WeightLayer layer(drawn.weights);
-    const Embedding out = evaluate(layer, *make_exact_match(), rows({drawn.row}));
+    const Activations out = evaluate(layer, *make_exact_match(), rows({drawn.row}));
     const auto expected = reference(drawn.weights.heads[0].value, drawn.weights.row_fraction_bits,
                                     {drawn.row.begin(), drawn.row.end()});
     for (std::uint32_t column = 0; column < expected.size(); ++column) {
@@ -233,7 +233,8 @@ TEST(WeightLayer, SumsThatCouldReach2To53AreRefusedAndOneLessIsExact) {
   const std::int64_t edge = kBound - (std::int64_t{1} << 52);
   EXPECT_THAT(refusal(with(edge)),
               HasSubstr("layer 7 head 0 value map stage 0: output 0 can sum up to 2^53"));
-  const Embedding out = evaluate(WeightLayer(with(edge - 1)), *make_exact_match(), rows({{double(1 << 22)}}));
+  const Activations out =
+      evaluate(WeightLayer(with(edge - 1)), *make_exact_match(), rows({{double(1 << 22)}}));
   EXPECT_EQ(out.row(0)[0], static_cast<double>(kBound - 1));
 }
 

@@ -2,7 +2,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/edge_list.h"
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 

@@ -9,7 +9,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/read_file.h"
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -36,8 +36,8 @@ class MemoryFile {
 void try_file(std::string_view bytes) {
   const MemoryFile file(bytes);
   try {
-    const anna::Embedding array = anna::Embedding::load(file.path());
-    anna::Embedding copy = anna::Embedding::with_dimension(array.dimension());
+    const anna::Activations array = anna::Activations::load(file.path());
+    anna::Activations copy = anna::Activations::with_dimension(array.dimension());
     for (std::uint64_t token = 0; token < array.tokens(); ++token) copy.append_row(array.row(token).entries);
     expect(copy == array, "an array that was read differs from its copy row by row");
   } catch (const ContractError&) {
@@ -56,12 +56,13 @@ void try_bytes(std::string_view bytes) {
 }
 
 std::vector<std::string> seeds() {
-  anna::Embedding array = anna::Embedding::with_dimension(5);
+  anna::Activations array = anna::Activations::with_dimension(5);
   array.append_row(std::vector<anna::Entry>{{0, 1}, {4, -2.5}});
   array.append_row({});
   array.append_row(std::vector<anna::Entry>{{2, 9007199254740991.0}});
   std::vector<std::string> out;
-  for (const anna::Embedding& one : {array, anna::Embedding::with_dimension(1), anna::Embedding(7, 3)}) {
+  for (const anna::Activations& one :
+       {array, anna::Activations::with_dimension(1), anna::Activations(7, 3)}) {
     const std::string path = "/tmp/fuzz_embedding_seed_" + std::to_string(::getpid());
     one.save(path);
     out.push_back(read_whole(path));

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 void expect(bool condition, const char* message) {

@@ -4,7 +4,7 @@
 
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/base/error.h"
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 namespace {
@@ -51,7 +51,7 @@ void try_bytes(std::string_view bytes) {
     expect(write_model(again.model, "w").description == files.description,
            "a model that was written and read differs");
     if (!small(loaded.model)) return;
-    Embedding input = Embedding::with_dimension(loaded.model.transformer.input_dimension);
+    Activations input = Activations::with_dimension(loaded.model.transformer.input_dimension);
     for (std::uint64_t token = 0; token < loaded.model.transformer.tokens; ++token) {
       input.append_row(std::vector<Entry>{{0, 1}});
     }

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "roundtrip/base/random.h"
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 

@@ -1,7 +1,7 @@
 #include "roundtrip/base/npy.h"
 
 #include "roundtrip/base/error.h"
-#include "tests/fuzz/target.h"
+#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 

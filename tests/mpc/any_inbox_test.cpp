@@ -7,9 +7,9 @@
 #include <cstring>
 #include <map>
 
+#include "protocol_case.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/stages/composition.h"
-#include "protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -11,10 +11,10 @@
 #include <fstream>
 #include <set>
 
+#include "protocol_case.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/read_file.h"
-#include "protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

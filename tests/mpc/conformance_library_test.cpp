@@ -3,12 +3,12 @@
 // rebuilt, and one machine a rank.
 #include <gtest/gtest.h>
 
+#include "mpi_main.h"
+#include "random_protocol.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/transport.h"
-#include "mpi_main.h"
-#include "random_protocol.h"
 
 namespace roundtrip::mpc {
 namespace {

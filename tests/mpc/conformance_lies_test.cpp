@@ -5,9 +5,9 @@
 #include <functional>
 #include <new>
 
-#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -8,9 +8,9 @@
 #include <atomic>
 #include <filesystem>
 
-#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
 #include "random_protocol.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace rc {
 

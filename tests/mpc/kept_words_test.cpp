@@ -6,11 +6,11 @@
 #include <map>
 #include <numeric>
 
+#include "mpi_main.h"
+#include "random_protocol.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/stages/composition.h"
 #include "roundtrip/mpc/transport.h"
-#include "mpi_main.h"
-#include "random_protocol.h"
 
 namespace roundtrip::mpc::tests {
 namespace {

@@ -9,8 +9,8 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/protocols/graph_input.h"
 #include "roundtrip/mpc/protocols/library.h"
-#include "tests/mpc/formula_sort.h"
-#include "tests/mpc/protocol_case.h"
+#include "mpc/formula_sort.h"
+#include "mpc/protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

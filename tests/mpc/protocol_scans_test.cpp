@@ -6,7 +6,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/protocols/library.h"
-#include "tests/mpc/protocol_case.h"
+#include "mpc/protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

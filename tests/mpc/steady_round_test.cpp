@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <new>
 
-#include "roundtrip/mpc/runtime/buffer.h"
-#include "roundtrip/mpc/runtime.h"
-#include "roundtrip/mpc/transport.h"
 #include "mpi_main.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/runtime/buffer.h"
+#include "roundtrip/mpc/transport.h"
 
 namespace {
 std::atomic<std::uint64_t> news = 0;

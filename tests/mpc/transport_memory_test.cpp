@@ -5,9 +5,9 @@
 
 #include <numeric>
 
+#include "mpi_main.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
-#include "mpi_main.h"
 
 namespace roundtrip::mpc {
 namespace {

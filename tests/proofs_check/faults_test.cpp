@@ -78,7 +78,7 @@ TEST(Faults, AreTheHooksOfTheSources) {
 
 Check check_of(const SeededFault& fault, Verdict verdict) {
   Check check;
-  check.place = {.theorem = std::string(fault.theorem), .n = fault.n};
+  check.configuration = {.theorem = std::string(fault.theorem), .n = fault.n};
   check.quantity = fault.quantity;
   check.verdict = verdict;
   return check;
@@ -99,8 +99,8 @@ TEST(Rejection, IsByTheOwnCheckAlone) {
   for (Check other : {refuted, refuted, refuted}) {
     static int which = 0;
     if (which == 0) other.quantity += "x";
-    if (which == 1) other.place.n += 1;
-    if (which == 2) other.place.theorem += "x";
+    if (which == 1) other.configuration.n += 1;
+    if (which == 2) other.configuration.theorem += "x";
     ++which;
     EXPECT_FALSE(rejects(std::vector{other}, fault));
   }

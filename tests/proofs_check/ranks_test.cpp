@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/base/error.h"
 #include "mpi_main.h"
+#include "roundtrip/base/error.h"
 #include "roundtrip/proofs_check/faults.h"
 #include "roundtrip/proofs_check/report/report.h"
 #include "roundtrip/proofs_check/spread.h"

@@ -39,7 +39,7 @@ TEST(RegisteredProtocol, SoundOnesAreVerified) {
     EXPECT_EQ(report.outcome(), Outcome::kVerified) << name << ": " << report.failure_message;
     EXPECT_GE(report.controls.size(), 3u);
     std::set<std::uint64_t> sizes;
-    for (const Check& check : report.checks) sizes.insert(check.place.n);
+    for (const Check& check : report.checks) sizes.insert(check.configuration.n);
     EXPECT_EQ(sizes, (std::set<std::uint64_t>{256, 4096}));
   }
 }

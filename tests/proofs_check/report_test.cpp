@@ -23,7 +23,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-Place in_range(std::uint64_t n) {
+Configuration in_range(std::uint64_t n) {
   return {.theorem = "t", .n = n, .epsilon = Rational(1, 2), .seed = 7};
 }
 
@@ -73,7 +73,7 @@ TEST(Outcome, OfACheckThatCannotRejectIsAFaultOfOurs) {
 
 TEST(Outcome, NeedsEvidenceInRange) {
   StatementReport statement = sound();
-  for (Check& check : statement.checks) check.place.below_range = true;
+  for (Check& check : statement.checks) check.configuration.below_range = true;
   EXPECT_EQ(statement.outcome(), Outcome::kInconclusive);
   statement.checks.clear();
   EXPECT_EQ(statement.outcome(), Outcome::kInconclusive);
@@ -109,7 +109,7 @@ TEST(Finished, KeepsEveryNumberAndNothingOfOthers) {
                                      "nan", std::numeric_limits<double>::quiet_NaN(), Relation::kAtLeast,
                                      1.0 / 3));
   statement.checks.push_back(compare_interval(in_range(7), "p", 0.1, {0.05, 0.2}, Relation::kAtMost, 0.25));
-  statement.readings = {{"r", 9, 1e300 / 7}};
+  statement.metrics = {{"r", 9, 1e300 / 7}};
   statement.seconds = 0.125;
   const std::string text = finished_text(statement, "key");
   const auto again = read_finished(text, "key");

@@ -46,7 +46,7 @@ TEST_F(Statements, HaveThreeSizesInRange) {
   for (const StatementReport& statement : report().statements) {
     std::set<std::uint64_t> sizes;
     for (const Check& check : statement.checks) {
-      if (!check.place.below_range) sizes.insert(check.place.n);
+      if (!check.configuration.below_range) sizes.insert(check.configuration.n);
     }
     EXPECT_GE(sizes.size(), 3u) << statement.name;
   }
@@ -85,7 +85,7 @@ TEST_F(Statements, HaveAControlForEveryQuantity) {
     }
     for (const Check& check : statement.checks) {
       EXPECT_TRUE(controlled.contains(kind(check.quantity))) << statement.name << ": " << check.quantity;
-      EXPECT_EQ(check.place.theorem, statement.name);
+      EXPECT_EQ(check.configuration.theorem, statement.name);
     }
   }
 }
@@ -104,7 +104,7 @@ TEST_F(Statements, MakeExactlyTheChecksOfTheList) {
   std::vector<std::string> made;
   for (const StatementReport& statement : report().statements) {
     for (const Check& check : statement.checks)
-      made.push_back(fmt::format("{}: {}: N = {}", statement.name, check.quantity, check.place.n));
+      made.push_back(fmt::format("{}: {}: N = {}", statement.name, check.quantity, check.configuration.n));
   }
   std::ranges::sort(made);
   std::ofstream("checks.txt") << fmt::format("{}\n", fmt::join(made, "\n"));

@@ -83,8 +83,8 @@ TEST(RatioSlope, OfAnExactFormulaIsExactlyZero) {
   EXPECT_THROW(ratio_slope(same, ratio, 1e-3), ContractError);
 }
 
-const Place kInRange{.theorem = "t", .n = 1024};
-const Place kBelow{.theorem = "t", .n = 1024, .below_range = true};
+const Configuration kInRange{.theorem = "t", .n = 1024};
+const Configuration kBelow{.theorem = "t", .n = 1024, .below_range = true};
 
 TEST(Compare, JudgesEveryRelation) {
   EXPECT_EQ(compare(kInRange, "q", 5, Relation::kAtMost, 5).verdict, Verdict::kVerified);

@@ -18,8 +18,8 @@
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
-#include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/native/weights.h"
 #include "simulate/test_protocols.h"
 
@@ -79,7 +79,8 @@ Ran check(const anna::Model& model, const std::vector<mpc::Word>& words, const m
   const auto protocol = decompile(model, parameters, options);
   const auto transport = mpc::make_in_process_transport();
   ran.result = mpc::run(*protocol, words, *transport);
-  const anna::Embedding expected = anna::evaluate(model, input_embedding(words, model.transformer.tokens));
+  const anna::Activations expected =
+      anna::evaluate(model, input_activations(words, model.transformer.tokens));
   EXPECT_TRUE(decompiled_rows(ran.plan, ran.result.outputs) == expected);
   EXPECT_EQ(ran.result.ledger.rounds.size(), rounds_by_formula(ran.plan));
   EXPECT_EQ(ran.plan.rounds, rounds_by_formula(ran.plan));
@@ -205,7 +206,7 @@ TEST(Decompile, AndCompiledAgain) {
     const std::vector<mpc::Word> words = anna::random_words(model, 40);
     const mpc::Parameters parameters = parameters_of({40, Rational(1, 2), Rational(1, 5), {}});
     const DecompilePlan plan = plan_decompile(made, parameters, {.word_bits = 48});
-    const anna::Embedding expected = anna::evaluate(made, input_embedding(words, 40));
+    const anna::Activations expected = anna::evaluate(made, input_activations(words, 40));
     for (const Construction construction : {Construction::kDirect, Construction::kRouted}) {
       const Compiled compiled = compile_model(made, parameters, {.construction = construction});
       const Comparison comparison =
@@ -273,7 +274,7 @@ TEST(Decompile, AnyShape) {
     const auto transport = mpc::make_in_process_transport();
     const mpc::RunResult result = mpc::run(*decompile(model_made, parameters, options), words, *transport);
     RC_ASSERT(decompiled_rows(plan, result.outputs) ==
-              anna::evaluate(model_made, input_embedding(words, tokens)));
+              anna::evaluate(model_made, input_activations(words, tokens)));
     RC_ASSERT(result.ledger.rounds.size() == rounds_by_formula(plan));
     if (parameters.memory_words) RC_ASSERT(plan.memory_words == *parameters.memory_words);
   }));
@@ -309,7 +310,7 @@ TEST(Decompile, NothingIsKeptBetweenSteps) {
   options.rebuild = [&] { return decompile(made, parameters); };
   const mpc::RunResult result = mpc::run(*decompile(made, parameters), words, *transport, options);
   EXPECT_TRUE(decompiled_rows(plan_decompile(made, parameters), result.outputs) ==
-              anna::evaluate(made, input_embedding(words, 12)));
+              anna::evaluate(made, input_activations(words, 12)));
 }
 
 // Steps are defined on any inbox: words lost, doubled and changed end in an answer or an exception.

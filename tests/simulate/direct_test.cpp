@@ -126,12 +126,12 @@ TEST(Direct, PerturbingOneRowChangesItsReadersOnly) {
   const auto shape = make_shape(64, 4, 8, 20, 4, 64);
   const Compiled compiled = compile(full_load(shape, 5));
   const auto attention = make_attention(compiled, Mechanism::kExactMatch);
-  anna::Embedding array = input_embedding(random_input(shape, 8), compiled.transformer.tokens);
+  anna::Activations array = input_activations(random_input(shape, 8), compiled.transformer.tokens);
   for (std::uint32_t l = 0; l < 4; ++l) {
     const anna::Layer& layer = *compiled.transformer.layers[l];
-    const anna::Embedding next = evaluate(layer, *attention, array);
+    const anna::Activations next = evaluate(layer, *attention, array);
     if (l > 0) {  // one word of machine 7, its fifth, is another
-      anna::Embedding changed = anna::Embedding::with_dimension(array.dimension());
+      anna::Activations changed = anna::Activations::with_dimension(array.dimension());
       std::set<std::uint64_t> readers;
       for (std::uint64_t t = 0; t < array.tokens(); ++t) {
         std::vector<anna::Entry> row(array.row(t).entries.begin(), array.row(t).entries.end());
@@ -143,7 +143,7 @@ TEST(Direct, PerturbingOneRowChangesItsReadersOnly) {
         changed.append_row(row);
       }
       ASSERT_EQ(readers.size(), 1u);
-      const anna::Embedding after = evaluate(layer, *attention, changed);
+      const anna::Activations after = evaluate(layer, *attention, changed);
       std::set<std::uint64_t> different;
       for (std::uint64_t t = 0; t < next.tokens(); ++t) {
         if (!std::ranges::equal(next.row(t).entries, after.row(t).entries)) different.insert(t);
@@ -312,8 +312,8 @@ TEST(Direct, ThePlanIsAnUpperBoundOnWhatIsHeld) {
   const auto attention = make_attention(compiled, Mechanism::kExactMatch);
   std::uint64_t most = 0;
   anna::evaluate(
-      compiled.transformer, *attention, input_embedding(random_input(shape, 1), 64),
-      {.order_seed = {}, .twice = false, .observe = [&](std::size_t, const anna::Embedding& array) {
+      compiled.transformer, *attention, input_activations(random_input(shape, 1), 64),
+      {.order_seed = {}, .twice = false, .observe = [&](std::size_t, const anna::Activations& array) {
          most = std::max(most, 16 * array.nonzeros());
        }});
   EXPECT_GT(planned.peak_bytes, 2 * most);

@@ -34,7 +34,7 @@ int evaluate_layer(char** arguments) {
       layer->codebook(),
       std::string(arguments[7]) == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch,
       parameters.seed);
-  anna::evaluate(*layer, *attention, anna::Embedding::load(arguments[9])).save(arguments[10]);
+  anna::evaluate(*layer, *attention, anna::Activations::load(arguments[9])).save(arguments[10]);
   return 0;
 }
 

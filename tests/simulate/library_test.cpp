@@ -13,8 +13,8 @@
 
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
-#include "roundtrip/simulate/compile/compare.h"
 #include "roundtrip/mpc/stages/idling.h"
+#include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -295,7 +295,7 @@ void check_in_fresh_processes(const Case& one, const std::string& construction,
       std::filesystem::temp_directory_path() / ("roundtrip_layers_" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   const auto file = [&](std::size_t l) { return (folder / ("array" + std::to_string(l))).string(); };
-  input_embedding(input, compiled.transformer.tokens).save(file(0));
+  input_activations(input, compiled.transformer.tokens).save(file(0));
   std::string list = "-";
   for (const auto& [key, value] : one.options) list = (list == "-" ? "" : list + ",") + key + "=" + value;
   for (std::size_t l = 0; l < compiled.transformer.depth(); ++l) {
@@ -304,7 +304,7 @@ void check_in_fresh_processes(const Case& one, const std::string& construction,
               0);
     std::filesystem::remove(file(l));
   }
-  const OutputWords there = read_outputs(anna::Embedding::load(file(compiled.transformer.depth())),
+  const OutputWords there = read_outputs(anna::Activations::load(file(compiled.transformer.depth())),
                                          compiled.protocol->shape().outputs);
   std::filesystem::remove_all(folder);
   EXPECT_TRUE(there.faulty.empty());

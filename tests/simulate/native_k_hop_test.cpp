@@ -44,7 +44,7 @@ Words oracle(const Words& x, const std::vector<std::uint64_t>& find, std::uint64
 
 OutputWords outputs_of(const anna::Transformer& network, anna::Attention& attention, const Words& x,
                        const anna::EvaluateOptions& options = {}) {
-  return read_outputs(evaluate(network, attention, input_embedding(x, network.tokens), options), x.size());
+  return read_outputs(evaluate(network, attention, input_activations(x, network.tokens), options), x.size());
 }
 
 Words random_words(std::uint64_t n, std::uint64_t alphabet, std::uint32_t word_bits, std::uint64_t seed) {
@@ -214,11 +214,11 @@ TEST(NativeKHop, LayersKnowNothingButTheArray) {
   const KHopOptions options{.n = 200, .k = 6, .levels = 3};
   const Words x = random_words(200, 5, 47, 2);
   const std::string path = ::testing::TempDir() + "native_k_hop_array";
-  anna::Embedding array = input_embedding(x, 200);
+  anna::Activations array = input_activations(x, 200);
   for (std::size_t layer = 0; layer < depth_formula(options); ++layer) {
     array.save(path);
-    array =
-        evaluate(*make_k_hop(options).layers[layer], *anna::make_exact_match(), anna::Embedding::load(path));
+    array = evaluate(*make_k_hop(options).layers[layer], *anna::make_exact_match(),
+                     anna::Activations::load(path));
   }
   std::remove(path.c_str());
   EXPECT_EQ(read_outputs(array, 200).words, oracle(x, find_one(x), 6));

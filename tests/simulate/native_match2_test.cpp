@@ -30,7 +30,7 @@ Words oracle(const Words& x, std::uint64_t modulus) {
 Words answers_of(const anna::Transformer& network, anna::Attention& attention, const Words& x,
                  const anna::EvaluateOptions& options = {}) {
   const OutputWords out =
-      read_outputs(evaluate(network, attention, input_embedding(x, network.tokens), options), x.size());
+      read_outputs(evaluate(network, attention, input_activations(x, network.tokens), options), x.size());
   EXPECT_TRUE(out.faulty.empty());
   return out.words;
 }

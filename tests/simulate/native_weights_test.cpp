@@ -37,7 +37,7 @@ Words random_words(std::uint64_t n, std::uint64_t alphabet, std::uint64_t bound,
 void expect_equal(const anna::Transformer& direct, anna::Model& model, const anna::Mechanism& mechanism,
                   const Words& x) {
   model.mechanisms.assign(model.transformer.depth(), mechanism);
-  const anna::Embedding input = input_embedding(x, direct.tokens);
+  const anna::Activations input = input_activations(x, direct.tokens);
   const auto attention = anna::make_attention(model.mechanisms[0]);
   EXPECT_EQ(evaluate(direct, *attention, input), evaluate(model, input));
 }
@@ -239,10 +239,10 @@ TEST(NativeWeights, RefusesWhatTheMapsCannotHold) {
   EXPECT_THROW(k_hop_model({.n = 4, .levels = 1, .word_bits = 5, .binary = true, .tolerant = true}, ema),
                ContractError);
   // A word that is no residue, or too wide.
-  EXPECT_THROW(evaluate(match2_model({.n = 1, .modulus = 5}, ema), input_embedding(Words{5}, 1)),
+  EXPECT_THROW(evaluate(match2_model({.n = 1, .modulus = 5}, ema), input_activations(Words{5}, 1)),
                ContractError);
   EXPECT_THROW(
-      evaluate(k_hop_model({.n = 1, .word_bits = 3, .binary = true}, ema), input_embedding(Words{8}, 1)),
+      evaluate(k_hop_model({.n = 1, .word_bits = 3, .binary = true}, ema), input_activations(Words{8}, 1)),
       ContractError);
 }
 

@@ -238,19 +238,19 @@ TEST(Routed, PerturbingOneRowChangesItsReadersOnly) {
   const Compiled compiled = routed(full_load(shape, 5), 2);
   const DigitRouting routing = plan_routing(shape, {.digits = 2});
   const auto exact = anna::make_exact_match();
-  anna::Embedding array = input_embedding(random_input(shape, 8), compiled.transformer.tokens);
+  anna::Activations array = input_activations(random_input(shape, 8), compiled.transformer.tokens);
   for (std::uint32_t l = 0; l + 1 < compiled.transformer.depth(); ++l) {
     const anna::Layer& layer = *compiled.transformer.layers[l];
-    const anna::Embedding next = evaluate(layer, *exact, array);
+    const anna::Activations next = evaluate(layer, *exact, array);
     if (l > 0) {  // node 7's flag is raised: its partners of this layer's digit hear it, nobody else
-      anna::Embedding changed = anna::Embedding::with_dimension(array.dimension());
+      anna::Activations changed = anna::Activations::with_dimension(array.dimension());
       for (std::uint64_t u = 0; u < array.tokens(); ++u) {
         std::vector<anna::Entry> row(array.row(u).entries.begin(), array.row(u).entries.end());
         if (u == 7)
           row.insert(std::ranges::find_if(row, [](const auto& e) { return e.column > 3; }), {3, 1.0});
         changed.append_row(row);
       }
-      const anna::Embedding after = evaluate(layer, *exact, changed);
+      const anna::Activations after = evaluate(layer, *exact, changed);
       std::set<std::uint64_t> different, partners;
       for (std::uint64_t u = 0; u < next.tokens(); ++u) {
         if (!std::ranges::equal(next.row(u).entries, after.row(u).entries)) different.insert(u);

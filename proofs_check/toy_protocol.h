@@ -14,7 +14,7 @@ namespace roundtrip::proofs_check {
 /// Problem: output the input. Each machine keeps its block by messages to itself for R - 1 = 3 rounds,
 /// passing a copy of its first word once around the ring, and delivers it. s = 2b, q = ceil(N / b), R = 4, p
 /// = 48.
-struct SpecimenDefects {
+struct ToyDefects {
   std::uint64_t extra_words = 0;  ///< machine 0 sends this many more words to itself in round 2
   std::uint32_t wide_bits = 0;    ///< machine 0 sends itself a word of this many bits in round 2
   bool early_stop = false;        ///< delivers in round 3 if the first input word is even: R depends on data
@@ -24,10 +24,10 @@ struct SpecimenDefects {
   std::optional<mpc::ModelViolation::Kind> breaks{};
 };
 
-class Specimen : public mpc::Protocol {
+class ToyProtocol : public mpc::Protocol {
  public:
   /// `first_word` stands for a shape that looks at the input, as early_stop does.
-  Specimen(const Claim& claim, const SpecimenDefects& defects, mpc::Word first_word);
+  ToyProtocol(const Expectation& expectation, const ToyDefects& defects, mpc::Word first_word);
   const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override;
 
@@ -35,10 +35,10 @@ class Specimen : public mpc::Protocol {
   void break_rule(const mpc::Step& step, mpc::Outbox& outbox) const;
 
   mpc::Shape shape_;
-  SpecimenDefects defects_;
+  ToyDefects defects_;
   std::uint32_t machines_ = 0;
 };
 
-Claim specimen_claim(std::uint64_t n);
+Expectation toy_expectation(std::uint64_t n);
 
 }  // namespace roundtrip::proofs_check

@@ -1,4 +1,4 @@
-#include "roundtrip/cli/subject.h"
+#include "roundtrip/cli/model_source.h"
 
 #include <algorithm>
 #include <bit>
@@ -12,17 +12,17 @@ namespace roundtrip::cli {
 namespace {
 
 simulate::DecompileOptions decompile_options(const ConstructionArguments& construction,
-                                             const Subject& subject) {
+                                             const ModelSource& model_source) {
   simulate::DecompileOptions options;
   if (construction.round_trip) options.word_bits = 48;  // what section 4's translators take
-  if (subject.compiled) options.input_bits = subject.compiled->protocol->shape().input_bits;
-  options.name = subject.name;
+  if (model_source.compiled) options.input_bits = model_source.compiled->protocol->shape().input_bits;
+  options.name = model_source.name;
   return options;
 }
 
 void make_model(const ConstructionArguments& construction, const mpc::Parameters& parameters,
-                Subject& subject) {
-  const std::string& name = subject.name;
+                ModelSource& model_source) {
+  const std::string& name = model_source.name;
   if (name.starts_with("random:")) {
     const anna::RandomModel random = anna::RandomModel::parse(name);
     anna::Mechanism mechanism = anna::ExactMatch{};
@@ -35,8 +35,8 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     } else if (construction.attention != "ema") {
       mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
     }
-    subject.model = anna::make_random_model(random, parameters.n, mechanism);
-  } else if (subject.compiled_info != nullptr) {
+    model_source.model = anna::make_random_model(random, parameters.n, mechanism);
+  } else if (model_source.compiled_info != nullptr) {
     require(construction.attention != "low_rank" && construction.attention != "softmax",
             "--attention {}: of random models only", construction.attention);
     // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
@@ -45,8 +45,8 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     own.kappa_s.reset();
     own.memory_words.reset();
     own.machines.reset();
-    subject.compiled = simulate::compile(name, own, construction.options(parameters, name));
-    subject.model = simulate::as_model(*subject.compiled, construction.mechanism());
+    model_source.compiled = simulate::compile(name, own, construction.options(parameters, name));
+    model_source.model = simulate::as_model(*model_source.compiled, construction.mechanism());
   } else {
     require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
             name);  // read by as_protocol()
@@ -55,9 +55,10 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
 
 /// The largest word that the first rows (1, word) of a model may have; without weights any that fits is
 /// taken.
-std::uint64_t largest_word(const Subject& subject) {
-  const auto* first = dynamic_cast<const anna::WeightLayer*>(subject.model.transformer.layers.front().get());
-  const std::uint64_t fits = (std::uint64_t{1} << subject.plan.input_bits) - 1;
+std::uint64_t largest_word(const ModelSource& model_source) {
+  const auto* first =
+      dynamic_cast<const anna::WeightLayer*>(model_source.model.transformer.layers.front().get());
+  const std::uint64_t fits = (std::uint64_t{1} << model_source.plan.input_bits) - 1;
   return first == nullptr ? fits : std::min(fits, static_cast<std::uint64_t>(first->weights().row_limit));
 }
 
@@ -67,27 +68,27 @@ bool names_model(const std::string& name) {
   return name.starts_with("random:") || name.find_first_of("/.") != std::string::npos;
 }
 
-Subject make_subject(const std::string& name) {
-  Subject subject;
-  subject.name = name;
-  if (names_model(name)) return subject;
+ModelSource make_model_source(const std::string& name) {
+  ModelSource model_source;
+  model_source.name = name;
+  if (names_model(name)) return model_source;
   try {
-    subject.compiled_info = &mpc::find_protocol(name);
+    model_source.compiled_info = &mpc::find_protocol(name);
   } catch (const ContractError& error) {
     throw ContractError(fmt::format(
         "{}; a model is a file with a / or a . in its name, or begins with random:", error.what()));
   }
-  return subject;
+  return model_source;
 }
 
-mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject) {
+mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSource& model_source) {
   mpc::ProtocolInfo info;
-  info.name = subject.name;
-  const bool file = subject.compiled_info == nullptr && !subject.name.starts_with("random:");
-  if (file) subject.model = anna::load_model(subject.name).model;
+  info.name = model_source.name;
+  const bool file = model_source.compiled_info == nullptr && !model_source.name.starts_with("random:");
+  if (file) model_source.model = anna::load_model(model_source.name).model;
   const auto all = [&](auto mechanism, std::string_view attention) {
     return file ? std::ranges::all_of(
-                      subject.model.mechanisms,
+                      model_source.model.mechanisms,
                       [](const auto& its) { return std::holds_alternative<decltype(mechanism)>(its); })
                 : construction.attention == attention;
   };
@@ -95,45 +96,46 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject
                         : all(anna::LowRank{}, "low_rank") ? "2 + sum over layers of 2 dv"
                                                            : "2 + sum over layers of (2 dc + "
                                                              "T_sort(2 N', w) + 2 dv + 4)";
-  if (subject.compiled_info != nullptr) info.options = subject.compiled_info->options;
-  if (subject.name.starts_with("random:")) {
+  if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
+  if (model_source.name.starts_with("random:")) {
     info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"},
                     {"temperature", "256", "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"}};
   }
   info.make = [&](const mpc::Parameters& parameters) {
-    make_model(construction, parameters, subject);
+    make_model(construction, parameters, model_source);
     mpc::Parameters own = parameters;
     own.options.clear();
-    const simulate::DecompileOptions options = decompile_options(construction, subject);
-    subject.plan = simulate::plan_decompile(subject.model, own, options);
-    subject.contrast = simulate::size_contrast(subject.model, own, options);
-    return simulate::decompile(subject.model, own, options);
+    const simulate::DecompileOptions options = decompile_options(construction, model_source);
+    model_source.plan = simulate::plan_decompile(model_source.model, own, options);
+    model_source.contrast = simulate::size_contrast(model_source.model, own, options);
+    return simulate::decompile(model_source.model, own, options);
   };
   info.accept = [&](std::span<const std::int64_t> values, const mpc::Parameters&) {
-    const std::int64_t half = std::int64_t{1} << (subject.plan.input_bits - 1);
-    const auto most = static_cast<std::int64_t>(largest_word(subject));
+    const std::int64_t half = std::int64_t{1} << (model_source.plan.input_bits - 1);
+    const auto most = static_cast<std::int64_t>(largest_word(model_source));
     for (std::size_t i = 0; i < values.size(); ++i) {
       require(
           values[i] + half <= most,
           "value {} of the input is {}; allowed is {} to {}: it enters as {} more, and {} takes at most {}",
-          i + 1, values[i], -half, most - half, half, subject.name, most);
+          i + 1, values[i], -half, most - half, half, model_source.name, most);
     }
   };
   info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
     return std::optional<std::int64_t>(static_cast<std::int64_t>(word));
   };
-  if (subject.compiled_info != nullptr) {
-    info.generate = subject.compiled_info->generate;
+  if (model_source.compiled_info != nullptr) {
+    info.generate = model_source.compiled_info->generate;
     return info;
   }
   info.generate = [&](const mpc::Parameters& parameters) {
     mpc::Values values;
     anna::RandomModel words;
-    if (subject.name.starts_with("random:")) words = anna::RandomModel::parse(subject.name);
-    const auto all_taken = static_cast<std::uint32_t>(std::bit_width(largest_word(subject) + 1) - 1);
+    if (model_source.name.starts_with("random:")) words = anna::RandomModel::parse(model_source.name);
+    const auto all_taken = static_cast<std::uint32_t>(std::bit_width(largest_word(model_source) + 1) - 1);
     words.word_bits = std::min({words.word_bits, all_taken, 24u});
     for (const std::uint64_t word : anna::random_words(words, parameters.n)) {
-      values.push_back(static_cast<std::int64_t>(word) - (std::int64_t{1} << (subject.plan.input_bits - 1)));
+      values.push_back(static_cast<std::int64_t>(word) -
+                       (std::int64_t{1} << (model_source.plan.input_bits - 1)));
     }
     return values;
   };

@@ -1,4 +1,4 @@
-#include "roundtrip/cli/team.h"
+#include "roundtrip/cli/communicator.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -22,7 +22,7 @@ std::string outcome(const std::function<std::string()>& work) {
 
 }  // namespace
 
-std::string Team::from_root(const std::function<std::string()>& work) const {
+std::string Communicator::from_root(const std::function<std::string()>& work) const {
   std::string message = root() ? outcome(work) : std::string();
   transport_.broadcast(message);
   const char kind = message.at(0);
@@ -32,7 +32,7 @@ std::string Team::from_root(const std::function<std::string()>& work) const {
   return message;
 }
 
-void Team::on_root(const std::function<void()>& work) const {
+void Communicator::on_root(const std::function<void()>& work) const {
   from_root([&] {
     work();
     return std::string();

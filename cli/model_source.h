@@ -14,7 +14,7 @@
 namespace roundtrip::cli {
 
 /// What is decompiled. Model and plan are there once N is known.
-struct Subject {
+struct ModelSource {
   std::string name;
   const mpc::ProtocolInfo* compiled_info = nullptr;  ///< of a protocol that is compiled first
   std::optional<simulate::Compiled> compiled;
@@ -26,11 +26,11 @@ struct Subject {
 /// Whether the name is that of a random model or of a file (it has a `/` or a `.`), not of a protocol.
 bool names_model(const std::string& name);
 /// Of that name; ContractError unless it is a protocol or names_model().
-Subject make_subject(const std::string& name);
+ModelSource make_model_source(const std::string& name);
 
 /// The model as a protocol that every part of the program can handle. Numbers of its input are signed, as a
 /// protocol's.
 /// Both arguments must outlive it.
-mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, Subject& subject);
+mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSource& model_source);
 
 }  // namespace roundtrip::cli

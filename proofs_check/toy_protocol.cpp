@@ -1,4 +1,4 @@
-#include "roundtrip/proofs_check/specimen.h"
+#include "roundtrip/proofs_check/toy_protocol.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -9,7 +9,7 @@ namespace roundtrip::proofs_check {
 
 using Kind = mpc::ModelViolation::Kind;
 
-Claim specimen_claim(std::uint64_t n) {
+Expectation toy_expectation(std::uint64_t n) {
   const std::uint64_t b = root_ceil(n, Rational(1, 2));
   return {.block_words = b,
           .memory_words = 2 * b,
@@ -20,21 +20,21 @@ Claim specimen_claim(std::uint64_t n) {
           .n = n};
 }
 
-Specimen::Specimen(const Claim& claim, const SpecimenDefects& defects, mpc::Word first_word)
-    : defects_(defects), machines_(static_cast<std::uint32_t>(claim.machines)) {
-  shape_.n = claim.n;
-  shape_.outputs = claim.n;
-  shape_.block_words = claim.block_words;
-  shape_.memory_words = claim.memory_words;
+ToyProtocol::ToyProtocol(const Expectation& expectation, const ToyDefects& defects, mpc::Word first_word)
+    : defects_(defects), machines_(static_cast<std::uint32_t>(expectation.machines)) {
+  shape_.n = expectation.n;
+  shape_.outputs = expectation.n;
+  shape_.block_words = expectation.block_words;
+  shape_.memory_words = expectation.memory_words;
   shape_.machines = machines_ + defects.more_machines;
   shape_.rounds =
-      static_cast<std::uint32_t>(claim.rounds) - (defects.early_stop && first_word % 2 == 0 ? 1 : 0);
-  shape_.word_bits = std::max(claim.word_bits, defects.wide_bits);
-  shape_.input_bits = claim.word_bits;
+      static_cast<std::uint32_t>(expectation.rounds) - (defects.early_stop && first_word % 2 == 0 ? 1 : 0);
+  shape_.word_bits = std::max(expectation.word_bits, defects.wide_bits);
+  shape_.input_bits = expectation.word_bits;
   shape_.kappa_s = 2;
 }
 
-void Specimen::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const {
+void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const {
   if (step.machine >= machines_) return;
   const std::uint64_t begin = step.machine * shape_.block_words;
   const std::uint64_t size = std::min(shape_.block_words, shape_.n - begin);
@@ -57,7 +57,7 @@ void Specimen::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox&
   break_rule(step, outbox);
 }
 
-void Specimen::break_rule(const mpc::Step& step, mpc::Outbox& outbox) const {
+void ToyProtocol::break_rule(const mpc::Step& step, mpc::Outbox& outbox) const {
   if (!defects_.breaks || (step.round != 2 && step.round != shape_.rounds)) return;
   const bool early = step.round == 2;
   const bool first = step.machine == 0;

@@ -28,10 +28,10 @@ class AgreedFault : public InternalError {
   using InternalError::InternalError;
 };
 
-class Team {
+class Communicator {
  public:
   /// `transport` must outlive the team.
-  explicit Team(mpc::Transport& transport) : transport_(transport) {}
+  explicit Communicator(mpc::Transport& transport) : transport_(transport) {}
   bool root() const { return transport_.rank() == 0; }
   mpc::Transport& transport() const { return transport_; }
 
