@@ -18,9 +18,18 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// One that concerns a named field of what the caller gave (an option, a parameter) says so: its message begins
+/// with the field's name and ": ". A program whose users know the field by another name (a flag) puts that there.
 class ContractError : public Error {
  public:
   using Error::Error;
+  ContractError(std::string field, const std::string& message)
+      : Error(field + ": " + message), field_(std::move(field)) {}
+  /// Empty: none in particular.
+  const std::string& field() const { return field_; }
+
+ private:
+  std::string field_;
 };
 
 class InternalError : public Error {
@@ -32,6 +41,12 @@ class InternalError : public Error {
 template <typename... Args>
 void require(bool condition, fmt::format_string<Args...> message, Args&&... args) {
   if (!condition) throw ContractError(fmt::format(message, std::forward<Args>(args)...));
+}
+
+/// The same about the field of that name: "field: message".
+template <typename... Args>
+void require_field(bool condition, const char* field, fmt::format_string<Args...> message, Args&&... args) {
+  if (!condition) throw ContractError(field, fmt::format(message, std::forward<Args>(args)...));
 }
 
 }  // namespace roundtrip

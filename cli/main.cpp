@@ -12,6 +12,7 @@
 #include "roundtrip/cli/cli.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/communicator.h"
+#include "roundtrip/cli/fields.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -40,7 +41,7 @@ int act(const Command* command, const Request& request, const Communicator& comm
   return kDone;
 }
 
-void complain(const char* message) {
+void complain(const std::string& message) {
   const std::string line = "roundtrip: error: " + one_line(message) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);  // in one piece: no other process writes inside the line
 }
@@ -69,14 +70,14 @@ int main(int argc, char** argv) {
   }
   const Communicator communicator(*transport);
   // These are the same on every rank: each leaves with the status, rank 0 says why.
-  const auto leave = [&](const char* message, int status) {
+  const auto leave = [&](const std::string& message, int status) {
     if (communicator.root()) complain(message);
     return status;
   };
   try {
     return act(command, request, communicator);
   } catch (const ContractError& error) {
-    return leave(error.what(), kUsage);
+    return leave(message_of(error), kUsage);
   } catch (const mpc::ModelViolation& violation) {
     const bool failed = violation.facts().kind == mpc::ModelViolation::Kind::kStepFailed;
     return leave(violation.what(), failed ? kInternal : kViolated);
