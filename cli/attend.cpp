@@ -354,7 +354,7 @@ Command add_attend(CommandLine& line) {
               });
   add_output_arguments(flags, a->out);
   return {.name = "attend", .act = [a](const Communicator& communicator) {
-            return std::stoi(communicator.from_root([&] { return std::to_string(attend(*a)); }));
+            return communicator.from_root([&] { return attend(*a); });
           }};
 }
 

@@ -1,12 +1,11 @@
 // Purpose: the ranks of one command line act as one program. Rank 0 reads and writes; what it finds, errors
-// included, is known to all ranks before anyone goes on, so that no rank waits in a collective for another
-// that has left.
+// included, is known to all ranks before anyone goes on (mpc/agree.h).
 #pragma once
 
 #include <functional>
-#include <string>
+#include <utility>
 
-#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::cli {
@@ -22,24 +21,20 @@ enum Status : int {
   kInternal = 70,     ///< a fault of ours, or a step that threw
 };
 
-/// A fault on rank 0 that every rank has been told of.
-class AgreedFault : public InternalError {
- public:
-  using InternalError::InternalError;
-};
-
 class Communicator {
  public:
-  /// `transport` must outlive the team.
+  /// `transport` must outlive the communicator.
   explicit Communicator(mpc::Transport& transport) : transport_(transport) {}
   bool root() const { return transport_.rank() == 0; }
   mpc::Transport& transport() const { return transport_; }
 
-  /// Collective. Runs `work` on rank 0 alone; every rank returns its string, or throws what it threw: a
-  /// ContractError as one, anything else as AgreedFault.
-  std::string from_root(const std::function<std::string()>& work) const;
+  /// Collective: mpc::from_root().
+  template <typename Work>
+  auto from_root(Work&& work) const {
+    return mpc::from_root(transport_, std::forward<Work>(work));
+  }
   /// The same for work without a result.
-  void on_root(const std::function<void()>& work) const;
+  void on_root(const std::function<void()>& work) const { from_root(work); }
 
  private:
   mpc::Transport& transport_;

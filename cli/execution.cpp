@@ -61,10 +61,10 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   if (arguments.input.empty()) {
     parameters.n = *arguments.n;
   } else {
-    parameters.n = std::stoull(communicator.from_root([&] {
+    parameters.n = communicator.from_root([&] {
       instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n);
-      return std::to_string(instance.input->size());
-    }));
+      return instance.input->size();
+    });
   }
   parameters.validate();
   instance.protocol = instance.info->make(parameters);
@@ -253,21 +253,21 @@ void publish(const OutputArguments& arguments, bool output_taken, const std::str
 
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
              bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work) {
-  const std::string status = communicator.from_root([&] {
+  const int status = communicator.from_root([&]() -> int {
     if (execution.violation) {
       publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
               run_json(instance, execution, "violated"));
-      return std::to_string(kViolated);
+      return kViolated;
     }
     const Conclusion conclusion = work();
     const std::string& verdict = conclusion.verdict;
     publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json);
-    return std::to_string(verdict == "verified" || verdict == "done" ? kDone
-                          : verdict == "refuted"                     ? kRefuted
-                                                                     : kInconclusive);
+    return verdict == "verified" || verdict == "done" ? kDone
+           : verdict == "refuted"                     ? kRefuted
+                                                      : kInconclusive;
   });
   if (execution.violation) throw mpc::ModelViolation(*execution.violation);
-  return std::stoi(status);
+  return status;
 }
 
 }  // namespace roundtrip::cli

@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
     complain(error.what());
     return kInternal;
   }
+  transport->on_end(complain);
   const Communicator communicator(*transport);
   // These are the same on every rank: each leaves with the status, rank 0 says why.
   const auto leave = [&](const std::string& message, int status) {
@@ -81,7 +82,7 @@ int main(int argc, char** argv) {
   } catch (const mpc::ModelViolation& violation) {
     const bool failed = violation.facts().kind == mpc::ModelViolation::Kind::kStepFailed;
     return leave(violation.what(), failed ? kInternal : kViolated);
-  } catch (const AgreedFault& fault) {
+  } catch (const mpc::AgreedFault& fault) {
     return leave(fault.what(), kInternal);
   } catch (const std::bad_alloc&) {
     complain("out of memory");

@@ -23,11 +23,11 @@ struct Parameters {
   Rational delta{1, 5};      ///< in (0, 1); used by protocols and translators that state a delta
   bool delta_given = false;  ///< the user chose delta (the routed construction then fixes its digits)
   Rational eta{1, 100};      ///< failure probability, in (0, 1)
-  std::optional<std::uint64_t> kappa_s{};       ///< s = kappa_s * b; a protocol's default otherwise
-  std::optional<std::uint64_t> memory_words{};  ///< --memory S: b = floor(S / kappa_s) instead of ceil(N^eps)
-  std::optional<std::uint64_t> machines{};      ///< --machines Q: at least what the protocol needs
-  std::uint64_t seed = 1;                       ///< public seed, drawn before the input
-  std::map<std::string, std::string> options{};  ///< --param key=value
+  std::optional<std::uint64_t> kappa_s{};        ///< s = kappa_s * b; a protocol's default otherwise
+  std::optional<std::uint64_t> memory_words{};   ///< S: b = floor(S / kappa_s) instead of ceil(N^eps)
+  std::optional<std::uint64_t> machines{};       ///< Q: at least what the protocol needs
+  std::uint64_t seed = 1;                        ///< public seed, drawn before the input
+  std::map<std::string, std::string> options{};  ///< of the protocol, by name
 
   /// Throws ContractError naming field, value and allowed range.
   void validate() const;
@@ -44,18 +44,19 @@ struct Shape {
   std::uint64_t memory_words = 0;  ///< s: words a machine may send, and may receive, in a round
   std::uint32_t machines = 0;      ///< q
   std::uint32_t rounds = 0;        ///< R >= 1
-  std::uint32_t word_bits =
-      48;  ///< p: width of every word sent, at most 62; at most 48 for section 4's translators
+  /// p: width of every word sent, at most 62; at most 48 for section 4's translators.
+  std::uint32_t word_bits = 48;
   std::uint32_t input_bits = 48;    ///< p_in <= p: width of an input word
   std::uint64_t scratch_words = 0;  ///< working memory that a step may take from its arena, in 8-byte words
-  std::uint64_t kappa_s = 0;  ///< s = kappa_s * b (or * ceil(N^(eps+delta)) for protocols that state a delta)
+  /// s = kappa_s * b (or * ceil(N^(eps+delta)) for protocols that state a delta).
+  std::uint64_t kappa_s = 0;
   bool kappa_raised =
       false;  ///< the declared kappa_s had no plan at this size; kappa_s is the least that has one
   std::optional<Rational> kappa_q{};  ///< q = ceil(kappa_q * N^(1+gamma) / b); empty if q is declared exactly
 
   /// s > N/4: one machine could nearly hold the input; outputs, depth and R must still be right, bounds prove
   /// nothing.
-  bool below_range() const { return memory_words > n / 4; }
+  [[nodiscard]] bool below_range() const { return memory_words > n / 4; }
   /// Machines that hold input: ceil(N / b).
   std::uint64_t input_machines() const { return ceil_div(n, block_words); }
   /// Machine that receives output t.
@@ -65,7 +66,7 @@ struct Shape {
   void validate() const;
 };
 
-/// b = ceil(N^eps), or floor(S / kappa_s) when --memory is given.
+/// b = ceil(N^eps), or floor(S / kappa_s) when memory_words is given.
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s);
 
 }  // namespace roundtrip::mpc

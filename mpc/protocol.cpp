@@ -1,20 +1,24 @@
 #include "roundtrip/mpc/protocol.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "roundtrip/mpc/runtime/streams.h"
 
 namespace roundtrip::mpc {
 
-std::span<const Word> Inbox::words_beside_kept(std::size_t begin, std::size_t count) const {
+std::span<const Word> Inbox::words_around_in_place(std::size_t begin, std::size_t count) const {
   const std::size_t end = begin + count;
-  const std::size_t kept_end = kept_begin_ + kept_.size();
+  const std::size_t in_place_end = in_place_begin_ + in_place_.size();
   if (whole_->empty()) {
-    if (end <= kept_begin_) return words_.subspan(begin, count);
-    if (begin >= kept_end) return words_.subspan(begin - kept_.size(), count);
-    if (begin >= kept_begin_ && end <= kept_end) return kept_.subspan(begin - kept_begin_, count);
-    const auto middle = words_.begin() + static_cast<std::ptrdiff_t>(kept_begin_);
+    if (end <= in_place_begin_) return words_.subspan(begin, count);
+    if (begin >= in_place_end) return words_.subspan(begin - in_place_.size(), count);
+    if (begin >= in_place_begin_ && end <= in_place_end)
+      return in_place_.subspan(begin - in_place_begin_, count);
+    const auto middle = words_.begin() + static_cast<std::ptrdiff_t>(in_place_begin_);
     whole_->reserve(size());
     whole_->assign(words_.begin(), middle);
-    whole_->insert(whole_->end(), kept_.begin(), kept_.end());
+    whole_->insert(whole_->end(), in_place_.begin(), in_place_.end());
     whole_->insert(whole_->end(), middle, words_.end());
   }
   return std::span<const Word>(*whole_).subspan(begin, count);
@@ -24,7 +28,47 @@ void Outbox::begin_round(const Limits& limits, Streams* streams) {
   limits_ = limits;
   wide_ = limits.word_bits < 64 ? ~Word{0} << limits.word_bits : 0;
   streams_ = streams;
-  round_room_ = streams == nullptr ? 0 : limits.words;
+  round_budget_ = streams == nullptr ? 0 : limits.words;
+}
+
+void Outbox::begin(MachineId machine, const Inbox* inbox) {
+  machine_ = machine;
+  inbox_ = inbox;
+  sent_ = words_used_ = sendings_used_ = 0;
+  fault_ = Fault::kNone;
+  message_budget_ = limits_.last_round ? 0 : round_budget_;
+  output_budget_ = limits_.last_round ? round_budget_ : 0;
+  if (streams_ != nullptr) streams_->begin(machine);
+}
+
+bool Outbox::exhausted() const {
+  return streams_ != nullptr && streams_->exhausted();
+}
+
+void Outbox::send(MachineId destination, Word word) {
+  if (sent_ >= message_budget_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
+    return push(destination, {&word, 1}, false);
+  streams_->append(destination, &word, 1, sent_++);
+}
+
+void Outbox::send(MachineId destination, std::span<const Word> words) {
+  if (words.size() - 1 >= Streams::kMinKept - 1) [[unlikely]]
+    return push(destination, words, false);
+  Word all = 0;
+  for (const Word word : words) all |= word;
+  if (sent_ + words.size() > message_budget_ || destination >= limits_.destinations || (all & wide_) != 0)
+      [[unlikely]]
+    return push(destination, words, false);
+  streams_->append(destination, words.data(), words.size(), sent_);
+  sent_ += words.size();
+}
+
+void Outbox::deliver(std::uint64_t index, Word word) {
+  const auto destination = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu));
+  if (sent_ >= output_budget_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
+    return push(destination, {&word, 1}, true);
+  ++sent_;
+  streams_->append_output(destination, word);
 }
 
 void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool output) {

@@ -7,18 +7,20 @@
 // of charge.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory_resource>
 #include <span>
 #include <vector>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/mpc/parameters.h"
-#include "roundtrip/mpc/runtime/buffer.h"
-#include "roundtrip/mpc/runtime/streams.h"
 
 namespace roundtrip::mpc {
+
+class Streams;  // mpc/runtime/streams.h: where the runtime has the words of an outbox written
 
 /// A maximal run of consecutive sequence numbers from one source. Runs are canonical: two neighbouring runs
 /// of one source never have adjacent sequence numbers, so where a sender happened to cut its output tells the
@@ -61,53 +63,63 @@ class Inbox {
   /// Run 0 starts at words[0]; run i holds headers[i+1].begin - headers[i].begin words, the last one all that
   /// are left.
   Inbox(std::span<const RunHeader> headers, std::span<const Word> words) : headers_(headers), words_(words) {}
-  /// As above, but `words` lack those from place `kept_begin` on that are in `kept`: what a machine passes on
-  /// to itself stays where it is. `whole` is for a reader who asks for words on both sides of an end of
-  /// `kept`; it is empty, and all the inbox's until the next one is made.
-  Inbox(std::span<const RunHeader> headers, std::span<const Word> words, std::span<const Word> kept,
-        std::size_t kept_begin, std::vector<Word>* whole)
-      : headers_(headers), words_(words), kept_(kept), kept_begin_(kept_begin), whole_(whole) {}
+  /// As above, but `words` lack those from position `in_place_begin` on, which are in `in_place`: a long message
+  /// of a machine to itself is not copied. `whole` is for a reader who asks for words on both sides of an end of
+  /// `in_place`; it is empty, and belongs to this inbox until the next one is made.
+  Inbox(std::span<const RunHeader> headers, std::span<const Word> words, std::span<const Word> in_place,
+        std::size_t in_place_begin, std::vector<Word>* whole)
+      : headers_(headers),
+        words_(words),
+        in_place_(in_place),
+        in_place_begin_(in_place_begin),
+        whole_(whole) {}
 
   std::size_t runs() const { return headers_.size(); }
   Run operator[](std::size_t i) const {
+    ensure_debug(i < runs(), "a run that the inbox does not have");
     const std::size_t begin = run_begin(i);
     return {headers_[i].source, headers_[i].sequence, words(begin, run_begin(i + 1) - begin)};
   }
   Iterator begin() const { return {this, 0}; }
   Iterator end() const { return {this, headers_.size()}; }
   /// Words received.
-  std::size_t size() const { return words_.size() + kept_.size(); }
+  std::size_t size() const { return words_.size() + in_place_.size(); }
   bool empty() const { return size() == 0; }
   /// All words in (source, sequence) order.
   std::span<const Word> words() const { return words(0, size()); }
-  /// `count` of them from place `begin` on; begin + count is at most size().
+  /// `count` of them from position `begin` on; begin + count is at most size().
   std::span<const Word> words(std::size_t begin, std::size_t count) const {
-    return kept_.empty() ? words_.subspan(begin, count) : words_beside_kept(begin, count);
+    ensure_debug(begin <= size() && count <= size() - begin, "words that the inbox does not have");
+    return in_place_.empty() ? words_.subspan(begin, count) : words_around_in_place(begin, count);
   }
-  /// Source of run i, and the place of its first word; run_begin(runs()) is size().
-  MachineId source(std::size_t i) const { return headers_[i].source; }
+  /// Source of run i, and the position of its first word; run_begin(runs()) is size().
+  MachineId source(std::size_t i) const {
+    ensure_debug(i < runs(), "the source of a run that the inbox does not have");
+    return headers_[i].source;
+  }
   std::size_t run_begin(std::size_t i) const {
+    ensure_debug(i <= runs(), "the begin of a run that the inbox does not have");
     return i < headers_.size() ? headers_[i].begin - headers_[0].begin : size();
   }
-  /// Whether these are words of the inbox in their place, not copies.
-  bool holds(std::span<const Word> words) const { return within(words, words_) || within(words, kept_); }
+  /// Whether these are words of the inbox itself, not copies.
+  bool holds(std::span<const Word> words) const { return within(words, words_) || within(words, in_place_); }
 
  private:
   static bool within(std::span<const Word> part, std::span<const Word> all) {
     const std::less_equal<const Word*> before;
     return before(all.data(), part.data()) && before(part.data() + part.size(), all.data() + all.size());
   }
-  std::span<const Word> words_beside_kept(std::size_t begin, std::size_t count) const;
+  std::span<const Word> words_around_in_place(std::size_t begin, std::size_t count) const;
 
   std::span<const RunHeader> headers_;
   std::span<const Word> words_;
-  std::span<const Word> kept_;
-  std::size_t kept_begin_ = 0;
+  std::span<const Word> in_place_;
+  std::size_t in_place_begin_ = 0;
   std::vector<Word>* whole_ = nullptr;
 };
 
-/// A destination and how many words in a row go there: to a machine, or in the last round to this output
-/// index and the ones behind it.
+/// A destination and how many consecutive words go there: to a machine, or in the last round to this output
+/// index and the ones after it.
 struct Sending {
   std::uint32_t destination;
   std::uint32_t length;
@@ -115,7 +127,7 @@ struct Sending {
 
 /// What a machine sends in one round. Counts every word (self-messages included) and passes none on that
 /// breaks a rule or follows one that did. Under the runtime, words go straight into the rank's streams;
-/// elsewhere they are stored for whoever called the step. Who called it asks for fault() behind it.
+/// elsewhere they are stored for whoever called the step. The caller asks for fault() after the step.
 class Outbox {
  public:
   struct Limits {
@@ -133,51 +145,26 @@ class Outbox {
     kEarlyOutput
   };
 
-  /// Empties the outbox (keeping its capacity) for the next machine.
+  /// Sends one word to machine `destination`; only in rounds 1..R-1.
+  void send(MachineId destination, Word word);
+  /// Sends consecutive words to machine `destination`; only in rounds 1..R-1.
+  void send(MachineId destination, std::span<const Word> words);
+  /// Delivers output word `index`; only in round R, each index exactly once over all machines.
+  void deliver(std::uint64_t index, Word word);
+
+  /// Empties the outbox (keeping its capacity) for the next machine. What follows is for who calls steps.
   void reset(const Limits& limits) {
     begin_round(limits, nullptr);
     begin(0, nullptr);
   }
   /// The same in two parts, for many machines with the same limits. Without `streams`, words are stored. With
-  /// streams and `inbox` (whose words must be of p bits), a long row of the inbox that `machine` sends to
-  /// itself may stay in its place.
+  /// streams and `inbox` (whose words must be of p bits), long consecutive words of the inbox that `machine`
+  /// sends to itself may stay where they are.
   void begin_round(const Limits& limits, Streams* streams);
-  void begin(MachineId machine, const Inbox* inbox) {
-    machine_ = machine;
-    inbox_ = inbox;
-    sent_ = words_used_ = sendings_used_ = 0;
-    fault_ = Fault::kNone;
-    message_room_ = limits_.last_round ? 0 : round_room_;
-    output_room_ = limits_.last_round ? round_room_ : 0;
-    if (streams_ != nullptr) streams_->begin(machine);
-  }
-
-  /// Sends one word to machine `destination`; only in rounds 1..R-1.
-  void send(MachineId destination, Word word) {
-    if (sent_ >= message_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
-      return push(destination, {&word, 1}, false);
-    streams_->append(destination, &word, 1, sent_++);
-  }
-  /// Sends words in a row to machine `destination`; only in rounds 1..R-1.
-  void send(MachineId destination, std::span<const Word> words) {
-    if (words.size() - 1 >= Streams::kMinKept - 1) [[unlikely]]
-      return push(destination, words, false);
-    Word all = 0;
-    for (const Word word : words) all |= word;
-    if (sent_ + words.size() > message_room_ || destination >= limits_.destinations || (all & wide_) != 0)
-        [[unlikely]]
-      return push(destination, words, false);
-    streams_->append(destination, words.data(), words.size(), sent_);
-    sent_ += words.size();
-  }
-  /// Delivers output word `index`; only in round R, each index exactly once over all machines.
-  void deliver(std::uint64_t index, Word word) {
-    const auto destination = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, 0xffffffffu));
-    if (sent_ >= output_room_ || destination >= limits_.destinations || (word & wide_) != 0) [[unlikely]]
-      return push(destination, {&word, 1}, true);
-    ++sent_;
-    streams_->append_output(destination, word);
-  }
+  void begin(MachineId machine, const Inbox* inbox);
+  /// Whether memory for the streams ran out, so that words are missing, even if the step caught the
+  /// std::bad_alloc.
+  bool exhausted() const;
 
   /// Words sent so far, also those beyond the limit; the sequence number of the next word.
   std::uint64_t sent() const { return sent_; }
@@ -208,14 +195,14 @@ class Outbox {
   void push(std::uint32_t destination, std::span<const Word> words, bool output);
   void set_fault(Fault fault, std::uint64_t value) {
     if (fault_ == Fault::kNone) fault_ = fault, fault_value_ = value;
-    message_room_ = output_room_ = 0;
+    message_budget_ = output_budget_ = 0;
   }
 
   std::uint64_t sent_ = 0;
-  std::uint64_t message_room_ = 0;  // as far as sent_ may go by messages into streams
-  std::uint64_t output_room_ = 0;   // and by outputs
-  std::uint64_t round_room_ = 0;    // either, at a machine's begin
-  Word wide_ = 0;                   // bits that a word may not have
+  std::uint64_t message_budget_ = 0;  // how far sent_ may go by messages into streams
+  std::uint64_t output_budget_ = 0;   // how far by outputs
+  std::uint64_t round_budget_ = 0;    // the budget of the round's kind when a machine begins
+  Word wide_ = 0;                     // bits that a word may not have
   Streams* streams_ = nullptr;
   const Inbox* inbox_ = nullptr;
   MachineId machine_ = 0;

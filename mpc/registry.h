@@ -21,7 +21,7 @@ namespace roundtrip::mpc {
 enum class OutputForm : std::uint8_t { kSymbols, kNumbers, kTriple };
 
 struct OptionInfo {
-  std::string name;      ///< of --param name=value
+  std::string name;      ///< in Parameters::options
   std::string fallback;  ///< shown default
   std::string help;      ///< meaning and allowed range
 };
@@ -33,14 +33,14 @@ using Outputs = std::vector<std::optional<std::int64_t>>;
 
 struct ProtocolInfo {
   std::string name;
-  std::string summary;         ///< one line for `roundtrip list`
+  std::string summary;         ///< one line
   std::string card;            ///< theorem card: problem, guarantee, preconditions, cost, source
   std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 3) + 3 + ceil(log2 k)"
   std::uint64_t kappa_s = 0;   ///< default
   std::vector<OptionInfo> options;
   OutputForm output_form = OutputForm::kNumbers;
-  bool drops_absent_tail =
-      false;  ///< outputs from the last one on that are absent are not written (numbers of vertices)
+  /// Outputs from the last one on that are absent are not written (numbers of vertices).
+  bool drops_absent_tail = false;
   /// Throws ContractError for parameters that it can't serve.
   std::function<std::unique_ptr<const Protocol>(const Parameters&)> make;
   /// Output word `index` as the user sees it.
@@ -50,20 +50,20 @@ struct ProtocolInfo {
   /// Throws ContractError for an input that breaks the promise of the task; empty: every input is served. A
   /// step must be defined on any input all the same.
   std::function<void(std::span<const std::int64_t>, const Parameters&)> accept;
-  /// A generated instance of N values for --n; empty: uniform in [0, N).
+  /// A generated instance of N values; empty: uniform in [0, N).
   std::function<Values(const Parameters&)> generate;
 };
 
 /// Throws ContractError if the name is taken or not of [a-z0-9_]+.
 void register_protocol(ProtocolInfo info);
 /// The protocol of that name; ContractError names the nearest known name otherwise.
-const ProtocolInfo& find_protocol(std::string_view name);
+[[nodiscard]] const ProtocolInfo& find_protocol(std::string_view name);
 /// All of them, by name.
-std::vector<const ProtocolInfo*> all_protocols();
+[[nodiscard]] std::vector<const ProtocolInfo*> all_protocols();
 
 /// x + 2^(p_in - 1); ContractError naming `what`, x and the range unless it fits.
-Word encode_input(std::int64_t value, const Shape& shape, std::string_view what);
+[[nodiscard]] Word encode_input(std::int64_t value, const Shape& shape, std::string_view what);
 /// word - 2^(p_in - 1): the inverse.
-std::int64_t decode_input(Word word, const Shape& shape);
+[[nodiscard]] std::int64_t decode_input(Word word, const Shape& shape);
 
 }  // namespace roundtrip::mpc

@@ -3,78 +3,27 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
+#include <exception>
+#include <new>
 #include <numeric>
 #include <utility>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
+#include "roundtrip/mpc/runtime/checkpoint.h"
 #include "roundtrip/mpc/runtime/exchange.h"
+#include "roundtrip/mpc/runtime/profile.h"
 #include "roundtrip/mpc/runtime/scratch.h"
+#include "roundtrip/mpc/runtime/step.h"
 #include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
 namespace {
 
 using Kind = ModelViolation::Kind;
-
-/// A broken rule on its way to all ranks.
-struct Failure {
-  ModelViolation::Facts facts;
-  std::string detail;
-
-  bool on_receipt() const {
-    return facts.kind == Kind::kWordsReceived || facts.kind == Kind::kMissingOutput ||
-           facts.kind == Kind::kDuplicateOutput;
-  }
-  auto order() const { return std::tuple(facts.round, on_receipt(), facts.machine, facts.kind); }
-};
-
-/// Collective, called by all ranks once any has a failure: throws the first one everywhere.
-[[noreturn]] void throw_first(Transport& transport, const std::optional<Failure>& mine) {
-  enum Field : std::size_t { kPresent, kRound, kMachine, kKind, kUsed, kAllowed, kDetailBytes, kFields };
-  const auto ranks = static_cast<std::size_t>(transport.ranks());
-  std::vector<std::uint64_t> send(ranks * kFields), receive(send.size());
-  for (std::size_t r = 0; mine && r < ranks; ++r) {
-    const auto& facts = mine->facts;
-    const std::uint64_t fields[kFields] = {
-        1,          facts.round,   facts.machine,      static_cast<std::uint64_t>(facts.kind),
-        facts.used, facts.allowed, mine->detail.size()};
-    std::copy_n(fields, kFields, &send[r * kFields]);
-  }
-  transport.all_to_all(send, receive);
-  std::optional<Failure> first;
-  std::size_t winner = 0;
-  std::uint64_t detail_bytes = 0;
-  for (std::size_t r = 0; r < ranks; ++r) {
-    const std::uint64_t* const fields = &receive[r * kFields];
-    if (fields[kPresent] == 0) continue;
-    const Failure failure{{static_cast<Kind>(fields[kKind]), static_cast<std::uint32_t>(fields[kRound]),
-                           static_cast<std::uint32_t>(fields[kMachine]), fields[kUsed], fields[kAllowed]},
-                          {}};
-    if (!first || failure.order() < first->order()) {
-      first = failure;
-      winner = r;
-      detail_bytes = fields[kDetailBytes];
-    }
-  }
-  if (!first) throw InternalError("a rank reported a failure and then none");
-  std::vector<std::uint64_t> detail(ceil_div(detail_bytes, sizeof(std::uint64_t)));
-  std::vector<Transport::SendPiece> send_pieces;
-  std::vector<Transport::ReceivePiece> receive_pieces;
-  if (winner == static_cast<std::size_t>(transport.rank())) {
-    if (detail_bytes != 0) std::memcpy(detail.data(), mine->detail.data(), detail_bytes);
-    for (int r = 0; r < transport.ranks(); ++r) {
-      if (r != transport.rank()) send_pieces.push_back({r, detail});
-    }
-  } else {
-    receive_pieces.push_back({static_cast<int>(winner), detail});
-  }
-  if (detail_bytes != 0) transport.exchange(send_pieces, receive_pieces);
-  throw ModelViolation(first->facts, std::string(reinterpret_cast<const char*>(detail.data()), detail_bytes));
-}
 
 /// For a defect: a ledger that counts messages between machines alone.
 std::uint64_t sent_to_itself(const Outbox& outbox, MachineId machine) {
@@ -84,11 +33,35 @@ std::uint64_t sent_to_itself(const Outbox& outbox, MachineId machine) {
   return outbox.limits().last_round ? 0 : words;
 }
 
+/// A protocol as a run's options want its steps: made anew for each, observed after it unless it broke a rule. What
+/// these throw, the step throws.
+class Instrumented final : public Protocol {
+ public:
+  Instrumented(const Protocol& protocol, const RunOptions& options, const ScratchArena& scratch)
+      : protocol_(protocol), options_(options), scratch_(scratch) {}
+  const Shape& shape() const override { return protocol_.shape(); }
+  void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
+    if (options_.rebuild) {
+      options_.rebuild()->step(step, inbox, outbox);
+    } else {
+      protocol_.step(step, inbox, outbox);
+    }
+    if (options_.observer == nullptr || scratch_.exceeded() || outbox.fault() != Outbox::Fault::kNone) return;
+    options_.observer->stepped(step.round, step.machine, inbox, outbox);
+  }
+
+ private:
+  const Protocol& protocol_;
+  const RunOptions& options_;
+  const ScratchArena& scratch_;
+};
+
 /// One run on one rank.
 class Execution {
  public:
   Execution(const Protocol& protocol, Transport& transport, const RunOptions& options)
-      : protocol_(protocol),
+      : instrumented_(protocol, options, scratch_),
+        protocol_(options.rebuild || options.observer != nullptr ? instrumented_ : protocol),
         shape_(protocol.shape()),
         transport_(transport),
         options_(options),
@@ -145,21 +118,17 @@ class Execution {
   bool swap(bool stop) {
     const std::uint64_t flags =
         exchange_.swap((failure_ ? Exchange::kFailed : 0) | (stop ? Exchange::kStop : 0));
-    if ((flags & Exchange::kFailed) != 0) throw_first(transport_, failure_);
+    if ((flags & Exchange::kFailed) != 0) {
+      agree(transport_, failure_ ? std::make_exception_ptr(*failure_) : nullptr);
+      ensure(false, "a rank reported a failure and then none");
+    }
     return (flags & Exchange::kStop) != 0;
   }
 
   void step_all(std::uint32_t round, RoundFacts& facts) {
-    const bool last_round = round == shape_.rounds;
-    exchange_.streams().begin_round(last_round);
-    for (Outbox& outbox : outboxes_) {
-      outbox.begin_round(
-          {.words = limit_words_ + seeded("send-limit"),
-           .word_bits = shape_.word_bits,
-           .destinations = last_round ? static_cast<std::uint32_t>(shape_.outputs) : shape_.machines,
-           .last_round = last_round},
-          stores_ ? nullptr : &exchange_.streams());
-    }
+    exchange_.streams().begin_round(round == shape_.rounds);
+    const Outbox::Limits limits = outbox_limits(shape_, round, limit_words_ + seeded("send-limit"));
+    for (Outbox& outbox : outboxes_) outbox.begin_round(limits, stores_ ? nullptr : &exchange_.streams());
     if (!options_.order_seed) {
       for (const MachineId machine : order_) {
         if (!step(round, machine, outboxes_[0], facts)) return;
@@ -197,27 +166,10 @@ class Execution {
     const Inbox inbox = exchange_.inbox(machine);
     // Nothing stays in its place in round 1, whose words may be wider than p.
     outbox.begin(machine, round > 1 ? &inbox : nullptr);
-    scratch_.reset();
-    try {
-      if (options_.rebuild) {
-        options_.rebuild()->step({round, machine, &scratch_}, inbox, outbox);
-      } else {
-        protocol_.step({round, machine, &scratch_}, inbox, outbox);
-      }
-      if (options_.observer != nullptr && !broken(outbox))
-        options_.observer->stepped(round, machine, inbox, outbox);
-    } catch (const std::bad_alloc&) {
-      if (exchange_.streams().exhausted()) throw;
-      if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, "out of memory"});
-    } catch (const std::exception& error) {
-      if (!scratch_.exceeded()) return fail({{Kind::kStepFailed, round, machine, 0, 0}, error.what()});
-    } catch (...) {
-      return fail(
-          {{Kind::kStepFailed, round, machine, 0, 0}, "threw something that is not a std::exception"});
-    }
+    const std::optional<ModelViolation> broken = run_step(protocol_, round, machine, inbox, outbox, scratch_);
+    if (broken) [[unlikely]]
+      return fail(*broken);
     if (outbox.sent() == 0 && scratch_.untouched() && !profiler_) return true;
-    if (exchange_.streams().exhausted()) throw std::bad_alloc();  // which the step held back
-    if (broken(outbox)) return fail({violation(round, machine, outbox), {}});
     facts.max_words_sent = std::max(facts.max_words_sent, outbox.sent());
     facts.max_scratch_words = std::max(facts.max_scratch_words, scratch_.peak_words());
     facts.total_words += outbox.sent() - (forgets_ ? sent_to_itself(outbox, machine) : 0);
@@ -225,36 +177,9 @@ class Execution {
     return true;
   }
 
-  bool broken(const Outbox& outbox) const {
-    return scratch_.exceeded() || outbox.fault() != Outbox::Fault::kNone;
-  }
-
-  ModelViolation::Facts violation(std::uint32_t round, MachineId machine, const Outbox& outbox) const {
-    if (scratch_.exceeded()) {
-      return {Kind::kScratch, round, machine, scratch_.peak_words(), scratch_.allowed_words()};
-    }
-    const std::uint64_t value = outbox.fault_value();
-    switch (outbox.fault()) {
-      case Outbox::Fault::kTooManyWords:
-        return {Kind::kWordsSent, round, machine, value, limit_words_};
-      case Outbox::Fault::kWideWord:
-        return {Kind::kWordWidth, round, machine, static_cast<std::uint64_t>(std::bit_width(value)),
-                shape_.word_bits};
-      case Outbox::Fault::kWrongDestination:
-        return {Kind::kDestination, round, machine, value, std::uint64_t{outbox.limits().destinations} - 1};
-      case Outbox::Fault::kMessageAfterEnd:
-        return {Kind::kMessageAfterEnd, round, machine, value, 0};
-      case Outbox::Fault::kEarlyOutput:
-        return {Kind::kEarlyOutput, round, machine, value, 0};
-      case Outbox::Fault::kNone:
-        break;
-    }
-    throw InternalError("asked for the violation of a machine that broke no rule");
-  }
-
   /// Keeps the first failure of this rank.
-  bool fail(Failure failure) {
-    if (!failure_ || failure.order() < failure_->order()) failure_ = std::move(failure);
+  bool fail(const ModelViolation& violation) {
+    if (!failure_ || violation.before(*failure_)) failure_ = violation;
     return false;
   }
 
@@ -262,13 +187,13 @@ class Execution {
     const bool forgotten = seeded("ledger-last-round") && round == shape_.rounds;
     facts.max_words_received = forgotten ? 0 : received.max_words;
     if (const auto& found = received.overload) {
-      fail({{Kind::kWordsReceived, round, found->machine, found->value, limit_words_}, {}});
+      fail(ModelViolation({Kind::kWordsReceived, round, found->machine, found->value, limit_words_}));
     }
     if (const auto& found = received.duplicate_output) {
-      fail({{Kind::kDuplicateOutput, round, found->machine, found->value, shape_.outputs - 1}, {}});
+      fail(ModelViolation({Kind::kDuplicateOutput, round, found->machine, found->value, shape_.outputs - 1}));
     }
     if (const auto& found = received.missing_output) {
-      fail({{Kind::kMissingOutput, round, found->machine, found->value, shape_.outputs - 1}, {}});
+      fail(ModelViolation({Kind::kMissingOutput, round, found->machine, found->value, shape_.outputs - 1}));
     }
   }
 
@@ -285,6 +210,7 @@ class Execution {
     }
   }
 
+  const Instrumented instrumented_;
   const Protocol& protocol_;
   const Shape shape_;
   Transport& transport_;
@@ -294,10 +220,10 @@ class Execution {
   ScratchArena scratch_;
   const bool forgets_;  // a defect: the ledger lacks words to oneself
   const bool stores_;   // words, until the machine's step or all of them are done
-  std::vector<Outbox>
-      outboxes_;  // one, or with a random order one a machine: lists are packed in order of machines
+  // One, or with a random order one a machine: lists are packed in order of machines.
+  std::vector<Outbox> outboxes_;
   std::vector<MachineId> order_;
-  std::optional<Failure> failure_;
+  std::optional<ModelViolation> failure_;
   std::optional<Profiler> profiler_;
 };
 
@@ -308,43 +234,23 @@ void check(const Shape& shape, std::span<const Word> input, Transport& transport
           "one machine per rank needs q = {} ranks, started are {}", shape.machines, transport.ranks());
   require(options.limit_words <= 0xffffffffu, "limit_words is {}, allowed is at most {}", options.limit_words,
           0xffffffffu);
-  std::string error;
-  if (transport.rank() == 0) {
+  from_root(transport, [&] {
+    require(input.size() == shape.n, "the input has {} words, the protocol was made for N = {}", input.size(),
+            shape.n);
     const auto wide =
         std::find_if(input.begin(), input.end(), [&](Word word) { return word >> shape.input_bits != 0; });
-    if (input.size() != shape.n) {
-      error = fmt::format("the input has {} words, the protocol was made for N = {}", input.size(), shape.n);
-    } else if (wide != input.end()) {
-      error = fmt::format("input word {} is {} bits wide, allowed are {}", wide - input.begin(),
-                          std::bit_width(*wide), shape.input_bits);
-    }
-  }
-  transport.broadcast(error);
-  if (!error.empty()) throw ContractError(error);
+    require(wide == input.end(), "input word {} is {} bits wide, allowed are {}", wide - input.begin(),
+            wide == input.end() ? 0 : std::bit_width(*wide), shape.input_bits);
+  });
 }
 
 }  // namespace
-
-RoundFacts Ledger::overall() const {
-  RoundFacts result;
-  for (const RoundFacts& facts : rounds) {
-    result.max_words_sent = std::max(result.max_words_sent, facts.max_words_sent);
-    result.max_words_received = std::max(result.max_words_received, facts.max_words_received);
-    result.max_scratch_words = std::max(result.max_scratch_words, facts.max_scratch_words);
-    result.total_words += facts.total_words;
-  }
-  return result;
-}
 
 RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport,
               const RunOptions& options) {
   // Only this rank knows (memory ran out while it received, say), and the others wait for it.
   const auto end_all = [&](const char* why) {
-    std::string line = fmt::format("roundtrip: error: rank {}: {}", transport.rank(), why);
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    line += '\n';
-    std::fwrite(line.data(), 1, line.size(), stderr);
-    transport.abort(70);
+    if (transport.ranks() > 1) transport.end_all(why);
   };
   try {
     check(protocol.shape(), input, transport, options);
@@ -353,11 +259,13 @@ RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& 
     throw;  // agreed by all ranks
   } catch (const ContractError&) {
     throw;  // likewise
+  } catch (const AgreedFault&) {
+    throw;  // likewise
   } catch (const std::bad_alloc&) {
-    if (transport.ranks() > 1) end_all("out of memory");
+    end_all("out of memory");
     throw;
   } catch (const std::exception& error) {
-    if (transport.ranks() > 1) end_all(error.what());
+    end_all(error.what());
     throw;
   }
 }

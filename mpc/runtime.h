@@ -2,38 +2,36 @@
 // limits, and counts. Outputs, ledger and trace are equal bit for bit on any transport and number of ranks.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "roundtrip/mpc/ledger.h"
 #include "roundtrip/mpc/protocol.h"
-#include "roundtrip/mpc/runtime/checkpoint.h"
-#include "roundtrip/mpc/runtime/profile.h"
 #include "roundtrip/mpc/violation.h"
 
 namespace roundtrip::mpc {
 
 class Transport;  // mpc/transport.h
 
-/// Measured facts of one round, over all machines.
-struct RoundFacts {
-  std::uint64_t max_words_sent = 0;
-  std::uint64_t max_words_received = 0;
-  std::uint64_t max_scratch_words = 0;
-  std::uint64_t total_words = 0;
-  friend bool operator==(const RoundFacts&, const RoundFacts&) = default;
-};
-
-/// Measured facts of a run: one entry a round. Output words count as sent and received in round R; the input
-/// does not.
-struct Ledger {
-  std::vector<RoundFacts> rounds{};
-  RoundFacts overall() const;  ///< maxima over the rounds; total_words is the sum
-  friend bool operator==(const Ledger&, const Ledger&) = default;
+/// Where a run's state is saved at the end of rounds, and where it goes on from. docs/checkpoints.md.
+struct CheckpointOptions {
+  std::string directory{};  ///< where to write them, seen by all ranks; empty: nowhere
+  std::uint32_t every = 1;  ///< rounds from one checkpoint to the next
+  std::string resume{};     ///< directory to go on from; empty: start with round 1
+  /// Names and values that make a run this run, beside its shape and input: a checkpoint of another is
+  /// refused.
+  std::vector<std::pair<std::string, std::string>> identity{};
+  /// Once set on any rank, the run leaves at the end of the round, with a checkpoint.
+  const std::atomic<bool>* stop = nullptr;
+  /// Called on rank 0: a checkpoint that could not be used.
+  std::function<void(const std::string& line)> warn{};
 };
 
 /// Sees each message list right after its step, on the rank that hosts the machine, in no fixed order of
@@ -51,8 +49,8 @@ struct RunOptions {
   /// Makes the protocol anew before every step (tests that nothing is kept in it); empty: the object given.
   std::function<std::unique_ptr<const Protocol>()> rebuild{};
   Observer* observer = nullptr;
-  std::function<void(std::uint32_t round, std::uint32_t rounds)>
-      progress{};  ///< called on rank 0 after each round
+  /// Called on rank 0 after each round.
+  std::function<void(std::uint32_t round, std::uint32_t rounds)> progress{};
   CheckpointOptions checkpoint{};
   bool profile = false;  ///< record RunResult::profile
 };
@@ -67,8 +65,8 @@ struct RunResult {
 };
 
 /// Runs all R rounds. `input` is read on rank 0 only: N words of input_bits bits. Collective. Throws
-/// ModelViolation (the same on all ranks) or ContractError (likewise). Any other exception may be known to
-/// one rank alone: with several ranks it ends them all, with one line on standard error and status 70.
+/// ModelViolation, ContractError or AgreedFault (mpc/agree.h), the same on all ranks. Any other exception may be
+/// known to one rank alone: with several ranks it ends them all (Transport::end_all).
 RunResult run(const Protocol& protocol, std::span<const Word> input, Transport& transport,
               const RunOptions& options = {});
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 namespace roundtrip::mpc {
 namespace {
@@ -24,6 +25,12 @@ class InProcessTransport final : public Transport {
 };
 
 }  // namespace
+
+void Transport::end_all(const std::string& why) {
+  constexpr int kInternalFault = 70;
+  if (say_) say_("rank " + std::to_string(rank()) + ": " + why);
+  abort(kInternalFault);
+}
 
 std::unique_ptr<Transport> make_in_process_transport() {
   return std::make_unique<InProcessTransport>();

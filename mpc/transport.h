@@ -1,12 +1,14 @@
-// Purpose: what the runtime asks of the ground it stands on: ranks that exchange flat buffers once a round.
-// Two implementations, one conformance suite: in process (one rank), and MPI (any number of ranks).
+// Purpose: what the runtime asks of its transport: ranks that exchange flat buffers once a round. Two
+// implementations, one conformance suite: in process (one rank), and MPI (any number of ranks).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace roundtrip::mpc {
 
@@ -52,9 +54,19 @@ class Transport {
   virtual std::span<const std::uint64_t> incoming(int) { return {}; }
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.
   [[noreturn]] virtual void abort(int status) = 0;
+
+  /// Who has a user to talk to says here how: it is called with one line, on the one rank that knows why all
+  /// ranks end. Nothing is said otherwise: no library prints.
+  void on_end(std::function<void(const std::string& line)> say) { say_ = std::move(say); }
+  /// For a fault that this rank alone has seen, and for which the others might wait for ever: has `why` said
+  /// with the rank's number, and ends all ranks with the status of an internal fault.
+  [[noreturn]] void end_all(const std::string& why);
+
+ private:
+  std::function<void(const std::string& line)> say_;
 };
 
-std::unique_ptr<Transport> make_in_process_transport();
+[[nodiscard]] std::unique_ptr<Transport> make_in_process_transport();
 
 /// MPI_Init on construction, MPI_Finalize on destruction; one per process. Declared without MPI headers: MPI
 /// and Boost.MPI stay inside the transport's own source file.
@@ -67,8 +79,8 @@ class MpiSession {
   /// Collective. A single message carries at most `chunk_bytes`, below 2^31. Each rank shares at most
   /// `shared_bytes` of its addresses with others on its node; with 0, or ROUNDTRIP_SHARED_MEMORY=0 in the
   /// environment of any rank, all words go by messages.
-  std::unique_ptr<Transport> transport(std::uint64_t chunk_bytes = std::uint64_t{1} << 28,
-                                       std::uint64_t shared_bytes = std::uint64_t{1} << 42);
+  [[nodiscard]] std::unique_ptr<Transport> transport(std::uint64_t chunk_bytes = std::uint64_t{1} << 28,
+                                                     std::uint64_t shared_bytes = std::uint64_t{1} << 42);
   int rank() const;
   int ranks() const;
   /// Ends all ranks at once with this exit status: for a fault that one rank alone has seen.

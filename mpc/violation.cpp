@@ -1,5 +1,8 @@
 #include "roundtrip/mpc/violation.h"
 
+#include <tuple>
+#include <utility>
+
 namespace roundtrip::mpc {
 namespace {
 
@@ -36,7 +39,16 @@ std::string describe(const ModelViolation::Facts& facts, const std::string& deta
 
 }  // namespace
 
-ModelViolation::ModelViolation(const Facts& facts, const std::string& detail)
-    : Error(describe(facts, detail)), facts_(facts) {}
+ModelViolation::ModelViolation(const Facts& facts, std::string detail)
+    : Error(describe(facts, detail)), facts_(facts), detail_(std::move(detail)) {}
+
+bool ModelViolation::before(const ModelViolation& other) const {
+  const auto order = [](const Facts& facts) {
+    const bool on_receipt = facts.kind == Kind::kWordsReceived || facts.kind == Kind::kMissingOutput ||
+                            facts.kind == Kind::kDuplicateOutput;
+    return std::tuple(facts.round, on_receipt, facts.machine, facts.kind);
+  };
+  return order(facts_) < order(other.facts_);
+}
 
 }  // namespace roundtrip::mpc

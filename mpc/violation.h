@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "roundtrip/base/error.h"
 
@@ -32,11 +33,16 @@ class ModelViolation : public Error {
     std::uint64_t used;     ///< words, bits, or the destination or output index in question
     std::uint64_t allowed;  ///< in the same unit
   };
-  explicit ModelViolation(const Facts& facts, const std::string& detail = {});
+  /// `detail`: of kStepFailed, what the step threw.
+  explicit ModelViolation(const Facts& facts, std::string detail = {});
   const Facts& facts() const { return facts_; }
+  const std::string& detail() const { return detail_; }
+  /// Whether it is the one to report of two.
+  bool before(const ModelViolation& other) const;
 
  private:
   Facts facts_;
+  std::string detail_;
 };
 
 }  // namespace roundtrip::mpc

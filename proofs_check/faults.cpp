@@ -1,12 +1,15 @@
 #include "roundtrip/proofs_check/faults.h"
 
 #include <algorithm>
+#include <boost/serialization/string.hpp>
+#include <boost/serialization/vector.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
+#include "roundtrip/mpc/agree.h"
+#include "roundtrip/mpc/runtime/archive.h"
 #include "roundtrip/proofs_check/statement.h"
 #include "roundtrip/proofs_check/verify.h"
 
@@ -49,6 +52,8 @@ constexpr SeededFault kFaults[] = {
      "specimen: steps, inboxes, outputs amiss", 1000},
     {"input-shifted", kRuntime, "input blocks begin one word late", kModelLimits,
      "specimen: steps, inboxes, outputs amiss", 1000},
+    {"mpi-code", kRuntime, "error codes of MPI's calls are dropped", kModelLimits,
+     "transport: MPI codes mistaken", 1000},
 
     {"weight-denominator", kAttention, "keys without a value are left out of the count", kExactMatch,
      "rows unlike exact match", 256},
@@ -175,15 +180,10 @@ std::vector<const SeededFault*> chosen(const std::vector<std::string>& names) {
   return faults;
 }
 
-/// Rank 0's names on every rank.
+/// Rank 0's names on every rank: a launcher may have started others with other arguments.
 std::vector<std::string> agreed(const std::vector<std::string>& names, mpc::Transport& transport) {
-  std::string lines;
-  for (const std::string& name : names) lines += name + "\n";
-  transport.broadcast(lines);
-  std::vector<std::string> all;
-  std::istringstream in(lines);
-  for (std::string line; std::getline(in, line);) all.push_back(line);
-  return all;
+  return mpc::from_bytes<std::vector<std::string>>(
+      mpc::from_root(transport, [&] { return mpc::to_bytes(names); }));
 }
 
 const Check* find(std::span<const Check> checks, const SeededFault& fault, Verdict verdict) {

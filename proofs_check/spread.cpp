@@ -2,63 +2,32 @@
 
 #include <algorithm>
 #include <exception>
-#include <string>
 
-#include "roundtrip/base/error.h"
+#include "roundtrip/base/ensure.h"
+#include "roundtrip/mpc/agree.h"
 
 namespace roundtrip::proofs_check {
-namespace {
-
-constexpr std::size_t kMessageBytes = 256;
-
-/// Runs `work` and turns what it throws into a line; empty if it returns.
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-    return {};
-  } catch (const std::exception& error) {
-    return *error.what() != 0 ? error.what() : "an exception without a message";
-  }
-}
-
-/// Collective: throws the message of the least failing item on every rank. `failed[i]` is set on the rank of
-/// item i.
-void throw_together(mpc::Transport& transport, std::vector<std::uint64_t> failed, std::size_t own,
-                    const std::string& message) {
-  transport.sum(failed);
-  const auto first =
-      static_cast<std::size_t>(std::ranges::find_if(failed, [](auto f) { return f != 0; }) - failed.begin());
-  if (first == failed.size()) return;
-  std::vector<std::uint64_t> bytes(kMessageBytes);
-  if (first == own) std::copy_n(message.begin(), std::min(message.size(), kMessageBytes), bytes.begin());
-  transport.sum(bytes);
-  std::string text;
-  for (const std::uint64_t byte : bytes) {
-    if (byte != 0) text += static_cast<char>(byte);
-  }
-  throw InternalError(text);
-}
-
-}  // namespace
 
 std::vector<std::vector<std::uint64_t>> spread(
     mpc::Transport& transport, std::size_t count, std::size_t width,
     const std::function<std::vector<std::uint64_t>(std::size_t)>& work) {
   const auto ranks = static_cast<std::size_t>(transport.ranks());
   std::vector<std::uint64_t> numbers(count * width);
-  std::vector<std::uint64_t> failed(count);
-  std::size_t own = count;  // the first item of this rank that failed
-  std::string message;
-  for (auto i = static_cast<std::size_t>(transport.rank()); i < count && own == count; i += ranks) {
-    message = message_of([&] {
+  std::uint64_t reached = count;  // the first item of this rank that failed
+  std::exception_ptr failure;
+  for (auto i = static_cast<std::size_t>(transport.rank()); i < count && !failure; i += ranks) {
+    try {
       const std::vector<std::uint64_t> result = work(i);
-      if (result.size() != width)
-        throw InternalError(fmt::format("item {}: {} numbers instead of {}", i, result.size(), width));
+      ensure(result.size() == width, "an item of a spread has other than its width of numbers");
       std::ranges::copy(result, numbers.begin() + static_cast<std::ptrdiff_t>(i * width));
-    });
-    if (!message.empty()) own = i, failed[i] = 1;
+    } catch (...) {
+      failure = std::current_exception();
+      reached = i;
+    }
   }
-  throw_together(transport, failed, own, message);
+  std::uint64_t furthest = ~reached;  // the least item is the one to report
+  transport.maximum({&furthest, 1});
+  mpc::agree(transport, reached == ~furthest ? failure : nullptr);
   transport.sum(numbers);
   std::vector<std::vector<std::uint64_t>> results;
   for (std::size_t i = 0; i < count; ++i) {

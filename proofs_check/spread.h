@@ -11,7 +11,7 @@
 namespace roundtrip::proofs_check {
 
 /// Collective: work(i) for i = 0 .. count-1, each on one rank; its `width` numbers on every rank. What
-/// work(i) throws is thrown on every rank, as an InternalError, from the least such i.
+/// work(i) throws, of the least such i, is thrown on every rank, in its kind (mpc/agree.h).
 std::vector<std::vector<std::uint64_t>> spread(
     mpc::Transport& transport, std::size_t count, std::size_t width,
     const std::function<std::vector<std::uint64_t>(std::size_t)>& work);

@@ -10,6 +10,8 @@
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/quote.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/report/finished.h"
 #include "roundtrip/proofs_check/statistics.h"
@@ -49,42 +51,29 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
   return report;
 }
 
-/// Collective: rank 0's work on every rank; what it throws as a ContractError on every rank.
-std::string from_root(mpc::Transport& transport, const std::function<std::string()>& work) {
-  std::string result;
-  if (transport.rank() == 0) {
-    try {
-      result = "+" + work();
-    } catch (const std::exception& error) {
-      result = std::string("-") + error.what();
-    }
-  }
-  transport.broadcast(result);
-  if (result[0] == '-') throw ContractError(result.substr(1));
-  return result.substr(1);
-}
-
 /// The statement as it was finished earlier, or run now and kept.
 StatementReport resumed_statement(const Statement& statement, const VerifyOptions& options,
                                   const Context& context) {
-  const std::string key = finished_key(statement.name(), options);
+  // The key of rank 0 counts; programs differ where a launcher started others.
+  const std::string key =
+      mpc::from_root(context.transport, [&] { return finished_key(statement.name(), options); });
   const std::string file = options.resume_folder + "/" + key + ".json";
-  const std::string text = from_root(context.transport, [&] {
-    std::filesystem::create_directories(options.resume_folder);
+  const std::string text = mpc::from_root(context.transport, [&] {
+    std::error_code error;
+    std::filesystem::create_directories(options.resume_folder, error);
+    require_field(!error, "resume folder", "cannot make {}: {}", quote(options.resume_folder),
+                  error.message());
     std::ifstream in(file);
     return std::string(std::istreambuf_iterator<char>(in), {});
   });
-  // The key of rank 0 counts; programs differ where a launcher started others.
-  const std::string root_key = from_root(context.transport, [&] { return key; });
-  if (std::optional<StatementReport> finished = read_finished(text, root_key)) {
+  if (std::optional<StatementReport> finished = read_finished(text, key)) {
     finished->title = statement.title();
     finished->card = statement.card();
     return *std::move(finished);
   }
   StatementReport report = run_statement(statement, options, context);
   if (report.failure == Outcome::kVerified) {
-    from_root(context.transport,
-              [&] { return write_whole(file, finished_text(report, key)), std::string(); });
+    mpc::from_root(context.transport, [&] { write_whole(file, finished_text(report, key)); });
   }
   return report;
 }

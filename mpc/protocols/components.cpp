@@ -447,28 +447,19 @@ ProtocolInfo components_protocol() {
   info.name = "components";
   info.summary = "for every vertex of a graph the least vertex of its connected component";
   info.card =
-      "Problem: edges u0 v0 u1 v1 .., N words, vertices numbered from 0 (below N); output v is the least "
-      "vertex of v's\n"
-      "component, or nothing if v has no edge.\n"
-      "Guarantee: exact and deterministic, O(log N) rounds at fixed eps.\n"
-      "Cost: R = P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3. In a phase at least a "
-      "quarter of the parts\n"
-      "that still have a neighbour merge into it (sides by a mask of label bits, chosen in C = ceil(bits(N - "
-      "1) / c) chunks\n"
-      "by counting, see the source), so after P phases, P the least with N reduced P times by n -> n - "
-      "ceil(n / 4) to at\n"
-      "most Z, the rest fits a table of Z words: P <= log_(4/3)(N / Z) + 1. With M = ceil(N / B) machines, B "
-      "= floor(s / 6),\n"
-      "and S = s - 2 B - 4: d = ceil(log_f M), f = floor(S / 2 (1 + 2^(c+1))), c of least C d; dz = "
-      "ceil(log_z M),\n"
-      "Z = floor(S / z), z of least R; d1 = ceil(log_(floor(S / 2)) M). At most s = kappa_s b words sent and "
-      "received by a\n"
-      "machine, kappa_s = 16, raised to the least that has a plan. N below 2^24.\n"
-      "Source: contraction in the manner of Boruvka 1926 and of random mates (Reif 1985), with the coins "
-      "replaced by\n"
-      "conditional expectations over a linear hash function; constants ours. O(log N) is optimal under the "
-      "conjecture on\n"
-      "one or two cycles.";
+      R"(Problem: edges u0 v0 u1 v1 .., N words, vertices numbered from 0 (below N); output v is the least vertex of v's
+component, or nothing if v has no edge.
+Guarantee: exact and deterministic, O(log N) rounds at fixed eps.
+Cost: R = P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3. In a phase at least a quarter of the parts
+that still have a neighbour merge into it (sides by a mask of label bits, chosen in C = ceil(bits(N - 1) / c) chunks
+by counting, see the source), so after P phases, P the least with N reduced P times by n -> n - ceil(n / 4) to at
+most Z, the rest fits a table of Z words: P <= log_(4/3)(N / Z) + 1. With M = ceil(N / B) machines, B = floor(s / 6),
+and S = s - 2 B - 4: d = ceil(log_f M), f = floor(S / 2 (1 + 2^(c+1))), c of least C d; dz = ceil(log_z M),
+Z = floor(S / z), z of least R; d1 = ceil(log_(floor(S / 2)) M). At most s = kappa_s b words sent and received by a
+machine, kappa_s = 16, raised to the least that has a plan. N below 2^24.
+Source: contraction in the manner of Boruvka 1926 and of random mates (Reif 1985), with the coins replaced by
+conditional expectations over a linear hash function; constants ours. O(log N) is optimal under the conjecture on
+one or two cycles.)";
   info.rounds_formula = "P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kSymbols;

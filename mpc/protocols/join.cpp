@@ -167,7 +167,7 @@ class Join final : public Composition {
     auto next = kept.begin() + 1;
     for (const std::span<const Word> words :
          {records, context.before(context.machine), context.from(context.machine, 1 + records.size()),
-          context.behind(context.machine)})
+          context.after(context.machine)})
       next = std::ranges::copy(words, next).out;
     return kept;
   }
@@ -204,16 +204,13 @@ ProtocolInfo join_protocol() {
   info.name = "join";
   info.summary = "every position reads the word at a position of its choice, many perhaps the same";
   info.card =
-      "Problem: numbers x_0..x_(N-1) of 47 bits; output i is the word at position x_i (from 0), or nothing "
-      "if x_i is not\n"
-      "in 0..N-1.\n"
-      "Guarantee: exact and deterministic, however many read one position.\n"
-      "Cost: R = T_sort(N, 3) + 2 ceil(log_f M) + 4 rounds, M = ceil(N / B) machines that sort, B = floor(s "
-      "/ 6),\n"
-      "f = floor((s - 3 B - 3) / 2); at most s = kappa_s b words sent and received by a machine, kappa_s = 8 "
-      "(at least 6);\n"
-      "q = max(ceil(N / b), M).\n"
-      "Source: concurrent reads by sorting, as in Goodrich, Sitchinava, Zhang 2011.";
+      R"(Problem: numbers x_0..x_(N-1) of 47 bits; output i is the word at position x_i (from 0), or nothing if x_i is not
+in 0..N-1.
+Guarantee: exact and deterministic, however many read one position.
+Cost: R = T_sort(N, 3) + 2 ceil(log_f M) + 4 rounds, M = ceil(N / B) machines that sort, B = floor(s / 6),
+f = floor((s - 3 B - 3) / 2); at most s = kappa_s b words sent and received by a machine, kappa_s = 8 (at least 6);
+q = max(ceil(N / b), M).
+Source: concurrent reads by sorting, as in Goodrich, Sitchinava, Zhang 2011.)";
   info.rounds_formula = "T_sort(N, 3) + 2 ceil(log_f M) + 4";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kSymbols;

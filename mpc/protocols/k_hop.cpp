@@ -175,18 +175,14 @@ ProtocolInfo k_hop_protocol() {
   ProtocolInfo info;
   info.name = "k_hop";
   info.summary = "k-hop induction heads: the symbol behind the previous occurrence, k times over";
-  info.card =
-      "Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =\n"
-      "find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.\n"
-      "Guarantee: exact and deterministic, for any k >= 1.\n"
-      "Cost: R = T_sort(N, 3) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a "
-      "machine,\n"
-      "kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6); words of max(48, 2 + "
-      "2\n"
-      "ceil(log2(N+1))) bits, symbols of 47.\n"
-      "Source: the task is of Sanford, Hsu, Telgarsky 2024 (arXiv 2402.09268); find_k is injective where it "
-      "is not 0, so\n"
-      "doubling a power of find_1 is one push round along inverse pointers.";
+  info.card = R"(Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =
+find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.
+Guarantee: exact and deterministic, for any k >= 1.
+Cost: R = T_sort(N, 3) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a machine,
+kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6); words of max(48, 2 + 2
+ceil(log2(N+1))) bits, symbols of 47.
+Source: the task is of Sanford, Hsu, Telgarsky 2024 (arXiv 2402.09268); find_k is injective where it is not 0, so
+doubling a power of find_1 is one push round along inverse pointers.)";
   info.rounds_formula = "T_sort(N, 3) + 3 + ceil(log2 k)";
   info.kappa_s = kDefaultKappa;
   info.options = {{"k", "2", "number of hops, an integer of at least 1; more than N is allowed"}};

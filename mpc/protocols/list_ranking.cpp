@@ -69,18 +69,12 @@ ProtocolInfo list_ranking_protocol() {
   info.name = "list_ranking";
   info.summary = "for every element of linked lists, how many come behind it";
   info.card =
-      "Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any "
-      "number of lists,\n"
-      "every element followed by at most one and following at most one. Output i: the number of elements "
-      "behind i, or nothing if i is on a "
-      "cycle.\n"
-      "Guarantee: exact and deterministic. Two elements followed by the same one are named, or their "
-      "machine's limit is.\n"
-      "Cost: R = ceil(log2 N) + 2 rounds; at most 4 b words sent and received by a machine, s = kappa_s b "
-      "with\n"
-      "kappa_s = 4 (at least 4); q = ceil(N / b); words of max(48, 2 + 2 bits(N)) bits.\n"
-      "Source: Wyllie 1979 (pointer jumping), pushed along inverse pointers instead of read: one round a "
-      "doubling.";
+      R"(Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any number of lists,
+every element followed by at most one and following at most one. Output i: the number of elements behind i, or nothing if i is on a cycle.
+Guarantee: exact and deterministic. Two elements followed by the same one are named, or their machine's limit is.
+Cost: R = ceil(log2 N) + 2 rounds; at most 4 b words sent and received by a machine, s = kappa_s b with
+kappa_s = 4 (at least 4); q = ceil(N / b); words of max(48, 2 + 2 bits(N)) bits.
+Source: Wyllie 1979 (pointer jumping), pushed along inverse pointers instead of read: one round a doubling.)";
   info.rounds_formula = "ceil(log2 N) + 2";
   info.kappa_s = kDefaultKappa;
   info.make = [](const Parameters& parameters) { return std::make_unique<ListRanking>(parameters); };

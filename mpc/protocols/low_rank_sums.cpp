@@ -130,18 +130,14 @@ ProtocolInfo low_rank_sums_protocol() {
   info.name = "low_rank_sums";
   info.summary = "low-rank attention: phi(q_i) (phi(K)^T V) and phi(q_i) . sum phi(k), exact modulo 2^48";
   info.card =
-      "Problem: n tokens of W = 2 r + m words, phi(q_i), phi(k_i) of r words and v_i of m words, fixed-point "
-      "numbers of 48\n"
-      "bits; outputs of token i: the m words of phi(q_i) G, G = sum_j phi(k_j) v_j^T, then phi(q_i) . sum_j "
-      "phi(k_j):\n"
-      "numerators and denominator of low-rank attention, modulo 2^48 as signed numbers.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = 2 ceil(log_f ceil(n / T_b)) + 2 rounds, T_b = floor(s / 4 W) tokens a machine,\n"
-      "f = floor(s / 2 r (m + 1)) >= 2; at most s = kappa_s b words sent and received by a machine, kappa_s "
-      "= 16, raised\n"
-      "to the least that has a plan; q = max(ceil(N / b), ceil(n / T_b), output machines).\n"
-      "Source: Liu, Yu, Sanford, Andoni, Hsu 2025 (low-rank attention as an ANNA-transformer): up a tree and "
-      "down.";
+      R"(Problem: n tokens of W = 2 r + m words, phi(q_i), phi(k_i) of r words and v_i of m words, fixed-point numbers of 48
+bits; outputs of token i: the m words of phi(q_i) G, G = sum_j phi(k_j) v_j^T, then phi(q_i) . sum_j phi(k_j):
+numerators and denominator of low-rank attention, modulo 2^48 as signed numbers.
+Guarantee: exact and deterministic.
+Cost: R = 2 ceil(log_f ceil(n / T_b)) + 2 rounds, T_b = floor(s / 4 W) tokens a machine,
+f = floor(s / 2 r (m + 1)) >= 2; at most s = kappa_s b words sent and received by a machine, kappa_s = 16, raised
+to the least that has a plan; q = max(ceil(N / b), ceil(n / T_b), output machines).
+Source: Liu, Yu, Sanford, Andoni, Hsu 2025 (low-rank attention as an ANNA-transformer): up a tree and down.)";
   info.rounds_formula = "2 ceil(log_f ceil(n / T_b)) + 2";
   info.kappa_s = kDefaultKappa;
   info.options = {{"rank", "4", "r, the dimension of phi, an integer from 1 to 1024"},

@@ -194,17 +194,12 @@ ProtocolInfo match2_protocol() {
   info.name = "match2";
   info.summary = "for every word whether some word is its counterpart modulo M";
   info.card =
-      "Problem: signed numbers x_1..x_N of 48 bits; output i is 1 iff some j (j = i allowed) has x_i + x_j = "
-      "0 mod M.\n"
-      "Guarantee: exact and deterministic, for 1 <= M <= 2^46.\n"
-      "Cost: with W = ceil(M / 48) and 2 W <= b (or M <= 48): R = 2 ceil(log_f ceil(N / b)) + 1, f = "
-      "floor((s - b) / W),\n"
-      "kappa_s = 2, q = ceil(N / b). Otherwise R = T_sort(2N, 3) + 2 ceil(log_f M_s) + 2, M_s = ceil(2N / B) "
-      "machines that\n"
-      "sort, B = floor(s / 6), f = floor((s - 2B) / 2), kappa_s = 8. At most s words sent and received by a "
-      "machine.\n"
-      "Source: the task is of Sanford, Hsu, Telgarsky 2023 (arXiv 2306.02896), studied for ANNA by Liu et "
-      "al. 2025.";
+      R"(Problem: signed numbers x_1..x_N of 48 bits; output i is 1 iff some j (j = i allowed) has x_i + x_j = 0 mod M.
+Guarantee: exact and deterministic, for 1 <= M <= 2^46.
+Cost: with W = ceil(M / 48) and 2 W <= b (or M <= 48): R = 2 ceil(log_f ceil(N / b)) + 1, f = floor((s - b) / W),
+kappa_s = 2, q = ceil(N / b). Otherwise R = T_sort(2N, 3) + 2 ceil(log_f M_s) + 2, M_s = ceil(2N / B) machines that
+sort, B = floor(s / 6), f = floor((s - 2B) / 2), kappa_s = 8. At most s words sent and received by a machine.
+Source: the task is of Sanford, Hsu, Telgarsky 2023 (arXiv 2306.02896), studied for ANNA by Liu et al. 2025.)";
   info.rounds_formula =
       "2 ceil(log_f ceil(N / b)) + 1 if M is small, else T_sort(2N, 3) + 2 ceil(log_f M_s) + 2";
   info.kappa_s = kSetKappa;

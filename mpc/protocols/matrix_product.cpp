@@ -226,18 +226,14 @@ ProtocolInfo matrix_product_protocol() {
   info.name = "matrix_product";
   info.summary = "the product of two dense matrices, modulo 2^48";
   info.card =
-      "Problem: an r x k matrix A and a k x r matrix B of signed numbers of 48 bits, row by row, A first, N "
-      "= 2 r k words;\n"
-      "output the r x r product row by row, modulo 2^48 as signed numbers.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = 2 + ceil(log_f Gr) + ceil(log_f Gk) rounds with tiles of t x t, t = floor(sqrt(s / 2 f)),\n"
-      "f = max(2, ceil(N^(delta / 2))), Gr = ceil(r / t), Gk = ceil(k / t); at most s = kappa_s b words sent "
-      "and received\n"
-      "by a machine, kappa_s = 8, raised to s >= 2 f; q = max(Gr^2 Gk, machines of input and output): "
-      "O(N^(3/4)) for\n"
-      "square matrices at eps = 1/2, delta apart.\n"
-      "Source: the three-dimensional algorithm (Agarwal et al. 1995; for MapReduce Pietracaprina et al. "
-      "2012).";
+      R"(Problem: an r x k matrix A and a k x r matrix B of signed numbers of 48 bits, row by row, A first, N = 2 r k words;
+output the r x r product row by row, modulo 2^48 as signed numbers.
+Guarantee: exact and deterministic.
+Cost: R = 2 + ceil(log_f Gr) + ceil(log_f Gk) rounds with tiles of t x t, t = floor(sqrt(s / 2 f)),
+f = max(2, ceil(N^(delta / 2))), Gr = ceil(r / t), Gk = ceil(k / t); at most s = kappa_s b words sent and received
+by a machine, kappa_s = 8, raised to s >= 2 f; q = max(Gr^2 Gk, machines of input and output): O(N^(3/4)) for
+square matrices at eps = 1/2, delta apart.
+Source: the three-dimensional algorithm (Agarwal et al. 1995; for MapReduce Pietracaprina et al. 2012).)";
   info.rounds_formula = "2 + ceil(log_f Gr) + ceil(log_f Gk)";
   info.kappa_s = kDefaultKappa;
   info.options = {

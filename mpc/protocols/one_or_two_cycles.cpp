@@ -120,19 +120,14 @@ ProtocolInfo one_or_two_cycles_protocol() {
   info.name = "one_or_two_cycles";
   info.summary = "how many cycles a graph consists of";
   info.card =
-      "Problem: edges u0 v0 u1 v1 .., N words; if every vertex has two ends of edges, output the number of "
-      "cycles (a loop\n"
-      "and a double edge are cycles), otherwise nothing. The conjecture is about telling one from two.\n"
-      "Guarantee: exact and deterministic, on any graph.\n"
-      "Cost: R = T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3 rounds; at most s = kappa_s "
-      "b words sent\n"
-      "and received by a machine, kappa_s = 8 (at least 4); q = max(ceil(N / b), ceil(N / B)), B = floor(s / "
-      "6).\n"
-      "Source: pointer doubling along both directions of the cycles. Omega(log N) rounds are conjectured to "
-      "be needed with\n"
-      "s = N^(1 - Omega(1)) (Yaroslavtsev, Vadapalli 2018; Roughgarden, Vassilvitskii, Wang 2018), which "
-      "makes\n"
-      "conditional lower bounds on the depth of ANNA-transformers (Liu et al. 2025).";
+      R"(Problem: edges u0 v0 u1 v1 .., N words; if every vertex has two ends of edges, output the number of cycles (a loop
+and a double edge are cycles), otherwise nothing. The conjecture is about telling one from two.
+Guarantee: exact and deterministic, on any graph.
+Cost: R = T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3 rounds; at most s = kappa_s b words sent
+and received by a machine, kappa_s = 8 (at least 4); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6).
+Source: pointer doubling along both directions of the cycles. Omega(log N) rounds are conjectured to be needed with
+s = N^(1 - Omega(1)) (Yaroslavtsev, Vadapalli 2018; Roughgarden, Vassilvitskii, Wang 2018), which makes
+conditional lower bounds on the depth of ANNA-transformers (Liu et al. 2025).)";
   info.rounds_formula = "T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3";
   info.kappa_s = kDefaultKappa;
   info.make = [](const Parameters& parameters) { return std::make_unique<OneOrTwoCycles>(parameters); };

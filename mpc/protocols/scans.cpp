@@ -253,13 +253,11 @@ std::uint32_t segmented_scan_rounds(const Parameters& parameters) {
 ProtocolInfo broadcast_protocol() {
   ProtocolInfo info = scan_info("broadcast", "the first word, at every output",
                                 "ceil(log_s ceil(N / b)) + 2, or 1 on a single machine", 1);
-  info.card =
-      "Problem: N words of 48 bits; every one of N outputs is the first word.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = ceil(log_s ceil(N / b)) + 2 rounds (1 on a single machine) with s = kappa_s b, any kappa_s "
-      ">= 1 with\n"
-      "s >= 2; at most s words sent and received by a machine; q = ceil(N / b).\n"
-      "Source: folklore; a tree of fan-out s.";
+  info.card = R"(Problem: N words of 48 bits; every one of N outputs is the first word.
+Guarantee: exact and deterministic.
+Cost: R = ceil(log_s ceil(N / b)) + 2 rounds (1 on a single machine) with s = kappa_s b, any kappa_s >= 1 with
+s >= 2; at most s words sent and received by a machine; q = ceil(N / b).
+Source: folklore; a tree of fan-out s.)";
   info.output_form = OutputForm::kSymbols;
   info.make = [](const Parameters& parameters) { return std::make_unique<BroadcastProtocol>(parameters); };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters&) {
@@ -271,13 +269,11 @@ ProtocolInfo broadcast_protocol() {
 ProtocolInfo reduce_protocol() {
   ProtocolInfo info =
       scan_info("reduce", "all words combined: sum, min or max", "ceil(log_s ceil(N / b)) + 1", 1);
-  info.card =
-      "Problem: N signed numbers of 48 bits; output them all combined by an associative operation.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = ceil(log_s ceil(N / b)) + 1 rounds with s = kappa_s b, any kappa_s >= 1 with s >= 2; at "
-      "most s words\n"
-      "sent and received by a machine; q = ceil(N / b).\n"
-      "Source: folklore; a tree of fan-in s, leaves in machine order.";
+  info.card = R"(Problem: N signed numbers of 48 bits; output them all combined by an associative operation.
+Guarantee: exact and deterministic.
+Cost: R = ceil(log_s ceil(N / b)) + 1 rounds with s = kappa_s b, any kappa_s >= 1 with s >= 2; at most s words
+sent and received by a machine; q = ceil(N / b).
+Source: folklore; a tree of fan-in s, leaves in machine order.)";
   info.options = {kOperationOption};
   info.make = [](const Parameters& parameters) { return std::make_unique<Reduce>(parameters); };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {
@@ -292,13 +288,11 @@ ProtocolInfo prefix_scan_protocol() {
       scan_info("prefix_scan", "for every word it and all before it combined: sum, min or max",
                 "2 ceil(log_f ceil(N / b)) + 1", kScanKappa);
   info.card =
-      "Problem: signed numbers x_1..x_N of 48 bits; output i is x_1 .. x_i combined by an associative "
-      "operation.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = 2 ceil(log_f ceil(N / b)) + 1 rounds, f = floor((s - b) / 2); at most s = kappa_s b words "
-      "sent and\n"
-      "received by a machine, kappa_s = 4; q = ceil(N / b).\n"
-      "Source: Ladner, Fischer 1980; one tree, up and down, of fan-in f.";
+      R"(Problem: signed numbers x_1..x_N of 48 bits; output i is x_1 .. x_i combined by an associative operation.
+Guarantee: exact and deterministic.
+Cost: R = 2 ceil(log_f ceil(N / b)) + 1 rounds, f = floor((s - b) / 2); at most s = kappa_s b words sent and
+received by a machine, kappa_s = 4; q = ceil(N / b).
+Source: Ladner, Fischer 1980; one tree, up and down, of fan-in f.)";
   info.options = {kOperationOption};
   info.make = [](const Parameters& parameters) { return std::make_unique<PrefixScan>(parameters); };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {
@@ -312,14 +306,12 @@ ProtocolInfo segmented_scan_protocol() {
       scan_info("segmented_scan", "a prefix scan that starts anew at every flagged word: sum, min or max",
                 "2 ceil(log_f ceil(N / b)) + 1", kScanKappa);
   info.card =
-      "Problem: pairs (flag, number of 48 bits), N words; a segment starts at every pair whose flag is not "
-      "0; output i is\n"
-      "the numbers from the start of pair i's segment to pair i combined by an associative operation.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = 2 ceil(log_f ceil(N / b)) + 1 rounds, f = floor((s - b) / 4); at most s = kappa_s b words "
-      "sent and\n"
-      "received by a machine, kappa_s = 4; q = ceil(N / b).\n"
-      "Source: Schwartz 1980, Blelloch 1990: a scan over (flag, value).";
+      R"(Problem: pairs (flag, number of 48 bits), N words; a segment starts at every pair whose flag is not 0; output i is
+the numbers from the start of pair i's segment to pair i combined by an associative operation.
+Guarantee: exact and deterministic.
+Cost: R = 2 ceil(log_f ceil(N / b)) + 1 rounds, f = floor((s - b) / 4); at most s = kappa_s b words sent and
+received by a machine, kappa_s = 4; q = ceil(N / b).
+Source: Schwartz 1980, Blelloch 1990: a scan over (flag, value).)";
   info.options = {kOperationOption};
   info.make = [](const Parameters& parameters) { return std::make_unique<SegmentedScan>(parameters); };
   info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {

@@ -125,19 +125,14 @@ ProtocolInfo sort_protocol() {
   info.name = "sort";
   info.summary = "all words, or records of several, in ascending order";
   info.card =
-      "Problem: N / L records of L signed numbers of 48 bits, L the parameter `record`; output the records "
-      "in ascending\n"
-      "order of their first numbers.\n"
-      "Guarantee: exact and deterministic; records of equal keys keep their order, so every record has one "
-      "exact\n"
-      "position.\n"
-      "Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but stands on "
-      "several); at most\n"
-      "s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s "
-      "/ (2 L + 4)).\n"
-      "kappa_s is 8, raised to the least that has a plan at tiny N.\n"
-      "Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions "
-      "ours.";
+      R"(Problem: N / L records of L signed numbers of 48 bits, L the parameter `record`; output the records in ascending
+order of their first numbers.
+Guarantee: exact and deterministic; records of equal keys keep their order, so every record has one exact
+position.
+Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but stands on several); at most
+s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s / (2 L + 4)).
+kappa_s is 8, raised to the least that has a plan at tiny N.
+Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions ours.)";
   info.rounds_formula = "1 + T_sort(N / record, record + 2)";
   info.kappa_s = kDefaultKappa;
   info.options = {

@@ -59,12 +59,11 @@ ProtocolInfo sum_protocol() {
   info.name = "sum";
   info.summary = "the sum of all words, modulo 2^48";
   info.card =
-      "Problem: N signed numbers x_1..x_N of 48 bits; output their sum modulo 2^48, as a signed number.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = ceil(log_s ceil(N / b)) + 1 rounds with s = kappa_s b, any kappa_s >= 1 with s >= 2; at "
-      "most s words sent\n"
-      "and received by a machine; q = ceil(N / b).\n"
-      "Source: folklore; a tree of fan-in s, leaves in machine order.";
+      R"(Problem: N signed numbers x_1..x_N of 48 bits; output their sum modulo 2^48, as a signed number.
+Guarantee: exact and deterministic.
+Cost: R = ceil(log_s ceil(N / b)) + 1 rounds with s = kappa_s b, any kappa_s >= 1 with s >= 2; at most s words sent
+and received by a machine; q = ceil(N / b).
+Source: folklore; a tree of fan-in s, leaves in machine order.)";
   info.rounds_formula = "ceil(log_s ceil(N / b)) + 1";
   info.kappa_s = 1;
   info.make = [](const Parameters& parameters) { return std::make_unique<Sum>(parameters); };

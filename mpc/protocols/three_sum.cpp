@@ -340,7 +340,7 @@ class ThreeSum final : public Composition {
     Diagonal result;
     result.ends = Ends(counted_list(context.from(context.machine), result.passed), plan_.blocks);
     result.fresh[0] = context.before(context.machine);
-    result.fresh[1] = context.behind(context.machine);
+    result.fresh[1] = context.after(context.machine);
     return result;
   }
 
@@ -487,25 +487,17 @@ ProtocolInfo three_sum_protocol() {
   info.name = "three_sum";
   info.summary = "positions a, b, c of three words that add up to 0, if there are any";
   info.card =
-      "Problem: numbers x_1..x_N, |x| < 2^45; output distinct positions a, b, c (from 1) with x_a + x_b + "
-      "x_c = 0, or\n"
-      "nothing. Of all solutions the one whose values, ascending, are least; of equal values the first "
-      "ones.\n"
-      "Guarantee: exact and deterministic.\n"
-      "Cost: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds with g = ceil(sqrt N), q = g (g + 1) / 2 + "
-      "g,\n"
-      "W = g + 5, f = floor((s - 3 W - 2 g) / 3 W): d1 = ceil(log_(floor(s / 8)) M) for M = ceil(N / B) "
-      "machines that\n"
-      "sort, B = floor(s / 6); db = ceil(log_F q), F = floor((s - 2 g) / 2 g); dd = max(1, ceil(log_f (q - "
-      "g)));\n"
-      "dr = ceil(log_(floor(s / 4)) q). At most s = kappa_s ceil(N^(eps + delta)) words sent and received by "
-      "a\n"
-      "machine, kappa_s = 3 with delta = 1/5, raised to the least that has a plan; at most three blocks of "
-      "values reach\n"
-      "a machine.\n"
-      "Source: Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the "
-      "diagonals of\n"
-      "disjoint sum intervals, trees over recomputed targets and constants are ours.";
+      R"(Problem: numbers x_1..x_N, |x| < 2^45; output distinct positions a, b, c (from 1) with x_a + x_b + x_c = 0, or
+nothing. Of all solutions the one whose values, ascending, are least; of equal values the first ones.
+Guarantee: exact and deterministic.
+Cost: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds with g = ceil(sqrt N), q = g (g + 1) / 2 + g,
+W = g + 5, f = floor((s - 3 W - 2 g) / 3 W): d1 = ceil(log_(floor(s / 8)) M) for M = ceil(N / B) machines that
+sort, B = floor(s / 6); db = ceil(log_F q), F = floor((s - 2 g) / 2 g); dd = max(1, ceil(log_f (q - g)));
+dr = ceil(log_(floor(s / 4)) q). At most s = kappa_s ceil(N^(eps + delta)) words sent and received by a
+machine, kappa_s = 3 with delta = 1/5, raised to the least that has a plan; at most three blocks of values reach
+a machine.
+Source: Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the diagonals of
+disjoint sum intervals, trees over recomputed targets and constants are ours.)";
   info.rounds_formula = "T_sort(N, 3) + 5 + 2 d1 + db + dd + dr";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kTriple;

@@ -15,6 +15,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "roundtrip/base/ensure.h"
+
 namespace roundtrip::mpc {
 
 /// Copies words between arrays that don't overlap; the short runs that messages mostly are, without a call.
@@ -53,8 +55,14 @@ class Buffer {
   const T* data() const { return data_; }
   std::size_t size() const { return size_; }
   std::size_t capacity() const { return capacity_; }
-  T& operator[](std::size_t i) { return data_[i]; }
-  const T& operator[](std::size_t i) const { return data_[i]; }
+  T& operator[](std::size_t i) {
+    ensure_debug(i < size_, "an element that the buffer does not have");
+    return data_[i];
+  }
+  const T& operator[](std::size_t i) const {
+    ensure_debug(i < size_, "an element that the buffer does not have");
+    return data_[i];
+  }
   std::span<const T> span() const { return {data_, size_}; }
 
   void clear() { size_ = 0; }
@@ -64,12 +72,15 @@ class Buffer {
     data_ = nullptr;
     size_ = capacity_ = 0;
   }
-  /// Room for `more` elements behind the present ones; these stay, new ones have arbitrary values.
+  /// Capacity for `more` elements after the present ones; these stay, new ones have arbitrary values.
   void reserve_more(std::size_t more) {
     if (size_ + more > capacity_) grow(size_ + more);
   }
-  /// Sets the size within the reserved room, after writing through data().
-  void set_size(std::size_t size) { size_ = size; }
+  /// Sets the size within the capacity, after writing through data().
+  void set_size(std::size_t size) {
+    ensure_debug(size <= capacity_, "a size beyond the buffer's capacity");
+    size_ = size;
+  }
   /// Sets the size; new elements have arbitrary values.
   void resize(std::size_t size) {
     if (size > capacity_) grow(size);

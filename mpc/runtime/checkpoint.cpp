@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <boost/archive/binary_iarchive.hpp>
+#include <boost/archive/binary_oarchive.hpp>
+#include <boost/serialization/binary_object.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -18,6 +22,7 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/base/read_file.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/runtime/exchange.h"
 #include "roundtrip/mpc/transport.h"
@@ -34,9 +39,11 @@ static_assert(std::endian::native == std::endian::little,
               "files of inboxes hold words as they are in memory");
 
 constexpr std::string_view kMagic = "roundtrip-checkpoint";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr std::string_view kManifestPrefix = "manifest-";
 constexpr std::string_view kInboxesPrefix = "inboxes-";
+constexpr const char* kFolder = "checkpoint folder";  // fields, as errors name them
+constexpr const char* kResumeFolder = "resume folder";
 constexpr std::size_t kRoundDigits = 10;                             // of 2^32 - 1
 constexpr std::uint64_t kMaxManifestBytes = std::uint64_t{1} << 30;  // more ranks and rounds than there are
 
@@ -63,20 +70,6 @@ std::string path_of(const std::string& directory, const std::string& name) {
 
 std::string checksum_text(std::uint64_t checksum) {
   return fmt::format("{:016x}", checksum);
-}
-
-/// Value of a name or setting on a line of its own, so that different ones stay different.
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char byte : text) {
-    const auto code = static_cast<unsigned char>(byte);
-    if (code < 0x20 || byte == '\\') {
-      result += fmt::format("\\x{:02x}", code);
-    } else {
-      result += byte;
-    }
-  }
-  return result;
 }
 
 /// The files in a directory that are ours, by round: whether there is a manifest.
@@ -181,40 +174,26 @@ class Reader {
   std::string_view bytes_;
 };
 
-/// Collective: the message of the first rank that has one, on every rank; empty if none has.
-std::string first_message(Transport& transport, const std::string& mine) {
-  const auto ranks = static_cast<std::size_t>(transport.ranks());
-  std::vector<std::uint64_t> send(ranks, mine.size()), sizes(ranks);
-  transport.all_to_all(send, sizes);
-  const auto found = std::find_if(sizes.begin(), sizes.end(), [](std::uint64_t size) { return size != 0; });
-  if (found == sizes.end()) return {};
-  const auto winner = static_cast<int>(found - sizes.begin());
-  std::vector<std::uint64_t> words(ceil_div(*found, sizeof(std::uint64_t)));
-  std::vector<Transport::SendPiece> sending;
-  std::vector<Transport::ReceivePiece> receiving;
-  if (winner == transport.rank()) {
-    std::memcpy(words.data(), mine.data(), mine.size());
-    for (int rank = 0; rank < transport.ranks(); ++rank) {
-      if (rank != winner) sending.push_back({rank, words});
-    }
-  } else {
-    receiving.push_back({winner, words});
-  }
-  transport.exchange(sending, receiving);
-  return {reinterpret_cast<const char*>(words.data()), *found};
+// Counts come before what they count, and are checked before memory is taken: an archive of Boost's own containers
+// would take as much as it is told to.
+template <typename Archive>
+std::uint64_t transfer_count(Archive& archive, std::uint64_t count, std::uint64_t max) {
+  archive& count;
+  intact(count <= max, "it lists {} things, more than its bytes", count);
+  return count;
 }
-
-/// Collective: a ContractError of any rank, on every rank.
-template <typename Work>
-void agree(Transport& transport, Work&& work) {
-  std::string error;
-  try {
-    work();
-  } catch (const ContractError& mine) {
-    error = mine.what();
+template <typename Archive, typename T, typename Transfer>
+void transfer_list(Archive& archive, std::vector<T>& list, std::uint64_t max, Transfer&& transfer) {
+  const std::uint64_t count = transfer_count(archive, list.size(), max);
+  for (std::uint64_t i = 0; i < count; ++i) {  // grows as long as there are bytes
+    if constexpr (Archive::is_loading::value) list.emplace_back();
+    transfer(list[i]);
   }
-  error = first_message(transport, error);
-  if (!error.empty()) throw ContractError(error);
+}
+template <typename Archive>
+void transfer_text(Archive& archive, std::string& text, std::uint64_t max) {
+  text.resize(transfer_count(archive, text.size(), max));
+  archive& boost::serialization::make_binary_object(text.data(), text.size());
 }
 
 }  // namespace
@@ -225,11 +204,30 @@ struct Checkpoints::Piece {
   std::uint64_t machines = 0;
   std::uint64_t bytes = 0;
   std::uint64_t checksum = 0;
+
+  template <typename Archive>
+  void transfer(Archive& archive) {
+    archive& first_machine& machines& bytes& checksum;
+  }
 };
 
 struct Checkpoints::Manifest {
+  Identity identity{};          // of the run
   Ledger ledger{};              // of the rounds done
   std::vector<Piece> pieces{};  // all machines, in order
+
+  /// To or from an archive. `max` is how many elements a list may have that is read.
+  template <typename Archive>
+  void transfer(Archive& archive, std::uint64_t max) {
+    transfer_list(archive, identity, max, [&](auto& entry) {
+      transfer_text(archive, entry.first, max);
+      transfer_text(archive, entry.second, max);
+    });
+    transfer_list(archive, ledger.rounds, max, [&](RoundFacts& facts) {
+      archive& facts.max_words_sent& facts.max_words_received& facts.max_scratch_words& facts.total_words;
+    });
+    transfer_list(archive, pieces, max, [&](Piece& piece) { piece.transfer(archive); });
+  }
 };
 
 /// Two runs must not write into one directory: ranks that outlive their launcher, say, and the run resumed.
@@ -237,11 +235,11 @@ class Checkpoints::Lock {
  public:
   explicit Lock(const std::string& directory)
       : file_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    require(file_ >= 0, "--checkpoint: cannot open {}: {}", quote(directory), std::strerror(errno));
+    require_field(file_ >= 0, kFolder, "cannot open {}: {}", quote(directory), std::strerror(errno));
     // Where the file system has no locks, nothing can be said.
     const bool taken = ::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (taken) ::close(file_);
-    require(!taken, "--checkpoint: another run writes into {}", quote(directory));
+    require_field(!taken, kFolder, "another run writes into {}", quote(directory));
   }
   ~Lock() { ::close(file_); }
   Lock(const Lock&) = delete;
@@ -256,23 +254,23 @@ Checkpoints::Checkpoints(const CheckpointOptions& options, const Shape& shape, s
     : options_(options), shape_(shape), limit_words_(limit_words), transport_(transport) {
   if (options.directory.empty() && options.resume.empty()) return;
   std::string input_checksum;
-  agree(transport, [&] {
-    require(options_.every > 0, "--every 0: expected at least 1 round");
+  agree_on(transport, [&] {
+    require_field(options_.every > 0, "checkpoint interval", "0 rounds, allowed is at least 1");
     if (transport.rank() != 0) return;
-    require(options_.resume.empty() || fs::is_directory(options_.resume), "--resume: {} is not a directory",
-            quote(options_.resume));
+    require_field(options_.resume.empty() || fs::is_directory(options_.resume), kResumeFolder,
+                  "{} is not a directory", quote(options_.resume));
     input_checksum = checksum_text(XXH3_64bits(input.data(), input.size_bytes()));
     const std::string& directory = options_.directory;
     if (directory.empty()) return;
     std::error_code error;
     fs::create_directory(directory, error);
-    require(!error, "--checkpoint: cannot make {}: {}", quote(directory), error.message());
+    require_field(!error, kFolder, "cannot make {}: {}", quote(directory), error.message());
     lock_ = std::make_unique<Lock>(directory);
     if (!options_.resume.empty() && fs::equivalent(directory, options_.resume, error)) return;
     for (const auto& [round, whole] : rounds_in(directory)) {
-      require(!whole,
-              "--checkpoint: {} holds a checkpoint of round {}; go on from it with --resume, or remove it",
-              quote(directory), round);
+      require_field(!whole, kFolder,
+                    "{} holds a checkpoint of round {}; resume the run from it, or remove it",
+                    quote(directory), round);
     }
   });
   transport.broadcast(input_checksum);
@@ -295,62 +293,61 @@ Checkpoints::Checkpoints(const CheckpointOptions& options, const Shape& shape, s
 
 Checkpoints::~Checkpoints() = default;
 
-std::string Checkpoints::encode(const Manifest& manifest) const {
-  std::string text = fmt::format("{} {}\n", kMagic, kVersion);
-  for (const auto& [name, value] : identity_)
-    text += fmt::format("is {} = {}\n", escaped(name), escaped(value));
-  for (const RoundFacts& facts : manifest.ledger.rounds) {
-    text += fmt::format("round {} {} {} {}\n", facts.max_words_sent, facts.max_words_received,
-                        facts.max_scratch_words, facts.total_words);
-  }
-  for (const Piece& piece : manifest.pieces) {
-    text += fmt::format("inboxes {} {} {} {}\n", piece.first_machine, piece.machines, piece.bytes,
-                        piece.checksum);
-  }
-  return text + checksum_text(XXH3_64bits(text.data(), text.size())) + "\n";
+bool Checkpoints::wanted() const {
+  return !options_.directory.empty();
+}
+bool Checkpoints::stop_wanted() const {
+  return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed);
+}
+bool Checkpoints::due(std::uint32_t round) const {
+  return round % options_.every == 0;
 }
 
-Checkpoints::Manifest Checkpoints::parse(const std::string& text, std::uint32_t round) const {
-  std::istringstream lines(text);
-  std::string line;
-  std::getline(lines, line);
-  intact(line.starts_with(std::string(kMagic) + " "), "it doesn't start as a manifest");
-  intact(line == fmt::format("{} {}", kMagic, kVersion), "it is of version {}, this program reads {}",
-         quote(line.substr(kMagic.size() + 1)), kVersion);
-  constexpr std::size_t kLastLine = 16 + 1;
-  intact(text.size() > kLastLine && text.ends_with("\n"), "it is cut short");
-  const std::size_t body = text.size() - kLastLine;
-  intact(text.substr(body) == checksum_text(XXH3_64bits(text.data(), body)) + "\n", "its checksum is wrong");
+std::string Checkpoints::encode(Manifest& manifest) {
+  std::ostringstream out(std::ios::binary);
+  boost::archive::binary_oarchive archive(out, boost::archive::no_header);
+  manifest.transfer(archive, ~std::uint64_t{0});
+  const std::string body = std::move(out).str();
+  return fmt::format("{} {}\n{}\n", kMagic, kVersion, checksum_text(XXH3_64bits(body.data(), body.size()))) +
+         body;
+}
 
+/// The manifest in these bytes, if they are whole.
+Checkpoints::Manifest Checkpoints::decode(const std::string& bytes) {
+  const std::string first_line = bytes.substr(0, bytes.find('\n'));
+  intact(first_line.starts_with(std::string(kMagic) + " "), "it doesn't start as a manifest");
+  intact(first_line == fmt::format("{} {}", kMagic, kVersion), "it is of version {}, this program reads {}",
+         quote(first_line.substr(kMagic.size() + 1)), kVersion);
+  constexpr std::size_t kChecksumLine = 16 + 1;
+  const std::size_t head = first_line.size() + 1 + kChecksumLine;
+  intact(bytes.size() > head, "it is cut short");
+  const std::string body = bytes.substr(head);
+  intact(bytes.substr(first_line.size() + 1, kChecksumLine) ==
+             checksum_text(XXH3_64bits(body.data(), body.size())) + "\n",
+         "its checksum is wrong");
+  std::istringstream in(body, std::ios::binary);
   Manifest manifest;
-  std::vector<std::string> is;
-  for (std::size_t left = std::count(text.begin(), text.end(), '\n') - 2; left > 0; --left) {
-    std::getline(lines, line);
-    if (line.starts_with("is ")) {
-      is.push_back(line.substr(3));
-      continue;
-    }
-    std::istringstream fields(line);
-    std::string kind, rest;
-    std::uint64_t f[4] = {};
-    fields >> kind >> f[0] >> f[1] >> f[2] >> f[3];
-    intact(!fields.fail() && !(fields >> rest), "it holds the line {}", quote(line));
-    if (kind == "round") {
-      manifest.ledger.rounds.push_back({f[0], f[1], f[2], f[3]});
-    } else if (kind == "inboxes") {
-      manifest.pieces.push_back({f[0], f[1], f[2], f[3]});
-    } else {
-      intact(false, "it holds the line {}", quote(line));
-    }
+  try {
+    boost::archive::binary_iarchive archive(in, boost::archive::no_header);
+    manifest.transfer(archive, body.size());
+  } catch (const boost::archive::archive_exception&) {
+    intact(false, "it ends within a list");
   }
+  intact(in.peek() == std::istringstream::traits_type::eof(), "it goes on after the last list");
+  return manifest;
+}
+
+Checkpoints::Manifest Checkpoints::parse(const std::string& bytes, std::uint32_t round) const {
+  Manifest manifest = decode(bytes);
   // Whole, but of this run?
-  for (std::size_t i = 0; i < std::max(is.size(), identity_.size()); ++i) {
-    const std::string ours = i < identity_.size()
-                                 ? escaped(identity_[i].first) + " = " + escaped(identity_[i].second)
-                                 : "nothing more";
-    const std::string theirs = i < is.size() ? is[i] : "nothing more";
-    require(ours == theirs, "--resume: the checkpoint in {} is of another run: it has {}, this run {}",
-            quote(options_.resume), quote(theirs), quote(ours));
+  const auto line = [](const Identity& identity, std::size_t i) {
+    return i < identity.size() ? identity[i].first + " = " + identity[i].second : "nothing more";
+  };
+  for (std::size_t i = 0; i < std::max(manifest.identity.size(), identity_.size()); ++i) {
+    require_field(
+        i < manifest.identity.size() && i < identity_.size() && manifest.identity[i] == identity_[i],
+        kResumeFolder, "the checkpoint in {} is of another run: it has {}, this run {}",
+        quote(options_.resume), quote(line(manifest.identity, i)), quote(line(identity_, i)));
   }
   intact(manifest.ledger.rounds.size() == round && round < shape_.rounds,
          "it counts {} rounds, expected {}, below {}", manifest.ledger.rounds.size(), round, shape_.rounds);
@@ -410,19 +407,19 @@ std::uint32_t Checkpoints::resume(Exchange& exchange, Ledger& ledger) {
   if (options_.resume.empty()) return 0;
   const std::string where = quote(options_.resume);
   std::map<std::uint32_t, bool> rounds;
-  agree(transport_, [&] {
+  agree_on(transport_, [&] {
     if (transport_.rank() != 0) return;
     rounds = rounds_in(options_.resume);
-    require(!rounds.empty(), "--resume: {} holds no checkpoint", where);
+    require_field(!rounds.empty(), kResumeFolder, "{} holds no checkpoint", where);
   });
   std::string damage;  // of the newest, for the refusal if no other is whole; on rank 0
   for (;;) {
     // Rank 0 takes the newest that is left, and passes on its manifest.
     std::string text, error;
     std::uint64_t round = 0;
-    agree(transport_, [&] {
+    agree_on(transport_, [&] {
       if (transport_.rank() != 0) return;
-      require(!rounds.empty(), "--resume: no checkpoint in {} is whole; {}", where, damage);
+      require_field(!rounds.empty(), kResumeFolder, "no checkpoint in {} is whole; {}", where, damage);
       const auto newest = std::prev(rounds.end());
       round = newest->first;
       const std::string name = manifest_name(newest->first);
@@ -460,15 +457,17 @@ std::uint32_t Checkpoints::resume(Exchange& exchange, Ledger& ledger) {
         error = std::string("is damaged: ") + found.what();
       }
     }
-    error = first_message(transport_, error);
-    if (error.empty()) {
+    const std::vector<std::string> errors = all_gather(transport_, error);
+    const auto damaged =
+        std::ranges::find_if(errors, [](const std::string& found) { return !found.empty(); });
+    if (damaged == errors.end()) {
       if (transport_.rank() == 0)
         std::copy(manifest.ledger.rounds.begin(), manifest.ledger.rounds.end(), ledger.rounds.begin());
       last_ = static_cast<std::uint32_t>(round);
       return last_;
     }
     if (transport_.rank() != 0) continue;
-    const std::string found = fmt::format("the checkpoint of round {} {}", round, error);
+    const std::string found = fmt::format("the checkpoint of round {} {}", round, *damaged);
     if (damage.empty()) damage = found;
     if (options_.warn && !rounds.empty()) options_.warn(found + "; trying the one before");
   }
@@ -499,7 +498,7 @@ Checkpoints::Piece Checkpoints::write_inboxes(std::uint32_t round, const Exchang
 
 bool Checkpoints::write(std::uint32_t round, const Exchange& exchange, const Ledger& ledger, bool failed) {
   Piece mine;
-  agree(transport_, [&] {
+  agree_on(transport_, [&] {
     if (failed) return;
     mine = write_inboxes(round, exchange);
     sync_directory(options_.directory);
@@ -512,12 +511,13 @@ bool Checkpoints::write(std::uint32_t round, const Exchange& exchange, const Led
   }
   transport_.all_to_all(send, receive);
   Manifest manifest;
+  manifest.identity = identity_;
   for (std::size_t r = 0; r < ranks; ++r) {
     const std::uint64_t* const f = &receive[r * kFields];
     if (f[0] != 0) return false;
     if (f[2] != 0) manifest.pieces.push_back({f[1], f[2], f[3], f[4]});
   }
-  agree(transport_, [&] {
+  agree_on(transport_, [&] {
     if (transport_.rank() != 0) return;
     manifest.ledger.rounds.assign(ledger.rounds.begin(), ledger.rounds.begin() + round);
     write_whole(path_of(options_.directory, manifest_name(round)), encode(manifest));

@@ -5,11 +5,13 @@
 // once those are on disk: what the run is (protocol, parameters, shape, checksum of the input), the round,
 // the ledger, and size and checksum of each file of inboxes. No manifest, no checkpoint. The last two are
 // kept; older ones go only when the newer manifest is on disk.
+//
+// A manifest is two lines, "roundtrip-checkpoint VERSION" and the checksum (XXH3, 16 hexadecimal digits) of the
+// rest, and the rest, a Boost.Serialization archive. It is opened only if the checksum is right, and even then no
+// count in it is believed before it is compared with the bytes there are.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,22 +22,10 @@
 
 namespace roundtrip::mpc {
 
-class Exchange;   // mpc/runtime/exchange.h
-class Transport;  // mpc/transport.h
-struct Ledger;    // mpc/runtime.h
-
-struct CheckpointOptions {
-  std::string directory{};  ///< where to write them, seen by all ranks; empty: nowhere
-  std::uint32_t every = 1;  ///< rounds from one checkpoint to the next
-  std::string resume{};     ///< directory to go on from; empty: start with round 1
-  /// Names and values that make a run this run, beside its shape and input: a checkpoint of another is
-  /// refused.
-  std::vector<std::pair<std::string, std::string>> identity{};
-  /// Once set on any rank, the run leaves at the end of the round, with a checkpoint.
-  const std::atomic<bool>* stop = nullptr;
-  std::function<void(const std::string& line)>
-      warn{};  ///< called on rank 0: a checkpoint that could not be used
-};
+class Exchange;            // mpc/runtime/exchange.h
+class Transport;           // mpc/transport.h
+struct CheckpointOptions;  // mpc/runtime.h
+struct Ledger;             // mpc/ledger.h
 
 /// The checkpoints of one run. ContractErrors are the same on every rank.
 class Checkpoints {
@@ -47,25 +37,25 @@ class Checkpoints {
   ~Checkpoints();
 
   /// Collective. Loads the newest whole checkpoint; returns its round, or 0 when there is nothing to resume.
-  /// The ledger's rounds up to there stand on rank 0.
-  std::uint32_t resume(Exchange& exchange, Ledger& ledger);
+  /// The ledger's rounds up to there are then known on rank 0.
+  [[nodiscard]] std::uint32_t resume(Exchange& exchange, Ledger& ledger);
 
-  bool wanted() const { return !options_.directory.empty(); }
-  bool stop_wanted() const {
-    return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed);
-  }
-  bool due(std::uint32_t round) const { return round % options_.every == 0; }
+  bool wanted() const;
+  bool stop_wanted() const;
+  bool due(std::uint32_t round) const;
 
   /// Collective. Writes the inboxes as they are after `round`, with the ledger of all ranks; returns false,
   /// and leaves no checkpoint, if any rank has `failed`.
-  bool write(std::uint32_t round, const Exchange& exchange, const Ledger& ledger, bool failed);
+  [[nodiscard]] bool write(std::uint32_t round, const Exchange& exchange, const Ledger& ledger, bool failed);
 
  private:
   struct Manifest;
   struct Piece;
   class Lock;
-  std::string encode(const Manifest& manifest) const;
-  Manifest parse(const std::string& text, std::uint32_t round) const;
+  using Identity = std::vector<std::pair<std::string, std::string>>;
+  static std::string encode(Manifest& manifest);
+  static Manifest decode(const std::string& bytes);
+  Manifest parse(const std::string& bytes, std::uint32_t round) const;
   void load(const Manifest& manifest, std::uint32_t round, Exchange& exchange) const;
   Piece write_inboxes(std::uint32_t round, const Exchange& exchange) const;
   void remove_all_but(std::uint32_t newest, std::uint32_t other) const;
@@ -74,7 +64,7 @@ class Checkpoints {
   const Shape& shape_;
   const std::uint64_t limit_words_;
   Transport& transport_;
-  std::vector<std::pair<std::string, std::string>> identity_;
+  Identity identity_;
   std::uint32_t last_ = 0;  // round of the newest whole checkpoint in options_.directory
   std::unique_ptr<Lock> lock_;
 };

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/placement.h"
@@ -113,6 +114,7 @@ class Exchange {
 };
 
 inline Inbox Exchange::inbox(MachineId machine) const {
+  ensure_debug(machine - first_ < count_, "the inbox of a machine that is on another rank");
   const Cursor& begin = cursors_[machine - first_];
   const Cursor& end = cursors_[machine - first_ + 1];
   const auto headers = inbox_headers_.span().subspan(begin.run, end.run - begin.run);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "roundtrip/base/divider.h"
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/mpc/parameters.h"
 #include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/placement.h"
@@ -91,6 +92,7 @@ class Streams {
   }
   /// Rounds before the last: words in a row, one at least, the first with this sequence number.
   void append(MachineId destination, const Word* words, std::uint64_t length, std::uint64_t sequence) {
+    ensure_debug(!last_round_ && length != 0, "a message of no words, or in the last round");
     if (destination == expected_ || length > most_short_) [[unlikely]]
       return append_more(destination, words, length, sequence);
     Stream& stream = stream_to(destination);
@@ -109,6 +111,7 @@ class Streams {
   void keep(std::span<const Word> words, std::uint64_t sequence);
   /// Last round: one output word.
   void append_output(std::uint32_t index, Word word) {
+    ensure_debug(last_round_, "an output word before the last round");
     // Most often it makes a long row longer.
     if (index != expected_ || *run_ >> kLengthShift != kLongLength || run_stream_->room() == 0)
       return append_output_more(index, word);
@@ -140,7 +143,10 @@ class Streams {
   static constexpr std::uint64_t kHeaderWords = 3;  // of a run at most
   static constexpr std::uint64_t kNone = ~std::uint64_t{0};
 
-  Stream& stream_to(MachineId destination) { return streams_[stream_of_[destination >> chunk_bits_]]; }
+  Stream& stream_to(MachineId destination) {
+    ensure_debug(destination >> chunk_bits_ < stream_of_.size(), "a message to a machine that there is not");
+    return streams_[stream_of_[destination >> chunk_bits_]];
+  }
   /// Without the length.
   Word header(MachineId destination, std::uint64_t sequence) const {
     return middle_ | sequence << kDestinationBits | static_cast<std::uint16_t>(destination);

@@ -11,10 +11,13 @@
 #include <boost/mpi/environment.hpp>
 #include <cstdlib>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/mpc/runtime/mpi_code.h"
 #include "roundtrip/mpc/runtime/shared_memory.h"
 #include "roundtrip/mpc/transport.h"
 
@@ -47,12 +50,13 @@ class MpiTransport final : public Transport {
     const auto each = static_cast<int>(send.size() / static_cast<std::size_t>(ranks()));
     // Shared memory is written before and read after it.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    MPI_Alltoall(send.data(), each, MPI_UINT64_T, receive.data(), each, MPI_UINT64_T, world_);
+    require_mpi(MPI_Alltoall(send.data(), each, MPI_UINT64_T, receive.data(), each, MPI_UINT64_T, world_),
+                "MPI_Alltoall");
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   void barrier() override {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    MPI_Barrier(world_);
+    require_mpi(MPI_Barrier(world_), "MPI_Barrier");
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
 
@@ -63,20 +67,26 @@ class MpiTransport final : public Transport {
     requests_.clear();
     for (const ReceivePiece& piece : receive) {
       for_each_chunk(piece.words.size(), [&](std::uint64_t begin, int count) {
-        MPI_Irecv(piece.words.data() + begin, count, MPI_UINT64_T, piece.rank, kTag, world_,
-                  &requests_.emplace_back());
+        require_mpi(MPI_Irecv(piece.words.data() + begin, count, MPI_UINT64_T, piece.rank, kTag, world_,
+                              &requests_.emplace_back(MPI_REQUEST_NULL)),
+                    "MPI_Irecv");
       });
     }
     for (const SendPiece& piece : send) {
       for_each_chunk(piece.words.size(), [&](std::uint64_t begin, int count) {
-        MPI_Isend(piece.words.data() + begin, count, MPI_UINT64_T, piece.rank, kTag, world_,
-                  &requests_.emplace_back());
+        require_mpi(MPI_Isend(piece.words.data() + begin, count, MPI_UINT64_T, piece.rank, kTag, world_,
+                              &requests_.emplace_back(MPI_REQUEST_NULL)),
+                    "MPI_Isend");
       });
     }
-    MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
+    require_mpi(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE),
+                "MPI_Waitall");
   }
 
-  void abort(int status) override { MPI_Abort(world_, status); }
+  void abort(int status) override {
+    MPI_Abort(world_, status);
+    std::_Exit(status);  // where MPI could not
+  }
 
  private:
   static constexpr int kTag = 1;
@@ -120,6 +130,20 @@ class MpiTransport final : public Transport {
 
 }  // namespace
 
+void require_mpi(int code, const char* call) {
+  static_assert(MPI_SUCCESS == 0);
+  if (code == MPI_SUCCESS || seeded("mpi-code")) return;
+  std::string what = fmt::format("error code {}", code);
+  int initialized = 0, finalized = 0;  // MPI has words for its codes only in between
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  if (MPI_Initialized(&initialized) == MPI_SUCCESS && initialized != 0 &&
+      MPI_Finalized(&finalized) == MPI_SUCCESS && finalized == 0 &&
+      MPI_Error_string(code, text, &length) == MPI_SUCCESS)
+    what = text;
+  throw InternalError(fmt::format("{}: {}", call, what));
+}
+
 struct MpiSession::Environment {
   boost::mpi::environment environment;
   boost::mpi::communicator world;
@@ -140,14 +164,14 @@ int MpiSession::ranks() const {
   return environment_->world.size();
 }
 void MpiSession::abort(int status) {
-  boost::mpi::environment::abort(status);
-  std::abort();  // not reached
+  MPI_Abort(MPI_COMM_WORLD, status);
+  std::_Exit(status);  // where MPI could not
 }
 
 std::string mpi_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
   int length = 0;
-  MPI_Get_library_version(text, &length);
+  require_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
   return text;
 }
 

@@ -65,7 +65,7 @@ std::span<const Word> Context::before(MachineId source) const {
   return inbox.words(0, places_from(inbox, source).begin);
 }
 
-std::span<const Word> Context::behind(MachineId source) const {
+std::span<const Word> Context::after(MachineId source) const {
   const Places places = places_from(inbox, source);
   return inbox.words(places.end, inbox.size() - places.end);
 }

@@ -1,12 +1,15 @@
 // Purpose: how protocols are written: as a composition of stages. A stage is a number of rounds with a format
-// of what it leaves in the inbox behind its last round; the next stage reads that through a function given by
+// of what it leaves in the inbox after its last round; the next stage reads that through a function given by
 // the protocol, so local computation between stages costs no round. Nothing is kept in objects but plan
 // constants computed from the shape.
 //
 //   class Maximum final : public Composition {
 //    public:
-//     explicit Maximum(const Parameters& parameters) { ... then<TreeReduce>("maximum", {...});
-//     then("deliver", ...); }
+//     explicit Maximum(const Parameters& parameters) {
+//       ...
+//       then<TreeReduce>("maximum", {...});
+//       then("deliver", ...);
+//     }
 //   };
 #pragma once
 
@@ -48,16 +51,16 @@ struct Context {
   std::span<Word> take(std::size_t words) const {
     return {static_cast<Word*>(scratch->allocate(words * sizeof(Word), alignof(Word))), words};
   }
-  /// Of the words from one source, in sequence order, `count` from place `begin` on, or as many as there are.
+  /// Of the words from one source, in sequence order, `count` from position `begin` on, or as many as there are.
   std::span<const Word> from(MachineId source, std::size_t begin = 0,
                              std::size_t count = ~std::size_t{0}) const;
   /// The last `count` of them, or as many as there are.
   std::span<const Word> last_from(MachineId source, std::size_t count) const;
   /// How many words came from one source.
   std::size_t count_from(MachineId source) const;
-  /// All words from the sources before that one, and from those behind it.
+  /// All words from the sources before that one, and from those after it.
   std::span<const Word> before(MachineId source) const;
-  std::span<const Word> behind(MachineId source) const;
+  std::span<const Word> after(MachineId source) const;
 };
 
 class Stage {
@@ -125,13 +128,13 @@ struct Sizes {
 
 /// The user's kappa_s or else the protocol's default, raised to the least with which `has_plan` holds; a
 /// function of (N, eps) and kappa alone. A protocol that states a delta passes it: s = kappa_s ceil(N^(eps +
-/// delta)) then. With --memory nothing is raised, and s = kappa_s b whatever the delta: ContractError naming
+/// delta)) then. With Parameters::memory_words nothing is raised, and s = kappa_s b whatever the delta: ContractError naming
 /// S if there is no plan.
 Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
                    const std::function<bool(const Sizes&)>& has_plan, const Rational& delta = Rational(0));
 
 /// A shape of `outputs` outputs on exactly max(ceil(N / b), machines, output machines) machines, or
-/// --machines Q if that is no less (ContractError otherwise). p = p_in = 48; rounds and scratch are left to
+/// Parameters::machines if that is no less (ContractError otherwise). p = p_in = 48; rounds and scratch are left to
 /// the composition.
 Shape declare_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs,
                     std::uint64_t machines);

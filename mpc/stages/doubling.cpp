@@ -14,17 +14,17 @@ Doubling::State Doubling::read(const Context& context, std::uint32_t doublings) 
   std::ranges::fill(words, 0);
   const auto array = [&](std::uint64_t i) { return words.subspan(i * count, count); };
   const State state{first, array(kNext), array(kPrevious), array(kOwn)};
-  const std::span<Word> behind = array(kBehind);
+  const std::span<Word> behind = array(kAfter);
   constexpr Word kPresent = Word{1} << 63;
   const Word low = (Word{1} << bits_) - 1;
   for (const Word word : context.inbox.words()) {
     const Word kind = word >> (2 * bits_);
     const std::uint64_t slot = (word >> bits_ & low) - first;
-    if (kind > kBehind || slot >= count) continue;
+    if (kind > kAfter || slot >= count) continue;
     Word& place = words[kind * count + slot];
     require(kind != kPrevious || place == 0, "elements {} and {} are both followed by {}; allowed is one",
             std::min(place, word & low) - 1, std::max(place, word & low) - 1, first + slot);
-    place = (word & low) | (kind == kBehind ? kPresent : 0);
+    place = (word & low) | (kind == kAfter ? kPresent : 0);
   }
   for (std::uint64_t i = 0; i < count; ++i) {
     if (doublings == 0) {
@@ -44,7 +44,7 @@ void Doubling::step(const Context& context, std::uint32_t round) const {
     send(context, kOwn, element, state.value[i]);
     if (state.next[i] != 0) send(context, kPrevious, state.next[i] - 1, state.previous[i]);
     if (state.previous[i] == 0) continue;
-    send(context, kBehind, state.previous[i] - 1, state.value[i]);
+    send(context, kAfter, state.previous[i] - 1, state.value[i]);
     send(context, kNext, state.previous[i] - 1, state.next[i]);
   }
 }

@@ -22,12 +22,12 @@ struct DoublingOptions {
   std::uint64_t elements;     ///< N
   std::uint64_t block_words;  ///< b
   std::uint32_t doublings;    ///< ceil(log2 L) to reach over lists or cycles of L elements
-  /// Calls doubling.link() for links that this machine, whether a home or not, knows of; in the first step.
+  /// Calls doubling.link() for links that this machine, an owner of elements or not, knows of; in the first step.
   std::function<void(const Context&, const Doubling& doubling)> links;
   /// The value of an element alone, at most N.
   std::function<Word(std::uint64_t element, bool has_next)> start;
-  /// Those of 2^t elements in a row and of the 2^t (or fewer, at a list's end) behind them; at most N.
-  std::function<Word(Word own, Word behind)> combine;
+  /// The values of 2^t consecutive elements and of the 2^t (or fewer, at a list's end) after them; at most N.
+  std::function<Word(Word own, Word after)> combine;
 };
 
 class Doubling final : public Stage {
@@ -50,16 +50,16 @@ class Doubling final : public Stage {
   /// Width of the words that the stage sends.
   std::uint32_t word_bits() const { return 2 + 2 * bits_; }
 
-  /// `next` comes behind `element`. Two words.
+  /// `next` comes after `element`. Two words.
   void link(const Context& context, std::uint64_t element, std::uint64_t next) const {
     send(context, kNext, element, next + 1);
     send(context, kPrevious, next, element + 1);
   }
-  /// In the step behind the stage. ContractError if two elements were linked to the same one.
+  /// In the step after the stage. ContractError if two elements were linked to the same one.
   State result(const Context& context) const { return read(context, options_.doublings); }
 
  private:
-  enum Kind : Word { kNext, kPrevious, kOwn, kBehind };
+  enum Kind : Word { kNext, kPrevious, kOwn, kAfter };
 
   void send(const Context& context, Kind kind, std::uint64_t element, Word value) const {
     context.out.send(static_cast<MachineId>(element / options_.block_words),

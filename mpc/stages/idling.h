@@ -10,12 +10,11 @@
 namespace roundtrip::mpc {
 
 /// Problem:   the function of `protocol` in exactly `rounds` rounds.
-/// Guarantee: in each of the rounds put in front every machine sends its input block to itself, so that step
-/// 1
-///            finds the inbox of a first round; outputs, words and limits of all later rounds are the
-///            protocol's.
+/// Guarantee: in each of the rounds put in front every machine sends its input block to itself, so that step 1
+///            finds the inbox of a first round; outputs, words and limits of all later rounds are the protocol's.
 /// Cost:      rounds - R more rounds, in which a machine sends and receives at most b words.
 /// ContractError unless rounds >= R.
-std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol, std::uint32_t rounds);
+[[nodiscard]] std::shared_ptr<const Protocol> idle_to(std::shared_ptr<const Protocol> protocol,
+                                                      std::uint32_t rounds);
 
 }  // namespace roundtrip::mpc

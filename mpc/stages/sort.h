@@ -1,21 +1,20 @@
 // Purpose: the deterministic sort to exact positions, as a stage.
 //
-// Problem: n records of w words stand on M machines, B a machine in order of arrival; each shall go to the
-// machine of its
-//   position in sorted order, position div B. Keys are several words and a tie word that makes them distinct.
-// Guarantee: exact and deterministic; T_sort(n, w; s) rounds (mpc/stages/sort_plan.h), a function of n, w and
-// s alone; every
-//   machine sends and receives at most s words a round; q >= M.
-// Method: a level splits every group of more than B positions into F ways. Leaves send every t0-th of their
-// sorted records up
-//   a tree of fan-in f over the group's machines, each node merges and keeps every f-th, the root picks F-1
-//   splitters at regular distances; they go down; counts of the ways go up and offsets down; one round moves
-//   every record to an exact position within its way, which is a group of the next level. At a leaf's sample
-//   fewer than t0 records of the leaf, and at a node's fewer than f samples of t0 f^(level-1) records, are
-//   not accounted for, so a way has at most n/F + m t0 d + t0 f^(d-1) records. In the end every group stands
-//   on at most two machines; its first one sorts it.
-// Source: Goodrich, Sitchinava, Zhang 2011 (sorting in O(log_s N) rounds of MapReduce); constants and exact
-// positions ours.
+// Problem:   n records of w words are on M machines, B a machine in order of arrival; each shall go to the machine
+//            of its position in sorted order, position div B. Keys are several words and a tie word that makes
+//            them distinct.
+// Guarantee: exact and deterministic; T_sort(n, w; s) rounds (mpc/stages/sort_plan.h), a function of n, w and s
+//            alone; every machine sends and receives at most s words a round; q >= M.
+// Method:    A level splits every group of more than B positions into F ways. Leaves send every t0-th of their
+//            sorted records up a tree of fan-in f over the group's machines; each node merges and keeps every
+//            f-th; the root picks F-1 splitters at regular distances. They go down; counts of the ways go up
+//            and offsets down; one round moves every record to an exact position within its way, which is a
+//            group of the next level. At a leaf's sample fewer than t0 records of the leaf, and at a node's
+//            fewer than f samples of t0 f^(level-1) records, are not accounted for, so a way has at most
+//            n/F + m t0 d + t0 f^(d-1) records. In the end every group is on at most two machines; its first
+//            one sorts it.
+// Source:    Goodrich, Sitchinava, Zhang 2011 (sorting in O(log_s N) rounds of MapReduce); constants and exact
+//            positions are ours.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +37,7 @@ struct SortOptions {
   /// machine; by default to the machine of its position.
   std::function<void(const Context&, std::uint64_t position, std::span<const Word> record)> place = {};
   MachineId first = 0;          ///< machine of position 0
-  std::uint32_t instances = 1;  ///< independent sorts on M machines each, one behind another
+  std::uint32_t instances = 1;  ///< independent sorts on M machines each, one after another
   std::uint64_t load_scratch_words = 0;
 };
 
@@ -50,7 +49,7 @@ class Sort final : public Stage {
   std::uint32_t rounds() const override { return options_.plan.rounds; }
   void step(const Context& context, std::uint32_t round) const override;
   std::uint64_t scratch_words() const override { return scratch_words_; }
-  /// In the step behind the stage: what this machine received in its last round, with the default `place` its
+  /// In the step after the stage: what this machine received in its last round, with the default `place` its
   /// sorted records; if there are no rounds (M = 1), the machine's records sorted here and now.
   std::span<const Word> result(const Context& context) const;
 

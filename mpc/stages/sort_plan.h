@@ -37,7 +37,7 @@ struct SortPlan {
 /// The plan of least T_sort, of the smallest f among equals; nothing if no f in 2..M+1 serves. Every split
 /// shrinks the bound on the largest group by at least one twentieth, so that the levels are bounded by the
 /// exponents alone.
-std::optional<SortPlan> plan_sort(std::uint64_t records, std::uint64_t record_words,
-                                  std::uint64_t memory_words, std::uint64_t key_words = 2);
+[[nodiscard]] std::optional<SortPlan> plan_sort(std::uint64_t records, std::uint64_t record_words,
+                                                std::uint64_t memory_words, std::uint64_t key_words = 2);
 
 }  // namespace roundtrip::mpc

@@ -1,9 +1,9 @@
-// Purpose: trees of fan-in f over a row of machines, with inner nodes on distinct machines, so that no
+// Purpose: trees of fan-in f over consecutive machines, with inner nodes on distinct machines, so that no
 // machine needs more than one node's memory: the ground of reduce, broadcast, scan and sort.
 //
 // A node of level l is named by the first leaf of its subtree, a multiple of f^l. A node with two children or
-// more stands on the first leaf of its second child: of a leaf j >= 1, the lowest nonzero digit in base f
-// decides for which node it could serve (digit 1 at place l-1: for level l), so inner nodes stand on distinct
+// more is on the first leaf of its second child: of a leaf j >= 1, the lowest nonzero digit in base f
+// decides for which node it could serve (digit 1 at place l-1: for level l), so inner nodes are on distinct
 // machines and never on the first. A node with one child is its child, on the same machine.
 #pragma once
 

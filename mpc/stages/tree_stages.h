@@ -29,7 +29,7 @@ struct TreeOptions {
   std::function<void(const Context&, std::span<Word> element)> load;
   Combine combine = {};             ///< TreeReduce and TreeScan
   std::vector<Word> identity = {};  ///< TreeScan: W words
-  /// Words that this machine (of the tree or not) will still want behind the stage; called in the first step.
+  /// Words that this machine (of the tree or not) will still want after the stage; called in the first step.
   std::function<std::span<const Word>(const Context&)> keep = {};
   std::uint64_t load_scratch_words = 0;  ///< that load and keep take together
 };
@@ -42,7 +42,7 @@ class TreeStage : public Stage {
   std::uint64_t result_scratch_words() const override {
     return rounds() > 0 ? 0 : 2 * options_.element_words + options_.load_scratch_words;
   }
-  /// In the step behind the stage: what this machine kept.
+  /// In the step after the stage: what this machine kept.
   std::span<const Word> kept(const Context& context) const { return kept(context, rounds() + 1); }
   const Tree& tree() const { return options_.tree; }
 
@@ -74,7 +74,7 @@ class TreeReduce final : public TreeStage {
   std::uint64_t result_scratch_words() const override {
     return options_.element_words + options_.load_scratch_words;
   }
-  /// In the step behind the stage: the result on tree().root(), nothing elsewhere.
+  /// In the step after the stage: the result on tree().root(), nothing elsewhere.
   std::span<const Word> result(const Context& context) const { return combined(context, rounds() + 1); }
 
  private:
@@ -91,7 +91,7 @@ class Broadcast final : public TreeStage {
   std::uint64_t scratch_words() const override {
     return options_.element_words + options_.load_scratch_words;
   }
-  /// In the step behind the stage: the element, on every machine of the tree.
+  /// In the step after the stage: the element, on every machine of the tree.
   std::span<const Word> result(const Context& context) const;
 
  private:
@@ -113,7 +113,7 @@ struct ScanTree {
   /// precedes the first element from the total, at the root.
   void step(const Context& context, std::uint32_t round, std::span<const Word> element,
             const Start& start) const;
-  /// Behind round 2 depth >= 2: (what precedes this machine's element, the total), 2 W words.
+  /// After round 2 depth >= 2: (what precedes this machine's element, the total), 2 W words.
   std::span<const Word> result(const Context& context) const;
 };
 

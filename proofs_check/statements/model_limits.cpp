@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <functional>
 
+#include "roundtrip/base/error.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/runtime/mpi_code.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/recount.h"
@@ -255,6 +257,24 @@ Check check_broken_rules(Context& context, bool none_broken) {
                  0);
 }
 
+/// Error codes that MPI's calls may return, and that the transport takes for success; also the reverse. `ignored`: as
+/// if it looked at none.
+Check check_mpi_codes(const Context& context, bool ignored) {
+  constexpr int kCodes = 64;  // error classes of MPI 3.1 are below
+  std::uint64_t mistaken = 0;
+  for (int code = 0; code < kCodes; ++code) {
+    bool refused = false;
+    try {
+      if (!ignored) mpc::require_mpi(code, "a call");
+    } catch (const InternalError&) {
+      refused = true;
+    }
+    mistaken += refused != (code != 0);
+  }
+  return compare({.theorem = kName, .n = kToySize, .seed = context.seed}, "transport: MPI codes mistaken",
+                 static_cast<double>(mistaken), Relation::kEqual, 0);
+}
+
 void cap_ledger(mpc::RunResult& result, std::uint64_t words) {
   for (mpc::RoundFacts& round : result.ledger.rounds) {
     round.max_words_sent = std::min(round.max_words_sent, words);
@@ -293,6 +313,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
       for (Check& check : check_limits(toys({}, context.seed), {}, context)) all.push_back(std::move(check));
       all.push_back(check_broken_rules(context, false));
     }
+    if (context.wants("transport: ", kToySize)) all.push_back(check_mpi_codes(context, false));
     return all;
   }
 
@@ -378,6 +399,10 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     const Check all_stopped = check_broken_rules(context, false);
     all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",
                                 all_stopped.quantity, {check_broken_rules(context, true)}, {all_stopped}));
+
+    const Check codes = check_mpi_codes(context, false);
+    all.push_back(judge_control(kName, "a transport that looks at no return code of MPI", codes.quantity,
+                                {check_mpi_codes(context, true)}, {codes}));
 
     judge("a word too many, and the runtime stops", "runs stopped by the runtime", with({.extra_words = b}),
           {}, with({.extra_words = b - 1}), {});

@@ -1,63 +1,44 @@
 #include "roundtrip/simulate/compile/machine.h"
 
 #include <algorithm>
-#include <bit>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "roundtrip/base/fault.h"
-#include "roundtrip/mpc/runtime/scratch.h"
+#include "roundtrip/mpc/runtime/step.h"
 
 namespace roundtrip::simulate {
 namespace {
 
-FaultKind kind_of(mpc::Outbox::Fault fault) {
-  switch (fault) {
-    case mpc::Outbox::Fault::kNone:
-      return FaultKind::kNone;
-    case mpc::Outbox::Fault::kTooManyWords:
-      return FaultKind::kWordsSent;
-    case mpc::Outbox::Fault::kWideWord:
-      return FaultKind::kWordWidth;
-    case mpc::Outbox::Fault::kWrongDestination:
-      return FaultKind::kDestination;
-    case mpc::Outbox::Fault::kMessageAfterEnd:
-      return FaultKind::kMessageAfterEnd;
-    case mpc::Outbox::Fault::kEarlyOutput:
-      return FaultKind::kEarlyOutput;
-  }
-  return FaultKind::kStepFailed;
-}
-
-/// What a step works in. Its memory is used again, never what stands in it. A step may run another protocol's
+/// The memory of a step, used again for others; its contents are not. A step may run another protocol's
 /// (a compiled protocol that was decompiled), so that a thread needs several.
 class Workspace {
  public:
   Workspace() {
     if (!free_.empty()) {
-      rooms_ = std::move(free_.back());
+      memory_ = std::move(free_.back());
       free_.pop_back();
     } else {
-      rooms_ = std::make_unique<Rooms>();
+      memory_ = std::make_unique<Memory>();
     }
   }
-  ~Workspace() { free_.push_back(std::move(rooms_)); }
+  ~Workspace() { free_.push_back(std::move(memory_)); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  mpc::Outbox& outbox() { return rooms_->outbox; }
-  std::vector<mpc::RunHeader>& headers() { return rooms_->headers; }
-  std::vector<mpc::Word>& words() { return rooms_->words; }
-  std::vector<Message>& sorted() { return rooms_->sorted; }
-  std::vector<std::uint32_t>& starts() { return rooms_->starts; }
+  mpc::Outbox& outbox() { return memory_->outbox; }
+  std::vector<mpc::RunHeader>& headers() { return memory_->headers; }
+  std::vector<mpc::Word>& words() { return memory_->words; }
+  std::vector<Message>& sorted() { return memory_->sorted; }
+  std::vector<std::uint32_t>& starts() { return memory_->starts; }
   mpc::ScratchArena& scratch(std::uint64_t words) {
-    if (!rooms_->scratch || rooms_->scratch->allowed_words() != words) rooms_->scratch.emplace(words);
-    return *rooms_->scratch;
+    if (!memory_->scratch || memory_->scratch->allowed_words() != words) memory_->scratch.emplace(words);
+    return *memory_->scratch;
   }
 
  private:
-  struct Rooms {
+  struct Memory {
     mpc::Outbox outbox;
     std::vector<mpc::RunHeader> headers;
     std::vector<mpc::Word> words;
@@ -65,10 +46,10 @@ class Workspace {
     std::vector<std::uint32_t> starts;
     std::optional<mpc::ScratchArena> scratch;
   };
-  static thread_local std::vector<std::unique_ptr<Rooms>> free_;
-  std::unique_ptr<Rooms> rooms_;
+  static thread_local std::vector<std::unique_ptr<Memory>> free_;
+  std::unique_ptr<Memory> memory_;
 };
-thread_local std::vector<std::unique_ptr<Workspace::Rooms>> Workspace::free_;
+thread_local std::vector<std::unique_ptr<Workspace::Memory>> Workspace::free_;
 
 /// Messages by source and sequence, in two counting sorts.
 void sort_messages(std::vector<Message>& messages, std::uint64_t most_sequence, std::uint64_t most_source,
@@ -85,6 +66,11 @@ void sort_messages(std::vector<Message>& messages, std::uint64_t most_sequence, 
   sort_by(&Message::source, most_source);
 }
 
+static_assert(static_cast<int>(FaultKind::kWordsSent) ==
+                  1 + static_cast<int>(mpc::ModelViolation::Kind::kWordsSent) &&
+              static_cast<int>(FaultKind::kStepFailed) ==
+                  1 + static_cast<int>(mpc::ModelViolation::Kind::kStepFailed));
+
 constexpr std::uint64_t kMaxUsed = 1ull << 53;  // what a number of the array holds exactly
 
 }  // namespace
@@ -93,15 +79,12 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
                  std::vector<Message>& messages) {
   const mpc::Shape& shape = protocol.shape();
   Stepped stepped;
-  const auto fail = [&](FaultKind kind, std::uint64_t used) {
-    stepped.fault = {kind, round, std::min(used, kMaxUsed)};
+  const auto fail = [&](FaultKind kind, std::uint32_t of_round, std::uint64_t used) {
+    stepped.fault = {kind, of_round, std::min(used, kMaxUsed)};
     return stepped;
   };
-  if (messages.size() > shape.memory_words) {  // received in the round before
-    stepped.fault = {FaultKind::kWordsReceived, round - 1,
-                     std::min<std::uint64_t>(messages.size(), kMaxUsed)};
-    return stepped;
-  }
+  if (messages.size() > shape.memory_words)  // received in the round before
+    return fail(FaultKind::kWordsReceived, round - 1, messages.size());
   const bool swapped = seeded("inbox-order");
   const auto place = [swapped](const Message& m) {
     return swapped ? std::uint64_t{m.sequence} << 32 | m.source : std::uint64_t{m.source} << 32 | m.sequence;
@@ -129,26 +112,13 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
     }
     words.push_back(messages[i].word);
   }
-  const bool last = round == shape.rounds;
   mpc::Outbox& outbox = workspace.outbox();
-  outbox.reset({.words = shape.memory_words,
-                .word_bits = shape.word_bits,
-                .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
-                .last_round = last});
-  mpc::ScratchArena& scratch = workspace.scratch(shape.scratch_words);
-  scratch.reset();
-  bool failed = false;
-  try {
-    protocol.step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
-  } catch (...) {
-    failed = true;
-  }
-  if (scratch.exceeded()) return fail(FaultKind::kScratch, scratch.peak_words());
-  if (failed) return fail(FaultKind::kStepFailed, 0);
-  if (const FaultKind kind = kind_of(outbox.fault()); kind != FaultKind::kNone) {
-    const std::uint64_t value = outbox.fault_value();
-    return fail(kind,
-                kind == FaultKind::kWordWidth ? static_cast<std::uint64_t>(std::bit_width(value)) : value);
+  outbox.reset(mpc::outbox_limits(shape, round, shape.memory_words));
+  const auto broken = mpc::run_step(protocol, round, machine, mpc::Inbox(headers, words), outbox,
+                                    workspace.scratch(shape.scratch_words));
+  if (broken) {
+    const auto kind = static_cast<FaultKind>(1 + static_cast<int>(broken->facts().kind));
+    return fail(kind, round, broken->facts().used);
   }
   stepped.sent.reserve(outbox.words().size());
   outbox.for_each_word([&](std::uint32_t destination, mpc::Word word) {

@@ -32,7 +32,7 @@ struct Stepped {
 /// Sorts `messages` by (source, sequence), makes maximal runs of consecutive sequences of them and runs
 /// `machine`'s step of `round` (1..R). More than s messages received, any broken limit and any exception of
 /// the step are faults.
-Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::MachineId machine,
-                 std::vector<Message>& messages);
+[[nodiscard]] Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::MachineId machine,
+                               std::vector<Message>& messages);
 
 }  // namespace roundtrip::simulate

@@ -56,7 +56,7 @@ Decompiled::Pair Decompiled::pair_of(const Context& context, const LayerRun& run
   pair.keys = own.subspan(pair.queries.size());
   if (pair.keys.empty()) {  // they came in the round before
     pair.keys = context.before(context.machine);
-    if (pair.keys.empty()) pair.keys = context.behind(context.machine);
+    if (pair.keys.empty()) pair.keys = context.after(context.machine);
     pair.own_rows = own.size();
   }
   if (!pair.keys.empty()) pair.keys = pair.keys.first(rows_length(run, pair.table, pair.keys));

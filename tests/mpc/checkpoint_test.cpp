@@ -7,8 +7,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <set>
 
 #include "protocol_case.h"
@@ -63,10 +65,12 @@ class CheckpointTest : public ::testing::Test {
     EXPECT_EQ(result.ledger, whole_.ledger);
     EXPECT_FALSE(result.stopped_after);
   }
+  /// What a refused run says; it names a field.
   std::string refusal(const RunOptions& with, const Values* values = nullptr) {
     try {
       run(with, values);
     } catch (const ContractError& error) {
+      EXPECT_THAT(error.field(), ::testing::Not(IsEmpty())) << error.what();
       return error.what();
     }
     return "no refusal";
@@ -164,32 +168,51 @@ TEST_F(CheckpointTest, CarefulForgeriesAreDamageToo) {
   fs::remove(base_ / "a" / "manifest-0000000003");
   const std::string manifest = read_whole((base_ / "a" / "manifest-0000000004").string());
   const std::string inboxes = read_whole((base_ / "a" / "inboxes-0000000004-0").string());
-  const auto seal = [](std::string text) {
-    return text + fmt::format("{:016x}\n", XXH3_64bits(text.data(), text.size()));
+  constexpr std::string_view kFirstLine = "roundtrip-checkpoint 2\n";
+  const auto seal = [&](const std::string& body, std::string_view first_line = kFirstLine) {
+    return std::string(first_line) + fmt::format("{:016x}\n", XXH3_64bits(body.data(), body.size())) + body;
   };
-  const std::string body = manifest.substr(0, manifest.size() - 17);
+  const std::string body = manifest.substr(kFirstLine.size() + 17);
   ASSERT_EQ(seal(body), manifest);
-  const auto expect = [&](const std::string& forged, const std::string& says) {
-    write_whole((base_ / "a" / "manifest-0000000004").string(), seal(forged));
+  const auto expect = [&](const std::string& sealed, const std::string& says) {
+    write_whole((base_ / "a" / "manifest-0000000004").string(), sealed);
     EXPECT_THAT(refusal(options({}, "a")), AllOf(HasSubstr("is whole"), HasSubstr(says)));
   };
-  const std::size_t at = body.rfind("inboxes ");
-  expect(body.substr(0, at), "hold 0 machines");
-  expect(body + body.substr(at), "each machine once");
-  expect(body.substr(0, at) + "inboxes 0 18446744073709551615 1 1\n", "each machine once");
-  expect(body.substr(0, at) + "inboxes 1 1 1 1\n", "each machine once");
-  expect(body + "round 1 2 3 4\n", "counts 5 rounds");
-  expect(body + "round 1 2 3\n", "holds the line");
-  expect(body + "surprise 1 2 3 4\n", "holds the line");
-  expect("roundtrip-checkpoint 2\n" + body.substr(body.find('\n') + 1), "version '2', this program reads 1");
+  // The archive: identity, four rounds of four numbers, one file of four numbers; a count before each list.
+  const auto numbers = [](std::initializer_list<std::uint64_t> values) {
+    return std::string(reinterpret_cast<const char*>(std::data(values)), 8 * values.size());
+  };
+  const std::size_t pieces = body.size() - 5 * 8, rounds = pieces - 17 * 8;
+  const std::string start = body.substr(0, pieces), piece = body.substr(pieces + 8);
+  const std::string identity = body.substr(0, rounds);
+  ASSERT_EQ(body.substr(pieces, 8), numbers({1}));
+  ASSERT_EQ(body.substr(rounds, 8), numbers({4}));
+  expect(seal(start + numbers({0})), "hold 0 machines");
+  expect(seal(start + numbers({2}) + piece + piece), "each machine once");
+  expect(seal(start + numbers({1, 0, ~std::uint64_t{0}, 1, 1})), "each machine once");
+  expect(seal(start + numbers({1, 1, 1, 1, 1})), "each machine once");
+  expect(seal(identity + numbers({5}) + body.substr(rounds + 8, 16 * 8) + numbers({1, 2, 3, 4, 1}) + piece),
+         "counts 5 rounds");
+  expect(seal(body.substr(0, body.size() - 1)), "ends within a list");
+  expect(seal(body + "x"), "goes on after the last list");
+  for (const std::uint64_t count :
+       {std::uint64_t{1} << 40, ~std::uint64_t{0}}) {  // no memory is taken for them
+    expect(seal(start + numbers({count})), "more than its bytes");
+    expect(seal(identity + numbers({count})), "more than its bytes");
+    expect(seal(numbers({count})), "more than its bytes");
+    expect(seal(numbers({1, count})), "more than its bytes");
+  }
+  expect(seal(numbers({body.size()}) + body.substr(8)), "ends within a list");
+  expect(seal({}), "cut short");
+  expect(seal(body, "roundtrip-checkpoint 1\n"), "version '1', this program reads 2");
+  expect("roundtrip-checkpoint 1\nis n = 500\n0123456789abcdef\n", "version '1', this program reads 2");
   expect("something else\n", "doesn't start");
 
-  const std::string line = body.substr(at);
-  const std::string machines = line.substr(10, line.find(' ', 10) - 10);
-  const auto forge = [&](std::string bytes, const std::string& says) {
+  std::uint64_t machines = 0;
+  std::memcpy(&machines, piece.data() + 8, 8);
+  const auto forge = [&](const std::string& bytes, const std::string& says) {
     write_whole((base_ / "a" / "inboxes-0000000004-0").string(), bytes);
-    expect(body.substr(0, at) + fmt::format("inboxes 0 {} {} {}\n", machines, bytes.size(),
-                                            XXH3_64bits(bytes.data(), bytes.size())),
+    expect(seal(start + numbers({1, 0, machines, bytes.size(), XXH3_64bits(bytes.data(), bytes.size())})),
            says);
   };
   const auto with = [&](std::size_t place, std::uint64_t value, std::size_t size) {
@@ -217,7 +240,8 @@ TEST_F(CheckpointTest, AnotherRunIsRefusedByName) {
   RunOptions named = options({}, "a");
   named.checkpoint.identity = {{"protocol", "other"}};
   EXPECT_THAT(refusal(named), HasSubstr("protocol = other"));
-  EXPECT_THAT(refusal(options("a")), AllOf(HasSubstr("holds a checkpoint of round"), HasSubstr("--resume")));
+  EXPECT_THAT(refusal(options("a")),
+              AllOf(HasSubstr("checkpoint folder: "), HasSubstr("holds a checkpoint of round")));
   EXPECT_THAT(files("a"), SizeIs(4));
 }
 
@@ -231,7 +255,7 @@ TEST_F(CheckpointTest, DirectoriesThatDontServe) {
   EXPECT_THAT(refusal(options("missing/deeper")), HasSubstr("cannot make"));
   RunOptions never = options("b");
   never.checkpoint.every = 0;
-  EXPECT_THAT(refusal(never), HasSubstr("--every 0"));
+  EXPECT_THAT(refusal(never), HasSubstr("checkpoint interval: 0 rounds"));
   // Two runs in one directory: the second starts while the first is under way.
   std::string second;
   RunOptions first = options("c");

@@ -5,10 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <stdexcept>
+#include <utility>
 
 #include "roundtrip/base/divider.h"
+#include "roundtrip/base/ensure.h"
+#include "roundtrip/mpc/runtime/buffer.h"
+#include "roundtrip/mpc/runtime/exchange.h"
 #include "roundtrip/mpc/runtime/placement.h"
 #include "roundtrip/mpc/runtime/scratch.h"
+#include "roundtrip/mpc/runtime/step.h"
+#include "roundtrip/mpc/runtime/streams.h"
 #include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
@@ -139,6 +146,83 @@ TEST(ScratchArena, CountsWhatIsTakenAtOnceAndRefusesMore) {
   arena.reset();
   EXPECT_EQ(arena.peak_words(), 0u);
   EXPECT_EQ(arena.allocate(80, 8), a) << "all ten words are there after a reset";
+}
+
+// What only a fault of ours can break is looked for at each access in builds with assertions.
+TEST(Assertions, HoldAccessesToInboxesBuffersAndStreams) {
+  if (!kAssertions) GTEST_SKIP() << "a build without assertions";
+  const RunHeader headers[] = {{0, 0, 0}, {1, 0, 2}};
+  const Word words[] = {1, 2, 3};
+  const Inbox inbox(headers, words);
+  EXPECT_NO_THROW((void)inbox[1]);
+  EXPECT_THROW((void)inbox[2], InternalError);
+  EXPECT_THROW((void)inbox.source(2), InternalError);
+  EXPECT_NO_THROW((void)inbox.run_begin(2));
+  EXPECT_THROW((void)inbox.run_begin(3), InternalError);
+  EXPECT_NO_THROW((void)inbox.words(1, 2));
+  EXPECT_THROW((void)inbox.words(2, 2), InternalError);
+  EXPECT_THROW((void)inbox.words(4, 0), InternalError);
+  EXPECT_THROW((void)inbox.words(1, ~std::size_t{0}), InternalError);
+
+  Buffer<Word> buffer;
+  buffer.resize(2);
+  EXPECT_NO_THROW(buffer[1] = 1);
+  EXPECT_THROW(buffer[2] = 1, InternalError);
+  EXPECT_THROW((void)std::as_const(buffer)[2], InternalError);
+  EXPECT_THROW(buffer.set_size(buffer.capacity() + 1), InternalError);
+
+  const auto transport = make_in_process_transport();
+  const Shape shape = RingShift(12, 3, 3).shape();
+  Streams streams(shape, shape.memory_words, Placement(shape.machines, 1), *transport);
+  streams.begin(0);
+  EXPECT_NO_THROW(streams.append(1, words, 1, 0));
+  EXPECT_THROW(streams.append(64, words, 1, 0), InternalError) << "no such machine";
+  EXPECT_THROW(streams.append(1, words, 0, 0), InternalError);
+  EXPECT_THROW(streams.append_output(1, 1), InternalError);
+  streams.begin_round(true);
+  EXPECT_THROW(streams.append(1, words, 1, 0), InternalError);
+
+  Exchange exchange(shape, shape.memory_words, *transport);
+  EXPECT_NO_THROW((void)exchange.inbox(3));
+  EXPECT_THROW((void)exchange.inbox(4), InternalError);
+}
+
+// One executor of steps: which of several broken rules counts.
+TEST(RunStep, ScratchCountsBeforeAnExceptionAndThatBeforeTheOutbox) {
+  struct Breaking final : Protocol {
+    Shape own = RingShift(12, 3, 3).shape();
+    bool takes = false, throws = false, alien = false;
+    const Shape& shape() const override { return own; }
+    void step(const Step& step, const Inbox&, Outbox& outbox) const override {
+      outbox.send(own.machines, 1);  // no such machine
+      if (takes) {
+        try {
+          (void)step.scratch->allocate(8, 8);
+        } catch (const std::bad_alloc&) {
+        }
+      }
+      if (alien) throw 1;
+      if (throws) throw std::runtime_error("thrown");
+    }
+  };
+  const auto broken = [](bool takes, bool throws, bool alien = false) {
+    Breaking protocol;
+    protocol.takes = takes;
+    protocol.throws = throws;
+    protocol.alien = alien;
+    ScratchArena scratch(0);
+    Outbox outbox;
+    outbox.reset(outbox_limits(protocol.own, 1, 3));
+    const auto violation = run_step(protocol, 1, 2, {}, outbox, scratch);
+    EXPECT_TRUE(violation && violation->facts().round == 1 && violation->facts().machine == 2);
+    return violation->facts().kind;
+  };
+  EXPECT_EQ(broken(false, false), ModelViolation::Kind::kDestination);
+  EXPECT_EQ(broken(false, true), ModelViolation::Kind::kStepFailed);
+  EXPECT_EQ(broken(false, false, true), ModelViolation::Kind::kStepFailed);
+  EXPECT_EQ(broken(true, false), ModelViolation::Kind::kScratch);
+  EXPECT_EQ(broken(true, true), ModelViolation::Kind::kScratch);
+  EXPECT_EQ(broken(true, false, true), ModelViolation::Kind::kScratch);
 }
 
 TEST(Placement, EveryMachineIsOnTheRankThatTheDividerNames) {
