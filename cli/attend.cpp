@@ -220,7 +220,7 @@ std::string facts_text(const Facts& facts) {
   out.row("seconds",
           "{seconds:.3f}: hashing {hash_seconds:.3f}, grouping {group_seconds:.3f}, adding "
           "{add_seconds:.3f}; {nanoseconds:.1f} ns per token and table");
-  out.row("at the door",
+  out.row("quantisation",
           "coordinates rounded by at most {point_error:.3g}, values by at most {value_error:.3g}");
   out.row("without a key", "{empty_queries} of {queries} queries collided with none: their output is zero");
   if (has("recall")) {

@@ -23,17 +23,17 @@ using mpc::MachineId;
 using mpc::Word;
 
 constexpr DecompilePhase kCopyRows{
-    "copy rows", "Each hash table works on rows of its own: the homes send copies, which send copies on."};
+    "copy rows", "Each hash table works on rows of its own: the owners send copies, which send copies on."};
 constexpr DecompilePhase kHash{
     "hash",
     "Every token's query and key become one record each: hash code, key or query, token. Records go to the machines "
     "that sort them, each table and head by itself."};
 constexpr DecompilePhase kSort{
     "sort",
-    "The records are sorted by hash code, so that a query comes to stand behind the keys with its code: the matches of "
+    "The records are sorted by hash code, so that a query comes after the keys with its code: the matches of "
     "attention."};
-constexpr DecompilePhase kFetchValues{
-    "fetch values", "A sorted record stands without its value; it asks the token's block for it."};
+constexpr DecompilePhase kFetchValues{"fetch values",
+                                      "A sorted record has no value; it asks the token's block for it."};
 constexpr DecompilePhase kScanBuckets{
     "scan buckets",
     "A running sum over the sorted records, starting anew at every code, gives each query the sum and the number of its "
@@ -42,7 +42,7 @@ constexpr DecompilePhase kReturn{"return",
                                  "Sum and number go back from the sorted place to the query's token."};
 constexpr DecompilePhase kAddOverTables{
     "add over tables",
-    "What the tables found is added up on the way home; there, sum / number is the average."};
+    "What the tables found is added up on the way to the owner; there, sum / number is the average."};
 
 /// The sort stage, with machines before its own that keep what they have.
 class SortBesideBlocks final : public mpc::Stage {
@@ -579,7 +579,7 @@ bool fit(const DecompilePlan& plan, DecompiledLayer& sizes) {
 
 std::vector<MachineGroup> machines(const DecompilePlan& plan, const DecompiledLayer& sizes) {
   const std::uint64_t sorts = std::uint64_t{sizes.tables} * sizes.heads;
-  return {{"homes", plan.blocks},
+  return {{"owners", plan.blocks},
           {"copies", (std::uint64_t{sizes.tables} - 1) * plan.blocks},
           {"sort machines", sorts * sizes.sort.machines},
           {"scan machines", sorts * sizes.scan_machines}};
@@ -602,7 +602,7 @@ std::vector<Pass> passes(const DecompilePlan& plan, std::size_t l) {
                                                  2 * layer.scan_depth, layer.scan_records, layer.scan_fan)},
       {std::string(kReturn.id), "1 round: sum and count of each query to its block"},
       {std::string(kAddOverTables.id),
-       fmt::format("dc = {} rounds; then {} heads meet at home; {} machines, {} rounds in all",
+       fmt::format("dc = {} rounds; then {} heads meet at the owner; {} machines, {} rounds in all",
                    layer.copy_depth, layer.heads, plan.layer_machines(l), layer.rounds())}};
 }
 
@@ -616,8 +616,8 @@ const LayerDecompiler& hashed_decompiler() {
       .introduction =
           "In a layer every token writes a query, a key and a value. Attention gives each query the "
           "average of the values whose keys it matches. Machines can't look at each other's keys: they "
-          "sort them by hash code, so that what matches comes to stand together, add up, and send the "
-          "sums home.",
+          "sort them by hash code, so that what matches comes together, add up, and send the sums to the "
+          "owners.",
       .measure = measure,
       .count_words = count_words,
       .fit = fit,

@@ -27,9 +27,9 @@ struct DecompilePhase {
 };
 /// Before the first layer, and after the last.
 inline constexpr DecompilePhase kInputToBlocks{
-    "input to blocks", "Every input word goes to the machine that is the home of its token."};
+    "input to blocks", "Every input word goes to the machine that is the owner of its token."};
 inline constexpr DecompilePhase kDeliver{"deliver",
-                                         "Each home delivers the numbers of its tokens' rows: the output."};
+                                         "Each owner delivers the numbers of its tokens' rows: the output."};
 
 /// Machines of a layer, numbered on from those of the group before.
 struct MachineGroup {

@@ -18,8 +18,8 @@ using mpc::Word;
 
 constexpr DecompilePhase kSumsUp{
     "sums up", "The sums of all values, weighted by their keys' features, are added up a tree."};
-constexpr DecompilePhase kSumsDown{"sums down",
-                                   "They go back down the tree, and every home forms its queries' averages."};
+constexpr DecompilePhase kSumsDown{
+    "sums down", "They go back down the tree, and every owner forms its queries' averages."};
 
 class LowRankRun final : public LayerRun {
  public:
@@ -164,8 +164,8 @@ std::vector<Pass> passes(const DecompilePlan& plan, std::size_t l) {
   return {{std::string(kSumsUp.id),
            fmt::format("{} rounds: G and g of {} heads, rank {}, {} words, fan-in {}", layer.scan_depth,
                        layer.heads, layer.rank, layer.element_words, layer.scan_fan)},
-          {std::string(kSumsDown.id), fmt::format("{} rounds to {} homes; {} rounds in all", layer.scan_depth,
-                                                  plan.blocks, layer.rounds())}};
+          {std::string(kSumsDown.id), fmt::format("{} rounds to {} owners; {} rounds in all",
+                                                  layer.scan_depth, plan.blocks, layer.rounds())}};
 }
 
 }  // namespace
@@ -178,14 +178,14 @@ const LayerDecompiler& low_rank_decompiler() {
       .introduction =
           "Low-rank attention gives each query the average of all values, weighted by products of "
           "features of query and key. So the same sums over all keys serve every query: they are "
-          "added up a tree and sent to all homes.",
+          "added up a tree and sent to all owners.",
       .measure = measure,
       .count_words = count_words,
       .fit = fit,
       .rounds = [](const DecompiledLayer& sizes) { return 2 * sizes.scan_depth; },
       .machines =
           [](const DecompilePlan& plan, const DecompiledLayer&) {
-            return std::vector<MachineGroup>{{"homes", plan.blocks}};
+            return std::vector<MachineGroup>{{"owners", plan.blocks}};
           },
       .passes = passes,
       .make = [](const LayerParts& parts) -> std::unique_ptr<LayerRun> {

@@ -228,7 +228,7 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
 std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
   std::vector<Pass> passes = {
       {std::string(kInputToBlocks.id),
-       fmt::format("1 round: N = {} words to C = {} homes of T_b = {} tokens (W = {} words each)", plan.n,
+       fmt::format("1 round: N = {} words to C = {} owners of T_b = {} tokens (W = {} words each)", plan.n,
                    plan.blocks, plan.block_tokens, plan.token_words)}};
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     for (Pass& pass : plan.layers[l].decompiler->passes(plan, l)) {

@@ -24,7 +24,7 @@ using mpc::Word;
 
 constexpr DecompilePhase kCopyQueries{
     "copy queries",
-    "There is a machine for every pair of blocks; the homes send each of theirs its queries."};
+    "There is a machine for every pair of blocks; the owners send each of theirs its queries."};
 constexpr DecompilePhase kCopyKeys{
     "copy keys",
     "In the same way they send the keys and values: each machine has one block's queries and another's keys."};
@@ -35,7 +35,7 @@ constexpr DecompilePhase kLargestDown{
     "largest down", "It goes back down: all weights are those of scores beside the largest."};
 constexpr DecompilePhase kSumsUp{
     "sums up",
-    "Weights and weighted values are added up a tree; at home, one sum over the other is the average."};
+    "Weights and weighted values are added up a tree; at the owner, one sum over the other is the average."};
 
 /// Tables that are reached in `rounds` rounds if in each every table reaches `fan` - 1 others.
 std::uint64_t reached(std::uint64_t fan, std::uint32_t rounds) {
@@ -371,7 +371,7 @@ std::vector<Pass> passes(const DecompilePlan& plan, std::size_t l) {
                                                      rounds, plan.blocks, plan.blocks, plan.copies_a_round)},
           {std::string(kCopyKeys.id),
            fmt::format("{}: a machine for every pair of blocks, {}", rounds, plan.layer_machines(l))},
-          {std::string(kLargestUp.id), rounds + ": the largest score of every query and head to its home"},
+          {std::string(kLargestUp.id), rounds + ": the largest score of every query and head to its owner"},
           {std::string(kLargestDown.id), rounds + ": to all copies"},
           {std::string(kSumsUp.id), fmt::format("{}: {} heads' weights and weighted values; {} rounds in all",
                                                 rounds, layer.heads, layer.rounds())}};
@@ -387,7 +387,7 @@ const LayerDecompiler& softmax_decompiler() {
       .introduction =
           "Softmax gives each query the average of all values, weighted by how well their keys fit. "
           "No sorting helps there: a machine for every pair of blocks of tokens computes the "
-          "weights, and the sums go home. So it takes quadratically many machines.",
+          "weights, and the sums go to the owners. So it takes quadratically many machines.",
       .measure = measure,
       .count_words = count_words,
       .fit = fit,
@@ -395,7 +395,7 @@ const LayerDecompiler& softmax_decompiler() {
       .machines =
           [](const DecompilePlan& plan, const DecompiledLayer&) {
             return std::vector<MachineGroup>{
-                {"homes", plan.blocks}, {"machines of pairs of blocks", (plan.blocks - 1) * plan.blocks}};
+                {"owners", plan.blocks}, {"machines of pairs of blocks", (plan.blocks - 1) * plan.blocks}};
           },
       .passes = passes,
       .make = [](const LayerParts& parts) -> std::unique_ptr<LayerRun> {
