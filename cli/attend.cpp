@@ -2,6 +2,8 @@
 // cost and guarantee, and compared with what it approximates.
 #include "roundtrip/anna/dense/attend.h"
 
+#include <fmt/args.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -82,140 +84,161 @@ std::string source_of(const AttendArguments& arguments) {
                      arguments.instance.seed);
 }
 
-std::string plan_text(const AttendArguments& arguments, const anna::AttendPlan& plan) {
-  std::string text = fmt::format("attend {}: {} queries, {} keys, d = {}, m = {}\n", source_of(arguments),
-                                 plan.queries, plan.keys, plan.dimension, plan.value_dimension);
-  const auto row = [&](std::string_view what, const std::string& facts) {
-    text += fmt::format("  {:<17} {}\n", what, facts);
-  };
-  row("family",
-      fmt::format("{}: c = {}, r = {:.6g}{}, p1 = {:.4f} at r, p2 = {:.3g} at c r", to_string(plan.family),
-                  plan.c, plan.radius,
-                  plan.family == anna::FamilyKind::kPStable ? fmt::format(", width {:.6g}", plan.width) : "",
-                  plan.p1.low, plan.p2.high));
-  row("exponent", fmt::format("rho = {:.4f}, 3 rho = {:.4f} (3/c^2 = {:.4f})", plan.rho, 3 * plan.rho,
-                              3 / (plan.c * plan.c)));
-  row("tables", fmt::format("ell = {} tables of z = {} functions", plan.tables, plan.functions));
-  row("guarantee",
-      fmt::format("{} for eta = {}: far keys weighted with probability <= {:.3g}, near keys missed <= {:.3g}",
-                  plan.guaranteed ? "holds" : "none", arguments.eta.to_string(),
-                  std::min(1.0, plan.false_collisions), std::min(1.0, plan.missed_pairs)));
-  row("work", fmt::format("{:.3e} hash evaluations, at most {:.3e} rows added, {:.0f} MiB",
-                          plan.hash_evaluations, plan.row_additions, std::ceil(plan.peak_bytes / 1048576)));
-  if (!plan.advice.empty()) row("note", plan.advice);
-  return text;
-}
-
-nlohmann::ordered_json probability_json(const anna::Probability& p) {
-  return {{"low", p.low}, {"estimate", p.estimate}, {"high", p.high}};
-}
-
-nlohmann::ordered_json plan_json(const AttendArguments& arguments, const anna::AttendPlan& plan) {
-  nlohmann::ordered_json json = {{"schema", "roundtrip/attend/1"},
-                                 {"source", source_of(arguments)},
-                                 {"queries", plan.queries},
-                                 {"keys", plan.keys},
-                                 {"dimension", plan.dimension},
-                                 {"value_dimension", plan.value_dimension},
-                                 {"family", to_string(plan.family)},
-                                 {"c", plan.c},
-                                 {"r", plan.radius},
-                                 {"eta", arguments.eta.to_string()},
-                                 {"p1", probability_json(plan.p1)},
-                                 {"p2", probability_json(plan.p2)},
-                                 {"rho", plan.rho},
-                                 {"functions", plan.functions},
-                                 {"tables", plan.tables},
-                                 {"false_collisions", plan.false_collisions},
-                                 {"missed_pairs", plan.missed_pairs},
-                                 {"guaranteed", plan.guaranteed},
-                                 {"pointless", plan.pointless},
-                                 {"advice", plan.advice},
-                                 {"hash_evaluations", plan.hash_evaluations},
-                                 {"row_additions", plan.row_additions},
-                                 {"peak_bytes", plan.peak_bytes},
-                                 {"seed", plan.seed}};
-  if (plan.family == anna::FamilyKind::kPStable) json["width"] = plan.width;
-  if (plan.family == anna::FamilyKind::kCrossPolytopeHadamard) json["rotations"] = plan.rotations;
-  return json;
-}
-
 /// "verified" or "refuted" if compared with the definition, else "done".
 std::string verdict_of(const AttendArguments& arguments, const anna::AttendReport& report) {
   if (arguments.compare != "brute") return "done";
   return report.equal ? "verified" : "refuted";
 }
 
-struct Errors {
-  double point = 0, value = 0;  ///< largest rounding errors at the door
-};
+/// All that was planned or measured, by its names in docs/schema: the JSON as it is, and what the rows of the text
+/// refer to.
+using Facts = nlohmann::ordered_json;
 
-std::string report_text(const AttendArguments& arguments, const anna::AttendPlan& plan, const Errors& errors,
-                        const anna::AttendReport& report) {
-  const anna::DenseFacts& facts = report.result.facts;
-  std::string text = plan_text(arguments, plan);
-  const auto row = [&](std::string_view what, const std::string& said) {
-    text += fmt::format("  {:<17} {}\n", what, said);
-  };
-  const double tokens = static_cast<double>(plan.queries + plan.keys) / 2;
-  row("seconds",
-      fmt::format("{:.3f}: hashing {:.3f}, grouping {:.3f}, adding {:.3f}; {:.1f} ns per token and table",
-                  facts.seconds, facts.hash_seconds, facts.group_seconds, facts.add_seconds,
-                  facts.seconds * 1e9 / (tokens * static_cast<double>(plan.tables))));
-  row("at the door", fmt::format("coordinates rounded by at most {:.3g}, values by at most {:.3g}",
-                                 errors.point, errors.value));
-  row("without a key", fmt::format("{} of {} queries collided with none: their output is zero",
-                                   facts.empty_queries, plan.queries));
-  if (report.weights) {
-    const anna::WeightFacts& w = *report.weights;
-    row("recall", w.near_pairs == 0
-                      ? fmt::format("no key within r of the {} sampled queries", w.sampled_queries)
-                      : fmt::format("{:.4f} of {} keys within r ({} sampled queries)", w.recall, w.near_pairs,
-                                    w.sampled_queries));
-    row("purity",
-        fmt::format("{:.4f} of the weight on keys within c r{}", w.within_cr,
-                    w.purity ? fmt::format(", {:.4f} on keys of the query's own group", *w.purity) : ""));
-  }
-  if (!report.compared_with.empty()) {
-    row("compared with",
-        fmt::format("{}, {:.3f} s: {}", report.compared_with, report.compared_seconds,
-                    report.equal ? "equal, bit for bit"
-                                 : fmt::format("largest difference {:.4g}, relative error {:.4g}",
-                                               report.max_error, report.relative_error)));
-  }
-  return text + "verdict: " + verdict_of(arguments, report) + "\n";
+nlohmann::ordered_json probability_json(const anna::Probability& p) {
+  return {{"low", p.low}, {"estimate", p.estimate}, {"high", p.high}};
 }
 
-nlohmann::ordered_json report_json(const AttendArguments& arguments, const anna::AttendPlan& plan,
-                                   const Errors& errors, const anna::AttendReport& report) {
-  const anna::DenseFacts& facts = report.result.facts;
-  nlohmann::ordered_json json = plan_json(arguments, plan);
-  json["seconds"] = facts.seconds;
-  json["hash_seconds"] = facts.hash_seconds;
-  json["group_seconds"] = facts.group_seconds;
-  json["add_seconds"] = facts.add_seconds;
-  json["key_rows_added"] = facts.key_rows_added;
-  json["query_rows_added"] = facts.query_rows_added;
-  json["collisions"] = facts.collisions;
-  json["empty_queries"] = facts.empty_queries;
-  json["point_error"] = errors.point;
-  json["value_error"] = errors.value;
-  if (report.weights) {
-    json["sampled_queries"] = report.weights->sampled_queries;
-    json["near_pairs"] = report.weights->near_pairs;
-    json["recall"] = report.weights->recall;
-    json["within_cr"] = report.weights->within_cr;
-    if (report.weights->purity) json["purity"] = *report.weights->purity;
+Facts planned_facts(const AttendArguments& arguments, const anna::AttendPlan& plan) {
+  Facts facts = {{"schema", "roundtrip/attend/1"},
+                 {"source", source_of(arguments)},
+                 {"queries", plan.queries},
+                 {"keys", plan.keys},
+                 {"dimension", plan.dimension},
+                 {"value_dimension", plan.value_dimension},
+                 {"family", to_string(plan.family)},
+                 {"c", plan.c},
+                 {"r", plan.radius},
+                 {"eta", arguments.eta.to_string()},
+                 {"p1", probability_json(plan.p1)},
+                 {"p2", probability_json(plan.p2)},
+                 {"rho", plan.rho},
+                 {"functions", plan.functions},
+                 {"tables", plan.tables},
+                 {"false_collisions", plan.false_collisions},
+                 {"missed_pairs", plan.missed_pairs},
+                 {"guaranteed", plan.guaranteed},
+                 {"pointless", plan.pointless},
+                 {"advice", plan.advice},
+                 {"hash_evaluations", plan.hash_evaluations},
+                 {"row_additions", plan.row_additions},
+                 {"peak_bytes", plan.peak_bytes},
+                 {"seed", plan.seed}};
+  if (plan.family == anna::FamilyKind::kPStable) facts["width"] = plan.width;
+  if (plan.family == anna::FamilyKind::kCrossPolytopeHadamard) facts["rotations"] = plan.rotations;
+  return facts;
+}
+
+void add_measured(const AttendArguments& arguments, const anna::DenseHead& head,
+                  const anna::AttendReport& report, Facts& facts) {
+  const anna::DenseFacts& seen = report.result.facts;
+  facts["seconds"] = seen.seconds;
+  facts["hash_seconds"] = seen.hash_seconds;
+  facts["group_seconds"] = seen.group_seconds;
+  facts["add_seconds"] = seen.add_seconds;
+  facts["key_rows_added"] = seen.key_rows_added;
+  facts["query_rows_added"] = seen.query_rows_added;
+  facts["collisions"] = seen.collisions;
+  facts["empty_queries"] = seen.empty_queries;
+  facts["point_error"] = std::max(head.queries.max_error, head.keys.max_error);
+  facts["value_error"] = head.values.max_error;
+  if (const auto& weights = report.weights) {
+    facts["sampled_queries"] = weights->sampled_queries;
+    facts["near_pairs"] = weights->near_pairs;
+    facts["recall"] = weights->recall;
+    facts["within_cr"] = weights->within_cr;
+    if (weights->purity) facts["purity"] = *weights->purity;
   }
   if (!report.compared_with.empty()) {
-    json["compared_with"] = report.compared_with;
-    json["compared_seconds"] = report.compared_seconds;
-    json["max_error"] = report.max_error;
-    json["relative_error"] = report.relative_error;
-    json["equal"] = report.equal;
+    facts["compared_with"] = report.compared_with;
+    facts["compared_seconds"] = report.compared_seconds;
+    facts["max_error"] = report.max_error;
+    facts["relative_error"] = report.relative_error;
+    facts["equal"] = report.equal;
   }
-  json["verdict"] = verdict_of(arguments, report);
-  return json;
+  facts["verdict"] = verdict_of(arguments, report);
+}
+
+/// Lines of text with the facts in them.
+class FactsText {
+ public:
+  explicit FactsText(const Facts& facts) {
+    for (const auto& [name, value] : facts.items()) {
+      if (value.is_object()) {
+        for (const auto& [part, number] : value.items()) add(fmt::format("{}_{}", name, part), number);
+      } else {
+        add(name, value);
+      }
+    }
+  }
+  /// A number that follows from facts.
+  void derive(const char* name, double value) { values_.push_back(fmt::arg(name, value)); }
+  /// `pattern` names facts in braces, as {fmt} does.
+  void line(std::string_view pattern) { text_ += fmt::vformat(pattern, values_) + "\n"; }
+  void row(std::string_view what, const std::string& pattern) {
+    line(fmt::format("  {:<17} {}", what, pattern));
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  void add(const std::string& name, const Facts& value) {
+    if (value.is_number_float()) values_.push_back(fmt::arg(name.c_str(), value.get<double>()));
+    if (value.is_number_integer()) values_.push_back(fmt::arg(name.c_str(), value.get<std::uint64_t>()));
+    if (value.is_string()) values_.push_back(fmt::arg(name.c_str(), value.get<std::string>()));
+  }
+
+  fmt::dynamic_format_arg_store<fmt::format_context> values_;
+  std::string text_;
+};
+
+/// Of a plan, and of what was measured if it was.
+std::string facts_text(const Facts& facts) {
+  const auto has = [&](const char* name) { return facts.contains(name); };
+  const auto number = [&](const char* name) { return facts[name].get<double>(); };
+  FactsText out(facts);
+  out.derive("three_rho", 3 * number("rho"));
+  out.derive("three_by_c2", 3 / (number("c") * number("c")));
+  out.derive("false_probability", std::min(1.0, number("false_collisions")));
+  out.derive("missed_probability", std::min(1.0, number("missed_pairs")));
+  out.derive("mebibytes", std::ceil(number("peak_bytes") / 1048576));
+  out.line("attend {source}: {queries} queries, {keys} keys, d = {dimension}, m = {value_dimension}");
+  out.row("family", fmt::format("{{family}}: c = {{c}}, r = {{r:.6g}}{}, p1 = {{p1_low:.4f}} at r, p2 = "
+                                "{{p2_high:.3g}} at c r",
+                                has("width") ? ", width {width:.6g}" : ""));
+  out.row("exponent", "rho = {rho:.4f}, 3 rho = {three_rho:.4f} (3/c^2 = {three_by_c2:.4f})");
+  out.row("tables", "ell = {tables} tables of z = {functions} functions");
+  out.row("guarantee", std::string(facts["guaranteed"].get<bool>() ? "holds" : "none") +
+                           " for eta = {eta}: far keys weighted with probability <= {false_probability:.3g}, "
+                           "near keys missed <= {missed_probability:.3g}");
+  out.row("work",
+          "{hash_evaluations:.3e} hash evaluations, at most {row_additions:.3e} rows added, "
+          "{mebibytes:.0f} MiB");
+  if (!facts["advice"].get<std::string>().empty()) out.row("note", "{advice}");
+  if (!has("seconds")) return out.text();
+
+  const double tokens = (number("queries") + number("keys")) / 2;
+  out.derive("nanoseconds", number("seconds") * 1e9 / (tokens * number("tables")));
+  out.row("seconds",
+          "{seconds:.3f}: hashing {hash_seconds:.3f}, grouping {group_seconds:.3f}, adding "
+          "{add_seconds:.3f}; {nanoseconds:.1f} ns per token and table");
+  out.row("quantisation",
+          "coordinates rounded by at most {point_error:.3g}, values by at most {value_error:.3g}");
+  out.row("without a key", "{empty_queries} of {queries} queries collided with none: their output is zero");
+  if (has("recall")) {
+    out.row("recall", facts["near_pairs"] == 0
+                          ? "no key within r of the {sampled_queries} sampled queries"
+                          : "{recall:.4f} of {near_pairs} keys within r ({sampled_queries} sampled queries)");
+    out.row("purity", std::string("{within_cr:.4f} of the weight on keys within c r") +
+                          (has("purity") ? ", {purity:.4f} on keys of the query's own group" : ""));
+  }
+  if (has("compared_with")) {
+    out.row("compared with",
+            std::string("{compared_with}, {compared_seconds:.3f} s: ") +
+                (facts["equal"].get<bool>()
+                     ? "equal, bit for bit"
+                     : "largest difference {max_error:.4g}, relative error {relative_error:.4g}"));
+  }
+  out.line("verdict: {verdict}");
+  return out.text();
 }
 
 int attend(const AttendArguments& arguments) {
@@ -239,8 +262,9 @@ int attend(const AttendArguments& arguments) {
       generated ? anna::plan_attend(p.tokens, p.tokens, p.dimension, p.value_dimension, options)
                 : anna::plan_attend(head.queries.rows, head.keys.rows, head.keys.columns, head.values.columns,
                                     options);
+  Facts facts = planned_facts(arguments, plan);
   if (arguments.plan) {
-    publish(arguments.out, false, plan_text(arguments, plan), plan_json(arguments, plan));
+    publish(arguments.out, false, facts_text(facts), facts);
     return kDone;
   }
   require_memory(static_cast<std::uint64_t>(plan.peak_bytes), "the evaluation");
@@ -265,9 +289,8 @@ int attend(const AttendArguments& arguments) {
                            {head.queries.rows, head.values.columns},
                            {reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(double)}}));
   }
-  const Errors errors{std::max(head.queries.max_error, head.keys.max_error), head.values.max_error};
-  publish(arguments.out, arguments.output == "-", report_text(arguments, plan, errors, report),
-          report_json(arguments, plan, errors, report));
+  add_measured(arguments, head, report, facts);
+  publish(arguments.out, arguments.output == "-", facts_text(facts), facts);
   return verdict_of(arguments, report) == "refuted" ? kRefuted : kDone;
 }
 
@@ -282,17 +305,16 @@ double parse_positive(const std::string& text, const std::string& flag) {
 }  // namespace
 
 Command add_attend(CommandLine& line) {
-  Flags& flags =
-      line.add("attend", "Approximate nearest neighbor attention over Q, K, V: plan, evaluate, compare",
-               "Without files, an instance is generated on the unit sphere: near keys at r = sqrt 2 / c, c r "
-               "= sqrt 2.\n"
-               "The hyperplane, cross-polytope and hadamard families compare directions: rows of Q and K are "
-               "divided by\n"
-               "their norms. Exit status 1: --compare brute found a difference.\n"
-               "Examples:\n"
-               "  roundtrip attend Q.npy K.npy V.npy --c 8 --output out.npy\n"
-               "  roundtrip attend --n 65536 --c 8 --plan\n"
-               "  roundtrip attend --n 4096 --c 12 --compare exact\n");
+  Flags& flags = line.add(
+      "attend", "Approximate nearest neighbor attention over Q, K, V: plan, evaluate, compare",
+      R"(Without files, an instance is generated on the unit sphere: near keys at r = sqrt 2 / c, c r = sqrt 2.
+The hyperplane, cross-polytope and hadamard families compare directions: rows of Q and K are divided by
+their norms. Exit status 1: --compare brute found a difference.
+Examples:
+  roundtrip attend Q.npy K.npy V.npy --c 8 --output out.npy
+  roundtrip attend --n 65536 --c 8 --plan
+  roundtrip attend --n 4096 --c 12 --compare exact
+)");
   auto a = std::make_shared<AttendArguments>();
   const auto count = [&](const std::string& flag, const std::string& name, const std::string& help,
                          std::uint64_t low, std::uint64_t high,

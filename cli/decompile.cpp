@@ -74,7 +74,7 @@ std::string model_text(const ModelSource& model_source) {
   const simulate::TransformerSizes sizes = simulate::measure(model_source.model.transformer);
   std::uint64_t tables = 0;
   for (const simulate::DecompiledLayer& layer : plan.layers)
-    tables = std::max<std::uint64_t>(tables, layer.softmax || layer.low_rank ? 0 : layer.tables);
+    tables = std::max<std::uint64_t>(tables, layer.tables);
   std::string text =
       fmt::format("  transformer       L = {} layers, H = {} heads, width H * m = {}, N' = {} tokens{}\n",
                   sizes.depth, sizes.heads, sizes.width, plan.tokens,
@@ -217,7 +217,7 @@ Command add_decompile(CommandLine& line) {
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_plan_and_output(flags, arguments->common);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank", "softmax"},
+      flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank, "
       "softmax: "
       "of a random model",

@@ -125,9 +125,7 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
                              names(instance));
     });
   }
-  const std::string& attention = arguments.construction.attention;
-  require(attention != "low_rank" && attention != "softmax", "--attention {}: of random models only",
-          attention);
+  require_of_protocols(arguments.construction);
   const Instance instance = prepare(common, communicator);
   check_size(instance);
   const simulate::CompileOptions options =
@@ -161,7 +159,7 @@ Command add_explain(CommandLine& line) {
   auto arguments = std::make_shared<ExplainArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, {"ema", "anna", "low_rank", "softmax"},
+      flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       "ema (default of protocols) or anna (default of random models): exact or by hash tables; "
       "low_rank, softmax: of a random model",
       "");

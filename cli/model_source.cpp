@@ -4,9 +4,12 @@
 #include <bit>
 
 #include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/anna/transformer/weights.h"
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -20,25 +23,27 @@ simulate::DecompileOptions decompile_options(const ConstructionArguments& constr
   return options;
 }
 
+/// Of a random model; its default is ANNA.
+const anna::MechanismInfo& random_attention(const ConstructionArguments& construction) {
+  if (construction.attention.empty()) return anna::Anna::info();
+  const anna::MechanismInfo* const found = anna::find_mechanism(construction.attention);
+  ensure(found != nullptr, "--attention takes the names of mechanisms");
+  return *found;
+}
+
 void make_model(const ConstructionArguments& construction, const mpc::Parameters& parameters,
                 ModelSource& model_source) {
   const std::string& name = model_source.name;
   if (name.starts_with("random:")) {
     const anna::RandomModel random = anna::RandomModel::parse(name);
-    anna::Mechanism mechanism = anna::ExactMatch{};
-    if (construction.attention == "low_rank") {
-      mechanism = anna::LowRank{static_cast<std::uint32_t>(parameters.integer_option("rank", 4, 1, 1024)),
-                                random.seed};
-    } else if (construction.attention == "softmax") {
-      mechanism =
-          anna::Softmax{1.0 / static_cast<double>(parameters.integer_option("temperature", 256, 1, 1 << 30))};
-    } else if (construction.attention != "ema") {
-      mechanism = anna::random_model_tables(random, parameters.n, parameters.eta.to_double());
-    }
-    model_source.model = anna::make_random_model(random, parameters.n, mechanism);
+    const anna::MechanismInfo& mechanism = random_attention(construction);
+    std::vector<std::uint64_t> options;
+    for (const anna::MechanismOption& option : mechanism.options)
+      options.push_back(parameters.integer_option(option.name, option.value, option.least, option.largest));
+    model_source.model = anna::make_random_model(
+        random, parameters.n, mechanism.draw({random, parameters.n, parameters.eta.to_double(), options}));
   } else if (model_source.compiled_info != nullptr) {
-    require(construction.attention != "low_rank" && construction.attention != "softmax",
-            "--attention {}: of random models only", construction.attention);
+    require_of_protocols(construction);
     // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
     // defaults.
     mpc::Parameters own = parameters;
@@ -64,6 +69,12 @@ std::uint64_t largest_word(const ModelSource& model_source) {
 
 }  // namespace
 
+void require_of_protocols(const ConstructionArguments& construction) {
+  const anna::MechanismInfo* const given = anna::find_mechanism(construction.attention);
+  require(given == nullptr || given->finds_equal_keys, "--attention {}: of random models only",
+          construction.attention);
+}
+
 bool names_model(const std::string& name) {
   return name.starts_with("random:") || name.find_first_of("/.") != std::string::npos;
 }
@@ -86,20 +97,17 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
   info.name = model_source.name;
   const bool file = model_source.compiled_info == nullptr && !model_source.name.starts_with("random:");
   if (file) model_source.model = anna::load_model(model_source.name).model;
-  const auto all = [&](auto mechanism, std::string_view attention) {
-    return file ? std::ranges::all_of(
-                      model_source.model.mechanisms,
-                      [](const auto& its) { return std::holds_alternative<decltype(mechanism)>(its); })
-                : construction.attention == attention;
-  };
-  info.rounds_formula = all(anna::Softmax{}, "softmax")    ? "2 + sum over layers of 5 dc"
-                        : all(anna::LowRank{}, "low_rank") ? "2 + sum over layers of 2 dv"
-                                                           : "2 + sum over layers of (2 dc + "
-                                                             "T_sort(2 N', w) + 2 dv + 4)";
+  std::vector<const simulate::LayerDecompiler*> decompilers;
+  for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
+    decompilers.push_back(&simulate::decompiler_of(mechanism.info()));
+  if (!file) decompilers = {&simulate::decompiler_of(random_attention(construction))};
+  info.rounds_formula = simulate::rounds_formula(decompilers);
   if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
   if (model_source.name.starts_with("random:")) {
-    info.options = {{"rank", "4", "of low-rank attention, 1 to 1024"},
-                    {"temperature", "256", "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"}};
+    for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
+      for (const anna::MechanismOption& option : mechanism->options)
+        info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});
+    }
   }
   info.make = [&](const mpc::Parameters& parameters) {
     make_model(construction, parameters, model_source);

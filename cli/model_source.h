@@ -1,5 +1,5 @@
 // Purpose: a transformer that a user names (a file, a random model, a protocol to compile), as the protocol
-// that it becomes: what `decompile` and `explain` stand on.
+// that it becomes: what `decompile` and `explain` run.
 #pragma once
 
 #include <optional>
@@ -23,14 +23,15 @@ struct ModelSource {
   std::optional<simulate::DecompilePlan> contrast;  ///< with standard attention; absent: a token does not fit
 };
 
+/// ContractError for an --attention that no protocol can be compiled with.
+void require_of_protocols(const ConstructionArguments& construction);
 /// Whether the name is that of a random model or of a file (it has a `/` or a `.`), not of a protocol.
 bool names_model(const std::string& name);
 /// Of that name; ContractError unless it is a protocol or names_model().
 ModelSource make_model_source(const std::string& name);
 
 /// The model as a protocol that every part of the program can handle. Numbers of its input are signed, as a
-/// protocol's.
-/// Both arguments must outlive it.
+/// protocol's. Both arguments must outlive it.
 mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSource& model_source);
 
 }  // namespace roundtrip::cli

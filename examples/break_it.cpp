@@ -13,7 +13,7 @@ class SinglePrecision final : public anna::Attention {
   std::string name() const override { return "single precision"; }
   void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
     anna::HeadInput rounded = head;
-    rounded.values.own();
+    rounded.values.copy_borrowed();
     for (anna::Entry& entry : rounded.values.entries) entry.value = static_cast<float>(entry.value);
     exact_->attend(codebook, rounded, out);
   }

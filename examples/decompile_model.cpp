@@ -3,6 +3,7 @@
 // for bit.
 #include <fmt/core.h>
 
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 using namespace roundtrip;
 

@@ -19,6 +19,7 @@
 #include "roundtrip/simulate/compile/digits.h"
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/compile/packet_code.h"
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
 
 namespace roundtrip::explain {
 namespace {
@@ -96,7 +97,7 @@ class Vectors {
     return by_symbol_[symbol] = place->second;
   }
   const std::vector<std::int32_t>& operator[](std::size_t number) const { return vectors_[number]; }
-  std::size_t size() const { return vectors_.size(); }
+  std::span<const std::vector<std::int32_t>> all() const { return vectors_; }
 
  private:
   const anna::Codebook& codebook_;
@@ -128,15 +129,12 @@ class RecordingAttention final : public anna::Attention {
  public:
   RecordingAttention(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
                      LayerTrace& trace)
-      : layer_(layer), inner_(anna::make_attention(mechanism)), ids_(ids), trace_(trace) {
-    if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
-      anna_ = *anna;
-      trace_.tables = anna->parameters.tables;
-      trace_.functions = anna->parameters.functions;
-      trace_.near_radius = anna->near_radius;
-      if (anna->near_radius && anna->factor) trace_.far_radius = *anna->near_radius * *anna->factor;
-    }
-    matches_are_known_ = anna_ || std::holds_alternative<anna::ExactMatch>(mechanism);
+      : layer_(layer), mechanism_(mechanism), inner_(mechanism.make()), ids_(ids), trace_(trace) {
+    if (!tables_) return;
+    trace_.tables = tables_->tables;
+    trace_.functions = tables_->functions;
+    trace_.near_radius = tables_->near_radius;
+    trace_.far_radius = tables_->far_radius;
   }
   std::string name() const override { return inner_->name(); }
 
@@ -144,8 +142,7 @@ class RecordingAttention final : public anna::Attention {
     inner_->attend(codebook, head, out);
     HeadTrace found;
     found.head = head_++;
-    if (!matches_are_known_) {  // low rank: every query sees every key; there is nothing to list but the
-                                // average
+    if (!mechanism_.info().finds_equal_keys) {  // no matches: there is nothing to list but the averages
       for (std::size_t i = 0; i < out.tokens.size(); ++i) {
         Match match;
         match.query = static_cast<std::uint32_t>(out.tokens[i]);
@@ -169,7 +166,7 @@ class RecordingAttention final : public anna::Attention {
       if (!match.keys.empty()) found.matches.push_back(std::move(match));
     }
     prove(head, out, found);
-    if (found.matches.empty() && !anna_) {
+    if (found.matches.empty() && !tables_) {
       ++trace_.silent_heads;
       return;
     }
@@ -177,7 +174,7 @@ class RecordingAttention final : public anna::Attention {
       found.queries.push_back(call(codebook, vectors, queries[i]));
       found.keys.push_back(call(codebook, vectors, keys[i]));
     }
-    if (anna_) note_tables(vectors, queries, keys, collisions, found);
+    if (tables_) note_tables(vectors, queries, keys, collisions, found);
     if (found.matches.empty())
       ++trace_.silent_heads;
     else
@@ -197,27 +194,8 @@ class RecordingAttention final : public anna::Attention {
     std::vector<std::size_t> query(queries.size()), key(keys.size());
     std::ranges::transform(queries, query.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
     std::ranges::transform(keys, key.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
-    if (!anna_)
-      return [query, key](std::uint32_t i, std::uint32_t j) { return query[i] == key[j] ? 1u : 0u; };
-    const std::size_t size = vectors.size();
-    std::vector<std::uint32_t> counts(size * size);
-    for (std::uint32_t table = 0; table < anna_->parameters.tables; ++table) {
-      const auto hash = anna::make_table(
-          anna_->parameters.functions_of(static_cast<std::uint32_t>(vectors[0].size())), table);
-      std::map<std::vector<std::uint64_t>, std::vector<std::size_t>> buckets;
-      std::vector<std::uint64_t> code(hash->code_words());
-      for (std::size_t v = 0; v < size; ++v) {
-        hash->code(vectors[v], code);
-        buckets[code].push_back(v);
-      }
-      for (const auto& [unused, members] : buckets) {
-        for (const std::size_t a : members) {
-          for (const std::size_t b : members) ++counts[a * size + b];
-        }
-      }
-    }
-    return [query, key, counts = std::move(counts), size](std::uint32_t i, std::uint32_t j) {
-      return counts[query[i] * size + key[j]];
+    return [query, key, counts = mechanism_.collisions(vectors.all())](std::uint32_t i, std::uint32_t j) {
+      return counts(query[i], key[j]);
     };
   }
 
@@ -264,13 +242,12 @@ class RecordingAttention final : public anna::Attention {
                    const std::function<std::uint32_t(std::uint32_t, std::uint32_t)>& collisions,
                    HeadTrace& found) const {
     Collisions& counts = found.collisions.emplace();
-    const bool directions = anna::compares_directions(anna_->parameters.family);
     for (std::uint32_t i = 0; i < queries.size(); ++i) {
       if (queries[i] == layer_.null_query()) continue;
       for (std::uint32_t j = 0; j < keys.size(); ++j) {
         if (keys[j] == layer_.null_key()) continue;
-        const double d =
-            distance(vectors[vectors.number(queries[i])], vectors[vectors.number(keys[j])], directions);
+        const double d = distance(vectors[vectors.number(queries[i])], vectors[vectors.number(keys[j])],
+                                  tables_->directions);
         const std::uint32_t c = collisions(i, j);
         const bool near = d <= trace_.near_radius.value_or(0);
         if (near) ++counts.near_pairs, counts.near_pairs_met += c != 0;
@@ -281,30 +258,19 @@ class RecordingAttention final : public anna::Attention {
   }
 
   const anna::Layer& layer_;
+  const anna::Mechanism& mechanism_;
   std::unique_ptr<anna::Attention> inner_;
   const std::uint64_t ids_;
   LayerTrace& trace_;
-  std::optional<anna::Anna> anna_;
-  bool matches_are_known_ = false;
+  const std::optional<anna::HashTables> tables_ = mechanism_.hash_tables();
   std::uint32_t head_ = 0;
 };
-
-std::string describe(const anna::Mechanism& mechanism) {
-  if (std::holds_alternative<anna::ExactMatch>(mechanism)) return "exact match";
-  if (const auto* low = std::get_if<anna::LowRank>(&mechanism)) return fmt::format("low rank {}", low->rank);
-  if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
-    return fmt::format("ANNA: {} hash table{} of {} function{}", anna->parameters.tables,
-                       anna->parameters.tables == 1 ? "" : "s", anna->parameters.functions,
-                       anna->parameters.functions == 1 ? "" : "s");
-  }
-  return std::string(anna::mechanism_name(mechanism));
-}
 
 /// `ids`: symbols below are the ids of machines and outputs; 0 for maps that compute their vectors.
 anna::Activations record_layer(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint64_t ids,
                                const anna::Activations& array, LayerTrace& trace) {
   trace.shape = layer.shape();
-  trace.mechanism = describe(mechanism);
+  trace.mechanism = mechanism.caption();
   RecordingAttention recorder(layer, mechanism, ids, trace);
   anna::Activations next = anna::evaluate(layer, recorder, array);
   trace.numbers_in_rows = next.nonzeros();
@@ -431,21 +397,15 @@ void name_layers(const simulate::Compiled& compiled, Trace& trace) {
   }
 }
 
-/// simulate/decompile/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the scan
-/// machines.
+/// The machine groups of the layer, and those that have nothing to do in it.
 std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::DecompiledLayer& layer) {
-  std::vector<Role> roles{{"homes", 0, plan.blocks}};
-  const auto add = [&](const char* name, std::uint64_t count) {
-    if (count != 0) roles.push_back({name, roles.back().first + roles.back().count, count});
+  std::vector<Role> roles;
+  const auto add = [&](const std::string& name, std::uint64_t count) {
+    const std::uint64_t first = roles.empty() ? 0 : roles.back().first + roles.back().count;
+    if (count != 0) roles.push_back({name, first, count});
   };
-  if (layer.softmax) {
-    add("machines of pairs of blocks", (layer.tables - 1) * plan.blocks);
-  } else if (!layer.low_rank) {
-    const std::uint64_t sorts = std::uint64_t{layer.heads} * layer.tables;
-    add("copies", (layer.tables - 1) * plan.blocks);
-    add("sort machines", sorts * layer.sort.machines);
-    add("scan machines", sorts * layer.scan_machines);
-  }
+  for (const simulate::MachineGroup& group : layer.decompiler->machines(plan, layer))
+    add(std::string(group.name), group.count);
   add("idle here", plan.machines - roles.back().first - roles.back().count);
   return roles;
 }
@@ -561,6 +521,7 @@ Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, cons
     layer.name = fmt::format("layer {}", l);
     layer.first_round = round;
     layer.rounds = plan.layers[l].rounds();
+    layer.decompiler = plan.layers[l].decompiler;
     round += layer.rounds;
     layer.roles = roles_of(plan, plan.layers[l]);
   }

@@ -109,10 +109,11 @@ struct LayerTrace {
   std::uint32_t tables = 0, functions = 0;  ///< ell and z of an LSH layer
   std::optional<double> near_radius{}, far_radius{};
   std::uint32_t round = 0;  ///< the round whose words it moves; 0: the input. Protocol to transformer
-  std::uint32_t first_round = 0, rounds = 0;  ///< that do what it does. Transformer to protocol
-  std::vector<Role> roles;                    ///< in reverse: they cover all machines
-  std::vector<HeadTrace> heads;               ///< those with a match
-  std::uint32_t silent_heads = 0;             ///< the others
+  std::uint32_t first_round = 0, rounds = 0;              ///< that do what it does. Transformer to protocol
+  const simulate::LayerDecompiler* decompiler = nullptr;  ///< in reverse: what its rounds are
+  std::vector<Role> roles;                                ///< in reverse: they cover all machines
+  std::vector<HeadTrace> heads;                           ///< those with a match
+  std::uint32_t silent_heads = 0;                         ///< the others
   std::vector<Move> moves;
   std::uint64_t numbers_in_rows = 0;  ///< nonzero numbers of the array that it leaves
 };

@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
+
 namespace roundtrip::explain {
 namespace {
 
@@ -19,65 +21,14 @@ std::string names(const std::string& kind, const std::vector<std::uint32_t>& num
   return fmt::format("{}{} {}", kind, numbers.size() == 1 ? "" : "s", ranges(numbers));
 }
 
-// Mechanisms in which every query sees every key.
-bool is_softmax(const LayerTrace& layer) {
-  return layer.mechanism == "softmax";
-}
-bool is_low_rank(const LayerTrace& layer) {
-  return layer.mechanism.starts_with("low rank");
-}
-
-using Captions = std::vector<std::pair<std::string_view, std::string_view>>;
-
-std::string caption_of(const std::string& phase, const Captions& captions) {
-  for (const auto& [name, caption] : captions) {
-    if (phase == name || phase.starts_with(std::string(name) + ",")) return std::string(caption);
+/// What a phase of the protocol that a model is does.
+std::string phase_caption(const std::string& phase, const LayerTrace* layer) {
+  std::vector<simulate::DecompilePhase> phases{simulate::kInputToBlocks, simulate::kDeliver};
+  if (layer != nullptr) phases = layer->decompiler->phases;
+  for (const auto& [id, caption] : phases) {
+    if (phase == id || phase.starts_with(fmt::format("{},", id))) return std::string(caption);
   }
   return {};
-}
-
-/// What a pass of simulate/decompile/softmax.cpp does for the layer.
-std::string softmax_caption(const std::string& phase) {
-  static const Captions captions = {
-      {"copy rows",
-       "There is a machine for every pair of blocks; the homes send each of theirs its queries."},
-      {"copy keys",
-       "In the same way they send the keys and values: each machine has one block's queries and "
-       "another's keys."},
-      {"largest up",
-       "Weights are powers of e, which no number could hold; so each query's largest score is "
-       "found up a tree."},
-      {"largest down", "It goes back down: all weights are those of scores beside the largest."},
-      {"sums up",
-       "Weights and weighted values are added up a tree; at home, one sum over the other is the "
-       "average."},
-  };
-  return caption_of(phase, captions);
-}
-
-/// What a pass of simulate/decompile/decompile.cpp does for the layer.
-std::string pass_caption(const std::string& phase) {
-  static const Captions captions = {
-      {"input to blocks", "Every input word goes to the machine that is the home of its token."},
-      {"copy rows", "Each hash table works on rows of its own: the homes send copies, which send copies on."},
-      {"hash",
-       "Every token's query and key become one record each: hash code, key or query, token. Records go "
-       "to the machines that sort them, each table and head by itself."},
-      {"sort",
-       "The records are sorted by hash code, so that a query comes to stand behind the keys with its "
-       "code: the matches of attention."},
-      {"fetch values", "A sorted record stands without its value; it asks the token's block for it."},
-      {"scan buckets",
-       "A running sum over the sorted records, starting anew at every code, gives each query the "
-       "sum and the number of its bucket's values."},
-      {"return", "Sum and number go back from the sorted place to the query's token."},
-      {"add over tables",
-       "What the tables found is added up on the way home; there, sum / number is the average."},
-      {"sums up", "The sums of all values, weighted by their keys' features, are added up a tree."},
-      {"sums down", "They go back down the tree, and every home forms its queries' averages."},
-      {"deliver", "Each home delivers the numbers of its tokens' rows: the output."},
-  };
-  return caption_of(phase, captions);
 }
 
 }  // namespace
@@ -194,8 +145,7 @@ std::string round_caption(const Trace& trace, std::uint32_t round) {
 std::string part_caption(const Trace& trace, std::uint32_t round) {
   const std::string& phase = trace.rounds[round - 1].phase;
   const auto layer = trace.layer_of(round);
-  const std::string pass =
-      layer && is_softmax(trace.layers[*layer]) ? softmax_caption(phase) : pass_caption(phase);
+  const std::string pass = phase_caption(phase, layer ? &trace.layers[*layer] : nullptr);
   if (!layer) return pass;
   return fmt::format("Round {} of the {} that do the work of layer {}. {}",
                      round - trace.layers[*layer].first_round + 1, trace.layers[*layer].rounds, *layer, pass);
@@ -209,21 +159,9 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
   }
   const std::string heads =
       layer.shape.heads == 1 ? "its one head" : fmt::format("each of {} heads", layer.shape.heads);
-  if (trace.reverse && (is_softmax(layer) || is_low_rank(layer))) {
-    return fmt::format(
-        "Every token writes a query, a key and a value in {}. A query gets the average of all "
-        "values, "
-        "weighted by {} ({}).",
-        heads,
-        is_softmax(layer) ? "e to the power of how well their keys fit"
-                          : "products of features of query and key",
-        layer.mechanism);
-  }
   if (trace.reverse) {
-    return fmt::format(
-        "Every token writes a query, a key and a value in {}. A query gets the average of the "
-        "values whose keys it matches ({}).",
-        heads, layer.mechanism);
+    return fmt::format("Every token writes a query, a key and a value in {}. A query gets the {} ({}).",
+                       heads, layer.decompiler->average, layer.mechanism);
   }
   if (number == 0) {
     return fmt::format(
@@ -293,30 +231,11 @@ std::vector<std::string> introduction(const Trace& trace) {
                     "machines, whose last messages are the transformer's last rows, bit for bit.",
                     trace.title, count_of(trace.layers.size(), "layer"), trace.tokens,
                     count_of(shape.rounds, "round"), shape.machines));
-    const auto kernels = std::ranges::count_if(
-        trace.layers, [](const LayerTrace& layer) { return is_softmax(layer) || is_low_rank(layer); });
-    if (kernels < std::ssize(trace.layers))
-      text.push_back(
-          "In a layer every token writes a query, a key and a value. Attention gives each query the average "
-          "of "
-          "the values "
-          "whose keys it matches. Machines can't look at each other's keys: they sort them by hash code, so "
-          "that what "
-          "matches comes to stand together, add up, and send the sums home.");
-    if (std::ranges::any_of(trace.layers, is_softmax))
-      text.push_back(
-          "Softmax gives each query the average of all values, weighted by how well their keys fit. No "
-          "sorting "
-          "helps there: a machine for every pair of blocks of tokens computes the weights, and the sums go "
-          "home. "
-          "So it takes quadratically many machines.");
-    if (std::ranges::any_of(trace.layers, is_low_rank))
-      text.push_back(
-          "Low-rank attention gives each query the average of all values, weighted by products of features "
-          "of "
-          "query and key. So the same sums over all keys serve every query: they are added up a tree and "
-          "sent to "
-          "all homes.");
+    for (const simulate::LayerDecompiler* decompiler : simulate::decompilers()) {
+      if (std::ranges::any_of(trace.layers,
+                              [&](const LayerTrace& layer) { return layer.decompiler == decompiler; }))
+        text.emplace_back(decompiler->introduction);
+    }
     text.push_back(machine);
   } else {
     text.push_back(

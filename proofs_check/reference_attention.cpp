@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "roundtrip/anna/attention/kernel_attention.h"
+#include "roundtrip/anna/attention/low_rank.h"
 
 namespace roundtrip::proofs_check {
 namespace {

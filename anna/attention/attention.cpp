@@ -49,17 +49,12 @@ std::uint64_t Codebook::next_identity() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
-void SparseRows::own() {
-  for (const RowPart& row : lent) {
+void SparseRows::copy_borrowed() {
+  for (const RowPart& row : borrowed) {
     for (const Entry& entry : row) entries.push_back(entry);
     offsets.push_back(entries.size());
   }
-  lent.clear();
-}
-
-void AnnaParameters::validate() const {
-  require(tables >= 1 && tables <= 1u << 20, "tables is {}; allowed are 1 .. {}", tables, 1u << 20);
-  require(functions >= 1 && functions <= 1024, "functions is {}; allowed are 1 .. 1024", functions);
+  borrowed.clear();
 }
 
 ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint32_t tables) {
@@ -70,21 +65,21 @@ ValueRange check_head(const Codebook& codebook, const HeadInput& head, std::uint
   check_points("keys", head.keys, codebook, head.tokens);
   const SparseRows& values = head.values;
   require(values.shared.empty(), "values: {} tokens share rows; only outputs may", values.shared.size());
-  const bool lent = !values.lent.empty();
-  require(lent ? values.lent.size() == values.tokens.size() && values.entries.empty()
-               : values.offsets.size() == values.tokens.size() + 1 && values.offsets.front() == 0 &&
-                     values.offsets.back() == values.entries.size(),
-          "values: {} tokens have {} row offsets for {} entries, and {} rows that are lent",
-          values.tokens.size(), values.offsets.size(), values.entries.size(), values.lent.size());
+  const bool borrowed = !values.borrowed.empty();
+  require(borrowed ? values.borrowed.size() == values.tokens.size() && values.entries.empty()
+                   : values.offsets.size() == values.tokens.size() + 1 && values.offsets.front() == 0 &&
+                         values.offsets.back() == values.entries.size(),
+          "values: {} tokens have {} row offsets for {} entries, and {} rows that are borrowed",
+          values.tokens.size(), values.offsets.size(), values.entries.size(), values.borrowed.size());
   ValueRange range;
-  double largest = lent && !values.tokens.empty() ? 0x1p53 : 0;  // nobody has looked
+  double largest = borrowed && !values.tokens.empty() ? 0x1p53 : 0;  // not looked at
   std::uint64_t least = 0;
   for (std::size_t i = 0; i < values.tokens.size(); ++i) {
     const std::uint64_t token = values.tokens[i];
     require(token >= least && token < head.tokens, "values: token {} is out of order or not below {}", token,
             head.tokens);
     least = token + 1;
-    if (lent) continue;  // only an array makes such rows, and it has looked at them
+    if (borrowed) continue;  // only an array makes such rows, and it has checked them
     require(values.offsets[i] <= values.offsets[i + 1] && values.offsets[i + 1] <= values.entries.size(),
             "values: the row offsets of token {} do not ascend", token);
     std::uint64_t least_column = 0;

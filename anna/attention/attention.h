@@ -1,6 +1,7 @@
 // Purpose: one interface for the attention mechanisms. A mechanism sees Q, K and V of one head and nothing
-// else, and gives every query a weighted average of values. Glossary: N' tokens, m_qk dimension of queries
-// and keys, m_v of values, T tables, c_ij number of tables in which query i and key j collide.
+// else, and gives every query a weighted average of values. mechanism.h makes one of a layer's parameters.
+// Glossary: N' tokens, m_qk dimension of queries and keys, m_v of values, T tables, c_ij number of tables in
+// which query i and key j collide.
 //
 // Q and K are written as symbols of a codebook, because many tokens share a vector: row i of Q is
 // codebook.vector(query symbol of i). A symbol has no meaning to a mechanism but its vector: two symbols of
@@ -13,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/anna/transformer/activations.h"
+#include "roundtrip/base/ensure.h"
 
 namespace roundtrip::anna {
 
@@ -32,8 +33,8 @@ class Codebook {
   virtual Symbol size() const = 0;              ///< symbols are 0 .. size-1
   /// Writes the vector of `symbol`, a pure function of it, to out[0 .. dimension-1].
   virtual void vector(Symbol symbol, std::span<std::int32_t> out) const = 0;
-  /// Whether different symbols are known to have different vectors: where only equality matters a symbol then
-  /// stands for its vector.
+  /// Whether different symbols are known to have different vectors: where only equality matters, a symbol then
+  /// serves in place of its vector.
   virtual bool distinct() const { return false; }
   /// Never shared by two objects of a process, dead ones included (an address may be): what mechanisms cache
   /// codes by.
@@ -55,23 +56,25 @@ struct Points {
   std::vector<TokenSymbol> listed;
 };
 
-/// Sparse rows for some tokens, the others zero: V of one head, or its output. Tokens ascend. The rows stand
-/// here, in `entries`, or all of them in an array that outlives this, in `lent`.
+/// Sparse rows for some tokens, the others zero: V of one head, or its output. Tokens ascend. The rows are
+/// owning, in `entries`, or all of them borrowed from an array that outlives this, in `borrowed`.
 struct SparseRows {
   std::vector<std::uint64_t> tokens;
-  std::vector<RowPart> lent = {};         ///< if not empty, the row of tokens[i], and those below say nothing
+  std::vector<RowPart> borrowed = {};     ///< if not empty, the row of tokens[i]; the fields below are unused
   std::vector<std::uint64_t> offsets{0};  ///< entries of tokens[i] are entries[offsets[i] .. offsets[i+1])
   std::vector<Entry> entries;
-  /// Of an output whose tokens have rows in common: the row of tokens[i] stands in place shared[i]. Empty: i.
+  /// Of an output whose tokens have rows in common: tokens[i] has row number shared[i]. Empty: row i.
   std::vector<std::uint32_t> shared = {};
   EntryView row(std::size_t i) const {
-    if (!lent.empty()) return lent[i];
-    const std::size_t place = shared.empty() ? i : shared[i];
-    return std::span(entries).subspan(offsets[place], offsets[place + 1] - offsets[place]);
+    ensure_debug(i < tokens.size(), "a row of no token");
+    if (!borrowed.empty()) return borrowed[i];
+    const std::size_t number = shared.empty() ? i : shared[i];
+    ensure_debug(number + 1 < offsets.size(), "a row without offsets");
+    return std::span(entries).subspan(offsets[number], offsets[number + 1] - offsets[number]);
   }
-  /// Copies rows that are lent: for who means to change `entries`.
-  void own();
-  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(), shared.clear(), lent.clear(); }
+  /// Makes all rows owning, by a copy: needed before `entries` may change.
+  void copy_borrowed();
+  void clear() { tokens.clear(), offsets.assign(1, 0), entries.clear(), shared.clear(), borrowed.clear(); }
 };
 
 /// Q, K, V of one head over N' tokens.
@@ -88,50 +91,9 @@ class Attention {
  public:
   virtual ~Attention() = default;
   virtual std::string name() const = 0;
-  /// out gets a row for every token whose average is not zero; it may be lent by the array that lent it to
-  /// the values, never by `head` itself. `out` and internal buffers are reused between calls.
+  /// out gets a row for every token whose average is not zero. Rows may be borrowed from the array that the
+  /// values are borrowed from, never from `head` itself. `out` and internal buffers are reused between calls.
   virtual void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) = 0;
 };
-
-/// Problem:   exact-match attention (EMA): c_ij = 1 iff q_i = k_j.
-/// Guarantee: exact.
-/// Cost:      time and memory linear in the listed tokens, the value entries and the output entries (N' of
-/// them only if
-///            the default query has a match); each distinct vector is read once per codebook.
-std::unique_ptr<Attention> make_exact_match();
-
-/// ANNA by locality-sensitive hashing, table by table: `tables` = ell, `functions` = z per table.
-struct AnnaParameters {
-  std::uint32_t tables = 1;     ///< ell, 1 .. 2^20
-  std::uint32_t functions = 1;  ///< z, 1 .. 1024 in every table
-  std::uint64_t seed = 1;
-  FamilyKind family = FamilyKind::kHyperplane;
-  double width = 0;             ///< p-stable only: w in the vectors' integer units
-  std::uint32_t rotations = 2;  ///< Hadamard only
-  void validate() const;        ///< ContractError naming field, value and range
-  /// The family's parameters for vectors of `dimension` coordinates.
-  FamilyParameters functions_of(std::uint32_t dimension) const {
-    return {family, dimension, functions, width, rotations, seed};
-  }
-  friend bool operator==(const AnnaParameters&, const AnnaParameters&) = default;
-};
-/// Problem:   approximate nearest neighbor attention (Liu, Yu, Sanford, Andoni, Hsu 2025, Algorithm of
-/// Section 3): each
-///            table buckets the keys by z concatenated hash functions and keeps (sum of values, count); each
-///            query adds its bucket's sum and count; the output is total sum / total count.
-/// Guarantee: c_ij is the number of tables in which the codes of q_i and k_j are equal, exactly; vectors at
-/// angle theta
-///            share a code with probability (1 - theta/pi)^z per table. Equal vectors always do: EMA is the
-///            special case in which distinct vectors have distinct codes (anna/attention/identity.h draws and checks
-///            it).
-/// Cost:      time ell * (what exact match costs), memory one table and the output; distinct vectors are
-/// hashed once per
-///            codebook, ell z m_qk operations each.
-std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters);
-
-/// Quadratic oracle for exact match: compares every query with every key, coordinate by coordinate.
-std::unique_ptr<Attention> make_brute_force_exact_match();
-/// Quadratic oracle for ANNA: counts collisions of every pair over all tables, then averages.
-std::unique_ptr<Attention> make_brute_force_anna(const AnnaParameters& parameters);
 
 }  // namespace roundtrip::anna

@@ -2,7 +2,8 @@
 // vectors, every pair, every table, no codebook symbols, no buckets.
 #include <algorithm>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/base/error.h"
 

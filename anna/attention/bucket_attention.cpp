@@ -1,15 +1,13 @@
-// Exact match and ANNA in one: both sum over the tables' buckets of equal codes. For exact match the one
-// table's code is the vector itself.
+#include "roundtrip/anna/attention/bucket_attention.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
 
-#include "roundtrip/anna/attention/attention.h"
 #include "roundtrip/anna/attention/checks.h"
 #include "roundtrip/anna/attention/interner.h"
-#include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 
@@ -17,74 +15,6 @@ namespace roundtrip::anna {
 namespace {
 
 __extension__ using Wide = __int128;
-
-// Which bucket of which table a distinct vector ("class") falls into.
-class Bucketing {
- public:
-  virtual ~Bucketing() = default;
-  virtual std::string name() const = 0;
-  virtual std::uint32_t tables() const = 0;
-  virtual void reset(std::uint32_t dimension) = 0;                   // forgets all classes
-  virtual void add_class(std::span<const std::int32_t> vector) = 0;  // the next class
-  virtual std::uint32_t bucket(std::uint32_t table, std::uint32_t vector_class) const = 0;
-  virtual std::uint32_t buckets(std::uint32_t table) const = 0;
-};
-
-class ExactBucketing final : public Bucketing {
- public:
-  std::string name() const override { return "ema"; }
-  std::uint32_t tables() const override { return 1; }
-  void reset(std::uint32_t) override { classes_ = 0; }
-  void add_class(std::span<const std::int32_t>) override { ++classes_; }
-  std::uint32_t bucket(std::uint32_t, std::uint32_t vector_class) const override { return vector_class; }
-  std::uint32_t buckets(std::uint32_t) const override { return classes_; }
-
- private:
-  std::uint32_t classes_ = 0;
-};
-
-class HashBucketing final : public Bucketing {
- public:
-  explicit HashBucketing(const AnnaParameters& parameters)
-      : parameters_(parameters), tables_(parameters.tables) {
-    parameters.validate();
-  }
-  std::string name() const override { return "anna"; }
-  std::uint32_t tables() const override { return parameters_.tables; }
-  void reset(std::uint32_t dimension) override {
-    if (dimension != dimension_) {
-      parameters_.functions_of(dimension).validate();
-      for (Table& table : tables_) table.hash.reset();
-      dimension_ = dimension;
-    }
-    for (Table& table : tables_) table.bucket_of_class.clear();
-  }
-  void add_class(std::span<const std::int32_t> vector) override {
-    for (std::uint32_t t = 0; t < parameters_.tables; ++t) {
-      Table& table = tables_[t];
-      if (table.hash == nullptr) table.hash = make_table(parameters_.functions_of(dimension_), t);
-      code_.resize(table.hash->code_words());
-      if (table.bucket_of_class.empty()) table.codes.reset(seeded("code-cut") ? 2 : 8 * code_.size());
-      table.hash->code(vector, code_);
-      table.bucket_of_class.push_back(table.codes.intern(code_.data()));
-    }
-  }
-  std::uint32_t bucket(std::uint32_t table, std::uint32_t vector_class) const override {
-    return tables_[table].bucket_of_class[vector_class];
-  }
-  std::uint32_t buckets(std::uint32_t table) const override { return tables_[table].codes.size(); }
-
- private:
-  struct Table {
-    std::unique_ptr<const TableHash> hash;  // drawn when first used
-    RecordInterner codes;                   // all z bits of a code are compared
-    std::vector<std::uint32_t> bucket_of_class;
-  };
-  AnnaParameters parameters_;
-  std::uint32_t dimension_ = 0;
-  std::vector<Table> tables_;
-  std::vector<std::uint64_t> code_;
-};
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
@@ -212,7 +142,7 @@ class BucketAttention final : public Attention {
   };
 
   /// With one table a query's average is its bucket's, which is computed once; the row of a single key is
-  /// copied as it stands, or lent on if it is lent. Cost: a few operations a listed point and an entry.
+  /// copied as it is, or borrowed on if it is borrowed. Cost: a few operations a listed point and an entry.
   template <typename Sum>
   void one_table(const Codebook& codebook, const HeadInput& head, bool zeros, Sums<Sum>& sums,
                  SparseRows& out) {
@@ -264,7 +194,7 @@ class BucketAttention final : public Attention {
       }
       return end_row(out);
     };
-    bool lending = !values.lent.empty();
+    bool borrowing = !values.borrowed.empty();
     std::uint32_t other_queries = kNone;
     if (head.queries.listed.size() < head.tokens) other_queries = bucket_of(head.queries.default_symbol);
     if (other_queries != kNone && buckets_[other_queries].rows == 0) other_queries = kNone;
@@ -273,14 +203,14 @@ class BucketAttention final : public Attention {
         [&](std::uint64_t token, std::uint32_t number) {
           Bucket& bucket = buckets_[number];
           if (bucket.rows == 0) return;
-          if (lending && bucket.rows == 1 && bucket.keys == 1) {
+          if (borrowing && bucket.rows == 1 && bucket.keys == 1) {
             out.tokens.push_back(token);
-            out.lent.push_back(values.lent[bucket.last_row]);
+            out.borrowed.push_back(values.borrowed[bucket.last_row]);
             return;
           }
-          if (lending) {  // an average among them
-            lending = false;
-            out.own();
+          if (borrowing) {  // an average among them
+            borrowing = false;
+            out.copy_borrowed();
             out.shared.resize(out.tokens.size());
             std::iota(out.shared.begin(), out.shared.end(), 0);
           }
@@ -313,7 +243,7 @@ class BucketAttention final : public Attention {
       entries.push_back({cell.column, static_cast<double>(cell.sum) / static_cast<double>(total)});
     }
   }
-  /// The place of the row of what stands behind the others.
+  /// Ends a row at the last entry; returns its number, or kEmpty if it has no entry.
   static std::uint32_t end_row(SparseRows& out) {
     if (out.entries.size() == out.offsets.back()) return kEmpty;
     out.offsets.push_back(out.entries.size());
@@ -453,8 +383,7 @@ class BucketAttention final : public Attention {
       }
     }
     std::sort(touched_.begin(), touched_.end());
-    for (const std::uint32_t column :
-         touched_) {  // a column may stand here twice if its sum passed through 0
+    for (const std::uint32_t column : touched_) {  // a column is listed twice if its sum passed through 0
       if (sums.dense[column] != 0) sums.bucket.push_back({column, std::exchange(sums.dense[column], 0)});
     }
   }
@@ -509,12 +438,8 @@ class BucketAttention final : public Attention {
 
 }  // namespace
 
-std::unique_ptr<Attention> make_exact_match() {
-  return std::make_unique<BucketAttention>(std::make_unique<ExactBucketing>());
-}
-
-std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters) {
-  return std::make_unique<BucketAttention>(std::make_unique<HashBucketing>(parameters));
+std::unique_ptr<Attention> make_bucket_attention(std::unique_ptr<Bucketing> bucketing) {
+  return std::make_unique<BucketAttention>(std::move(bucketing));
 }
 
 }  // namespace roundtrip::anna

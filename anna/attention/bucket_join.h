@@ -36,10 +36,10 @@ class Partitioned {
       ++counts[code >> (64 - bits_)];
     }
   }
-  /// Behind a barrier: moves the thread's rows begin .. end - 1 of the mixed codes to their partitions.
+  /// After a barrier: moves the thread's rows begin .. end - 1 of the mixed codes to their partitions.
   void move(const std::uint64_t* mixed, std::uint64_t begin, std::uint64_t end, std::size_t part,
             std::size_t parts);
-  /// Behind another: the records of partition p.
+  /// After another: the records of partition p.
   std::span<const std::uint64_t> operator[](std::size_t p) const {
     return {records_.data() + starts_[p], starts_[p + 1] - starts_[p]};
   }

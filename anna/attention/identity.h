@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
 
 namespace roundtrip::anna {
 
@@ -36,10 +36,10 @@ class IdentityCodebook final : public Codebook {
   std::uint32_t draws_ = 0;
 };
 
-/// The least z for which the expected number of pairs of U random sign vectors of dimension d that share a
-/// z-bit hyperplane code is at most eta: sum over distances t >= 1 of C(U,2) C(d,t) 2^-d (1 -
-/// arccos(1-2t/d)/pi)^z <= eta. ContractError unless U >= 1, 1 <= d <= 4096, 0 < eta < 1, or if z would leave
-/// 1 .. 1024.
+/// The least z for which the expected number of pairs of U random sign vectors of dimension d that share a z-bit
+/// hyperplane code is at most eta:
+///   sum over distances t >= 1 of C(U,2) C(d,t) 2^-d (1 - arccos(1 - 2t/d) / pi)^z <= eta.
+/// ContractError unless U >= 1, 1 <= d <= 4096, 0 < eta < 1, or if z would leave 1 .. 1024.
 std::uint32_t choose_functions(std::uint64_t ids, std::uint32_t dimension, double eta);
 
 /// One table whose functions were checked to give distinct vectors of a codebook distinct codes.

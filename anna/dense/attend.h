@@ -45,8 +45,8 @@ struct AttendPlan {
   bool guaranteed = false;  ///< both bounds at most eta / 2
   bool pointless = false;   ///< ell >= N: comparing all pairs costs less
   std::string advice;       ///< what would help where not guaranteed or pointless; else empty
-  AnnaParameters parameters(
-      double unit) const;  ///< for points quantised with `unit`; ContractError if ell is too large
+  /// For points quantised with `unit`; ContractError if ell is too large.
+  AnnaParameters parameters(double unit) const;
   std::uint64_t seed = 1;
   std::uint32_t rotations = 2;
 };

@@ -4,8 +4,7 @@
 //              (bucket_join.h)
 //   join       in each partition: every query finds its code's keys. A bucket of one key is that key's value
 //              row; of several it is a row of sums, made where the first query asks
-//   gather     after a batch of tables: each query's total takes the rows of all its buckets, in registers,
-//   so
+//   gather     after a batch of tables: each query's total takes the rows of all its buckets, in registers, so
 //              that a total is read and written once a batch
 // Threads share rows and partitions; a query has one slot in a table, so none is written by two threads.
 #include <omp.h>
@@ -129,7 +128,7 @@ class Failure {
   std::exception_ptr what_;
 };
 
-// `size` zeros in an empty vector, on large pages where it has room for some, which `threads` ask for.
+// `size` zeros in an empty vector, on large pages where some fit, which `threads` ask for.
 template <typename T>
 void assign_on_large_pages(std::vector<T>& vector, std::size_t size, int threads) {
   vector.reserve(size);
@@ -281,6 +280,199 @@ class Batch {
   HugeArray<Slot> slots_;                // [tables of the batch, N_q]
 };
 
+// One evaluation, in totals of one width: what its threads share, and the parts of a table's work.
+template <typename Total>
+class Evaluation {
+ public:
+  // `values`: [N_k, columns]. A total of T values fits while T <= most. All outlive it.
+  Evaluation(const DenseHead& head, Coder& coder, const HugeArray<std::int16_t>& values,
+             std::uint32_t columns, int threads, std::uint64_t most, const DenseOptions& options)
+      : head_(head),
+        coder_(coder),
+        options_(options),
+        kernels_(options.kernels != nullptr ? *options.kernels : best_kernels()),
+        n_queries_(head.queries.rows),
+        n_keys_(head.keys.rows),
+        threads_(threads),
+        row_bits_(ceil_log(2, std::max<std::uint64_t>(2, std::max(n_queries_, n_keys_)))),
+        keys_(n_keys_, partition_bits(), row_bits_, static_cast<std::size_t>(threads)),
+        queries_(n_queries_, partition_bits(), row_bits_, static_cast<std::size_t>(threads)),
+        words_(coder.words()),
+        numbered_(words_ > 1 || !keys_.fits(coder.bits())),
+        code_bits_(numbered_ ? ceil_log(2, std::max<std::uint64_t>(2, n_keys_ + n_queries_)) : coder.bits()),
+        key_codes_(n_keys_),
+        query_codes_(n_queries_),
+        key_words_(numbered_ ? n_keys_ * words_ : 0),
+        query_words_(numbered_ ? n_queries_ * words_ : 0),
+        batch_(kernels_, values.data(), columns, n_keys_, n_queries_, coder.tables(), threads, most) {}
+
+  // False if a total or a sum did not fit; then there is no result.
+  bool run(DenseResult& result) {
+#pragma omp parallel num_threads(threads_)
+    {
+      Worker worker{.part = static_cast<std::size_t>(omp_get_thread_num()),
+                    .parts = static_cast<std::size_t>(omp_get_num_threads())};
+      run_tables(worker, result.facts);
+#pragma omp critical
+      {
+        result.facts.hash_evaluations += worker.evaluated;
+        result.facts.key_rows_added += worker.key_rows;
+        result.facts.query_rows_added += worker.query_rows;
+      }
+    }
+    coding_or_joining_.rethrow();
+    moving_.rethrow();
+    if (!sums_fit_ || !totals_fit_) return false;
+    divide_totals(result);
+    return true;
+  }
+
+ private:
+  // A thread's own.
+  struct Worker {
+    std::size_t part, parts;
+    BucketJoin join = {};
+    SumRows rows = {};
+    std::uint32_t batches = 0, in_batch = 0;  // tables joined
+    std::uint64_t evaluated = 0, key_rows = 0, query_rows = 0;
+    std::uint64_t begin(std::uint64_t of) const { return share(of, part, parts); }
+    std::uint64_t end(std::uint64_t of) const { return share(of, part + 1, parts); }
+  };
+
+  std::uint32_t partition_bits() const {
+    return std::clamp(ceil_log(2, ceil_div(n_keys_ + 1, options_.partition_keys)), 1u, 14u);
+  }
+
+  // All tables, by one thread of the team. Two barriers a table: on a busy machine threads wait long for one that
+  // has lost its core.
+  void run_tables(Worker& worker, DenseFacts& facts) {
+    const std::uint32_t tables = coder_.tables();
+    for (std::uint32_t table = 0; table < tables; ++table) {
+      const auto start = Clock::now();
+      code_table(worker);
+      const auto coded = Clock::now();
+#pragma omp barrier
+      if (coding_or_joining_ || !sums_fit_) break;
+      const bool full = batch_.full(worker.in_batch, given_[worker.batches % 2]);
+#pragma omp single nowait
+      {
+        next_partition_ = 0;
+        if (full) given_[(worker.batches + 1) % 2] = 0;
+        if (table + 1 < tables) moving_.guard([&] { coder_.use_table(table + 1); });
+      }
+      if (full) moving_.guard([&] { gather(worker); });
+      const auto gathered = Clock::now();
+      moving_.guard([&] { move(worker); });
+#pragma omp barrier
+      if (moving_ || !totals_fit_) break;
+      const auto grouped = Clock::now();
+      coding_or_joining_.guard([&] { join(worker); });
+      ++worker.in_batch;
+      if (table + 1 == tables) {
+#pragma omp barrier
+        if (!coding_or_joining_ && sums_fit_) moving_.guard([&] { gather(worker); });
+      }
+      if (worker.part != 0) continue;
+      const auto seconds = [](auto from, auto to) {
+        return std::chrono::duration<double>(to - from).count();
+      };
+      facts.hash_seconds += seconds(start, coded);
+      facts.group_seconds += seconds(gathered, grouped);
+      facts.add_seconds += seconds(coded, gathered) + seconds(grouped, Clock::now());
+      if (options_.progress) coding_or_joining_.guard([&] { options_.progress(table + 1, tables); });
+    }
+  }
+
+  // The codes of the thread's rows, mixed and counted by partition.
+  void code_table(Worker& worker) {
+    coding_or_joining_.guard([&] { code(worker, false), code(worker, true); });
+    if (!numbered_) return;
+#pragma omp barrier
+#pragma omp single
+    coding_or_joining_.guard([&] { number(key_words_, query_words_, words_, key_codes_, query_codes_); });
+    coding_or_joining_.guard(
+        [&] { count(worker, keys_, key_codes_), count(worker, queries_, query_codes_); });
+  }
+  void code(Worker& worker, bool of_queries) {
+    Partitioned& partitioned = of_queries ? queries_ : keys_;
+    HugeArray<std::uint64_t>& codes = of_queries ? query_codes_ : key_codes_;
+    std::uint64_t* const to = !numbered_ ? codes.data() : (of_queries ? query_words_ : key_words_).data();
+    const std::uint64_t end = worker.end(codes.size());
+    constexpr std::uint64_t kAtOnce = 128;  // codes are counted while they are in the cache
+    partitioned.start(worker.part);
+    for (std::uint64_t i = worker.begin(codes.size()); i < end; i += kAtOnce) {
+      const std::uint64_t stop = std::min(end, i + kAtOnce);
+      worker.evaluated += coder_.code(of_queries, i, stop, kernels_, to);
+      if (!numbered_) partitioned.count({to + i, stop - i}, code_bits_, worker.part);
+    }
+  }
+  void count(const Worker& worker, Partitioned& partitioned, HugeArray<std::uint64_t>& codes) {
+    const std::uint64_t begin = worker.begin(codes.size());
+    partitioned.count({codes.data() + begin, worker.end(codes.size()) - begin}, code_bits_, worker.part);
+  }
+
+  void move(const Worker& worker) {
+    keys_.move(key_codes_.data(), worker.begin(n_keys_), worker.end(n_keys_), worker.part, worker.parts);
+    queries_.move(query_codes_.data(), worker.begin(n_queries_), worker.end(n_queries_), worker.part,
+                  worker.parts);
+  }
+
+  // Partitions, as threads are free.
+  void join(Worker& worker) {
+    for (std::size_t p; (p = next_partition_++) < keys_.partitions();) {
+      worker.join.join(keys_[p], queries_[p], row_bits_, n_keys_, worker.rows, given_[worker.batches % 2],
+                       batch_.slots(worker.in_batch));
+      if (!batch_.add_up(worker.join)) sums_fit_ = false;
+      worker.key_rows += worker.join.keys_in_buckets();
+      worker.query_rows += worker.join.queries_with_a_bucket();
+    }
+  }
+
+  void gather(Worker& worker) {
+    if (!batch_.gather(worker.in_batch, worker.batches == 0, worker.begin(n_queries_),
+                       worker.end(n_queries_)))
+      totals_fit_ = false;
+    ++worker.batches, worker.in_batch = 0, worker.rows.drop();
+  }
+
+  void divide_totals(DenseResult& result) const {
+    const std::uint32_t m = head_.values.columns;
+    assign_on_large_pages(result.rows, n_queries_ * m, threads_);
+    std::uint64_t collisions = 0, empty = 0;
+#pragma omp parallel for schedule(static) num_threads(threads_) reduction(+ : collisions, empty)
+    for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries_); ++row) {
+      const auto q = static_cast<std::uint64_t>(row);
+      const std::uint64_t shared = batch_.count(q);
+      collisions += shared, empty += shared == 0;
+      // Both rounded once, divided once; the unit is a power of two. Zero stays zero.
+      divide(kernels_, batch_.total(q), m, static_cast<double>(std::max<std::uint64_t>(1, shared)),
+             head_.values.unit, result.rows.data() + q * m);
+    }
+    result.facts.collisions = collisions, result.facts.empty_queries = empty;
+  }
+
+  const DenseHead& head_;
+  Coder& coder_;
+  const DenseOptions& options_;
+  const Kernels& kernels_;
+  const std::uint64_t n_queries_, n_keys_;
+  const int threads_;
+  const std::uint32_t row_bits_;
+  Partitioned keys_, queries_;
+  const std::size_t words_;  // of a code
+  const bool numbered_;      // codes do not fit beside a row, and become numbers
+  const std::uint32_t code_bits_;
+  HugeArray<std::uint64_t> key_codes_, query_codes_;  // [N_k], [N_q]
+  HugeArray<std::uint64_t> key_words_, query_words_;  // [N_k, words], [N_q, words] if numbered
+  Batch<Total> batch_;
+  std::atomic<std::size_t> next_partition_ = 0;
+  std::atomic<std::uint32_t> given_[2] = {0, 0};  // rows of sums, of even and odd batches
+  // Each is read by all threads right after the barrier that ends the part of a table in which it may be set, so
+  // that all leave at the same place.
+  std::atomic<bool> sums_fit_ = true, totals_fit_ = true;
+  Failure coding_or_joining_, moving_;
+};
+
 class DenseBuckets final : public DenseAttention {
  public:
   DenseBuckets(std::function<std::unique_ptr<Coder>()> make_coder, DenseOptions options,
@@ -319,151 +511,20 @@ class DenseBuckets final : public DenseAttention {
     }
     DenseResult result;
     // A total of T values is at most T * largest: 32 bits hold it up to this T. Beyond, everything is done in
-    // 64, where N ell 2^15 < 2^32 2^20 2^15 has room.
+    // 64, which hold N ell 2^15 < 2^32 2^20 2^15.
     const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max() / largest);
-    if (!run<std::int32_t>(head, *coder, values, columns, threads, most, result)) {
+    if (!Evaluation<std::int32_t>(head, *coder, values, columns, threads, most, options_).run(result)) {
       result = {};
       result.facts.wide = true;
       coder->use_table(0);
-      run<std::int64_t>(head, *coder, values, columns, threads, ~std::uint64_t{0}, result);
+      Evaluation<std::int64_t>(head, *coder, values, columns, threads, ~std::uint64_t{0}, options_)
+          .run(result);
     }
     result.facts.seconds = seconds_since(start);
     return result;
   }
 
  private:
-  template <typename Total>
-  bool run(const DenseHead& head, Coder& coder, const HugeArray<std::int16_t>& values, std::uint32_t columns,
-           int threads, std::uint64_t most, DenseResult& result) const {
-    const Kernels& kernels = options_.kernels != nullptr ? *options_.kernels : best_kernels();
-    const std::uint64_t n_queries = head.queries.rows, n_keys = head.keys.rows;
-    const std::uint32_t tables = coder.tables();
-    const std::uint32_t bits =
-        std::clamp(ceil_log(2, ceil_div(n_keys + 1, options_.partition_keys)), 1u, 14u);
-    const std::uint32_t row_bits = ceil_log(2, std::max<std::uint64_t>(2, std::max(n_queries, n_keys)));
-    Partitioned keys(n_keys, bits, row_bits, static_cast<std::size_t>(threads)),
-        queries(n_queries, bits, row_bits, static_cast<std::size_t>(threads));
-    const std::size_t words = coder.words();
-    const bool numbered = words > 1 || !keys.fits(coder.bits());
-    const std::uint32_t code_bits =
-        numbered ? ceil_log(2, std::max<std::uint64_t>(2, n_keys + n_queries)) : coder.bits();
-    HugeArray<std::uint64_t> key_codes(n_keys), query_codes(n_queries);
-    HugeArray<std::uint64_t> key_words(numbered ? n_keys * words : 0),
-        query_words(numbered ? n_queries * words : 0);
-    Batch<Total> batch(kernels, values.data(), columns, n_keys, n_queries, tables, threads, most);
-    DenseFacts& facts = result.facts;
-    std::uint64_t evaluated = 0, key_rows = 0, query_rows = 0;
-    std::atomic<std::size_t> next_partition = 0;
-    std::atomic<std::uint32_t> given[2] = {0, 0};  // rows of sums, of even and odd batches
-    // Each is read by all threads right behind the barrier that ends the part of a table in which it may be
-    // set, so that all leave at the same place.
-    std::atomic<bool> sums_fit = true, totals_fit = true;
-    Failure coding_or_joining, moving;
-#pragma omp parallel num_threads(threads) reduction(+ : evaluated, key_rows, query_rows)
-    {
-      const auto part = static_cast<std::size_t>(omp_get_thread_num()),
-                 parts = static_cast<std::size_t>(omp_get_num_threads());
-      BucketJoin join;
-      SumRows rows;
-      std::uint32_t batches = 0, in_batch = 0;  // tables joined
-      // The thread's rows: their codes, mixed and counted by partition.
-      const auto code = [&](bool of_queries) {
-        Partitioned& partitioned = of_queries ? queries : keys;
-        HugeArray<std::uint64_t>& codes = of_queries ? query_codes : key_codes;
-        const std::uint64_t end = share(codes.size(), part + 1, parts);
-        constexpr std::uint64_t kAtOnce = 128;  // codes are counted while they are in the cache
-        partitioned.start(part);
-        for (std::uint64_t i = share(codes.size(), part, parts); i < end; i += kAtOnce) {
-          const std::uint64_t stop = std::min(end, i + kAtOnce);
-          std::uint64_t* const to = !numbered ? codes.data() : (of_queries ? query_words : key_words).data();
-          evaluated += coder.code(of_queries, i, stop, kernels, to);
-          if (!numbered) partitioned.count({to + i, stop - i}, code_bits, part);
-        }
-      };
-      const auto count = [&](Partitioned& partitioned, HugeArray<std::uint64_t>& codes) {
-        const std::uint64_t begin = share(codes.size(), part, parts);
-        partitioned.count({codes.data() + begin, share(codes.size(), part + 1, parts) - begin}, code_bits,
-                          part);
-      };
-      const auto gather = [&] {
-        if (!batch.gather(in_batch, batches == 0, share(n_queries, part, parts),
-                          share(n_queries, part + 1, parts)))
-          totals_fit = false;
-        ++batches, in_batch = 0, rows.drop();
-      };
-      // Two barriers a table: on a busy machine threads wait long for one that has lost its core.
-      for (std::uint32_t table = 0; table < tables; ++table) {
-        const auto start = Clock::now();
-        coding_or_joining.guard([&] { code(false), code(true); });
-        if (numbered) {
-#pragma omp barrier
-#pragma omp single
-          coding_or_joining.guard([&] { number(key_words, query_words, words, key_codes, query_codes); });
-          coding_or_joining.guard([&] { count(keys, key_codes), count(queries, query_codes); });
-        }
-        const auto coded = Clock::now();
-#pragma omp barrier
-        if (coding_or_joining || !sums_fit) break;
-        const bool full = batch.full(in_batch, given[batches % 2]);
-#pragma omp single nowait
-        {
-          next_partition = 0;
-          if (full) given[(batches + 1) % 2] = 0;
-          if (table + 1 < tables) moving.guard([&] { coder.use_table(table + 1); });
-        }
-        if (full) moving.guard(gather);
-        const auto gathered = Clock::now();
-        moving.guard([&] {
-          keys.move(key_codes.data(), share(n_keys, part, parts), share(n_keys, part + 1, parts), part,
-                    parts);
-          queries.move(query_codes.data(), share(n_queries, part, parts), share(n_queries, part + 1, parts),
-                       part, parts);
-        });
-#pragma omp barrier
-        if (moving || !totals_fit) break;
-        const auto grouped = Clock::now();
-        coding_or_joining.guard([&] {
-          for (std::size_t p; (p = next_partition++) < keys.partitions();) {
-            join.join(keys[p], queries[p], row_bits, n_keys, rows, given[batches % 2], batch.slots(in_batch));
-            if (!batch.add_up(join)) sums_fit = false;
-            key_rows += join.keys_in_buckets(), query_rows += join.queries_with_a_bucket();
-          }
-        });
-        ++in_batch;
-        if (table + 1 == tables) {
-#pragma omp barrier
-          if (!coding_or_joining && sums_fit) moving.guard(gather);
-        }
-        if (part != 0) continue;
-        const auto seconds = [](auto from, auto to) {
-          return std::chrono::duration<double>(to - from).count();
-        };
-        facts.hash_seconds += seconds(start, coded);
-        facts.group_seconds += seconds(gathered, grouped);
-        facts.add_seconds += seconds(coded, gathered) + seconds(grouped, Clock::now());
-        if (options_.progress) coding_or_joining.guard([&] { options_.progress(table + 1, tables); });
-      }
-    }
-    coding_or_joining.rethrow();
-    moving.rethrow();
-    if (!sums_fit || !totals_fit) return false;
-    facts.hash_evaluations = evaluated, facts.key_rows_added = key_rows, facts.query_rows_added = query_rows;
-    const std::uint32_t m = head.values.columns;
-    assign_on_large_pages(result.rows, n_queries * m, threads);
-    std::uint64_t collisions = 0, empty = 0;
-#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : collisions, empty)
-    for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries); ++row) {
-      const auto q = static_cast<std::uint64_t>(row);
-      const std::uint64_t shared = batch.count(q);
-      collisions += shared, empty += shared == 0;
-      // Both rounded once, divided once; the unit is a power of two. Zero stays zero.
-      divide(kernels, batch.total(q), m, static_cast<double>(std::max<std::uint64_t>(1, shared)),
-             head.values.unit, result.rows.data() + q * m);
-    }
-    facts.collisions = collisions, facts.empty_queries = empty;
-    return true;
-  }
-
   std::function<std::unique_ptr<Coder>()> make_coder_;
   DenseOptions options_;
   std::string guarantee_, cost_;

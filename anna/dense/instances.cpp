@@ -170,7 +170,7 @@ WeightFacts measure_weights(const DenseHead& head, const AnnaParameters& anna, c
   }
   WeightFacts facts{.sampled_queries = samples, .purity = {}};
   const bool hamming = anna.family == FamilyKind::kBitSampling;
-  // Rounding at the door moved a point by at most sqrt(d) max_error: pairs at exactly r must still count as
+  // Input quantisation moved a point by at most sqrt(d) max_error: pairs at exactly r must still count as
   // near.
   const double slack =
       hamming ? 0

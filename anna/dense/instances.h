@@ -32,12 +32,12 @@ struct InstanceParameters {
   void validate() const;
 };
 
-/// Unit vectors Q and K, values uniform in [-1, 1). Tokens of a group are spread over all positions.
+/// Unit vectors Q and K, values uniform in [-1, 1). Tokens of a group are scattered over all positions.
 struct Instance {
   InstanceParameters parameters;
   RealRows queries, keys, values;
-  std::vector<std::uint64_t>
-      groups;  ///< [N] the cluster or group of a token's query and key; the token itself if uniform
+  /// [N] the cluster or group of a token's query and key; the token itself if uniform.
+  std::vector<std::uint64_t> groups;
   double near_radius() const;  ///< r = sqrt 2 / c
 };
 Instance generate_instance(const InstanceParameters& parameters);
@@ -57,8 +57,8 @@ struct WeightFacts {
   std::uint64_t near_pairs = 0;  ///< pairs of a sampled query and a key within r
   double recall = 1;             ///< share of them with positive weight
   double within_cr = 1;          ///< share of the queries' weight on keys within c r
-  std::optional<double>
-      purity;  ///< share of the queries' weight on keys of their own group, where groups are known
+  /// Share of the queries' weight on keys of their own group, where groups are known.
+  std::optional<double> purity;
 };
 /// Cost: samples * (N ell + N d) operations, samples * N words, and all keys' hashes.
 WeightFacts measure_weights(const DenseHead& head, const AnnaParameters& anna, const WeightQuestion& question,

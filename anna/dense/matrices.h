@@ -1,5 +1,5 @@
-// Purpose: attention over dense real matrices behind one interface: ANNA by LSH, exact match, the quadratic
-// oracle of ANNA, exact softmax, low-rank. Real inputs become integers once, at the door, with the largest
+// Purpose: attention over dense real matrices by one interface: ANNA by LSH, exact match, the quadratic
+// oracle of ANNA, exact softmax, low-rank. Real inputs become integers once (input quantisation), with the largest
 // rounding error stated; all that follows in ANNA and exact match is integer-exact, so results are equal bit
 // for bit on any number of threads, any blocking and any instruction set. Glossary: N_q queries, N_k keys and
 // values, d dimension of queries and keys, m of values, ell tables, z functions.
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
 
 namespace roundtrip::anna {
 
@@ -21,7 +21,7 @@ struct FixedRows {
   std::uint64_t rows = 0;
   std::uint32_t columns = 0;
   double unit = 1;
-  double max_error = 0;  ///< largest difference between a number and the real it stands for
+  double max_error = 0;  ///< largest difference between a number and the real it represents
   std::vector<std::int16_t> data;
   std::span<const std::int16_t> row(std::uint64_t i) const {
     return std::span(data).subspan(i * columns, columns);
@@ -88,16 +88,14 @@ struct DenseOptions {
   std::function<void(std::uint32_t done, std::uint32_t tables)> progress = {};  ///< after each table
 };
 
-/// Problem:   ANNA by locality-sensitive hashing (attention.h, make_anna) on dense matrices.
-/// Guarantee: out_i = sum_j c_ij v_j / sum_j c_ij with c_ij the number of tables in which q_i and k_j share a
-/// code, exact,
-///            each sum rounded to double once and divided once; zero where no key collides. That this is
+/// Problem:   ANNA by locality-sensitive hashing (attention/anna.h) on dense matrices.
+/// Guarantee: out_i = sum_j c_ij v_j / sum_j c_ij with c_ij the number of tables in which q_i and k_j share a code,
+///            exact, each sum rounded to double once and divided once; zero where no key collides. That this is
 ///            approximate nearest neighbor attention with probability 1 - eta is what choose_tables()
 ///            (lsh/probability.h) provides.
-/// Cost:      time ell (z + m / 16) (N_q + N_k) vector operations (a function's own cost included in z),
-/// memory
-///            O(d + m) (N_q + N_k): tables are coded one by one, and their buckets summed for the queries
-///            that ask; the buckets of at most 16 tables wait together, in at most N_k rows of sums.
+/// Cost:      time ell (z + m / 16) (N_q + N_k) vector operations (a function's own cost included in z), memory
+///            O(d + m) (N_q + N_k): tables are coded one by one, and their buckets summed for the queries that ask;
+///            the buckets of at most 16 tables wait together, in at most N_k rows of sums.
 std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options = {});
 /// Exact match on dense matrices: c_ij = 1 iff q_i = k_j as integers. Time and memory O(d + m) (N_q + N_k).
 std::unique_ptr<DenseAttention> make_dense_exact_match(DenseOptions options = {});

@@ -1,5 +1,5 @@
 // Purpose: a JSON document of unknown origin, read field by field: every refusal names the place as a path
-// (layers[2].heads), what stands there and what is allowed.
+// (layers[2].heads), the value and what is allowed.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,11 @@
 #include <vector>
 
 namespace roundtrip::anna {
+
+/// An object that is written; by a name of its own, so that public headers need no JSON library.
+struct JsonObject {
+  nlohmann::ordered_json json;
+};
 
 class JsonField {
  public:

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/files/json_field.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
@@ -135,49 +136,13 @@ class WeightReader {
   std::set<std::string, std::less<>> used_;
 };
 
-constexpr FamilyKind kFamilies[] = {FamilyKind::kHyperplane, FamilyKind::kPStable, FamilyKind::kCrossPolytope,
-                                    FamilyKind::kCrossPolytopeHadamard, FamilyKind::kBitSampling};
-
-FamilyKind read_family(const JsonField& field) {
-  std::string names;
-  for (const FamilyKind kind : kFamilies) {
-    if (field.text() == to_string(kind)) return kind;
-    names += " " + to_string(kind);
-  }
-  field.fail(fmt::format("is {}; allowed are{}", quote(field.text()), names));
-}
-
 Mechanism read_mechanism(const JsonField& field) {
   const std::string kind = field["kind"].text();
-  if (kind == "ema") return field.object({"kind"}), ExactMatch{};
-  if (kind == "anna") {
-    field.object({"kind", "family", "tables", "functions", "seed", "?width", "?rotations", "?r", "?c"});
-    Anna anna;
-    anna.parameters.family = read_family(field["family"]);
-    anna.parameters.tables = field["tables"].number32(1, 1u << 20);
-    anna.parameters.functions = field["functions"].number32(1, 1024);
-    // Where they mean something they must be there, elsewhere they may not.
-    if (anna.parameters.family == FamilyKind::kPStable) {
-      anna.parameters.width = field["width"].positive();
-    } else if (field.find("width")) {
-      field["width"].fail("is for the p-stable family only");
-    }
-    if (anna.parameters.family == FamilyKind::kCrossPolytopeHadamard) {
-      anna.parameters.rotations = field["rotations"].number32(1, 3);
-    } else if (field.find("rotations")) {
-      field["rotations"].fail("is for the hadamard family only");
-    }
-    anna.parameters.seed = field["seed"].number(0, UINT64_MAX);
-    if (const auto radius = field.find("r")) anna.near_radius = radius->positive();
-    if (const auto factor = field.find("c")) anna.factor = factor->positive();
-    return anna;
-  }
-  if (kind == "low_rank") {
-    field.object({"kind", "rank", "seed"});
-    return LowRank{field["rank"].number32(1, 65536), field["seed"].number(0, UINT64_MAX)};
-  }
-  if (kind == "softmax") return Softmax{field.object({"kind", "scale"})["scale"].positive()};
-  field["kind"].fail(fmt::format("is {}; allowed are ema, anna, low_rank and softmax", quote(kind)));
+  if (const MechanismInfo* info = find_mechanism(kind)) return info->read(field);
+  std::vector<std::string> names = mechanism_names();
+  const std::string last = names.back();
+  names.pop_back();
+  field["kind"].fail(fmt::format("is {}; allowed are {} and {}", quote(kind), fmt::join(names, ", "), last));
 }
 
 ProtocolMaps read_protocol(const JsonField& maps) {
@@ -225,24 +190,9 @@ void compare(const JsonField& field, std::string_view name, std::uint64_t found)
 }
 
 nlohmann::ordered_json mechanism_json(const Mechanism& mechanism) {
-  nlohmann::ordered_json out = {{"kind", mechanism_name(mechanism)}};
-  if (const auto* anna = std::get_if<Anna>(&mechanism)) {
-    out["family"] = to_string(anna->parameters.family);
-    out["tables"] = anna->parameters.tables;
-    out["functions"] = anna->parameters.functions;
-    out["seed"] = anna->parameters.seed;
-    if (anna->parameters.family == FamilyKind::kPStable) out["width"] = anna->parameters.width;
-    if (anna->parameters.family == FamilyKind::kCrossPolytopeHadamard)
-      out["rotations"] = anna->parameters.rotations;
-    if (anna->near_radius) out["r"] = *anna->near_radius;
-    if (anna->factor) out["c"] = *anna->factor;
-  } else if (const auto* low_rank = std::get_if<LowRank>(&mechanism)) {
-    out["rank"] = low_rank->rank;
-    out["seed"] = low_rank->seed;
-  } else if (const auto* softmax = std::get_if<Softmax>(&mechanism)) {
-    out["scale"] = softmax->scale;
-  }
-  return out;
+  JsonObject out{{{"kind", mechanism.name()}}};
+  mechanism.write(out);
+  return std::move(out.json);
 }
 
 template <typename T>

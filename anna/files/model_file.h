@@ -8,9 +8,9 @@
 //              {kind "protocol", protocol, construction, version, seed, parameters {name: text}}
 //   layers     list of {heads, query_dimension, value_dimension, output_dimension, mechanism,
 //              weights (if the maps' kind is "weights")}
-//   mechanism  {kind "ema"} or {kind "low_rank", rank, seed} or {kind "softmax", scale} or
-//              {kind "anna", family, tables, functions, seed, width (p-stable only),
-//              rotations (hadamard only), r (optional), c (optional)}
+//   mechanism  {kind, ..}: by MechanismInfo::read and Mechanism::write of the mechanism of that name
+//              (anna/attention/); {kind "anna", family, tables, functions, seed, width (p-stable only),
+//              rotations (hadamard only), r (optional), c (optional)}, for example
 //   weights    {row_limit, row_fraction_bits, position_digits, position_base, output,
 //              heads: list of {query, key, value}}; output, query, key and value are maps
 //   map        list of {weight, bias (optional), weight_fraction_bits, output_fraction_bits, relu,
@@ -47,14 +47,14 @@ struct LoadedModel {
   double largest_rounding = 0;
 };
 
-/// Reads a description; `path` names it in messages. ContractError naming the place as a JSON path, what
-/// stands there and what is allowed, for anything that is missing, unknown, given twice, out of range or does
+/// Reads a description; `path` names it in messages. ContractError naming the place as a JSON path, the
+/// value and what is allowed, for anything that is missing, unknown, given twice, out of range or does
 /// not fit the rest; nothing is evaluated or allocated on a size's word alone. Cost: memory proportional to
 /// the two files.
 LoadedModel parse_model(std::string_view description, const std::string& path,
                         const OpenWeights& open_weights, const Resolver& resolver);
-LoadedModel load_model(const std::string& path,
-                       const Resolver& resolver = nullptr);  ///< null: the registered ones
+/// The same for files; without a resolver, the registered ones are asked.
+LoadedModel load_model(const std::string& path, const Resolver& resolver = nullptr);
 
 struct ModelFiles {
   std::string description;

@@ -392,8 +392,7 @@ PointBlocks make_blocks(std::span<const std::int16_t> points, std::uint64_t rows
       largest = std::max(largest, square);
     }
   }
-  blocks.max_norm =
-      std::sqrt(static_cast<double>(largest));  // correctly rounded; comparisons leave room for it
+  blocks.max_norm = std::sqrt(static_cast<double>(largest));  // correctly rounded; comparisons allow for it
   return blocks;
 }
 

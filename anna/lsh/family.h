@@ -1,4 +1,4 @@
-// Purpose: the hash families behind one interface. A table is z concatenated functions; what a function is on
+// Purpose: the hash families by one interface. A table is z concatenated functions; what a function is on
 // a vector of integers is defined once, by TableHash::value(), in integers alone; block_codes() computes the
 // same faster. Glossary: d dimension, D = least power of two >= d, z functions a table, <g, x> a projection
 // with Gaussian g.
@@ -16,10 +16,10 @@
 namespace roundtrip::anna {
 
 enum class FamilyKind : std::uint8_t {
-  kHyperplane,     ///< [<g, x> >= 0]; angles (Charikar 2002)
-  kPStable,        ///< floor((<g, x> + b) / w); Euclidean distance (Datar, Immorlica, Indyk, Mirrokni 2004)
-  kCrossPolytope,  ///< signed argmax of |G x|, G a d x d Gaussian matrix; angles (Andoni, Indyk, Laarhoven,
-                   ///< Razenshteyn, Schmidt 2015)
+  kHyperplane,  ///< [<g, x> >= 0]; angles (Charikar 2002)
+  kPStable,     ///< floor((<g, x> + b) / w); Euclidean distance (Datar, Immorlica, Indyk, Mirrokni 2004)
+  /// Signed argmax of |G x|, G a d x d Gaussian matrix; angles (Andoni, Indyk, Laarhoven, Razenshteyn, Schmidt 2015).
+  kCrossPolytope,
   kCrossPolytopeHadamard,  ///< the same with G replaced by rounds of random signs and a Hadamard transform
   kBitSampling,            ///< [x_i > 0] at a random i; Hamming distance (Indyk, Motwani 1998)
 };

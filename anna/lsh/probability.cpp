@@ -93,7 +93,7 @@ void draw_pair(int kind, double theta, RandomStream& stream, std::vector<std::in
       b[order[i]] = (i < used / 2 ? 1 : -1) * a[order[i]];
     }
   }
-  const double scale = kHadamardMaxNorm - std::sqrt(static_cast<double>(d)) / 2;  // room for rounding
+  const double scale = kHadamardMaxNorm - std::sqrt(static_cast<double>(d)) / 2;  // less what rounding adds
   for (std::size_t i = 0; i < d; ++i) {
     x[i] = static_cast<std::int32_t>(std::nearbyint(scale * a[i]));
     y[i] =

@@ -22,14 +22,15 @@ struct MonteCarlo {
 };
 
 /// The probability that one function of the family takes equal values on two vectors at `distance`:
-///   hyperplane       1 - theta/pi, theta = 2 asin(distance / 2): unit vectors, 0 <= distance <= 2 (closed
-///   form) p-stable         distance in the unit of parameters.width (closed form) bit sampling     1 -
-///   distance/d, a Hamming distance 0 .. d                                          (closed form)
-///   cross-polytope   unit vectors, 0 <= distance <= 2            (quadrature; its error from two step
-///   widths) hadamard         unit vectors, 0 <= distance <= 2, depends on the vectors: the lowest low,
-///   highest high and mean
-///                    estimate over dense (Gaussian), sparse (two nonzero coordinates) and sign vectors
-///                    (Monte Carlo)
+///   hyperplane       1 - theta/pi, theta = 2 asin(distance / 2)       unit vectors, 0 <= distance <= 2
+///                    (closed form)
+///   p-stable         (closed form)                                    distance in the unit of parameters.width
+///   bit sampling     1 - distance/d (closed form)                     a Hamming distance 0 .. d
+///   cross-polytope   (quadrature; its error from two step widths)     unit vectors, 0 <= distance <= 2
+///   hadamard         depends on the vectors: the lowest low, highest  unit vectors, 0 <= distance <= 2
+///                    high and mean estimate over dense (Gaussian),
+///                    sparse (two nonzero coordinates) and sign
+///                    vectors (Monte Carlo)
 /// All families' probabilities decrease with the distance. ContractError for a distance out of range.
 Probability collision_probability(const FamilyParameters& parameters, double distance,
                                   const MonteCarlo& = {});
@@ -44,20 +45,19 @@ struct TableChoice {
   double p1 = 0, p2 = 0;        ///< as used: a lower end and an upper end
   double rho = 0;               ///< ln(1/p1) / ln(1/p2)
   double false_collisions = 0;  ///< N^2 ell p2^z: bound on the probability of any collision beyond c r
-  double missed_pairs =
-      0;  ///< N^2 (1 - p1^z)^ell: bound on the probability that any near pair never collides
+  double missed_pairs = 0;      ///< N^2 (1 - p1^z)^ell: .. that any near pair never collides
   double hash_evaluations = 0;  ///< 2 N ell z
   double row_additions = 0;     ///< at most 2 N ell rows of m numbers
   bool pointless = false;       ///< ell >= N: comparing all pairs costs less
 };
 
-/// Problem:   the smallest (z, ell) for which ANNA's guarantee holds for N queries and keys with probability
-/// >= 1 - eta. Guarantee: the two exact inequalities N^2 ell p2^z <= eta/2 and N^2 (1 - p1^z)^ell <= eta/2:
-/// for z = 1, 2, .. the
-///            least ell of the second; the first z at which the first holds. Nothing is capped: ContractError
-///            if no z <= 1024 does or ell leaves 2^53.
-/// Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (there z = ceil(3 log_{1/p2} N), ell = Theta(N^{3 rho} log
-/// N)). Preconditions: N >= 1, 0 < eta < 1, 0 < p2 < p1 < 1.
+/// Problem:       the smallest (z, ell) for which ANNA's guarantee holds for N queries and keys with probability
+///                >= 1 - eta.
+/// Guarantee:     the two exact inequalities N^2 ell p2^z <= eta/2 and N^2 (1 - p1^z)^ell <= eta/2: for z = 1, 2, ..
+///                the least ell of the second; the first z at which the first holds. Nothing is capped.
+/// Preconditions: N >= 1, 0 < eta < 1, 0 < p2 < p1 < 1.
+/// Errors:        ContractError if no z <= 1024 does or ell leaves 2^53.
+/// Source:        Liu, Yu, Sanford, Andoni, Hsu 2025 (there z = ceil(3 log_{1/p2} N), ell = Theta(N^{3 rho} log N)).
 TableChoice choose_tables(std::uint64_t n, double eta, double p1, double p2);
 
 }  // namespace roundtrip::anna

@@ -23,7 +23,7 @@ struct Header {
   std::uint32_t dimension = 0;
   std::uint64_t tokens = 0;
   std::uint64_t nonzeros = 0;
-  std::uint64_t checksum = 0;  // XXH3-64 of everything behind the header
+  std::uint64_t checksum = 0;  // XXH3-64 of everything after the header
 };
 static_assert(sizeof(Header) == 40 && std::endian::native == std::endian::little);
 
@@ -35,7 +35,7 @@ void append(std::string& bytes, const T* data, std::size_t count) {
 }  // namespace
 
 double EntryView::value(std::uint32_t column) const {
-  // Columns ascend: no more than `column` entries stand in front of it.
+  // Columns ascend: no more than `column` entries precede it.
   const Entry* const end = data_ + std::min<std::uint64_t>(size_, std::uint64_t{column} + 1);
   const std::uint64_t wanted = std::uint64_t{first_column_} + column;
   const Entry* const found = std::lower_bound(
@@ -53,7 +53,7 @@ void Activations::append_row(std::span<const Entry> entries) {
 
 void Activations::end_row() {
   const auto row = std::span(entries_).subspan(offsets_.back());
-  // Most rows hold integers with 1 <= |x| < 2^52 alone: exponents 0 to 51, and nothing behind the point.
+  // Most rows hold integers with 1 <= |x| < 2^52 alone: exponents 0 to 51, and nothing after the point.
   std::uint64_t fractions = 0;
   bool plain = true, ascending = true;
   std::uint64_t least = 0;
@@ -71,8 +71,9 @@ void Activations::end_row() {
       if (!std::isfinite(entry.value)) refuse();
       integers_ = integers_ && is_exact_integer(entry.value);
     }
-    const auto kept = std::ranges::remove_if(row, [](const Entry& entry) { return entry.value == 0; });
-    entries_.resize(entries_.size() - kept.size());
+    const auto zeros =
+        std::remove_if(row.begin(), row.end(), [](const Entry& entry) { return entry.value == 0; });
+    entries_.resize(entries_.size() - static_cast<std::size_t>(row.end() - zeros));
   }
   offsets_.push_back(entries_.size());
 }

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "roundtrip/base/ensure.h"
+
 namespace roundtrip::anna {
 
 /// One nonzero number of a sparse vector.
@@ -31,7 +33,7 @@ inline bool is_exact_integer(double value) {
   return (magnitude < 0x1p53) & ((magnitude >= 0x1p52) | (magnitude + 0x1p52 - 0x1p52 == magnitude));
 }
 
-/// A sparse vector as entries that stand elsewhere, of which column `first_column` is the vector's column 0.
+/// A borrowed sparse vector: entries stored elsewhere, of which column `first_column` is the vector's column 0.
 class EntryView {
  public:
   class Iterator {
@@ -62,9 +64,12 @@ class EntryView {
         first_column_(first_column) {}
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  const Entry* data() const { return data_; }  ///< as they stand
+  const Entry* data() const { return data_; }  ///< as they are stored, with the columns there
   double value(std::uint32_t column) const;    ///< binary search; absent is 0
-  Entry operator[](std::size_t i) const { return {data_[i].column - first_column_, data_[i].value}; }
+  Entry operator[](std::size_t i) const {
+    ensure_debug(i < size_, "an entry beyond the vector's");
+    return {data_[i].column - first_column_, data_[i].value};
+  }
   Entry back() const { return (*this)[size_ - 1]; }
   Iterator begin() const { return {data_, first_column_}; }
   Iterator end() const { return {data_ + size_, first_column_}; }
@@ -74,7 +79,7 @@ class EntryView {
   std::uint32_t size_ = 0, first_column_ = 0;
 };
 
-/// A part of a row of an array, where it stands. Only arrays make them: columns ascend, and every number is
+/// A part of a row of an array, borrowed. Only arrays make them: columns ascend, and every number is
 /// an integer below 2^53 in magnitude and not 0. Valid until the array changes.
 class RowPart : public EntryView {
  private:
@@ -90,7 +95,7 @@ struct RowView {
   double operator[](std::uint32_t column) const { return EntryView(entries).value(column); }
 };
 
-/// Gives memory as it is to vectors that are resized and then written to.
+/// An allocator that leaves the elements of a resized vector uninitialised, for vectors that are then written to.
 template <typename T>
 struct Uninitialised : std::allocator<T> {
   template <typename U>
@@ -115,12 +120,13 @@ class Activations {
   std::uint64_t tokens() const { return offsets_.size() - 1; }
   std::uint32_t dimension() const { return dimension_; }
   RowView row(std::uint64_t token) const {
+    ensure_debug(token < tokens(), "a row beyond the array's");
     return {token, std::span(entries_).subspan(offsets_[token], offsets_[token + 1] - offsets_[token])};
   }
   std::uint64_t nonzeros() const { return entries_.size(); }
   /// Appends the next token's row while the array is built in order; entries ascend, zeros are dropped.
   void append_row(std::span<const Entry> entries);
-  /// `entries`, some in a row of those of token's row, as a vector of `dimension` numbers from column
+  /// `entries`, contiguous ones of token's row, as a vector of `dimension` numbers from column
   /// `first_column` on; nothing unless they are that and all numbers of the array are integers below 2^53.
   std::optional<RowPart> part(std::uint64_t token, std::span<const Entry> entries, std::uint32_t first_column,
                               std::uint32_t dimension) const;
@@ -138,7 +144,7 @@ class Activations {
 
  private:
   friend class RowWriter;
-  void end_row();              // what stands behind the last row is the next one
+  void end_row();              // the entries after the last row are the next one
   [[noreturn]] void refuse();  // drops it and names the entry that is wrong
 
   std::uint32_t dimension_ = 0;
@@ -147,17 +153,16 @@ class Activations {
   std::vector<Entry, Uninitialised<Entry>> entries_;
 };
 
-/// Where a map writes a row: into an array, behind its rows, or into room of its own.
+/// Where a map writes a row: into an array, after its rows, or into a buffer of its own.
 class RowWriter {
  public:
   RowWriter() : array_(&own_) {}
   explicit RowWriter(Activations& array) : array_(&array) {}
   RowWriter(const RowWriter&) = delete;
   RowWriter& operator=(const RowWriter&) = delete;
-  void set(std::uint32_t column, double value) {
-    array_->entries_.push_back({column, value});
-  }  ///< columns ascend
-  /// Room for `count` entries behind those that are there; columns ascend.
+  /// Columns ascend.
+  void set(std::uint32_t column, double value) { array_->entries_.push_back({column, value}); }
+  /// Space for `count` entries after those that are there, to be written; columns ascend.
   std::span<Entry> append(std::size_t count) {
     array_->entries_.resize(array_->entries_.size() + count);
     return std::span(array_->entries_).last(count);

@@ -31,7 +31,7 @@ struct TokenProjection {
   bool operator==(const TokenProjection&) const = default;
 };
 
-// A layer's codebook and, behind it, the vectors that its maps computed in this evaluation.
+// A layer's codebook and, numbered on after it, the vectors that its maps computed in this evaluation.
 class ExtendedCodebook final : public Codebook {
  public:
   explicit ExtendedCodebook(const Codebook& base) : base_(base), base_size_(base.size()) {
@@ -125,11 +125,11 @@ class Recorder final : public Projection {
       if (const auto part = array_.part(token_, entries, first_column, shape_.value_dimension)) {
         seen.least_column = std::uint64_t{entries.back().column - first_column} + 1;
         rows.tokens.push_back(token_);
-        rows.lent.push_back(*part);
+        rows.borrowed.push_back(*part);
         return;
       }
     }
-    if (!seen.owned) rows.own();
+    if (!seen.owned) rows.copy_borrowed();
     seen.owned = true;
     const std::size_t before = rows.entries.size();
     rows.entries.insert(rows.entries.end(), entries.begin(), entries.end());
@@ -179,7 +179,7 @@ class Recorder final : public Projection {
   }
 
  private:
-  /// What stands behind the last row belongs to the token's.
+  /// Entries after the last row belong to the token's.
   static void end_row(SparseRows& rows, std::uint64_t token) {
     if (rows.tokens.empty() || rows.tokens.back() != token) {
       rows.tokens.push_back(token);
@@ -203,7 +203,7 @@ class Recorder final : public Projection {
   /// When a head last saw each of them from a token.
   struct Seen {
     std::uint64_t query = 0, key = 0, value = 0, least_column = 0;
-    bool owned = false;  // some row of the head is not lent
+    bool owned = false;  // some row of the head is not borrowed
   };
 
   void begin(std::uint64_t token) {
@@ -353,7 +353,7 @@ class OutputsByToken final : public HeadOutputs {
   std::vector<EntryView> cells_;
   std::vector<std::uint64_t> cursor_;
   std::uint64_t begin_ = 0, end_ = 0;  // cells of the selected token
-  mutable std::uint64_t next_ = 0;     // the cell behind the one asked for last
+  mutable std::uint64_t next_ = 0;     // the cell after the one asked for last
 };
 
 void update_all(const Layer& layer, OutputsByToken& outputs, const Activations& array,

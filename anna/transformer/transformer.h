@@ -30,10 +30,10 @@ struct LayerShape {
 class Projection {
  public:
   virtual ~Projection() = default;
-  virtual void query(std::uint32_t head,
-                     Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_query()
-  virtual void key(std::uint32_t head,
-                   Symbol symbol) = 0;  ///< at most once a head; default: Layer::null_key()
+  /// At most once a head; default: Layer::null_query().
+  virtual void query(std::uint32_t head, Symbol symbol) = 0;
+  /// At most once a head; default: Layer::null_key().
+  virtual void key(std::uint32_t head, Symbol symbol) = 0;
   /// query(head, symbols[head]) for all heads of the layer.
   virtual void queries(std::span<const Symbol> symbols) {
     for (std::uint32_t head = 0; head < symbols.size(); ++head) query(head, symbols[head]);
@@ -44,7 +44,7 @@ class Projection {
   }
   /// The symbol of a query or key that is computed from the row rather than chosen in the codebook: m_qk
   /// coordinates; equal vectors get equal symbols, which hold for this evaluation of this layer only and
-  /// number on behind the codebook's.
+  /// number on after the codebook's.
   virtual Symbol intern(std::span<const std::int32_t> vector) = 0;
   /// Columns ascend within a head; absent is 0. The value must be an integer below 2^53 in magnitude.
   virtual void value(std::uint32_t head, std::uint32_t column, double value) = 0;

@@ -1,7 +1,7 @@
 // Purpose: layers whose element-wise maps are explicit weight matrices with ReLU, in fixed point: exact
 // integers in every order of summation, on every machine. They evaluate with any attention mechanism.
 //
-// Every number is a mantissa, an integer; a number with f fractional bits stands for mantissa / 2^f. A map is
+// Every number is a mantissa, an integer; a number with f fractional bits represents mantissa / 2^f. A map is
 // a chain of stages x -> y with
 //   y = clamp(relu(round((W x + b) / 2^drop))),  drop = f_x + f_W - f_y >= 0,
 // rounding half to even; relu and clamp where declared. b has f_x + f_W fractional bits.
@@ -48,7 +48,7 @@ struct LayerWeights {
   std::uint32_t row_fraction_bits = 0;  ///< 0 .. 52
   std::int64_t row_limit = 0;           ///< every mantissa of a row is an integer of at most this magnitude
   std::uint32_t position_digits = 0;    ///< P, 0 .. 64: the token's number, least significant digit first
-  std::uint32_t position_base = 2;      ///< 2 .. 65536; a digit is a mantissa as it stands
+  std::uint32_t position_base = 2;      ///< 2 .. 65536; a digit is a mantissa of no fractional bits
   std::vector<HeadMaps> heads;          ///< at least one; equal m_qk, equal m_v
   WeightMap output;
   friend bool operator==(const LayerWeights&, const LayerWeights&) = default;
@@ -70,9 +70,8 @@ class WeightLayer final : public Layer {
   ~WeightLayer() override;
 
   const LayerWeights& weights() const { return weights_; }
-  std::span<const Range> output_ranges() const {
-    return output_ranges_;
-  }  ///< [columns] of the rows it writes
+  /// [columns] of the rows that it writes.
+  std::span<const Range> output_ranges() const { return output_ranges_; }
   std::uint32_t output_fraction_bits() const { return weights_.output.back().output_fraction_bits; }
 
   LayerShape shape() const override { return shape_; }

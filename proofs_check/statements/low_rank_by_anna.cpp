@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "roundtrip/anna/lsh/probability.h"
-#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/proofs_check/anna_formulas.h"
@@ -106,7 +106,7 @@ std::vector<Check> run_checks(const Job& job, const Mutant& mutant, Context& con
   anna::Activations rows = anna::Activations::with_dimension(2);
   for (const mpc::Word word : input)
     rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
-  anna::AnnaParameters tables = std::get<anna::Anna>(model.mechanisms[0]).parameters;
+  anna::AnnaParameters tables = model.mechanisms[0].get_if<anna::Anna>()->parameters;
   tables.tables -= static_cast<std::uint32_t>(mutant.tables);
   const auto reference = make_reference_anna(tables);
   for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);

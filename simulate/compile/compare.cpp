@@ -63,7 +63,7 @@ anna::Mechanism mechanism_for(const anna::Codebook& codebook, Mechanism mechanis
 
 std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
                                                 std::uint64_t seed) {
-  return anna::make_attention(mechanism_for(codebook, mechanism, seed));
+  return mechanism_for(codebook, mechanism, seed).make();
 }
 
 std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism) {

@@ -71,7 +71,7 @@ class VectorCodec {
     }
     return size(entries.size());
   }
-  /// The same for all d numbers in a row, as put by number().
+  /// The same for all d numbers, contiguous as put by number().
   std::uint64_t put_numbers(const mpc::Word* numbers, mpc::Word* out) const {
     const auto zero = [&](std::uint32_t column) {
       mpc::Word any = 0;
@@ -91,7 +91,7 @@ class VectorCodec {
     return size(nonzeros);
   }
   /// Calls visit(column, words of the number) for the nonzeros, and some zeros; returns the words read.
-  /// MalformedInbox unless a vector stands at the beginning of `in`.
+  /// MalformedInbox unless `in` begins with a vector.
   template <typename Visit>
   std::uint64_t read(std::span<const mpc::Word> in, Visit&& visit) const {
     const std::uint64_t size = size_at(in);

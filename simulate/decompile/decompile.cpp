@@ -1,12 +1,13 @@
-// The protocol as a list of passes, what every kind of layer needs, and the doors of decompile.h.
+// The protocol as a list of passes, what every kind of layer needs, and the functions of decompile.h.
 #include "roundtrip/simulate/decompile/decompile.h"
 
 #include <cmath>
 #include <iterator>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/transport.h"
-#include "roundtrip/simulate/decompile/decompiled.h"
+#include "roundtrip/simulate/decompile/layer_run.h"
 
 namespace roundtrip::simulate {
 
@@ -26,130 +27,93 @@ Decompiled::Decompiled(anna::Model model, DecompilePlan plan)
   shape_.input_bits = plan_.input_bits;
   shape_.kappa_s = plan_.kappa_s;
   shape_.kappa_raised = plan_.kappa_raised;
-  token_bits_ = ceil_log(2, plan_.tokens);
-  for (std::size_t l = 0; l < plan_.layers.size(); ++l) place_layer(l);
+  std::uint64_t scratch_words = 0;
+  for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
+    layers_.push_back(
+        plan_.layers[l].decompiler->make({plan_, l, *model_.transformer.layers[l], model_.mechanisms[l],
+                                          l == 0 ? nullptr : layers_.back().get()}));
+    scratch_words = std::max(scratch_words, layers_.back()->block_scratch_words());
+  }
   input_to_blocks();
-  for (const auto& layer : layers_) {
-    if (layer->plan.low_rank) {
-      sums_up_and_down(*layer);
-      continue;
-    }
-    if (layer->plan.softmax) {
-      copy_rows(*layer);
-      copy_keys(*layer);
-      largest_up(*layer);
-      largest_down(*layer);
-      weighted_sums_up(*layer);
-      continue;
-    }
-    copy_rows(*layer);
-    hash(*layer);
-    const SortBesideBlocks& sorted = sort(*layer);
-    fetch_values(*layer, sorted);
-    scan_buckets(*layer);
-    return_sums(*layer);
-    add_over_tables(*layer);
-  }
-  deliver();
+  for (const auto& layer : layers_) layer->append_passes(*this, scratch_words);
+  deliver(scratch_words);
   shape_.validate();
-  if (shape_.rounds != plan_.rounds) {
-    throw InternalError(fmt::format("{} rounds composed, {} planned", shape_.rounds, plan_.rounds));
-  }
+  ensure(shape_.rounds == plan_.rounds, "as many rounds are composed as planned");
 }
 
-void Decompiled::place_layer(std::size_t l) {
-  const DecompiledLayer& plan = plan_.layers[l];
-  const anna::Layer& layer = *model_.transformer.layers[l];
-  const auto numbers = [&](std::uint32_t words) {
-    return NumberCodec(plan_.word_bits, words * plan_.word_bits);
-  };
-  const std::uint64_t first_sort = plan.tables * plan_.blocks;
-  const std::uint64_t first_scan = first_sort + std::uint64_t{plan.tables} * plan.heads * plan.sort.machines;
-  layers_.push_back(std::make_unique<LayerRun>(LayerRun{
-      plan, layer,
-      plan.low_rank || plan.softmax ? nullptr : make_key_code(layer, model_.mechanisms[l], plan_.word_bits),
-      VectorCodec(numbers(plan.row_words), plan.row_dimension),
-      VectorCodec(numbers(plan.value_words), plan.value_dimension),
-      VectorCodec(numbers(plan.sum_words), plan.value_dimension + (plan.softmax ? 1 : 0)),
-      numbers(plan.score_words), plan_.blocks, static_cast<MachineId>(first_sort),
-      static_cast<MachineId>(first_scan)}));
-  const anna::LayerShape shape = layer.shape();
-  if (const auto* low_rank = std::get_if<anna::LowRank>(&model_.mechanisms[l]))
-    layers_.back()->features.emplace(low_rank->rank, low_rank->seed, shape.query_dimension);
-  if (const auto* softmax = std::get_if<anna::Softmax>(&model_.mechanisms[l]))
-    layers_.back()->softmax_scale = softmax->scale;
-  const std::uint64_t state = plan_.block_tokens * plan.heads * (2 + layers_.back()->sum.numbers());
+LayerRun::LayerRun(const LayerParts& parts)
+    : plan_(parts.plan),
+      sizes_(parts.plan.layers[parts.number]),
+      layer_(parts.layer),
+      before_(parts.before),
+      row_(numbers(sizes_.row_words), sizes_.row_dimension),
+      value_(numbers(sizes_.value_words), sizes_.value_dimension),
+      sum_(numbers(sizes_.sum_words), sizes_.sum_dimension) {}
+
+std::uint64_t LayerRun::block_scratch_words() const {
+  const anna::LayerShape shape = layer_.shape();
+  const std::size_t next = static_cast<std::size_t>(&sizes_ - plan_.layers.data()) + 1;
   const std::uint64_t next_row =
-      l + 1 < plan_.layers.size()
-          ? 1 + std::uint64_t{plan_.layers[l + 1].row_dimension} * plan_.layers[l + 1].row_words
+      next < plan_.layers.size()
+          ? 1 + std::uint64_t{plan_.layers[next].row_dimension} * plan_.layers[next].row_words
           : plan_.output_words;
-  const std::uint64_t softmax =
-      plan.softmax ? 2 * plan_.block_tokens * plan.heads * plan.score_words +
-                         scratch_of<std::int32_t>(plan_.block_tokens * plan.heads * shape.query_dimension) +
-                         scratch_of<Entry>(plan.row_dimension)
-                   : 0;
-  const std::uint64_t rows = plan_.block_tokens * std::max(next_row, layers_.back()->row.most_words());
-  block_scratch_ = std::max(
-      block_scratch_, 2 * state + softmax + rows + 2 * plan_.block_tokens * plan.heads +
-                          scratch_of<Entry>(plan.row_dimension) + TokenHeads::scratch_words(shape) +
-                          TokenOutputs::scratch_words(shape) + plan.code_words + 1 +
-                          layers_.back()->value.most_words() + 2 * plan.rank +
-                          2 * scratch_of<std::int32_t>(shape.query_dimension) + 2 * plan.value_dimension + 2);
-  scan_scratch_ = std::max(scan_scratch_, 6 * plan.scan_records + kept_words(*layers_.back()) +
-                                              8 * layers_.back()->element_words() + 8);
+  const std::uint64_t state = plan_.block_tokens * sizes_.heads * (2 + sum_.numbers());
+  const std::uint64_t rows = plan_.block_tokens * std::max(next_row, row_.most_words());
+  return 2 * state + rows + 2 * plan_.block_tokens * sizes_.heads + scratch_of<Entry>(sizes_.row_dimension) +
+         TokenHeads::scratch_words(shape) + TokenOutputs::scratch_words(shape) + sizes_.code_words + 1 +
+         value_.most_words() + 2 * scratch_of<std::int32_t>(shape.query_dimension) +
+         2 * sizes_.value_dimension + 2;
 }
 
 namespace {
 
 /// Reads the row that starts at `words` into `entries`; returns the words read.
-std::uint64_t read_row(const VectorCodec& wire, std::span<const Word> words, std::span<Entry> entries,
+std::uint64_t read_row(const VectorCodec& codec, std::span<const Word> words, std::span<Entry> entries,
                        std::size_t& count) {
   count = 0;
-  return wire.read(words, [&](std::uint32_t column, const Word* number) {
-    if (const auto value = static_cast<double>(wire.number().get(number)); value != 0)
+  return codec.read(words, [&](std::uint32_t column, const Word* number) {
+    if (const auto value = static_cast<double>(codec.number().get(number)); value != 0)
       entries[count++] = {column, value};
   });
 }
 
-void put_row(const VectorCodec& wire, std::uint64_t token, std::span<const Entry> entries, Word* out,
+void put_row(const VectorCodec& codec, std::uint64_t token, std::span<const Entry> entries, Word* out,
              std::uint64_t& at) {
   for (const Entry& entry : entries) {
     require(std::fabs(entry.value) < 0x1p53 && entry.value == std::trunc(entry.value),
             "token {}: column {} of a row is {}; a protocol carries integers below 2^53 in magnitude", token,
             entry.column, entry.value);
   }
-  at += wire.put(entries, out + at);
+  at += codec.put(entries, out + at);
 }
 
 }  // namespace
 
-std::uint64_t Decompiled::for_each_row(const Context& context, const LayerRun& run, std::uint64_t block,
-                                       std::span<const Word> rows, const VisitRow& visit) const {
-  const std::span<Entry> entries = take<Entry>(context, run.row.dimension());
+std::uint64_t LayerRun::for_each_row(const Context& context, std::uint64_t block, std::span<const Word> rows,
+                                     const VisitRow& visit) const {
+  const std::span<Entry> entries = take<Entry>(context, row_.dimension());
   std::uint64_t at = 0;
   for (std::uint64_t i = 0; i < block_size(block); ++i) {
     std::size_t count = 0;
-    at += read_row(run.row, rows.subspan(at), entries, count);
+    at += read_row(row_, rows.subspan(at), entries, count);
     visit(i, anna::RowView{first_token(block) + i, entries.first(count)});
   }
   return at;
 }
 
-std::uint64_t Decompiled::rows_length(const LayerRun& run, std::uint64_t block,
-                                      std::span<const Word> words) const {
+std::uint64_t LayerRun::rows_length(std::uint64_t block, std::span<const Word> words) const {
   std::uint64_t at = 0;
-  for (std::uint64_t i = 0; i < block_size(block); ++i) at += run.row.size_at(words.subspan(at));
+  for (std::uint64_t i = 0; i < block_size(block); ++i) at += row_.size_at(words.subspan(at));
   return at;
 }
 
-std::span<const Word> Decompiled::new_rows(const Context& context, const LayerRun& run) const {
-  const std::size_t l = static_cast<std::size_t>(&run.plan - plan_.layers.data());
+std::span<const Word> LayerRun::new_rows(const Context& context) const {
   const std::uint64_t block = context.machine;
-  const std::span<Word> out = context.take(block_size(block) * run.row.most_words());
+  const std::span<Word> out = context.take(block_size(block) * row_.most_words());
   std::uint64_t at = 0;
-  if (l > 0) {
-    update_rows(context, *layers_[l - 1], [&](std::uint64_t token, std::span<const Entry> entries) {
-      put_row(run.row, token, entries, out.data(), at);
+  if (before_ != nullptr) {
+    before_->update(context, [&](std::uint64_t token, std::span<const Entry> entries) {
+      put_row(row_, token, entries, out.data(), at);
     });
     return out.first(at);
   }
@@ -158,7 +122,7 @@ std::span<const Word> Decompiled::new_rows(const Context& context, const LayerRu
     const bool present = first_token(block) + i < plan_.n;
     mpc::expect_received(!present || i < words.size());
     const Entry row[] = {{0, 1.0}, {1, present ? static_cast<double>(words[i]) : 0.0}};
-    put_row(run.row, first_token(block) + i,
+    put_row(row_, first_token(block) + i,
             std::span(row, !present        ? 0
                            : words[i] == 0 ? 1
                                            : 2),
@@ -167,54 +131,44 @@ std::span<const Word> Decompiled::new_rows(const Context& context, const LayerRu
   return out.first(at);
 }
 
-/// Sums and counts of the tokens of a block: [block tokens, heads], and as numbers [.., m_v].
-
-void Decompiled::update_rows(const Context& context, const LayerRun& run, const VisitNext& visit) const {
-  if (run.plan.low_rank) return update_low_rank(context, run, visit);
-  if (run.plan.softmax) return update_softmax(context, run, visit);
-  update_hashed(context, run, visit);
-}
-
-std::span<const std::int32_t> Decompiled::vector_of(const LayerRun& run, const TokenHeads& token,
-                                                    std::uint32_t head, bool query,
-                                                    std::span<std::int32_t> room) {
+LayerRun::Numbers LayerRun::vector_of(const TokenHeads& token, std::uint32_t head, bool query,
+                                      std::span<std::int32_t> buffer) const {
   const anna::Symbol symbol = token.symbol(head, query);
   const Numbers computed = token.vector(symbol);
   if (!computed.empty()) return computed;
-  run.layer.codebook().vector(symbol, room);
-  return room;
+  layer_.codebook().vector(symbol, buffer);
+  return buffer;
+}
+
+void LayerRun::copy_rows(Decompiled& protocol, const DecompilePhase& phase,
+                         std::uint64_t scratch_words) const {
+  protocol.then(
+      id(phase), sizes_.copy_depth, scratch_words, [this](const Context& context, std::uint32_t round) {
+        const std::uint64_t table = context.machine / plan_.blocks;
+        std::uint64_t holders = 1;  // tables that have their copies
+        for (std::uint32_t r = 1; r < round; ++r) holders *= plan_.copies_a_round + 1;
+        if (table >= std::min<std::uint64_t>(holders, sizes_.copies)) return;
+        const std::span<const Word> rows = round == 1 ? new_rows(context) : context.inbox.words();
+        context.out.send(context.machine, rows);
+        for (std::uint64_t j = 1; j <= plan_.copies_a_round && table + j * holders < sizes_.copies; ++j)
+          context.out.send(copy(table + j * holders, context.machine % plan_.blocks), rows);
+      });
 }
 
 void Decompiled::input_to_blocks() {
-  then("input to blocks", 1, 0, [this](const Context& context, std::uint32_t) {
+  then(std::string(kInputToBlocks.id), 1, 0, [this](const Context& context, std::uint32_t) {
     std::uint64_t token = context.machine * plan_.block_words;
     for (const Word word : context.inbox.words())
       context.out.send(static_cast<MachineId>(token++ / plan_.block_tokens), word);
   });
 }
 
-void Decompiled::copy_rows(const LayerRun& run) {
-  then("copy rows", run.plan.copy_depth, block_scratch_,
-       [this, &run](const Context& context, std::uint32_t round) {
-         const std::uint64_t table = context.machine / plan_.blocks;
-         std::uint64_t holders = 1;  // tables that have their copies
-         for (std::uint32_t r = 1; r < round; ++r) holders *= plan_.copies_a_round + 1;
-         if (table >= std::min<std::uint64_t>(holders, run.plan.tables)) return;
-         const std::span<const Word> rows = round == 1 ? new_rows(context, run) : context.inbox.words();
-         context.out.send(context.machine, rows);
-         for (std::uint64_t j = 1; j <= plan_.copies_a_round && table + j * holders < run.plan.tables; ++j)
-           context.out.send(run.copy(table + j * holders, context.machine % plan_.blocks), rows);
-       });
-}
-
-/// (code, query or key and token) as it is sorted, and as it goes to the scan.
-
-void Decompiled::deliver() {
-  then("deliver", 1, block_scratch_, [this](const Context& context, std::uint32_t) {
-    if (!home(context.machine)) return;
+void Decompiled::deliver(std::uint64_t scratch_words) {
+  then(std::string(kDeliver.id), 1, scratch_words, [this](const Context& context, std::uint32_t) {
+    if (!layers_.back()->owner(context.machine)) return;
     const NumberCodec number(plan_.word_bits, plan_.output_words * plan_.word_bits);
     const std::span<Word> row = context.take(std::uint64_t{plan_.output_dimension} * number.words());
-    update_rows(context, *layers_.back(), [&](std::uint64_t token, std::span<const Entry> entries) {
+    layers_.back()->update(context, [&](std::uint64_t token, std::span<const Entry> entries) {
       std::ranges::fill(row, 0);
       for (const Entry& entry : entries) {
         require(std::fabs(entry.value) < 0x1p53 && entry.value == std::trunc(entry.value),

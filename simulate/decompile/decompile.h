@@ -1,29 +1,30 @@
-// Purpose: transformer to protocol. Any transformer with ANNA, exact-match or low-rank attention becomes an
-// R-round MPC protocol whose outputs are the rows of its last array, bit for bit.
+// Purpose: transformer to protocol. Any transformer becomes an R-round MPC protocol whose outputs are the rows of its
+// last array, bit for bit.
 //
-// Glossary: N input words, N' tokens, H heads, m_v value dimension, d row dimension, ell tables (1 for exact
-// match); b, s, q, p, R as in mpc/parameters.h. T_b tokens a block, C = ceil(N' / T_b) blocks; W words that a
-// token may take of its machine; f' copies that a machine makes of its block in a round; M_s sort machines
-// and M_v scan machines of one (table, head), B_v records a scan machine, f_v and dv fan-in and depth of its
-// scan tree.
+// Glossary: N input words, N' tokens, H heads, m_v value dimension, d row dimension, ell tables (1 for exact match);
+// b, s, q, p, R as in mpc/parameters.h. T_b tokens a block, C = ceil(N' / T_b) blocks; W words that a token may take of
+// its machine; f' copies that a machine makes of its block in a round; M_s sort machines and M_v scan machines of one
+// (table, head), B_v records a scan machine, f_v and dv fan-in and depth of its scan tree.
 //
-// Pass (its function: decompiled.h)   rounds   what is sent
-//   input to blocks                      1        word t to the block's home, a machine of table 0 (once)
-//   copy rows                            dc       rows, to f' further tables a round: (f' + 1)^dc >= ell
-//   hash                                 1        for every table and head: (code, key or query and token), 2
-//   N' records sort                                 T_sort   H ell independent sorts at once, keys only
-//   (mpc/stages/sort.h) fetch values                         2        each record asks its block's copy;
-//   record and value go to the scan scan buckets                         2 dv     segmented sum over each
-//   bucket; its keys stand before its queries return                               1        (token, sum,
-//   count) of each query to its block's copy add over tables                      dc       sums and counts,
-//   back along the copies [heads meet, output map: local]      0        averages S / T, then the next layer's
-//   rows; only at home deliver                              1        row of token t to outputs t d .. t d + d
-//   - 1 (once)
-// R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 2.
-// A low-rank layer takes 2 max(1, ceil(log_f C)) rounds instead: sums up a tree of fan-in f over the homes,
-// and down. A softmax layer, the quadratic contrast, takes 5 dc, dc = max(1, ceil(log_{f' + 1} C)), on C^2
-// machines, one for each pair of blocks: copy queries, copy keys, largest up, largest down, sums up
-// (decompile_softmax.cpp).
+// pass                                rounds   what is sent
+//   input to blocks                    1        word t to the owner of its block, a machine of table 0 (once)
+// of a hashed layer, exact match or ANNA (hashed.cpp)
+//   copy rows                          dc       rows, to f' further tables a round: (f' + 1)^dc >= ell
+//   hash                               1        for every table and head: (code, key or query and token), 2 N' records
+//   sort                               T_sort   H ell independent sorts at once, keys only (mpc/stages/sort.h)
+//   fetch values                       2        each record asks its block's copy; record and value go to the scan
+//   scan buckets                       2 dv     segmented sum over each bucket, whose keys precede its queries
+//   return                             1        (token, sum, count) of each query to its block's copy
+//   add over tables                    dc       sums and counts, back along the copies
+//     [heads meet, output map: local]  0        averages S / T, then the next layer's rows; only at the owner
+// of a low-rank layer (low_rank.cpp)
+//   sums up, sums down                 2 dv     sums over all keys up a tree over the owners, and down
+// of a softmax layer, the quadratic contrast (softmax.cpp)
+//   copy queries, copy keys, largest up, largest down, sums up
+//                                      5 dc     on C^2 machines, one for each pair of blocks
+//   deliver                            1        row of token t to outputs t d .. t d + d - 1 (once)
+//
+// R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 2, for hashed layers.
 #pragma once
 
 #include <cstdint>
@@ -45,28 +46,31 @@
 namespace roundtrip::simulate {
 
 struct DecompileOptions {
-  std::uint32_t word_bits =
-      62;  ///< p, 32 .. 62; at most 48 if section 4's translators shall compile the protocol
+  /// p, 32 .. 62; at most 48 if section 4's translators shall compile the protocol.
+  std::uint32_t word_bits = 62;
   std::optional<std::uint32_t> input_bits = {};  ///< of an input word, 1 .. 53; else what the model takes
   std::string name = "model";                    ///< in messages
 };
 
-/// One layer of a DecompilePlan.
+struct LayerDecompiler;  // layer_decompiler.h
+
+/// One layer of a DecompilePlan. What a kind of layer does not have keeps its default.
 struct DecompiledLayer {
-  bool low_rank = false;
-  bool softmax = false;               ///< `tables` is C, then
+  const LayerDecompiler* decompiler = nullptr;
   std::uint32_t heads = 1;            ///< H
-  std::uint32_t tables = 1;           ///< ell
+  std::uint32_t tables = 0;           ///< ell of a hashed layer
+  std::uint32_t copies = 1;           ///< of a block, its owner included: ell; C of a softmax layer
   std::uint32_t code_words = 1;       ///< of a query or key in one table
   std::uint32_t value_dimension = 1;  ///< m_v
   std::uint32_t value_words = 1;      ///< of a value's number
+  std::uint32_t sum_dimension = 1;    ///< numbers of a query's sum: m_v, or with the sum of weights 1 + m_v
   std::uint32_t sum_words = 1;        ///< of a sum's number
   std::uint32_t score_words = 0;      ///< softmax: of a score's number
   std::uint32_t row_dimension = 1;    ///< d of the rows that the layer reads
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
   std::uint64_t token_words = 0;      ///< most words of a token on one machine in one round, this layer
-  std::uint64_t state_words = 0;      ///< words of a token at home between rounds: row, sums and counts
+  std::uint64_t state_words = 0;      ///< words of a token at its owner between rounds: row, sums and counts
   std::uint32_t copy_depth = 0;       ///< dc
   mpc::SortPlan sort;
   std::uint64_t element_words = 0;  ///< low rank: of the sums of all heads, G and g
@@ -75,11 +79,8 @@ struct DecompiledLayer {
   std::uint32_t scan_fan = 2;       ///< f_v, or f of a low-rank layer
   std::uint32_t scan_depth = 0;     ///< dv, or the depth of a low-rank layer's tree
 
-  std::uint32_t rounds() const {
-    return low_rank  ? 2 * scan_depth
-           : softmax ? 5 * copy_depth
-                     : 2 * copy_depth + sort.rounds + 2 * scan_depth + 4;
-  }
+  std::uint64_t most_row_words() const { return 1 + std::uint64_t{row_dimension} * row_words; }
+  std::uint32_t rounds() const;
 };
 
 /// All sizes of the protocol: a function of the model's shape, N, eps, delta, kappa_s and p, known before it
@@ -104,7 +105,7 @@ struct DecompilePlan {
   std::uint64_t machines = 0;  ///< q
   std::uint32_t rounds = 0;    ///< R
 
-  /// Machines of a layer: ell (C + H (M_s + M_v)); C if it is low-rank, C^2 if softmax.
+  /// Machines of a layer: ell (C + H (M_s + M_v)) if it is hashed, C if low-rank, C^2 if softmax.
   std::uint64_t layer_machines(std::size_t layer) const;
   /// s > N' state_words / 16: a few machines could hold the whole state; bounds prove nothing.
   bool below_range() const { return memory_words > tokens * state_words / 16; }
@@ -124,22 +125,21 @@ DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& pa
 std::optional<DecompilePlan> size_contrast(const anna::Model& model, const mpc::Parameters& parameters,
                                            const DecompileOptions& options = {});
 
-/// Problem:   an MPC protocol for the function that a transformer is.
-/// Guarantee: outputs are the rows of the last array (read them with decompiled_rows()), equal bit for bit to
-///            anna::evaluate() on input_embedding(input, tokens), for every input.
-/// Cost:      rounds, machines and words by the plan's formulas; every machine sends and receives at most s
-/// words. Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (O(L) rounds, s = O(N^(eps + delta)), q
-/// =
-///            O(N^(1 + delta + 3/c^2))); the passes and their constants are ours.
+/// Problem:       an MPC protocol for the function that a transformer is.
+/// Guarantee:     outputs are the rows of the last array (read them with decompiled_rows()), equal bit for bit to
+///                anna::evaluate() on input_activations(input, tokens), for every input.
+/// Cost:          rounds, machines and words by the plan's formulas; every machine sends and receives at most s words.
 /// Preconditions: input rows (present, word); numbers of rows are integers below 2^53 in magnitude.
-/// ContractError for a
-///            model that has no plan.
+/// Errors:        ContractError for a model that has no plan.
+/// Source:        Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (O(L) rounds, s = O(N^(eps + delta)),
+///                q = O(N^(1 + delta + 3/c^2))); the passes and their constants are ours.
 std::unique_ptr<const mpc::Protocol> decompile(const anna::Model& model, const mpc::Parameters& parameters,
                                                const DecompileOptions& options = {});
 
-/// Any transformer that decompile() takes, low-rank ones among them, as an ANNA-transformer: through the
-/// protocol (whose words have 48 bits) and back up by a construction of compile(). Depth O(L): R + 1, or 2 +
-/// 2 D R, with the plan's R. The outputs are the numbers of the model's last rows, in two's complement.
+/// Any transformer that decompile() takes, low-rank ones among them, as an ANNA-transformer: through the protocol
+/// (whose words have 48 bits) and back up by a construction of compile(). The outputs are the numbers of the model's
+/// last rows, in two's complement.
+/// Cost:   depth O(L): R + 1, or 2 + 2 D R, with the plan's R.
 /// Source: Liu, Yu, Sanford, Andoni, Hsu 2025, for low-rank attention with rank * width O(N^eps).
 Compiled compile_model(const anna::Model& model, const mpc::Parameters& parameters,
                        const CompileOptions& options = {});

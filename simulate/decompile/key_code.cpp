@@ -13,7 +13,7 @@
 namespace roundtrip::simulate {
 namespace {
 
-/// Numbers of `bits` bits, one behind another, as many to a word as fit; one of more bits than a word has
+/// Numbers of `bits` bits, one after another, as many to a word as fit; one of more bits than a word has
 /// takes several.
 class Packing {
  public:
@@ -144,7 +144,7 @@ class TableCode final : public KeyCode {
 std::unique_ptr<const KeyCode> make(const anna::Layer& layer, const anna::Mechanism& mechanism,
                                     std::uint32_t word_bits, bool all_tables) {
   const anna::Codebook& codebook = layer.codebook();
-  if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) {
+  if (const auto* anna = mechanism.get_if<anna::Anna>()) {
     return std::make_unique<TableCode>(codebook, anna->parameters, all_tables ? anna->parameters.tables : 1,
                                        word_bits);
   }

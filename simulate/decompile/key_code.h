@@ -17,7 +17,7 @@ class KeyCode {
   virtual std::uint32_t tables() const = 0;  ///< ell
   virtual std::uint32_t words() const = 0;   ///< of a code
   /// Writes the code in `table` of a symbol of the layer's codebook, or of the vector if the symbol lies
-  /// behind it.
+  /// after it.
   virtual void code(std::uint32_t table, anna::Symbol symbol, std::span<const std::int32_t> vector,
                     std::span<mpc::Word> out) const = 0;
 };

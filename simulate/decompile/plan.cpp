@@ -4,14 +4,11 @@
 #include <bit>
 #include <optional>
 
-#include "roundtrip/anna/attention/kernel_attention.h"
 #include "roundtrip/anna/transformer/weights.h"
 #include "roundtrip/base/error.h"
-#include "roundtrip/base/fault.h"
-#include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/simulate/decompile/codec.h"
 #include "roundtrip/simulate/decompile/decompile.h"
-#include "roundtrip/simulate/decompile/key_code.h"
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -37,14 +34,6 @@ std::uint32_t value_bits(const anna::Layer& layer) {
     bits = std::max(bits, signed_bits(static_cast<std::uint64_t>(*clamp)));
   }
   return bits;
-}
-
-/// Of a positive feature: max(1, <g, x> / sigma), |g| < 8 sigma.
-std::uint32_t feature_bits(const anna::Layer& layer) {
-  constexpr std::uint32_t kMaxBits = 51;
-  const std::uint64_t most = (std::uint64_t{8} * layer.shape().query_dimension)
-                             << (coordinate_bits(layer) - 1);
-  return std::min(kMaxBits, signed_bits(most));
 }
 
 /// Of a number of the rows that a layer writes.
@@ -106,21 +95,10 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     facts.heads = shape.heads;
     facts.value_dimension = shape.value_dimension;
     facts.value_words = words_of(value_bits(layer));
-    std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1;
-    if (const auto* low_rank = std::get_if<anna::LowRank>(&mechanism)) {
-      facts.low_rank = true;
-      facts.rank = low_rank->rank;
-      sum_bits += feature_bits(layer);
-    } else if (std::holds_alternative<anna::Softmax>(mechanism)) {
-      facts.softmax = true;
-      sum_bits += anna::kSoftmaxWeightBits;
-      facts.score_words =
-          words_of(2 * coordinate_bits(layer) + ceil_log(2, std::uint64_t{shape.query_dimension}) + 1);
-    } else {
-      if (const auto* anna = std::get_if<anna::Anna>(&mechanism)) facts.tables = anna->parameters.tables;
-      facts.code_words = key_code_words(layer, mechanism, plan.word_bits);
-      sum_bits += ceil_log(2, facts.tables);
-    }
+    facts.sum_dimension = shape.value_dimension;
+    facts.decompiler = &decompiler_of(mechanism.info());
+    const std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1 +
+                                   facts.decompiler->measure(layer, mechanism, plan.word_bits, facts);
     require(sum_bits <= 124, "{}: sums of layer {} have {} bits; at most 124 are carried", options.name, l,
             sum_bits);
     facts.sum_words = words_of(sum_bits);
@@ -140,82 +118,15 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
   return plan;
 }
 
-/// Words of a token in the rounds of a layer; see the rounds in decompile.cpp.
-void count_words(DecompiledLayer& layer, std::uint64_t next_row, std::uint64_t copies) {
-  const std::uint64_t heads = layer.heads;
-  const std::uint64_t row = 1 + std::uint64_t{layer.row_dimension} * layer.row_words;
-  const std::uint64_t value = 1 + std::uint64_t{layer.value_dimension} * layer.value_words;
-  const std::uint64_t sum = 1 + std::uint64_t{layer.value_dimension} * layer.sum_words;
-  const std::uint64_t record = layer.code_words + 1;
-  if (layer.low_rank) {  // half the memory for rows, half for sums
-    layer.element_words = heads * layer.rank * (1 + std::uint64_t{layer.value_dimension}) * layer.sum_words;
-    layer.state_words = row;
-    layer.token_words = std::max(2 * row, next_row);
-    return;
-  }
-  if (layer.softmax) {
-    const std::uint64_t weighted = heads * (1 + std::uint64_t{layer.value_dimension}) * layer.sum_words;
-    layer.state_words = row + weighted;
-    layer.token_words = std::max({(copies + 2) * row,                                  // keys copied
-                                  2 * row + (copies + 1) * heads * layer.score_words,  // largest scores
-                                  row + (copies + 1) * weighted, next_row});           // sums
-    return;
-  }
-  layer.state_words = row + heads * (1 + sum);
-  layer.token_words = std::max({(layer.copy_depth > 0 ? copies + 1 : 1) * row,  // copied
-                                row + 2 * heads * record,                       // hashed
-                                row + 2 * heads,                                // asked for
-                                row + heads * (2 * record + value),             // fetched
-                                row + (layer.copy_depth > 0 ? copies + 1 : 1) * heads * (1 + sum),  // added
-                                next_row});
-}
-
-/// Words that a scan machine keeps beside its tree's: see Buckets in decompile.cpp.
-std::uint64_t scan_kept_words(const DecompiledLayer& layer, std::uint64_t records) {
-  const std::uint64_t sum = 1 + std::uint64_t{layer.value_dimension} * layer.sum_words;
-  return layer.code_words + 2 + sum + records / 2 * (1 + sum) + records;
-}
-
-/// B_v of least depth, and the largest of these: fewest machines.
-bool plan_scan(DecompiledLayer& layer, std::uint64_t tokens, std::uint64_t memory_words) {
-  const std::uint64_t value = 1 + std::uint64_t{layer.value_dimension} * layer.value_words;
-  const std::uint64_t sum = 1 + std::uint64_t{layer.value_dimension} * layer.sum_words;
-  const std::uint64_t record = layer.code_words + 1 + value;
-  const std::uint64_t element = layer.code_words + 1 + sum;
-  bool found = false;
-  const std::uint64_t most = std::min(memory_words / std::max(record, 1 + sum), 2 * tokens);
-  for (std::uint64_t records = 1; records <= most; ++records) {
-    const std::uint64_t machines = ceil_div(2 * tokens, records);
-    std::uint32_t fan = 2, depth = 0;
-    if (machines > 1) {
-      const std::uint64_t kept = scan_kept_words(layer, records);
-      if (kept + 4 * element > memory_words) break;
-      fan = static_cast<std::uint32_t>(
-          std::min<std::uint64_t>((memory_words - kept) / (2 * element), machines));
-      fan = std::max(fan, 2u);
-      depth = ceil_log(fan, machines);
-    }
-    if (found && depth + seeded("scan-records") > layer.scan_depth) continue;
-    found = true;
-    layer.scan_records = records;
-    layer.scan_machines = machines;
-    layer.scan_fan = fan;
-    layer.scan_depth = depth;
-  }
-  return found;
-}
-
 /// The plan with memory s, if there is one.
 std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_words) {
   plan.memory_words = memory_words;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     DecompiledLayer& layer = plan.layers[l];
-    layer.copy_depth = ceil_log(plan.copies_a_round + 1, layer.tables);
     const bool last = l + 1 == plan.layers.size();
     const std::uint64_t next_row =
-        last ? std::uint64_t{plan.output_dimension} * plan.output_words
-             : 1 + std::uint64_t{plan.layers[l + 1].row_dimension} * plan.layers[l + 1].row_words;
-    count_words(layer, next_row, plan.copies_a_round);
+        last ? std::uint64_t{plan.output_dimension} * plan.output_words : plan.layers[l + 1].most_row_words();
+    layer.decompiler->count_words(layer, next_row, plan.copies_a_round);
     plan.token_words = std::max(plan.token_words, layer.token_words);
     plan.state_words = std::max(plan.state_words, layer.state_words);
   }
@@ -225,25 +136,7 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
   plan.rounds = 2;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     DecompiledLayer& layer = plan.layers[l];
-    if (layer.low_rank) {
-      layer.scan_fan = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-          memory_words / 2 / layer.element_words, std::max<std::uint64_t>(2, plan.blocks)));
-      if (layer.scan_fan < 2) return {};
-      layer.scan_depth = std::max(1u, ceil_log(layer.scan_fan, plan.blocks));
-      plan.rounds += layer.rounds();
-      continue;
-    }
-    if (layer.softmax) {
-      layer.tables = static_cast<std::uint32_t>(plan.blocks);
-      layer.copy_depth = std::max(1u, ceil_log(plan.copies_a_round + 1, plan.blocks));
-      plan.rounds += layer.rounds();
-      plan.machines = std::max(plan.machines, plan.layer_machines(l));
-      continue;
-    }
-    const auto sort =
-        mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, memory_words, layer.code_words + 1);
-    if (!sort || !plan_scan(layer, plan.tokens, memory_words)) return {};
-    layer.sort = *sort;
+    if (!layer.decompiler->fit(plan, layer)) return {};
     plan.rounds += layer.rounds();
     plan.machines = std::max(plan.machines, plan.layer_machines(l));
   }
@@ -255,11 +148,14 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
 
 }  // namespace
 
+std::uint32_t DecompiledLayer::rounds() const {
+  return decompiler->rounds(*this);
+}
+
 std::uint64_t DecompilePlan::layer_machines(std::size_t l) const {
-  const DecompiledLayer& layer = layers[l];
-  if (layer.low_rank) return blocks;
-  if (layer.softmax) return blocks * blocks;
-  return layer.tables * (blocks + layer.heads * (layer.sort.machines + layer.scan_machines));
+  std::uint64_t sum = 0;
+  for (const MachineGroup& group : layers[l].decompiler->machines(*this, layers[l])) sum += group.count;
+  return sum;
 }
 
 DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& parameters,
@@ -331,59 +227,18 @@ DecompilePlan plan_decompile(const anna::Model& model, const mpc::Parameters& pa
 
 std::vector<Pass> decompile_passes(const DecompilePlan& plan) {
   std::vector<Pass> passes = {
-      {"input to blocks",
-       fmt::format("1 round: N = {} words to C = {} homes of T_b = {} tokens (W = {} words each)", plan.n,
+      {std::string(kInputToBlocks.id),
+       fmt::format("1 round: N = {} words to C = {} owners of T_b = {} tokens (W = {} words each)", plan.n,
                    plan.blocks, plan.block_tokens, plan.token_words)}};
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-    const DecompiledLayer& layer = plan.layers[l];
-    const std::string at = fmt::format("layer {}: ", l);
-    if (layer.low_rank) {
-      passes.push_back(
-          {at + "sums up",
-           fmt::format("{} rounds: G and g of {} heads, rank {}, {} words, fan-in {}", layer.scan_depth,
-                       layer.heads, layer.rank, layer.element_words, layer.scan_fan)});
-      passes.push_back({at + "sums down", fmt::format("{} rounds to {} homes; {} rounds in all",
-                                                      layer.scan_depth, plan.blocks, layer.rounds())});
-      continue;
+    for (Pass& pass : plan.layers[l].decompiler->passes(plan, l)) {
+      pass.name = fmt::format("layer {}: {}", l, pass.name);
+      passes.push_back(std::move(pass));
     }
-    if (layer.softmax) {
-      const std::string rounds = fmt::format("dc = {} rounds", layer.copy_depth);
-      passes.push_back(
-          {at + "copy queries", fmt::format("{}: C = {} blocks to {} copies each, f' = {} a round", rounds,
-                                            plan.blocks, plan.blocks, plan.copies_a_round)});
-      passes.push_back({at + "copy keys", fmt::format("{}: a machine for every pair of blocks, {}", rounds,
-                                                      plan.layer_machines(l))});
-      passes.push_back(
-          {at + "largest up", rounds + ": the largest score of every query and head to its home"});
-      passes.push_back({at + "largest down", rounds + ": to all copies"});
-      passes.push_back(
-          {at + "sums up", fmt::format("{}: {} heads' weights and weighted values; {} rounds in all", rounds,
-                                       layer.heads, layer.rounds())});
-      continue;
-    }
-    passes.push_back(
-        {at + "copy rows", fmt::format("dc = {} rounds to ell = {} tables, f' = {} copies a round",
-                                       layer.copy_depth, layer.tables, plan.copies_a_round)});
-    passes.push_back({at + "hash", fmt::format("1 round: {} records of {} code words a table and head",
-                                               2 * plan.tokens, layer.code_words)});
-    passes.push_back(
-        {at + "sort",
-         fmt::format("T_sort = {} rounds, H ell = {} sorts on M_s = {} machines each", layer.sort.rounds,
-                     std::uint64_t{layer.heads} * layer.tables, layer.sort.machines)});
-    passes.push_back(
-        {at + "fetch values", fmt::format("2 rounds: values of {} numbers to M_v = {} scan machines a sort",
-                                          layer.value_dimension, layer.scan_machines)});
-    passes.push_back(
-        {at + "scan buckets", fmt::format("2 dv = {} rounds, B_v = {} records a machine, fan-in {}",
-                                          2 * layer.scan_depth, layer.scan_records, layer.scan_fan)});
-    passes.push_back({at + "return", "1 round: sum and count of each query to its block"});
-    passes.push_back({at + "add over tables",
-                      fmt::format("dc = {} rounds; then {} heads meet at home; {} machines, {} rounds in all",
-                                  layer.copy_depth, layer.heads, plan.layer_machines(l), layer.rounds())});
   }
-  passes.push_back(
-      {"deliver", fmt::format("1 round: {} rows of {} numbers; R = {}, q = {}, s = {}", plan.tokens,
-                              plan.output_dimension, plan.rounds, plan.machines, plan.memory_words)});
+  passes.push_back({std::string(kDeliver.id),
+                    fmt::format("1 round: {} rows of {} numbers; R = {}, q = {}, s = {}", plan.tokens,
+                                plan.output_dimension, plan.rounds, plan.machines, plan.memory_words)});
   return passes;
 }
 

@@ -53,7 +53,7 @@ class TokenHeads final : public anna::Projection {
     layer_.project(row, *this);
   }
   anna::Symbol symbol(std::uint32_t head, bool query) const { return points_[2 * head + query]; }
-  /// Of a symbol behind the codebook's.
+  /// Of a symbol after the codebook's; empty for one of the codebook's.
   std::span<const std::int32_t> vector(anna::Symbol symbol) const {
     if (symbol < listed_) return {};
     return vectors_.subspan((symbol - listed_) * shape_.query_dimension, shape_.query_dimension);

@@ -1,5 +1,6 @@
 // Softmax and low-rank attention for models, pair by pair against their formulas.
-#include "roundtrip/anna/attention/kernel_attention.h"
+#include "roundtrip/anna/attention/low_rank.h"
+#include "roundtrip/anna/attention/softmax.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +10,8 @@
 #include <cmath>
 #include <map>
 
-#include "roundtrip/base/error.h"
 #include "anna/generators.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

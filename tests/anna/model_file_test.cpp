@@ -1,6 +1,7 @@
 // Model files: what is saved is loaded, what another program computes from them is the same, what is broken
 // is refused by the name of its place.
 #include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/random_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -95,14 +96,18 @@ TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
   anna.parameters.tables = 77;
   anna.parameters.functions = 13;
   anna.parameters.seed = UINT64_MAX;
-  const Anna plain = anna;
   anna.near_radius = std::sqrt(2.0) / 8;
   anna.factor = 8;
-  for (const Mechanism& mechanism :
-       {Mechanism(ExactMatch{}), Mechanism(anna), Mechanism(plain),
-        Mechanism(of_family(FamilyKind::kPStable)), Mechanism(of_family(FamilyKind::kCrossPolytope)),
-        Mechanism(of_family(FamilyKind::kCrossPolytopeHadamard)),
-        Mechanism(of_family(FamilyKind::kBitSampling)), Mechanism(LowRank{3, 4}), Mechanism(Softmax{0.1})}) {
+  std::vector<Mechanism> all{anna};
+  for (const MechanismInfo* info : mechanisms()) {
+    const std::vector<Mechanism> samples = info->samples();
+    ASSERT_FALSE(samples.empty()) << info->name;
+    for (const Mechanism& mechanism : samples) {
+      EXPECT_EQ(&mechanism.info(), info);
+      all.push_back(mechanism);
+    }
+  }
+  for (const Mechanism& mechanism : all) {
     Model model = sample(mechanism);
     model.mechanisms[0] = LowRank{};
     save_model(model, path);
@@ -114,14 +119,9 @@ TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
 
 TEST(ModelFile, ALoadedModelEvaluatesAsTheSavedOne) {
   const Folder folder;
-  Anna anna;
-  anna.parameters.tables = 7;
-  anna.parameters.functions = 9;
-  anna.parameters.family = FamilyKind::kCrossPolytope;
   std::vector<Activations> rows;
-  for (const Mechanism& mechanism :
-       {Mechanism(anna), Mechanism(ExactMatch{}), Mechanism(LowRank{24, 3}), Mechanism(Softmax{0.01})}) {
-    const Model model = sample(mechanism);
+  for (const MechanismInfo* info : mechanisms()) {
+    const Model model = sample(info->samples().back());
     save_model(model, folder / "m.json");
     rows.push_back(evaluate(model, input_of(model)));
     EXPECT_EQ(evaluate(load_model(folder / "m.json").model, input_of(model)), rows.back());

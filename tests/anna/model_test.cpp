@@ -1,5 +1,5 @@
 // Models: layers with a mechanism each; named random models.
-#include "roundtrip/anna/transformer/model.h"
+#include "roundtrip/anna/transformer/random_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -188,7 +188,7 @@ TEST(RandomModel, TokensMeetInEveryLayerAndRowsStayDifferent) {
 TEST(Model, EveryMechanismHasAnEvaluator) {
   const auto message = [](const Mechanism& mechanism) {
     try {
-      make_attention(mechanism);
+      mechanism.make();
     } catch (const ContractError& error) {
       return std::string(error.what());
     }
@@ -201,9 +201,15 @@ TEST(Model, EveryMechanismHasAnEvaluator) {
   EXPECT_EQ(message(Softmax{}), "accepted");
   EXPECT_THAT(message(LowRank{0}), HasSubstr("rank is 0"));
   EXPECT_THAT(message(Softmax{HUGE_VAL}), HasSubstr("scale is inf"));
-  for (const Mechanism& mechanism :
-       {Mechanism(ExactMatch{}), Mechanism(Anna{}), Mechanism(LowRank{}), Mechanism(Softmax{})})
-    EXPECT_NE(make_attention(mechanism)->name().find(mechanism_name(mechanism)), std::string::npos);
+  for (const MechanismInfo* info : mechanisms()) {
+    EXPECT_EQ(find_mechanism(info->name), info);
+    EXPECT_FALSE(info->card.empty()) << info->name;
+    for (const Mechanism& mechanism : info->samples()) {
+      EXPECT_EQ(mechanism.make()->name(), mechanism.name());
+      EXPECT_FALSE(mechanism.caption().empty()) << info->name;
+    }
+  }
+  EXPECT_EQ(find_mechanism("exact"), nullptr);
   EXPECT_THAT(
       [] { make_random_model(RandomModel::parse("random:d=1024"), 4, LowRank{65536 * 8}).validate(); },
       testing::ThrowsMessage<ContractError>(HasSubstr("layer 0: low_rank: rank is 524288")));
@@ -232,7 +238,7 @@ TEST(RandomModel, TablesAreTheSmallestThatGiveTheGuarantee) {
   const Activations input = input_of(parameters, 40);
   EXPECT_EQ(evaluate(model, input),
             evaluate(model.transformer,
-                     *make_brute_force_anna(std::get<Anna>(model.mechanisms[0]).parameters), input));
+                     *make_brute_force_anna(model.mechanisms[0].get_if<Anna>()->parameters), input));
 }
 
 TEST(Model, EachLayerUsesItsOwnMechanism) {

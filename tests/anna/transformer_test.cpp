@@ -217,8 +217,8 @@ TEST(Evaluate, ValuesThatStandInTheRowAreLentAndTheSame) {
   EXPECT_TRUE(rc::check([] {
     const auto tokens = *rc::gen::inRange<std::uint64_t>(1, 16);
     const LendingLayer layer(tokens);
-    const bool integers = *rc::gen::arbitrary<bool>();  // else no value may be lent
-    const bool numbers = *rc::gen::arbitrary<bool>();   // else all of head 0's values are lent
+    const bool integers = *rc::gen::arbitrary<bool>();  // else no value may be borrowed
+    const bool numbers = *rc::gen::arbitrary<bool>();   // else all of head 0's values are borrowed
     Activations array = Activations::with_dimension(8);
     for (std::uint64_t t = 0; t < tokens; ++t) {
       std::vector<Entry> row;

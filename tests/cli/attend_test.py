@@ -83,7 +83,7 @@ class Attend(cli_test.Case):
         few = self.facts(*files, "--family", "hyperplane", "--tables", 1, "--functions", 1, "--compare", "ema")
         self.assertFalse(few["equal"])
         report = self.succeed("attend", "--n", 300, "--tables", 8, "--functions", 2, "--compare", "exact")
-        for part in ("recall", "purity", "relative error", "ns per token and table", "at the door", "verdict: done"):
+        for part in ("recall", "purity", "relative error", "ns per token and table", "quantisation", "verdict: done"):
             self.assertIn(part, report)
 
     def test_plan(self):

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/escape_html.h"
 #include "roundtrip/explain/follow.h"

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/anna/files/model_file.h"
-#include "roundtrip/base/error.h"
 #include "fuzz/target.h"
+#include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/random_model.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::fuzz {
 namespace {
@@ -16,12 +17,7 @@ bool small(const Model& model) {
   std::uint64_t operations = 0;
   for (std::size_t l = 0; l < model.transformer.layers.size(); ++l) {
     const LayerShape shape = model.transformer.layers[l]->shape();
-    std::uint64_t codes = 1;
-    if (const auto* anna = std::get_if<Anna>(&model.mechanisms[l])) {
-      codes = std::uint64_t{anna->parameters.tables} * anna->parameters.functions * shape.query_dimension;
-    } else if (const auto* low_rank = std::get_if<LowRank>(&model.mechanisms[l])) {
-      codes = low_rank->rank;
-    }
+    const std::uint64_t codes = model.mechanisms[l].coding_operations(shape.query_dimension);
     operations +=
         (std::uint64_t{shape.heads} * (shape.query_dimension + shape.value_dimension) + 100) * codes;
   }
@@ -62,14 +58,13 @@ void try_bytes(std::string_view bytes) {
 
 std::vector<std::string> seeds() {
   std::vector<std::string> out;
-  Anna anna;
-  anna.parameters.tables = 2;
-  anna.parameters.functions = 3;
-  anna.near_radius = 0.25;
-  anna.factor = 4;
-  for (const Model& model :
-       {tiny("random:L=1,H=1,d=2,m=1,w=1", ExactMatch{}), tiny("random:L=2,H=2,d=2,m=2,w=2", anna),
-        tiny("random:L=1,H=1,d=3,m=1,w=1", LowRank{}), tiny("random:L=1,H=1,d=2,m=1,w=2", Softmax{})}) {
+  std::vector<Model> models;
+  for (const MechanismInfo* info : mechanisms()) {
+    for (const Mechanism& mechanism : info->samples())
+      models.push_back(tiny("random:L=1,H=1,d=2,m=1,w=1", mechanism));
+  }
+  models.push_back(tiny("random:L=2,H=2,d=3,m=2,w=2", ExactMatch{}));
+  for (const Model& model : models) {
     const ModelFiles files = write_model(model, "w");
     nlohmann::json description = nlohmann::json::parse(files.description);
     description["maps"].erase("xxh3");  // or every change of the weights would end there

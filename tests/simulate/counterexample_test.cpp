@@ -17,7 +17,7 @@ class Spoiler final : public anna::Attention {
   std::string name() const override { return "spoiler"; }
   void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
     exact_->attend(codebook, head, out);
-    out.own();
+    out.copy_borrowed();
     if (calls_++ == call_ && !out.entries.empty()) out.entries.back().value += 1;
   }
 
@@ -33,7 +33,7 @@ class Confuser final : public anna::Attention {
   std::string name() const override { return "confuser"; }
   void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
     anna::HeadInput changed = head;
-    changed.values.own();
+    changed.values.copy_borrowed();
     for (anna::Entry& entry : changed.values.entries) {
       if (entry.value == word_) entry.value = word_ + 1;
     }

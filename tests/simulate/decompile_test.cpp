@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/runtime.h"
@@ -20,6 +21,8 @@
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
+#include "roundtrip/simulate/decompile/layer_run.h"
 #include "roundtrip/simulate/native/weights.h"
 #include "simulate/test_protocols.h"
 
@@ -45,18 +48,19 @@ mpc::Parameters parameters_of(const Shape& shape) {
 std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
   std::uint32_t rounds = 2;
   for (const DecompiledLayer& layer : plan.layers) {
-    if (layer.softmax) {
+    if (layer.decompiler == &softmax_decompiler()) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= plan.copies_a_round + 1) ++depth;
       rounds += 5 * depth;
       continue;
     }
-    if (layer.low_rank) {
+    if (layer.decompiler == &low_rank_decompiler()) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
       rounds += 2 * depth;
       continue;
     }
+    EXPECT_EQ(layer.decompiler, &hashed_decompiler()) << "a kind of layer without a formula here";
     std::uint32_t copies = 0, depth = 0;
     for (std::uint64_t reached = 1; reached < layer.tables; reached *= plan.copies_a_round + 1) ++copies;
     for (std::uint64_t reached = 1; reached < layer.scan_machines; reached *= layer.scan_fan) ++depth;
@@ -192,16 +196,53 @@ TEST(Decompile, SoftmaxOnAMachineForEveryPairOfBlocks) {
   EXPECT_GT(many_blocks, 0u);
 }
 
+// --passes, the phases of the composed protocol and the records say the same, for samples of every mechanism.
+TEST(Decompile, PhasesAreDeclaredOnce) {
+  const anna::RandomModel model = random_parameters(2, 2, 8);
+  for (const anna::MechanismInfo* info : anna::mechanisms()) {
+    for (const anna::Mechanism& mechanism : info->samples()) {
+      SCOPED_TRACE(info->name);
+      const DecompilePlan plan = plan_decompile(random_model(model, 40, mechanism),
+                                                parameters_of({40, Rational(1, 2), Rational(1, 5), {}}));
+      const Decompiled protocol(random_model(model, 40, mechanism), plan);
+      const LayerDecompiler& decompiler = decompiler_of(*info);
+      std::vector<std::string> declared{std::string(kInputToBlocks.id)}, passes = declared;
+      for (std::size_t l = 0; l < 2; ++l) {
+        ASSERT_EQ(plan.layers[l].decompiler, &decompiler);
+        for (const DecompilePhase& phase : decompiler.phases) {
+          EXPECT_FALSE(phase.caption.empty());
+          declared.emplace_back(phase.id);
+          passes.push_back(fmt::format("layer {}: {}", l, phase.id));
+        }
+      }
+      declared.emplace_back(kDeliver.id);
+      passes.emplace_back(kDeliver.id);
+      std::vector<std::string> composed, listed;
+      for (const mpc::Composition::Phase& phase : protocol.phases()) composed.push_back(phase.name);
+      for (const Pass& pass : decompile_passes(plan)) listed.push_back(pass.name);
+      EXPECT_EQ(composed, declared);
+      EXPECT_EQ(listed, passes);
+    }
+  }
+}
+
+TEST(Decompile, AMechanismWithoutRoundsIsRefused) {
+  static const anna::MechanismInfo unknown{.name = "unknown", .card = "", .options = {}};
+  EXPECT_THROW(decompiler_of(unknown), ContractError);
+}
+
+// A formula for each kind of layer, once.
+TEST(Decompile, RoundsFormulaOfMixedLayers) {
+  EXPECT_EQ(rounds_formula({&low_rank_decompiler(), &softmax_decompiler(), &low_rank_decompiler()}),
+            "2 + sum over layers of 2 dv or 5 dc");
+}
+
 // Transformer to protocol to transformer: the last transformer's words are the first one's rows.
 TEST(Decompile, AndCompiledAgain) {
   const anna::RandomModel model = random_parameters(2, 2, 8);
-  anna::Anna few;
-  few.parameters.tables = 3;
-  few.parameters.functions = 2;
-  for (const anna::Mechanism& mechanism :
-       {anna::Mechanism(anna::ExactMatch{}), anna::Mechanism(few), anna::Mechanism(anna::LowRank{3, 1}),
-        anna::Mechanism(anna::Softmax{0.01})}) {
-    SCOPED_TRACE(anna::mechanism_name(mechanism));
+  for (const anna::MechanismInfo* info : anna::mechanisms()) {
+    SCOPED_TRACE(info->name);
+    const anna::Mechanism mechanism = info->samples().back();
     const anna::Model made = random_model(model, 40, mechanism);
     const std::vector<mpc::Word> words = anna::random_words(model, 40);
     const mpc::Parameters parameters = parameters_of({40, Rational(1, 2), Rational(1, 5), {}});
@@ -316,11 +357,9 @@ TEST(Decompile, NothingIsKeptBetweenSteps) {
 // Steps are defined on any inbox: words lost, doubled and changed end in an answer or an exception.
 TEST(Decompile, AnyInbox) {
   const anna::RandomModel model = random_parameters(2, 2);
-  anna::Anna anna;
-  anna.parameters.tables = 4;
-  anna.parameters.functions = 2;
-  for (const anna::Mechanism& mechanism :
-       {anna::Mechanism(anna), anna::Mechanism(anna::LowRank{2, 1}), anna::Mechanism(anna::Softmax{0.01})}) {
+  for (const anna::MechanismInfo* info : anna::mechanisms()) {
+    SCOPED_TRACE(info->name);
+    const anna::Mechanism mechanism = info->samples().back();
     const anna::Model made = random_model(model, 20, mechanism);
     struct Mutator final : mpc::Observer {
       const mpc::Protocol* protocol = nullptr;

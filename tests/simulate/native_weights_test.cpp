@@ -38,7 +38,7 @@ void expect_equal(const anna::Transformer& direct, anna::Model& model, const ann
                   const Words& x) {
   model.mechanisms.assign(model.transformer.depth(), mechanism);
   const anna::Activations input = input_activations(x, direct.tokens);
-  const auto attention = anna::make_attention(model.mechanisms[0]);
+  const auto attention = model.mechanisms[0].make();
   EXPECT_EQ(evaluate(direct, *attention, input), evaluate(model, input));
 }
 

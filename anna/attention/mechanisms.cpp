@@ -1,0 +1,24 @@
+#include "roundtrip/anna/attention/mechanisms.h"
+
+#include <algorithm>
+
+namespace roundtrip::anna {
+
+std::span<const MechanismInfo* const> mechanisms() {
+  static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(), &LowRank::info(),
+                                             &Softmax::info()};
+  return all;
+}
+
+std::vector<std::string> mechanism_names() {
+  std::vector<std::string> names;
+  for (const MechanismInfo* mechanism : mechanisms()) names.push_back(mechanism->name);
+  return names;
+}
+
+const MechanismInfo* find_mechanism(std::string_view name) {
+  const auto found = std::ranges::find(mechanisms(), name, &MechanismInfo::name);
+  return found == mechanisms().end() ? nullptr : *found;
+}
+
+}  // namespace roundtrip::anna

@@ -1,0 +1,39 @@
+// Purpose: softmax attention for models, with results that are equal bit for bit on every machine.
+#pragma once
+
+#include "roundtrip/anna/attention/mechanism.h"
+
+namespace roundtrip::anna {
+
+/// Problem:   exact softmax attention, out_i = sum_j exp(scale <q_i, k_j>) v_j / sum_j exp(scale <q_i, k_j>).
+/// Guarantee: scores are exact integers, their differences to the largest are rounded once, weights are the
+///            integers softmax_weight(), sums of theirs exact, each rounded once and divided once: the same bits
+///            everywhere and in any order, within 2^-40 max |v| of the formula for scale <q, k> within 2^10 and
+///            up to 2^10 keys.
+/// Cost:      time O(U_q U_k (m_qk + columns)) for U_q, U_k distinct queries and keys, plus the listed entries.
+/// Errors:    ContractError for a scale that is not finite, for a head without tokens, and if weights, tokens and
+///            values leave 126 bits.
+std::unique_ptr<Attention> make_model_softmax(double scale);
+
+__extension__ using Score = __int128;
+/// exp(scale * below) in units of 2^-52, rounded half to even, for a score that lies `below` the one of most
+/// weight: at most 2^52, of kSoftmaxWeightBits bits.
+std::int64_t softmax_weight(double scale, Score below);
+inline constexpr std::uint32_t kSoftmaxWeightBits = 53;
+
+/// e^x for x <= 0 within 2^-51 relative, 0 below -708; no libm function whose last bit could differ.
+double exponential(double x);
+
+/// Its parameters in a model.
+struct Softmax {
+  double scale = 1;  ///< weights are proportional to exp(scale <q, k>)
+
+  static const MechanismInfo& info();
+  void validate(std::uint32_t query_dimension) const;  ///< ContractError unless the scale is finite
+  std::unique_ptr<Attention> make() const { return make_model_softmax(scale); }
+  void write(JsonObject& out) const;
+  std::string caption() const { return "softmax"; }
+  friend bool operator==(const Softmax&, const Softmax&) = default;
+};
+
+}  // namespace roundtrip::anna

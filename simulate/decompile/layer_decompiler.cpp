@@ -1,0 +1,48 @@
+#include "roundtrip/simulate/decompile/layer_decompiler.h"
+
+#include <algorithm>
+
+#include "roundtrip/base/error.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+struct Entry {
+  const anna::MechanismInfo* mechanism;
+  const LayerDecompiler* decompiler;
+};
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all{{&anna::ExactMatch::info(), &hashed_decompiler()},
+                                      {&anna::Anna::info(), &hashed_decompiler()},
+                                      {&anna::Softmax::info(), &softmax_decompiler()},
+                                      {&anna::LowRank::info(), &low_rank_decompiler()}};
+  return all;
+}
+
+}  // namespace
+
+const LayerDecompiler& decompiler_of(const anna::MechanismInfo& mechanism) {
+  const auto found = std::ranges::find(entries(), &mechanism, &Entry::mechanism);
+  require(found != entries().end(), "layers of {} attention do not become protocols yet", mechanism.name);
+  return *found->decompiler;
+}
+
+std::vector<const LayerDecompiler*> decompilers() {
+  std::vector<const LayerDecompiler*> all;
+  for (const Entry& entry : entries()) {
+    if (std::ranges::find(all, entry.decompiler) == all.end()) all.push_back(entry.decompiler);
+  }
+  return all;
+}
+
+std::string rounds_formula(const std::vector<const LayerDecompiler*>& layers) {
+  std::vector<std::string_view> formulas;
+  for (const LayerDecompiler* layer : layers) {
+    if (std::ranges::find(formulas, layer->rounds_formula) == formulas.end())
+      formulas.push_back(layer->rounds_formula);
+  }
+  return fmt::format("2 + sum over layers of {}", fmt::join(formulas, " or "));
+}
+
+}  // namespace roundtrip::simulate
