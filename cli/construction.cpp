@@ -45,16 +45,16 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
 
 nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const simulate::Pass& pass : passes) json.push_back({{"name", pass.name}, {"effect", pass.effect}});
+  for (const simulate::Pass& pass : passes) json.push_back({{"name", pass.label()}, {"effect", pass.effect}});
   return json;
 }
 
 std::string passes_text(const std::vector<simulate::Pass>& passes) {
   std::size_t longest = 0;
-  for (const simulate::Pass& pass : passes) longest = std::max(longest, pass.name.size());
+  for (const simulate::Pass& pass : passes) longest = std::max(longest, pass.label().size());
   std::string text = "passes\n";
   for (const simulate::Pass& pass : passes)
-    text += fmt::format("  {:<{}}  {}\n", pass.name, longest, pass.effect);
+    text += fmt::format("  {:<{}}  {}\n", pass.label(), longest, pass.effect);
   return text;
 }
 

@@ -97,10 +97,22 @@ struct WordInRow {
   friend bool operator==(const WordInRow&, const WordInRow&) = default;
 };
 
-/// One named pass of a translator and what it did to layers, heads, dimensions, rounds, machines.
+/// One named pass of a translator, a step of its proof: declared once, where the translator is. What `--passes`
+/// prints, what a phase of the protocol or a layer of the transformer is called and what `explain` says of it are
+/// fields of this record.
 struct Pass {
-  std::string name;
-  std::string effect;
+  std::string name;    ///< of the pass, and of the phase of its rounds: "copy rows"
+  std::string effect;  ///< what it did to layers, heads, dimensions, rounds, machines in this translation
+  /// For a reader who sees one of its layers or rounds: what it does and why, whole sentences, no numbers of this
+  /// translation. Empty for a pass that only prepares others ("ids").
+  std::string caption = {};
+  std::string averages = {};  ///< protocol to transformer: how the numbers of an average in its layers read
+  /// Transformer to protocol: the layer whose work it does, if it is one layer's.
+  std::optional<std::size_t> layer = {};
+  std::uint64_t rounds = 0;  ///< transformer to protocol: those that it takes
+
+  /// What `--passes` calls it: "layer 2: copy rows", or its name.
+  std::string label() const;
 };
 
 }  // namespace roundtrip::simulate
