@@ -125,8 +125,4 @@ TransformerSizes measure(const anna::Transformer& transformer) {
   return sizes;
 }
 
-std::string Pass::label() const {
-  return layer ? fmt::format("layer {}: {}", *layer, name) : name;
-}
-
 }  // namespace roundtrip::simulate
