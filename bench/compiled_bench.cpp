@@ -42,8 +42,7 @@ int main(int argc, char** argv) {
   parameters.n = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 4096;
   parameters.options["k"] = argc > 2 ? argv[2] : "8";
   const int repetitions = argc > 3 ? std::atoi(argv[3]) : 5;
-  const simulate::Compiled compiled =
-      simulate::compile("k_hop", parameters, {.construction = simulate::Construction::kRouted});
+  const simulate::Compiled compiled = simulate::compile("k_hop", parameters, {.construction = "routed"});
   const mpc::Shape& shape = compiled.protocol->shape();
   std::vector<mpc::Word> words;
   for (std::uint64_t i = 0; i < parameters.n; ++i)

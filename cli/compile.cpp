@@ -31,13 +31,6 @@ struct CompileArguments {
   std::string export_to;  ///< FILE; empty: none
 };
 
-/// D of a routed transformer, from its depth L = 2 + 2 D R; none otherwise.
-std::optional<std::uint64_t> digits(const CompileArguments& arguments,
-                                    const simulate::TransformerSizes& sizes, const mpc::Shape& shape) {
-  if (!arguments.construction.routed()) return {};
-  return (sizes.depth - 2) / (2 * shape.rounds);
-}
-
 int show_plan(const CompileArguments& arguments, const Instance& instance,
               const simulate::EvaluationPlan& plan, const std::vector<simulate::Pass>& passes,
               const Communicator& communicator) {
@@ -154,10 +147,10 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
       fmt::format("RUN ({}, {} rank{})", execution.transport, execution.ranks,
                   execution.ranks == 1 ? "" : "s"),
       fmt::format("TRANSFORMER ({}, {})", arguments.construction.construction,
-                  arguments.construction.mechanism() == simulate::Mechanism::kAnna ? "anna" : "ema"));
+                  arguments.construction.protocol_attention()));
   row("steps", fmt::format("R = {} rounds", execution.result.ledger.rounds.size()),
       fmt::format("L = {} layers (formula: {})", sizes.depth, compiled.bound.depth));
-  row("who computes", fmt::format("q = {} machines", shape.machines),
+  row("machines, tokens", fmt::format("q = {} machines", shape.machines),
       fmt::format("N' = {} tokens", compiled.transformer.tokens));
   row("memory", fmt::format("s = {} words a machine", shape.memory_words),
       fmt::format("H * m = {} * {} = {} numbers a token", sizes.heads,
@@ -197,9 +190,8 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   nlohmann::ordered_json json = run_json(instance, execution, found.verdict);
   json["schema"] = "roundtrip/compile/1";
   json["construction"] = arguments.construction.construction;
-  json["attention"] = arguments.construction.mechanism() == simulate::Mechanism::kAnna ? "anna" : "ema";
-  const std::optional<std::uint64_t> routing_digits = digits(arguments, compiled.bound, instance.shape());
-  json["digits"] = routing_digits ? nlohmann::ordered_json(*routing_digits) : nlohmann::ordered_json();
+  json["attention"] = arguments.construction.protocol_attention();
+  json.update(specific_json(compiled.construction.get()));
   json.update(sizes_json(found.comparison.sizes));
   json["depth_bound"] = compiled.bound.depth;
   json["width_bound"] = compiled.bound.width;
@@ -256,9 +248,10 @@ int beside_run(const CompileArguments& arguments, const Instance& instance, cons
 /// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
 int compile_native(CompileArguments arguments, const Communicator& communicator) {
   ConstructionArguments& construction = arguments.construction;
-  require(construction.construction == "direct" && !construction.digits && !construction.passes &&
-              !construction.round_trip && !arguments.common.plan,
-          "--native: goes without --construction, --digits, --passes, --roundtrip and --plan");
+  require(construction.construction == ConstructionArguments{}.construction &&
+              construction.specific.empty() && !construction.passes && !construction.round_trip &&
+              !arguments.common.plan,
+          "--native: goes without --construction and its options, --passes, --roundtrip and --plan");
   construction.construction = "native";
   const Instance instance = prepare(arguments.common, communicator);
   return beside_run(arguments, instance, communicator, [&](const Execution& execution) {

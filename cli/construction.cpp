@@ -8,14 +8,44 @@
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::cli {
+namespace {
+
+/// An option that only some constructions have, and their names.
+struct SpecificOption {
+  const simulate::ConstructionOption* option;
+  std::string constructions;
+};
+std::vector<SpecificOption> specific_options() {
+  std::vector<SpecificOption> all;
+  for (const simulate::ConstructionInfo* info : simulate::all_constructions()) {
+    for (const simulate::ConstructionOption& option : info->options) {
+      const auto same = [&](const SpecificOption& other) { return other.option->name == option.name; };
+      const auto known = std::ranges::find_if(all, same);
+      if (known == all.end()) {
+        all.push_back({&option, info->name});
+      } else {
+        known->constructions += ", " + info->name;
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace
 
 simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& parameters,
                                                         const std::string& name) const {
-  require(routed() || !digits, "--digits: only with --construction routed");
   simulate::CompileOptions options;
-  options.construction = routed() ? simulate::Construction::kRouted : simulate::Construction::kDirect;
+  options.construction = construction;
+  const auto& known = simulate::find_construction(construction).options;
+  for (const SpecificOption& all : specific_options()) {
+    const auto given = specific.find(all.option->name);
+    if (given == specific.end()) continue;
+    const auto option = std::ranges::find(known, given->first, &simulate::ConstructionOption::name);
+    require(option != known.end(), "--{}: only with --construction {}", given->first, all.constructions);
+    option->set(options, given->second);
+  }
   if (parameters.delta_given) options.delta = parameters.delta;
-  options.digits = digits;
   options.eta = parameters.eta;
   options.seed = parameters.seed;
   options.name = name;
@@ -25,14 +55,21 @@ simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& p
 void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip) {
-  flags.choice("--construction", "NAME", {"direct", "routed"},
-               "direct (default): depth R + 1; routed: depth 2 + 2 D R, less width",
+  std::vector<std::string> names;
+  std::string help;
+  for (const simulate::ConstructionInfo* info : simulate::all_constructions()) {
+    help += fmt::format("{}{}{}: {}", help.empty() ? "" : "; ", info->name,
+                        info->name == a.construction ? " (default)" : "", info->summary);
+    names.push_back(info->name);
+  }
+  flags.choice("--construction", "NAME", names, help,
                [&a](const std::string& text) { a.construction = text; });
-  flags.value("--digits", "D",
-              "routed: digits of a machine's address (default: from --delta, else 1 if q <= s)",
-              [&a](const std::string& text) {
-                a.digits = static_cast<std::uint32_t>(parse_count(text, "--digits", 1, 64));
-              });
+  for (const auto& [option, constructions] : specific_options()) {
+    flags.value("--" + option->name, option->value_name, constructions + ": " + option->help,
+                [&a, known = option](const std::string& text) {
+                  a.specific[known->name] = parse_count(text, "--" + known->name, known->least, known->most);
+                });
+  }
   flags.value("--eta", "P/Q",
               "Failure probability: of the intermediates (routed), of the hash tables (default 1/100)",
               [&parameters](const std::string& text) { parameters.eta = Rational::parse(text, "--eta"); });
@@ -41,6 +78,16 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
   if (round_trip.empty()) return;
   flags.toggle("--passes", a.passes, "Show what each pass of the translation did");
   flags.toggle("--roundtrip", a.round_trip, round_trip);
+}
+
+nlohmann::ordered_json specific_json(const simulate::Construction* construction) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const SpecificOption& specific : specific_options()) {
+    const std::string& name = specific.option->name;
+    const auto value = construction == nullptr ? std::nullopt : construction->chosen(name);
+    json[name] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+  }
+  return json;
 }
 
 nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes) {

@@ -3,24 +3,26 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "roundtrip/cli/arguments.h"
-#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/compile.h"
 
 namespace roundtrip::cli {
 
 struct ConstructionArguments {
-  std::string construction = "direct";
+  std::string construction = simulate::CompileOptions{}.construction;
   std::string attention;  ///< as the subcommand allows; empty: its default
-  std::optional<std::uint32_t> digits;
+  std::map<std::string, std::uint64_t>
+      specific;  ///< of simulate::ConstructionInfo::options, by name: those given
   bool passes = false;
   bool round_trip = false;
 
-  bool routed() const { return construction == "routed"; }
+  /// Of a compiled protocol, with its default.
+  std::string protocol_attention() const { return attention.empty() ? "ema" : attention; }
   simulate::Mechanism mechanism() const {
     return attention == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch;
   }
@@ -28,11 +30,15 @@ struct ConstructionArguments {
   simulate::CompileOptions options(const mpc::Parameters& parameters, const std::string& name) const;
 };
 
-/// --construction, --digits, --eta, --attention, --passes, --roundtrip; `attention` explains the choice among
+/// --construction and the options of constructions (--digits), --eta, --attention, --passes, --roundtrip; `attention` explains the choice among
 /// `attentions`. The last two are left out if `round_trip`, which explains the last, is empty.
 void add_construction_arguments(Flags& flags, ConstructionArguments& arguments, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip);
+
+/// The options that only some constructions have, with the values in force in `construction`; null for one that it
+/// does not have, and all of them if there is no construction.
+nlohmann::ordered_json specific_json(const simulate::Construction* construction);
 
 nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes);
 /// "passes" and a line each.

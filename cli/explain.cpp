@@ -93,7 +93,12 @@ int explain_instance(const ExplainArguments& arguments, const Instance& instance
   communicator.on_root([&] {
     const explain::Trace trace = record(execution.words);
     explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
-    const std::string text = explain::terminal_text(trace, options);  // its errors come before any file
+    std::string text;
+    try {
+      text = explain::terminal_text(trace, options);  // its errors come before any file
+    } catch (const ContractError& error) {
+      throw ContractError(std::string("--") + error.what());  // its fields are the flags
+    }
     if (!arguments.html.empty()) write_whole(arguments.html, explain::page(trace));
     const std::string& json = arguments.common.out.json;
     if (!json.empty()) write_whole(json, explain::to_json(trace).dump(2) + "\n");

@@ -1,5 +1,5 @@
 // Purpose: `roundtrip list [NAME]`: the protocols, or one protocol's card, parameters, kappa and round
-// formula.
+// formula; or the card of one of the constructions by which they are compiled.
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/mpc/registry.h"
+#include "roundtrip/simulate/compile/construction.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -24,6 +25,14 @@ nlohmann::ordered_json describe(const mpc::ProtocolInfo& info) {
   }
   return {{"name", info.name},       {"summary", info.summary}, {"rounds_formula", info.rounds_formula},
           {"kappa_s", info.kappa_s}, {"options", options},      {"oracle", static_cast<bool>(info.oracle)}};
+}
+
+nlohmann::ordered_json describe(const simulate::ConstructionInfo& info) {
+  nlohmann::ordered_json options = nlohmann::ordered_json::array();
+  for (const simulate::ConstructionOption& option : info.options)
+    options.push_back(
+        {{"name", option.name}, {"least", option.least}, {"most", option.most}, {"help", option.help}});
+  return {{"name", info.name}, {"summary", info.summary}, {"options", options}};
 }
 
 std::string overview(const std::vector<const mpc::ProtocolInfo*>& protocols) {
@@ -49,18 +58,35 @@ std::string details(const mpc::ProtocolInfo& info) {
   return text;
 }
 
+std::string details(const simulate::ConstructionInfo& info) {
+  std::string text = fmt::format("construction {}: {}\n\n{}\n", info.name, info.summary, info.card);
+  for (const simulate::ConstructionOption& option : info.options)
+    text += fmt::format("\n--{} {}   {}\n", option.name, option.value_name, option.help);
+  return text;
+}
+
 int list(const ListArguments& arguments, const Communicator& communicator) {
   std::vector<const mpc::ProtocolInfo*> protocols = mpc::all_protocols();
-  if (!arguments.name.empty()) protocols = {&mpc::find_protocol(arguments.name)};
+  std::vector<const simulate::ConstructionInfo*> constructions = simulate::all_constructions();
+  if (!arguments.name.empty()) {
+    const auto other = [&](const auto* info) { return info->name != arguments.name; };
+    std::erase_if(protocols, other);
+    std::erase_if(constructions, other);
+    if (protocols.empty() && constructions.empty()) mpc::find_protocol(arguments.name);  // says what there is
+  }
   communicator.on_root([&] {
     if (!arguments.out.json.empty()) {
       nlohmann::ordered_json json = {{"schema", "roundtrip/list/1"},
-                                     {"protocols", nlohmann::ordered_json::array()}};
-      for (const mpc::ProtocolInfo* info : protocols) json["protocols"].push_back(describe(*info));
+                                     {"protocols", nlohmann::ordered_json::array()},
+                                     {"constructions", nlohmann::ordered_json::array()}};
+      for (const auto* info : protocols) json["protocols"].push_back(describe(*info));
+      for (const auto* info : constructions) json["constructions"].push_back(describe(*info));
       write_whole(arguments.out.json, json.dump(2) + "\n");
     }
     if (arguments.out.quiet || arguments.out.json == "-") return;
-    write_whole("-", arguments.name.empty() ? overview(protocols) : details(*protocols.front()));
+    write_whole("-", arguments.name.empty() ? overview(protocols)
+                     : protocols.empty()    ? details(*constructions.front())
+                                            : details(*protocols.front()));
   });
   return kDone;
 }
@@ -70,7 +96,8 @@ int list(const ListArguments& arguments, const Communicator& communicator) {
 Command add_list(CommandLine& line) {
   Flags& flags = line.add("list", "List the protocols, or show one", "Example:\n  roundtrip list k_hop\n");
   auto arguments = std::make_shared<ListArguments>();
-  flags.positional("NAME", false, false, "Show this protocol's parameters, memory and round formula",
+  flags.positional("NAME", false, false,
+                   "Show this protocol's parameters, memory and round formula, or this construction's card",
                    [arguments](const std::string& text) { arguments->name = text; });
   add_output_arguments(flags, arguments->out);
   return {.name = "list",

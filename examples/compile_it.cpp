@@ -1,4 +1,4 @@
-// A round becomes a layer, a machine becomes a token: one protocol by both constructions, with the sizes that
+// A round becomes a layer, a machine becomes a token: one protocol by every construction, with the sizes that
 // the formulas promise before anything is evaluated, and those that the transformer has.
 #include <fmt/core.h>
 
@@ -10,14 +10,13 @@ int main() {
   std::vector<mpc::Word> words;
   for (std::uint64_t i = 0; i < parameters.n; ++i) words.push_back(i * 7919 % 1000);
   bool holds = true;
-  for (const bool routed : {false, true}) {
-    simulate::CompileOptions options;
-    options.construction = routed ? simulate::Construction::kRouted : simulate::Construction::kDirect;
-    const simulate::Compiled sort = simulate::compile("sort", parameters, options);
+  for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
+    const simulate::Compiled sort =
+        simulate::compile("sort", parameters, {.construction = construction->name});
     const auto attention = simulate::make_attention(sort, simulate::Mechanism::kAnna);
     const simulate::Comparison both = simulate::compare(sort, words, *attention);
     const simulate::TransformerSizes &bound = sort.bound, &sizes = both.sizes;
-    fmt::print("{}: {} rounds on {} machines\n", routed ? "routed" : "direct", both.rounds,
+    fmt::print("{}: {} rounds on {} machines\n", construction->name, both.rounds,
                sort.protocol->shape().machines);
     fmt::print("  by formula: {} layers, {} heads, width {}\n", bound.depth, bound.heads, bound.width);
     fmt::print("  it has:     {} layers, {} heads, width {}\n", sizes.depth, sizes.heads, sizes.width);

@@ -83,19 +83,19 @@ std::optional<Skeleton> run(const mpc::Protocol& protocol, std::span<const Word>
   return recorder.skeleton();
 }
 
-// Spread out, numbers are multiples of kSpread, and a followed word is larger by kChange: it stays between
+// Moved apart, numbers are multiples of kApart, and a followed word is larger by kChange: it stays between
 // the same two others, and what is larger by just that much is so because of it, not by chance.
-constexpr std::int64_t kSpread = 1024;
+constexpr std::int64_t kApart = 1024;
 constexpr Word kChange = 617;
 
-/// The input with every number kSpread times as large, if all of them still fit.
-std::optional<std::vector<Word>> spread_out(const mpc::Shape& shape, std::span<const Word> input) {
+/// The input with every number kApart times as large, if all of them still fit.
+std::optional<std::vector<Word>> moved_apart(const mpc::Shape& shape, std::span<const Word> input) {
   const std::int64_t zero = std::int64_t{1} << (shape.input_bits - 1);
   std::vector<Word> spread;
   for (const Word word : input) {
     const std::int64_t number = static_cast<std::int64_t>(word) - zero;
-    if (number < -(zero / kSpread) || number >= zero / kSpread) return std::nullopt;
-    spread.push_back(static_cast<Word>(number * kSpread + zero));
+    if (number < -(zero / kApart) || number >= zero / kApart) return std::nullopt;
+    spread.push_back(static_cast<Word>(number * kApart + zero));
   }
   return spread;
 }
@@ -235,7 +235,7 @@ void follow(const mpc::Protocol& protocol, std::span<const Word> input, std::vec
   if (!skeleton) return;
   std::vector<Word> words(input.begin(), input.end());
   Word change = 1;
-  if (const auto further = spread_out(protocol.shape(), input)) {
+  if (const auto further = moved_apart(protocol.shape(), input)) {
     std::optional<Skeleton> spread = run(protocol, *further);
     if (spread && spread->same_places(*skeleton)) {
       words = *further;

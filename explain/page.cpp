@@ -149,7 +149,7 @@ std::string loads(const Trace& trace, const RoundTrace& round) {
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"How full the machines are\"><table "
       "class=\"loads\"><caption>{}</caption>"
       "<thead><tr><th scope=\"col\">machine</th><th scope=\"col\">sends <small>of s = {}</small></th>"
-      "<th scope=\"col\">receives <small>of s = {}</small></th><th scope=\"col\">works with <small>of "
+      "<th scope=\"col\">receives <small>of s = {}</small></th><th scope=\"col\">scratch memory <small>of "
       "{}</small></th></tr></thead>"
       "<tbody>\n",
       caption, trace.shape.memory_words, trace.shape.memory_words, trace.shape.scratch_words);
@@ -368,7 +368,7 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
   }
   if (!layer.heads.empty()) {
     html += fmt::format("<details><summary>The averages, number by number</summary>\n<p>{}</p>\n<ul>\n",
-                        escape_html(average_caption(trace, number)));
+                        escape_html(layer.averages));
     for (const Meeting& meeting : meetings(layer))
       html += fmt::format("<li>token {}, head {}: {}</li>\n", meeting.query, meeting.heads.front(),
                           average(meeting.first->value));

@@ -247,7 +247,7 @@ void write_input(const Trace& trace, Writer& out) {
     for (std::size_t t = 0; t < trace.input.size(); ++t)
       right.push_back(fmt::format("token {} has the word {}", t, trace.input[t]));
   } else {
-    right.push_back("LAYER 0: gather");
+    right.push_back("LAYER 0: " + trace.layers[0].name);
     add(right,
         fmt::format("{}; H = {}, H m = {}", trace.layers[0].mechanism, trace.layers[0].shape.heads,
                     trace.layers[0].shape.width()),
@@ -322,13 +322,13 @@ void write_journey(const Trace& trace, std::uint32_t origin, Writer& out) {
 std::string terminal_text(const Trace& trace, const TerminalOptions& options) {
   Writer out(trace, options.colours);
   if (options.word) {
-    require(*options.word < trace.input.size(), "--word {}: the input has words 0 to {}", *options.word,
+    require(*options.word < trace.input.size(), "word {}: the input has words 0 to {}", *options.word,
             trace.input.size() - 1);
     write_journey(trace, *options.word, out);
     return out.take();
   }
   if (options.round) {
-    require(*options.round <= trace.rounds.size(), "--round {}: there are rounds 0 (the input) to {}",
+    require(*options.round <= trace.rounds.size(), "round {}: there are rounds 0 (the input) to {}",
             *options.round, trace.rounds.size());
     write_step(trace, *options.round, out);
     return out.take();

@@ -18,7 +18,7 @@ struct TerminalOptions {
   std::optional<std::uint32_t> word{};   ///< follow this input word, 0 .. N-1, instead
 };
 
-/// ContractError for a round or word that is not there.
+/// ContractError for a round or word that is not there, beginning with the field's name: "word 16: ..".
 std::string terminal_text(const Trace& trace, const TerminalOptions& options);
 
 }  // namespace roundtrip::explain

@@ -16,9 +16,8 @@
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/stages/composition.h"
 #include "roundtrip/mpc/transport.h"
-#include "roundtrip/simulate/compile/digits.h"
+#include "roundtrip/simulate/compile/construction.h"
 #include "roundtrip/simulate/compile/export.h"
-#include "roundtrip/simulate/compile/packet_code.h"
 #include "roundtrip/simulate/decompile/layer_decompiler.h"
 
 namespace roundtrip::explain {
@@ -279,121 +278,106 @@ anna::Activations record_layer(const anna::Layer& layer, const anna::Mechanism& 
 
 // ---- one beside the other
 
-std::vector<simulate::WordInRow> words_in_rows(const simulate::Compiled& compiled,
-                                               const std::optional<simulate::DigitRouting>& routing,
-                                               const anna::Activations& array) {
-  std::vector<simulate::WordInRow> all;
-  for (std::uint64_t token = 0; token < array.tokens(); ++token) {
-    const auto words = routing
-                           ? simulate::routed_words(compiled.protocol->shape(), *routing, array.row(token))
-                           : simulate::direct_words(array.row(token));
-    all.insert(all.end(), words.begin(), words.end());
-  }
-  return all;
-}
-
 [[noreturn]] void fail(std::size_t layer, const SentWord& word, const std::string& what) {
   throw InternalError(fmt::format("layer {}: word {} of machine {}, on its way to machine {}, {}", layer,
                                   word.sequence, word.source, word.destination, what));
 }
 
-/// Whether `to` got in `head` an average to which `from` contributed; the head, if it is not given.
-std::optional<std::uint32_t> meeting_head(const LayerTrace& layer, std::uint32_t from, std::uint32_t to,
-                                          std::optional<std::uint32_t> head) {
+/// An average that `to` got and to which `from` contributed: in `head`, or in any if that is not given.
+struct Met {
+  std::uint32_t head = 0;
+  const Match* match = nullptr;
+};
+std::optional<Met> find_met(const LayerTrace& layer, std::uint32_t from, std::uint32_t to,
+                            std::optional<std::uint32_t> head) {
   for (const HeadTrace& candidate : layer.heads) {
     if (head && candidate.head != *head) continue;
     const auto match = std::ranges::lower_bound(candidate.matches, to, {}, &Match::query);
     if (match == candidate.matches.end() || match->query != to) continue;
-    if (std::ranges::binary_search(match->keys, from, {}, &Match::Key::token)) return candidate.head;
+    if (std::ranges::binary_search(match->keys, from, {}, &Match::Key::token))
+      return Met{candidate.head, &*match};
   }
   return std::nullopt;
 }
 
-/// What the direct construction's average in `head` of token `to` decodes to must hold the word.
-void check_packet(const simulate::PacketCoder& coder, const LayerTrace& layer, std::size_t number,
-                  const SentWord& word) {
-  const auto head = std::ranges::find(layer.heads, word.sequence, &HeadTrace::head);
-  const auto match = std::ranges::lower_bound(head->matches, word.destination, {}, &Match::query);
-  std::vector<simulate::Packet> packets;
-  if (coder.decode(match->value, packets) != simulate::DecodeFault::kNone)
-    fail(number, word, "can't be decoded");
-  if (std::ranges::find(packets, simulate::Packet{word.source, word.word}) == packets.end())
-    fail(number, word, "is not among the decoded packets");
-}
+using WordId = std::pair<std::uint64_t, std::uint64_t>;  // source, sequence
 
-/// How the words of every round change rows, by construction and checked against matches and arrays.
-void record_moves(const simulate::Compiled& compiled, const std::vector<anna::Activations>& arrays,
-                  Trace& trace) {
-  const mpc::Shape& shape = trace.shape;
-  const bool direct = compiled.options.construction == simulate::Construction::kDirect;
-  std::optional<simulate::DigitRouting> routing;
-  if (!direct) routing = simulate::plan_routing(shape, simulate::routed_options(compiled.options));
-  const simulate::PacketCoder coder(compiled.options.code, shape.machines, shape.memory_words);
-  trace.cover_free = direct && coder.cover_free();
-  const std::size_t layers_a_round = direct ? 1 : (trace.layers.size() - 2) / shape.rounds;
-  for (std::size_t l = 1; l < trace.layers.size(); ++l) {
-    LayerTrace& layer = trace.layers[l];
-    const bool deliver = !direct && l + 1 == trace.layers.size();
-    const std::uint32_t round =
-        deliver ? shape.rounds : static_cast<std::uint32_t>((l - 1) / layers_a_round) + 1;
-    const bool last_hop = deliver || (l - 1) % layers_a_round + 1 == layers_a_round;
-    layer.round = round;
-    const RoundTrace& sent = trace.rounds[round - 1];
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> holder;
-    if (!last_hop) {
-      for (const simulate::WordInRow& word : words_in_rows(compiled, routing, arrays[l]))
-        holder[{word.source, word.sequence}] = word.token;
-    }
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> before;
-    if (l > 1 && trace.layers[l - 1].round == round) {
-      for (const Move& move : trace.layers[l - 1].moves)
-        before[{sent.words[move.word].source, sent.words[move.word].sequence}] = move.to;
-    }
-    for (std::uint32_t w = 0; w < sent.words.size(); ++w) {
-      const SentWord& word = sent.words[w];
-      const std::pair<std::uint64_t, std::uint64_t> id{word.source, word.sequence};
-      Move move;
-      move.word = w;
-      move.from = before.contains(id) ? before[id] : word.source;
-      if (!last_hop) {
-        const auto held = holder.find(id);
-        if (held == holder.end()) fail(l, word, "is in no row");
-        move.to = static_cast<std::uint32_t>(held->second);
-      } else {
-        move.to = (direct || deliver) && word.output ? *word.output : word.destination;
-      }
-      const auto head =
-          meeting_head(layer, move.from, move.to, direct ? std::optional(word.sequence) : std::nullopt);
-      if (!head) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
-      move.head = *head;
-      if (direct && !word.output) check_packet(coder, layer, l, word);
-      layer.moves.push_back(move);
-    }
-    std::size_t here = 0;  // what the decoders found is what was sent, no more
-    if (direct && round < shape.rounds) {
-      for (const HeadTrace& head : layer.heads) {
-        for (const Match& match : head.matches) here += match.keys.size();
-      }
-      if (here != sent.words.size())
-        throw InternalError(
-            fmt::format("layer {} moves {} words where round {} sent {}", l, here, round, sent.words.size()));
-    }
+/// The token whose row holds each word of the array.
+std::map<WordId, std::uint32_t> holders(const simulate::Construction& construction,
+                                        const anna::Activations& array) {
+  std::map<WordId, std::uint32_t> holder;
+  for (std::uint64_t token = 0; token < array.tokens(); ++token) {
+    for (const simulate::WordInRow& word : construction.words(array.row(token)))
+      holder[{word.source, word.sequence}] = static_cast<std::uint32_t>(word.token);
   }
+  return holder;
 }
 
-void name_layers(const simulate::Compiled& compiled, Trace& trace) {
-  const bool direct = compiled.options.construction == simulate::Construction::kDirect;
-  const std::size_t last = trace.layers.size() - 1;
-  const std::size_t hops = direct ? 1 : (trace.layers.size() - 2) / trace.shape.rounds;
-  for (std::size_t l = 0; l <= last; ++l) {
-    const std::size_t hop = l == 0 ? 0 : (l - 1) % hops;
-    trace.layers[l].name =
-        l == 0      ? "gather"
-        : l == last ? "deliver"
-        : direct    ? "route"
-        : hop < hops / 2
-            ? fmt::format("route to an intermediate, digit {} of {}", hop + 1, hops / 2)
-            : fmt::format("route to the destination, digit {} of {}", hop + 1 - hops / 2, hops / 2);
+/// How the words of a round change rows in layer `l`, as the construction says and checked against the matches, the
+/// averages and the array that the layer leaves.
+void record_moves(const simulate::Construction& construction, const simulate::LayerRole& role, std::size_t l,
+                  const anna::Activations& array, Trace& trace) {
+  LayerTrace& layer = trace.layers[l];
+  const RoundTrace& sent = trace.rounds[role.round - 1];
+  std::map<WordId, std::uint32_t> holder;
+  if (role.arrival == simulate::Arrival::kOnTheWay) holder = holders(construction, array);
+  std::map<WordId, std::uint32_t> before;
+  if (trace.layers[l - 1].round == role.round) {
+    for (const Move& move : trace.layers[l - 1].moves)
+      before[{sent.words[move.word].source, sent.words[move.word].sequence}] = move.to;
+  }
+  for (std::uint32_t w = 0; w < sent.words.size(); ++w) {
+    const SentWord& word = sent.words[w];
+    const WordId id{word.source, word.sequence};
+    Move move{.word = w, .from = before.contains(id) ? before[id] : word.source};
+    switch (role.arrival) {
+      case simulate::Arrival::kOnTheWay:
+        if (!holder.contains(id)) fail(l, word, "is in no row");
+        move.to = holder[id];
+        break;
+      case simulate::Arrival::kMachine:
+        move.to = word.destination;
+        break;
+      case simulate::Arrival::kOutput:
+        move.to = word.output.value();
+        break;
+    }
+    const auto met = find_met(layer, move.from, move.to,
+                              role.one_head_a_word ? std::optional(word.sequence) : std::nullopt);
+    if (!met) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
+    move.head = met->head;
+    const simulate::WordInRow expected{.source = word.source,
+                                       .sequence = word.sequence,
+                                       .destination = word.output.value_or(word.destination),
+                                       .word = static_cast<double>(word.word)};
+    if (!construction.carries(l, met->match->value, expected))
+      fail(l, word, "is not in the average that its receiver got");
+    layer.moves.push_back(move);
+  }
+  if (!role.one_head_a_word || role.arrival != simulate::Arrival::kMachine) return;
+  std::size_t keys = 0;  // each is one word: what was sent, no more
+  for (const HeadTrace& head : layer.heads) {
+    for (const Match& match : head.matches) keys += match.keys.size();
+  }
+  if (keys != sent.words.size())
+    throw InternalError(fmt::format("layer {} moves {} words where round {} sent {}", l, keys, role.round,
+                                    sent.words.size()));
+}
+
+void record_roles(const simulate::Compiled& compiled, const std::vector<anna::Activations>& arrays,
+                  Trace& trace) {
+  const std::vector<simulate::Pass> passes = compiled.construction->passes();
+  const std::vector<simulate::LayerRole> roles = compiled.construction->layers();
+  for (std::size_t l = 0; l < roles.size(); ++l) {
+    const simulate::LayerRole& role = roles[l];
+    const simulate::Pass& pass = passes[role.pass];
+    LayerTrace& layer = trace.layers[l];
+    layer.name = role.part.empty() ? pass.name : pass.name + ", " + role.part;
+    layer.caption = pass.caption;
+    layer.averages = pass.averages;
+    layer.one_head_a_word = role.one_head_a_word;
+    layer.round = role.round;
+    if (role.round != 0) record_moves(*compiled.construction, role, l, arrays[l], trace);
   }
 }
 
@@ -472,7 +456,7 @@ Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
   begin(input, names, trace);
   const mpc::Protocol& protocol = *compiled.protocol;
   const std::vector<mpc::Word> outputs = record_run(protocol, input, trace);
-  trace.construction = compiled.options.construction == simulate::Construction::kDirect ? "direct" : "routed";
+  trace.construction = compiled.options.construction;
   trace.sizes = simulate::measure(compiled.transformer);
   trace.bound = compiled.bound;
   trace.tokens = compiled.transformer.tokens;
@@ -494,8 +478,7 @@ Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
     throw ContractError(fmt::format("a bundle overflowed with these intermediates; try another --seed"));
   if (!read.faulty.empty() || read.words != outputs)
     throw InternalError("the transformer's outputs are not the run's");
-  name_layers(compiled, trace);
-  record_moves(compiled, arrays, trace);
+  record_roles(compiled, arrays, trace);
   follow(protocol, input, trace.rounds);
   return trace;
 }

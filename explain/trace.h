@@ -13,7 +13,7 @@
 
 #include "roundtrip/anna/transformer/model.h"
 #include "roundtrip/mpc/protocol.h"
-#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/compile.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::explain {
@@ -103,8 +103,11 @@ struct Role {
 };
 
 struct LayerTrace {
-  std::string name;
-  std::string mechanism;  ///< "exact match", "ANNA: 20 tables of 2 functions", ..
+  std::string name;      ///< the pass that made it, and its part in it: "to intermediates, digit 1 of 2"
+  std::string caption;   ///< what the pass does; empty in reverse
+  std::string averages;  ///< how the numbers of its averages are to be read; empty in reverse
+  bool one_head_a_word = false;  ///< head h carries word h of each sender
+  std::string mechanism;         ///< "exact match", "ANNA: 20 tables of 2 functions", ..
   anna::LayerShape shape;
   std::uint32_t tables = 0, functions = 0;  ///< ell and z of an LSH layer
   std::optional<double> near_radius{}, far_radius{};
@@ -125,8 +128,7 @@ struct Trace {
   std::string summary;  ///< what is computed, in one line; may be empty
   mpc::Shape shape;
   std::string rounds_formula;
-  std::string construction;  ///< "direct" or "routed"; empty in reverse
-  bool cover_free = false;   ///< direct: the packet code, else each sender has slots of its own
+  std::string construction;                 ///< its name; empty in reverse
   simulate::TransformerSizes sizes, bound;  ///< bound: by formula, from the shape alone; in reverse all 0
   std::uint64_t tokens = 0;                 ///< N'
   std::vector<std::string> input;           ///< the words as the reader wrote them

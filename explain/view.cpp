@@ -163,74 +163,32 @@ std::string layer_caption(const Trace& trace, std::size_t number) {
     return fmt::format("Every token writes a query, a key and a value in {}. A query gets the {} ({}).",
                        heads, layer.decompiler->average, layer.mechanism);
   }
-  if (number == 0) {
-    return fmt::format(
-        "One head. Token t holds word t and writes the id of the machine that shall have it as key; "
-        "the {} tokens that play machines with input ask with their own id, get the average of their "
-        "block's values, each word in a slot of its own, and multiply it by the known number of words.",
-        trace.shape.input_machines());
-  }
+  if (layer.round == 0) return layer.caption;
   if (layer.moves.empty()) return "No key is written, so no query finds one: nothing moves, as in the round.";
-  if (number + 1 == trace.layers.size()) {
-    return fmt::format(
-        "The answer: token t asks for the id of output t in every head and finds exactly one word. {} "
-        "arrive{}.",
-        words_of(layer.moves.size()), layer.moves.size() == 1 ? "s" : "");
-  }
-  if (trace.construction == "routed") {
-    return fmt::format(
-        "Machines send no word to its destination at once: digit by digit it goes to an intermediate that "
-        "chance picks, and from there to its destination, so that {} suffice. {} move.",
-        count_of(layer.shape.heads, "head"), words_of(layer.moves.size()));
-  }
   return fmt::format(
-      "Head h carries each machine's word number h: the key is the id of the machine that shall get it. {} "
-      "of {} heads "
-      "are in use. {}",
-      layer.heads.size(), layer.shape.heads,
+      "{} {} move{} in {} of {}. {}", layer.caption, words_of(layer.moves.size()),
+      layer.moves.size() == 1 ? "s" : "", layer.heads.size(), count_of(layer.shape.heads, "head"),
       crowded == 0
-          ? "Every query finds at most one key in a head, so its average is that one packet."
-          : fmt::format("{} of {} hold{} packets from several senders; each packet names its sender, "
-                        "in slots that the token can tell apart.",
-                        crowded, count_of(met, "average"), crowded == 1 ? "s" : ""));
-}
-
-std::string average_caption(const Trace& trace, std::size_t layer) {
-  if (trace.reverse) return {};
-  if (layer == 0)
-    return "Number t mod b of an average is the word of token t, divided by how many words the machine has.";
-  if (layer + 1 == trace.layers.size() && trace.construction == "direct")
-    return "Numbers 0 to 3: 1, the sender, its square and the word; one sender alone, so the average is what "
-           "it wrote.";
-  if (trace.construction == "routed")
-    return "Words stand in slots of two numbers, the first saying where the word goes; one key matched, so "
-           "the average is "
-           "what its token wrote.";
-  if (trace.cover_free)
-    return "A sender j writes (1, j, j squared, word) into several slots of four numbers each; the average "
-           "divides by how "
-           "many packets met. Slots that two senders wrote give themselves away and are not read.";
-  return "Sender j writes 1 as number 2j and its word as number 2j + 1; the average divides by how many "
-         "packets met. So a "
-         "first number of 1/4 says that four met, and four times the second is the word.";
+          ? "Every query finds at most one key in a head, so its average is what that key's token wrote."
+          : fmt::format("{} of {} mix{} what several senders wrote.", crowded, count_of(met, "average"),
+                        crowded == 1 ? "es" : ""));
 }
 
 std::vector<std::string> introduction(const Trace& trace) {
   const mpc::Shape& shape = trace.shape;
   std::vector<std::string> text;
   const std::string machine = fmt::format(
-      "Every machine has a memory of s = {} words. In a round it computes on what it holds, then sends at "
-      "most s words "
-      "and receives at most s; it remembers only what it received.",
+      "Every machine has a memory of s = {} words. In a round it computes on what it holds. Then it sends at most s "
+      "words and receives at most s. It remembers only what it received.",
       shape.memory_words);
   const std::string what = trace.summary.empty() ? "" : fmt::format(" computes {}", trace.summary);
   if (trace.reverse) {
-    text.push_back(
-        fmt::format("{} is a transformer of {} over N' = {} tokens, one for each word. The same function as "
-                    "a protocol: {} on q = {} "
-                    "machines, whose last messages are the transformer's last rows, bit for bit.",
-                    trace.title, count_of(trace.layers.size(), "layer"), trace.tokens,
-                    count_of(shape.rounds, "round"), shape.machines));
+    text.push_back(fmt::format(
+        "{} is a transformer of {} over N' = {} tokens, one for each word. The same function as a "
+        "protocol takes {} on q = {} machines. Its last messages are the transformer's last rows, bit for "
+        "bit.",
+        trace.title, count_of(trace.layers.size(), "layer"), trace.tokens, count_of(shape.rounds, "round"),
+        shape.machines));
     for (const simulate::LayerDecompiler* decompiler : simulate::decompilers()) {
       if (std::ranges::any_of(trace.layers,
                               [&](const LayerTrace& layer) { return layer.decompiler == decompiler; }))
@@ -238,29 +196,26 @@ std::vector<std::string> introduction(const Trace& trace) {
     }
     text.push_back(machine);
   } else {
-    text.push_back(
-        fmt::format("{}{}. Here are two ways to compute it for {}: a protocol on q = {} machines that send "
-                    "messages for {}, and a "
-                    "transformer that was compiled from it, of {} of attention over N' = {} tokens.",
-                    trace.title, what, words_of(shape.n), shape.machines, count_of(shape.rounds, "round"),
-                    count_of(trace.layers.size(), "layer"), trace.tokens));
+    text.push_back(fmt::format(
+        "{}{}. Here are two ways to compute it for {}. One is a protocol: q = {} machines send messages "
+        "for {}. The other is the transformer compiled from it: {} of attention over N' = {} tokens.",
+        trace.title, what, words_of(shape.n), shape.machines, count_of(shape.rounds, "round"),
+        count_of(trace.layers.size(), "layer"), trace.tokens));
     text.push_back(machine);
     text.push_back(
-        "Token i plays machine i. When machine 0 sends a word to machine 2, token 0 writes a key that says "
-        "\u201cid 2\u201d "
-        "and a value that holds the word; token 2 asks with the query \u201cid 2\u201d, finds the key and "
-        "gets the word. "
-        "So one layer of attention does what one round of messages does.");
+        "Token i plays machine i. Say that machine 0 sends a word to machine 2. Token 0 then writes a key that says "
+        "\u201cid 2\u201d, and a value that holds the word. Token 2 asks with the query \u201cid 2\u201d, finds the "
+        "key and gets the word. So one layer of attention does what one round of messages does.");
   }
   if (shape.kappa_raised)
-    text.push_back(
-        fmt::format("For so few words the usual memory would not do: s was raised to {} = {} b, the least "
-                    "with which there is a plan (b = {} words of input a machine).",
-                    shape.memory_words, shape.kappa_s, shape.block_words));
+    text.push_back(fmt::format(
+        "The usual memory is too small for so few words. So s was raised to {} = {} b, the smallest memory "
+        "for which the protocol works at this N. A machine has b = {} words of input.",
+        shape.memory_words, shape.kappa_s, shape.block_words));
   if (trace.bounds_prove_nothing)
     text.push_back(
-        "At this size one machine could hold nearly everything, so that keeping the bounds proves nothing "
-        "here; the steps are the same at every size, and there it does.");
+        "This size is too small to test the bounds: one machine could hold nearly everything. The steps are the same "
+        "at every size.");
   return text;
 }
 
@@ -276,7 +231,7 @@ std::vector<Bound> bounds(const Trace& trace) {
   std::vector<Bound> list{
       {"words sent by a machine in a round", sent, trace.shape.memory_words, "s"},
       {"words received by a machine in a round", received, trace.shape.memory_words, "s"},
-      {"working memory of a machine, words", scratch, trace.shape.scratch_words, "declared"},
+      {"scratch memory of a machine, words", scratch, trace.shape.scratch_words, "declared"},
       {"rounds", trace.rounds.size(), trace.shape.rounds, "R"}};
   if (!trace.reverse) {
     list.push_back({"layers", trace.sizes.depth, trace.bound.depth, "formula"});
@@ -285,88 +240,102 @@ std::vector<Bound> bounds(const Trace& trace) {
   return list;
 }
 
+namespace {
+
+/// Who passes the input word to whom in round `r`, and how many words are computed with it; empty if neither.
+/// Adds the outputs that carry it to `outputs`.
+std::string stop_text(const Trace& trace, std::uint32_t r, std::uint32_t origin,
+                      std::vector<std::uint32_t>& outputs) {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> way;  // ends to sequences
+  std::uint64_t computed = 0;
+  for (const SentWord& word : trace.rounds[r - 1].words) {
+    computed += std::ranges::binary_search(word.depends, origin);
+    if (!std::ranges::binary_search(word.carries, origin)) continue;
+    way[{word.source, word.output && !trace.reverse ? *word.output : word.destination}].push_back(
+        word.sequence);
+    if (word.output) outputs.push_back(*word.output);
+  }
+  std::vector<std::string> parts;
+  if (trace.reverse && way.size() > 2) {
+    std::map<std::pair<std::string, std::string>, std::uint64_t> kinds;
+    for (const auto& [ends, words] : way)
+      kinds[{role_of(trace, r, ends.first), role_of(trace, r, ends.second)}] += words.size();
+    for (const auto& [ends, words] : kinds)
+      parts.push_back(ends.first == ends.second
+                          ? fmt::format("{} among {}", words_of(words), ends.first)
+                          : fmt::format("{} from {} to {}", words_of(words), ends.first, ends.second));
+    way.clear();
+  }
+  const bool one_head_a_word = std::ranges::any_of(
+      trace.layers, [r](const LayerTrace& layer) { return layer.round == r && layer.one_head_a_word; });
+  const bool final_round = r == trace.shape.rounds && !trace.reverse;
+  constexpr std::size_t kMaxWays = 6;
+  for (const auto& [ends, heads] : way) {
+    if (parts.size() == kMaxWays && way.size() > kMaxWays + 1) {
+      parts.push_back(fmt::format("{} more pairs of machines", way.size() - kMaxWays));
+      break;
+    }
+    parts.push_back(ends.first == ends.second && !final_round
+                        ? fmt::format("machine {} keeps it", ends.first)
+                        : fmt::format("machine {} to {} {}", ends.first, final_round ? "output" : "machine",
+                                      ends.second));
+    if (one_head_a_word) parts.back() += fmt::format(" ({})", names("head", heads));
+  }
+  std::string text = listed(parts);
+  if (computed != 0)
+    text += fmt::format("{}{} {} computed with it", text.empty() ? "" : "; ", words_of(computed),
+                        computed == 1 ? "is" : "are");
+  return text;
+}
+
+/// The answer at the input word's own position.
+std::string own_answer(const Trace& trace, std::uint32_t origin) {
+  if (trace.reverse || origin >= trace.outputs.size()) return {};
+  const auto* from = trace.origins_of(origin);
+  const std::string& answer = trace.outputs[origin];
+  if (answer.empty()) return " The answer at its own position is none.";
+  if (from != nullptr && from->size() == 1)
+    return fmt::format(" The answer at its own position is \u201c{}\u201d, carried there from position {}.",
+                       answer, from->front());
+  return fmt::format(" The answer at its own position is {}.", answer);
+}
+
+}  // namespace
+
 Journey journey(const Trace& trace, std::uint32_t origin) {
-  const mpc::Shape& shape = trace.shape;
+  const std::uint32_t rounds = trace.shape.rounds;
+  const std::uint64_t owner = origin / trace.shape.block_words;
   Journey found;
-  const std::uint64_t home = origin / shape.block_words;
   found.start =
       trace.reverse
           ? fmt::format("Word {} of the input is the word of token {}. It starts on machine {}.", origin,
-                        origin, home)
+                        origin, owner)
           : fmt::format(
                 "Word {} of the input starts on machine {}; layer 0 brings it from token {} to token {}.",
-                origin, home, origin, home);
-  std::uint32_t last = 0;
+                origin, owner, origin, owner);
+  std::uint32_t last = 0;  // round in which a word carries it
   std::vector<std::uint32_t> outputs;
-  for (std::uint32_t r = 1; r <= shape.rounds; ++r) {
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> way;
-    std::uint64_t carrying = 0, computed = 0;
-    for (const SentWord& word : trace.rounds[r - 1].words) {
-      computed += std::ranges::binary_search(word.depends, origin);
-      if (!std::ranges::binary_search(word.carries, origin)) continue;
-      ++carrying;
-      way[{word.source, word.output && !trace.reverse ? *word.output : word.destination}].push_back(
-          word.sequence);
-      if (word.output) outputs.push_back(*word.output);
-    }
-    if (carrying == 0 && computed == 0) continue;
-    if (carrying != 0) last = r;
-    std::vector<std::string> parts;
-    if (trace.reverse && way.size() > 2) {
-      std::map<std::pair<std::string, std::string>, std::uint64_t> kinds;
-      for (const auto& [ends, words] : way)
-        kinds[{role_of(trace, r, ends.first), role_of(trace, r, ends.second)}] += words.size();
-      for (const auto& [ends, words] : kinds)
-        parts.push_back(ends.first == ends.second
-                            ? fmt::format("{} among {}", words_of(words), ends.first)
-                            : fmt::format("{} from {} to {}", words_of(words), ends.first, ends.second));
-      way.clear();
-    }
-    constexpr std::size_t kMaxWays = 6;
-    const bool final_round = r == shape.rounds && !trace.reverse;
-    for (const auto& [ends, heads] : way) {
-      if (parts.size() == kMaxWays && way.size() > kMaxWays + 1) {
-        parts.push_back(fmt::format("{} more pairs of machines", way.size() - kMaxWays));
-        break;
-      }
-      parts.push_back(ends.first == ends.second && !final_round
-                          ? fmt::format("machine {} keeps it", ends.first)
-                          : fmt::format("machine {} to {} {}", ends.first, final_round ? "output" : "machine",
-                                        ends.second));
-      if (!trace.reverse && trace.construction == "direct")
-        parts.back() += fmt::format(" ({})", names("head", heads));
-    }
-    std::string text = listed(parts);
-    if (computed != 0)
-      text += fmt::format("{}{} {} computed with it", text.empty() ? "" : "; ", words_of(computed),
-                          computed == 1 ? "is" : "are");
-    found.stops.push_back({r, std::move(text)});
+  for (std::uint32_t r = 1; r <= rounds; ++r) {
+    std::string text = stop_text(trace, r, origin, outputs);
+    if (!text.empty()) found.stops.push_back({r, std::move(text)});
+    const auto carries = [&](const SentWord& word) {
+      return std::ranges::binary_search(word.carries, origin);
+    };
+    if (std::ranges::any_of(trace.rounds[r - 1].words, carries)) last = r;
   }
   std::ranges::sort(outputs);
   if (!outputs.empty()) {
     found.end = fmt::format("It is in the answer: {}.", names("output", outputs));
-  } else if (trace.reverse && !found.stops.empty() && found.stops.back().round == shape.rounds) {
+  } else if (trace.reverse && !found.stops.empty() && found.stops.back().round == rounds) {
     found.end = "The last rows were computed with it.";
   } else if (last == 0) {
     found.end = "No machine sends it on: what the first step did with it is all that the others learn.";
-  } else if (last == shape.rounds) {
+  } else if (last == rounds) {
     found.end = "It is in the answer.";
   } else {
     found.end = fmt::format("After round {} no word carries it: it is in no answer.", last);
   }
-  if (!trace.reverse && !trace.outputs.empty() && origin < trace.outputs.size()) {
-    const auto* from = trace.origins_of(origin);
-    const std::string& answer = trace.outputs[origin];
-    if (answer.empty()) {
-      found.end += " The answer at its own position is none.";
-    } else if (from != nullptr && from->size() == 1) {
-      found.end +=
-          fmt::format(" The answer at its own position is \u201c{}\u201d, carried there from position {}.",
-                      answer, from->front());
-    } else {
-      found.end += fmt::format(" The answer at its own position is {}.", answer);
-    }
-  }
+  found.end += own_answer(trace, origin);
   return found;
 }
 

@@ -49,8 +49,6 @@ bool too_large(const Trace& trace, std::uint32_t round);
 std::string round_caption(const Trace& trace, std::uint32_t round);
 /// What this layer does, and how it does the round's work (forward), or what it computes (reverse).
 std::string layer_caption(const Trace& trace, std::size_t layer);
-/// How the numbers of this layer's averages are to be read; empty in reverse.
-std::string average_caption(const Trace& trace, std::size_t layer);
 /// Reverse: what the round is to its layer.
 std::string part_caption(const Trace& trace, std::uint32_t round);
 /// What the whole is about, a paragraph each.

@@ -153,7 +153,7 @@ Check check_packets(simulate::PacketCode code, std::uint32_t sources, std::uint3
       if (sums[column] != 0) average.push_back({column, sums[column] / static_cast<double>(sent.size())});
     }
     std::vector<simulate::Packet> received;
-    const bool accepted = coder.decode(average, received) == simulate::DecodeFault::kNone;
+    const bool accepted = coder.decode(average, received) == simulate::DecodeError::kNone;
     wrong += accepted ? received != sent || sent.size() > met : sent.size() <= met;
   }
   return compare({.theorem = kName, .n = sources, .seed = seed}, packet_quantity(code),

@@ -83,7 +83,7 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
   parameters.seed = seed;
   simulate::CompileOptions options{.seed = seed};
   if (job.routed) {
-    options.construction = simulate::Construction::kRouted;
+    options.construction = "routed";
     options.delta = kRoutingDelta;
     options.eta = kEta;
   }

@@ -199,21 +199,19 @@ class RegisteredProtocol final : public Statement {
           used_at_lower_limit(*protocol, input, std::max(trace.max_sent(), trace.max_received()), context),
           Relation::kEqual, std::max(trace.max_sent(), trace.max_received()));
       if (!compiles || shape.word_bits > kMaxCompiledBits) continue;
-      for (const bool direct : {true, false}) {
-        simulate::CompileOptions compile_options{.seed = parameters.seed, .name = info_.name};
-        if (!direct) compile_options.construction = simulate::Construction::kRouted;
-        const auto compiled =
-            simulate::compile(std::shared_ptr<const mpc::Protocol>(make()), compile_options);
+      for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
+        const auto compiled = simulate::compile(
+            std::shared_ptr<const mpc::Protocol>(make()),
+            {.construction = construction->name, .seed = parameters.seed, .name = info_.name});
         const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
         // The same on every rank: a transformer's evaluation knows nothing of ranks.
         const simulate::Comparison both = simulate::compare(compiled, input, *attention);
         const std::vector<mpc::Word> sound =
             defect.output_altered ? run_in_process(*info_.make(parameters), input) : both.run_words;
-        const std::string kind = direct ? "direct transformer: " : "routed transformer: ";
+        const std::string kind = construction->name + " transformer: ";
         add(kind + "outputs unlike the run's",
             both.fault ? shape.outputs : different(both.outputs.words, sound), Relation::kEqual, 0);
-        add(kind + "layers", both.sizes.depth, Relation::kEqual,
-            direct ? shape.rounds + 1u : compiled.bound.depth);
+        add(kind + "layers", both.sizes.depth, Relation::kEqual, compiled.bound.depth);
       }
     }
     return all;

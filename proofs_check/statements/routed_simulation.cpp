@@ -14,6 +14,7 @@
 #include "roundtrip/proofs_check/statistics.h"
 #include "roundtrip/proofs_check/toy_protocol.h"
 #include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/digits.h"
 #include "roundtrip/simulate/compile/routed.h"
 
 namespace roundtrip::proofs_check {
@@ -43,9 +44,8 @@ std::string quantity_start(const Job& job) {
 Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
   const mpc::ProtocolInfo& info = mpc::find_protocol(job.c.protocol);
   const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(job.c, seed));
-  const simulate::Compiled compiled = simulate::compile(
-      protocol,
-      {.construction = simulate::Construction::kRouted, .delta = job.delta, .eta = kEta, .seed = seed});
+  const simulate::Compiled compiled =
+      simulate::compile(protocol, {.construction = "routed", .delta = job.delta, .eta = kEta, .seed = seed});
   Network network{compiled.transformer.layers, compiled.transformer.tokens,
                   compiled.transformer.input_dimension};
   for (auto& layer : network.layers) layer = padded(layer, job.padding);
@@ -152,8 +152,8 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
   for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::int64_t>(i * i);
   const auto words = encoded(input, expectation.word_bits);
   const auto parts = spread(context.transport, trials, 2, [&](std::size_t trial) {
-    simulate::CompileOptions options{.construction = simulate::Construction::kRouted, .eta = kEtaTested};
-    if (spare) options.capacities = capacities;
+    simulate::CompileOptions options{.construction = "routed", .eta = kEtaTested};
+    if (spare) options.specific = simulate::RoutedOptions{.capacities = capacities};
     options.seed = context.seed * 1000003 + trial;
     const simulate::Compiled compiled = simulate::compile(protocol, options);
     const auto attention = make_reference_exact_match();

@@ -148,11 +148,8 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
   const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
   const auto facts = spread(context.transport, 1, Evaluation::kNumbers, [&](std::size_t) {
     const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(n, context.seed));
-    const simulate::Compiled compiled =
-        simulate::compile(protocol, {.construction = simulate::Construction::kRouted,
-                                     .delta = kDelta,
-                                     .eta = kEta,
-                                     .seed = context.seed});
+    const simulate::Compiled compiled = simulate::compile(
+        protocol, {.construction = "routed", .delta = kDelta, .eta = kEta, .seed = context.seed});
     Network network{compiled.transformer.layers, compiled.transformer.tokens,
                     compiled.transformer.input_dimension};
     for (auto& layer : network.layers) layer = padded(layer, defect.padding);

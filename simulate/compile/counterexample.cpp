@@ -82,10 +82,7 @@ std::optional<Divergence> first_difference(const std::map<From, Sent>& run,
 std::optional<Divergence> find_divergence(const Compiled& compiled, std::span<const mpc::Word> input,
                                           anna::Attention& attention) {
   const mpc::Shape& shape = compiled.protocol->shape();
-  const bool direct = compiled.options.construction == Construction::kDirect;
-  const DigitRouting routing =
-      direct ? DigitRouting({1}, {1}) : plan_routing(shape, routed_options(compiled.options));
-  const std::uint64_t layers_a_round = direct ? 1 : (compiled.transformer.depth() - 2) / shape.rounds;
+  const std::vector<LayerRole> roles = compiled.construction->layers();
   Recorder recorder(shape.rounds);
   std::vector<mpc::Word> outputs;
   try {
@@ -99,13 +96,13 @@ std::optional<Divergence> find_divergence(const Compiled& compiled, std::span<co
   anna::Activations array = input_activations(input, compiled.transformer.tokens);
   for (std::uint64_t l = 0; l < compiled.transformer.depth(); ++l) {
     array = anna::evaluate(*compiled.transformer.layers[l], attention, array);
-    const auto round = static_cast<std::uint32_t>(l / layers_a_round + 1);
+    if (roles[l].arrival == Arrival::kOutput) break;
+    // At the machines, the step has run: what its row holds is sent in the next round.
+    const std::uint32_t round = roles[l].round + (roles[l].arrival == Arrival::kMachine ? 1 : 0);
     if (round > shape.rounds) continue;  // only outputs are left
     std::map<From, Held> held;
     for (std::uint64_t token = 0; token < array.tokens(); ++token) {
-      const auto words =
-          direct ? direct_words(array.row(token)) : routed_words(shape, routing, array.row(token));
-      for (const WordInRow& word : words)
+      for (const WordInRow& word : compiled.construction->words(array.row(token)))
         held[{word.source, word.sequence}] = {{word.destination, word.word}, token};
     }
     if (auto found = first_difference(recorder.round(round), held)) {

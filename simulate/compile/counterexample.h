@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/compile.h"
 
 namespace roundtrip::simulate {
 

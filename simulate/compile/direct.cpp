@@ -124,11 +124,11 @@ class RouteLayer final : public DirectLayer {
     for (const std::uint32_t h : heads.nonzero_heads()) {
       packets.clear();
       switch (common_->coder.decode(heads.head(h), packets)) {
-        case DecodeFault::kNone:
+        case DecodeError::kNone:
           break;
-        case DecodeFault::kOverload:  // more than min(s, q) packets in one head alone
+        case DecodeError::kOverload:  // more than min(s, q) packets in one head alone
           return write_fault({FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1}, 0, out);
-        case DecodeFault::kUndecodable:
+        case DecodeError::kUndecodable:
           return write_fault({FaultKind::kUndecodable, round_, 0}, 0, out);
       }
       for (const Packet& packet : packets) messages.push_back({packet.source, h, packet.word});
@@ -202,7 +202,7 @@ std::uint64_t ids_of(const mpc::Shape& shape) {
   return std::max<std::uint64_t>(shape.machines, shape.outputs);
 }
 
-void check(const mpc::Shape& shape, const std::string& name) {
+void require_servable(const mpc::Shape& shape, const std::string& name) {
   require_compilable(shape, name);
   require(shape.memory_words < (1u << 30),
           "{}: the direct construction needs a head for each of s = {} words, at most {}", name,
@@ -213,79 +213,168 @@ void check(const mpc::Shape& shape, const std::string& name) {
       name, anna::IdentityCodebook::kMaxSize - 3, shape.machines, shape.outputs);
 }
 
+/// The passes, by the order of their layers.
+enum PassIndex : std::size_t { kIds, kPacketCode, kGather, kRoute, kDeliver };
+
+class Direct final : public Construction {
+ public:
+  Direct(const mpc::Shape& shape, const CompileOptions& options)
+      : shape_(shape), seed_(options.seed), coder_(make_coder(shape, options)) {}
+
+  TransformerSizes sizes() const override {
+    const std::uint64_t s = shape_.memory_words;
+    TransformerSizes sizes;
+    sizes.depth = shape_.rounds + 1;
+    sizes.heads = s + 1;
+    sizes.query_dimension = kIdDimension;
+    sizes.value_dimension = std::max<std::uint64_t>(shape_.block_words, kDeliveryColumns);
+    sizes.embedding_dimension = std::max<std::uint64_t>(2 * s + kFaultColumns, kOutputDimension);
+    sizes.width = std::max(std::max<std::uint64_t>(shape_.block_words, kIdDimension), (s + 1) * kIdDimension);
+    if (shape_.rounds > 1) {
+      const std::uint64_t packet = coder_.value_dimension();
+      sizes.value_dimension = std::max(sizes.value_dimension, packet);
+      sizes.width = std::max(sizes.width, s * std::max<std::uint64_t>(packet, kIdDimension));
+    }
+    return sizes;
+  }
+
+  LayerLoad load() const override {
+    const std::uint64_t sent = std::uint64_t{shape_.machines} * shape_.memory_words;
+    // A layer of "route" holds every packet twice, as values and as head outputs; "deliver" 4 numbers an
+    // output word.
+    const std::uint64_t route = shape_.rounds > 1 ? 2 * sent * coder_.entries_a_packet() : 0;
+    return {.tokens = tokens(),
+            .entries = std::max({route, 2 * kDeliveryColumns * std::min(sent, shape_.outputs), 2 * shape_.n}),
+            .points = std::max({2 * sent, shape_.outputs * (shape_.memory_words + 1) + sent, 2 * shape_.n}),
+            .array_entries = 2 * sent + std::uint64_t{kFaultColumns} * shape_.machines};
+  }
+
+  std::vector<Pass> passes() const override;
+
+  std::vector<LayerRole> layers() const override {
+    std::vector<LayerRole> layers{{.pass = kGather}};
+    for (std::uint32_t round = 1; round < shape_.rounds; ++round)
+      layers.push_back({.pass = kRoute, .round = round, .one_head_a_word = true});
+    layers.push_back(
+        {.pass = kDeliver, .round = shape_.rounds, .arrival = Arrival::kOutput, .one_head_a_word = true});
+    return layers;
+  }
+
+  std::vector<WordInRow> words(const RowView& row) const override {
+    std::vector<WordInRow> words;
+    for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
+      words.push_back({row.token, row.token, h, destination, static_cast<double>(word)});
+    });
+    return words;
+  }
+
+  bool carries(std::size_t layer, anna::EntryView average, const WordInRow& word) const override {
+    if (layer == shape_.rounds) {
+      return average.value(0) == 1 && average.value(1) == static_cast<double>(word.source) &&
+             average.value(3) == word.word;
+    }
+    std::vector<Packet> packets;
+    const Packet sent{static_cast<std::uint32_t>(word.source), static_cast<mpc::Word>(word.word)};
+    return coder_.decode(average, packets) == DecodeError::kNone &&
+           std::ranges::find(packets, sent) != packets.end();
+  }
+
+  anna::Transformer compile(std::shared_ptr<const mpc::Protocol> protocol) const override {
+    auto common = std::make_shared<const Common>(
+        Common{std::move(protocol), shape_, coder_, anna::IdentityCodebook(ids_of(shape_) + 3, seed_)});
+    anna::Transformer transformer;
+    transformer.tokens = tokens();
+    transformer.input_dimension = 2;
+    transformer.layers.push_back(std::make_shared<GatherLayer>(common));
+    for (std::uint32_t round = 1; round < shape_.rounds; ++round)
+      transformer.layers.push_back(std::make_shared<RouteLayer>(common, round));
+    transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
+    return transformer;
+  }
+
+ private:
+  static PacketCoder make_coder(const mpc::Shape& shape, const CompileOptions& options) {
+    require_servable(shape, options.name);
+    const auto own = specific_options<DirectOptions>(options);
+    return {own.code, shape.machines, shape.memory_words, own.variance_test};
+  }
+  std::uint64_t tokens() const {
+    return std::max({shape_.n, std::uint64_t{shape_.machines}, shape_.outputs});
+  }
+
+  const mpc::Shape shape_;
+  const std::uint64_t seed_;
+  const PacketCoder coder_;
+};
+
+std::vector<Pass> Direct::passes() const {
+  const CoverFreeParameters& chosen = coder_.parameters();
+  const std::uint32_t dimension = coder_.value_dimension();
+  std::vector<Pass> passes(kDeliver + 1);
+  passes[kIds] = {
+      .name = "ids",
+      .effect = fmt::format("{} machines and {} outputs as random sign vectors of dimension {}, 3 more for "
+                            "absent keys, absent queries and warnings",
+                            shape_.machines, shape_.outputs, kIdDimension)};
+  passes[kPacketCode] = {
+      .name = "packet code",
+      .effect = coder_.cover_free()
+                    ? fmt::format(
+                          "cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
+                          chosen.digits, chosen.prime, chosen.points, dimension, 2ull * shape_.machines)
+                    : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", dimension,
+                                  chosen.value_dimension())};
+  passes[kGather] = gather_pass(shape_);
+  passes[kRoute] = {
+      .name = "route",
+      .effect =
+          shape_.rounds > 1
+              ? fmt::format("layers 1..{}: one a round, s = {} heads of value dimension {}; steps 2..{}",
+                            shape_.rounds - 1, shape_.memory_words, dimension, shape_.rounds)
+              : "",
+      .caption =
+          "Head h carries each machine's word number h; its key is the id of the machine that gets it. Each "
+          "packet names its sender, so that a token tells apart what several of them sent.",
+      .averages =
+          coder_.cover_free()
+              ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The average "
+                "divides by how many packets met. Slots that two senders wrote give themselves away and are not "
+                "read."
+              : "Sender j writes 1 as number 2j and its word as number 2j + 1. The average divides by how many "
+                "packets met: a first number of 1/4 says that four met, and four times the second is the word."};
+  passes[kDeliver] = {
+      .name = "deliver",
+      .effect = fmt::format("layer {}: outputs to tokens 0..{}, s + 1 = {} heads of value dimension {}",
+                            shape_.rounds, shape_.outputs - 1, shape_.memory_words + 1, kDeliveryColumns),
+      .caption = "The answer: token t asks for the id of output t in every head and finds exactly one word.",
+      .averages =
+          "Numbers 0 to 3 are 1, the sender, its square and the word. There is one sender alone, so the "
+          "average is what it wrote."};
+  return passes;
+}
+
 }  // namespace
 
-anna::Transformer compile_direct(std::shared_ptr<const mpc::Protocol> protocol,
-                                 const DirectOptions& options) {
-  const mpc::Shape& shape = protocol->shape();
-  check(shape, options.name);
-  auto common = std::make_shared<const Common>(Common{
-      protocol, shape, PacketCoder(options.code, shape.machines, shape.memory_words, options.variance_test),
-      anna::IdentityCodebook(ids_of(shape) + 3, options.seed)});
-  anna::Transformer transformer;
-  transformer.tokens = std::max({shape.n, std::uint64_t{shape.machines}, shape.outputs});
-  transformer.input_dimension = 2;
-  transformer.layers.push_back(std::make_shared<GatherLayer>(common));
-  for (std::uint32_t round = 1; round < shape.rounds; ++round) {
-    transformer.layers.push_back(std::make_shared<RouteLayer>(common, round));
-  }
-  transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
-  return transformer;
-}
-
-std::vector<WordInRow> direct_words(const RowView& row) {
-  std::vector<WordInRow> words;
-  for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
-    words.push_back({row.token, row.token, h, destination, static_cast<double>(word)});
-  });
-  return words;
-}
-
-TransformerSizes direct_sizes(const mpc::Shape& shape, PacketCode code) {
-  const std::uint64_t s = shape.memory_words;
-  const std::uint64_t packet = PacketCoder(code, shape.machines, s).value_dimension();
-  TransformerSizes sizes;
-  sizes.depth = shape.rounds + 1;
-  sizes.heads = s + 1;
-  sizes.query_dimension = 128;
-  sizes.value_dimension = std::max<std::uint64_t>(shape.block_words, 4);
-  sizes.embedding_dimension = std::max<std::uint64_t>(2 * s + 3, 6);
-  sizes.width = std::max(std::max<std::uint64_t>(shape.block_words, 128), (s + 1) * 128);
-  if (shape.rounds > 1) {
-    sizes.value_dimension = std::max(sizes.value_dimension, packet);
-    sizes.width = std::max(sizes.width, s * std::max<std::uint64_t>(packet, 128));
-  }
-  return sizes;
-}
-
-std::vector<Pass> direct_passes(const mpc::Shape& shape, const DirectOptions& options) {
-  const PacketCoder coder(options.code, shape.machines, shape.memory_words, options.variance_test);
-  const CoverFreeParameters& chosen = coder.parameters();
-  std::vector<Pass> passes;
-  passes.push_back(
-      {"ids", fmt::format("{} machines and {} outputs as random sign vectors of dimension {}, 3 more for "
-                          "absent keys, absent queries and warnings",
-                          shape.machines, shape.outputs, kIdDimension)});
-  passes.push_back(
-      {"packet code",
-       coder.cover_free()
-           ? fmt::format("cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
-                         chosen.digits, chosen.prime, chosen.points, coder.value_dimension(),
-                         2ull * shape.machines)
-           : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", coder.value_dimension(),
-                         chosen.value_dimension())});
-  passes.push_back(
-      {"gather", fmt::format("layer 0: N = {} words to {} machines, 1 head of value dimension b = {}; step 1",
-                             shape.n, shape.input_machines(), shape.block_words)});
-  if (shape.rounds > 1) {
-    passes.push_back(
-        {"route", fmt::format("layers 1..{}: one a round, s = {} heads of value dimension {}; steps 2..{}",
-                              shape.rounds - 1, shape.memory_words, coder.value_dimension(), shape.rounds)});
-  }
-  passes.push_back(
-      {"deliver", fmt::format("layer {}: outputs to tokens 0..{}, s + 1 = {} heads of value dimension {}",
-                              shape.rounds, shape.outputs - 1, shape.memory_words + 1, kDeliveryColumns)});
-  return passes;
+const ConstructionInfo& direct_construction() {
+  static const ConstructionInfo info{
+      .name = "direct",
+      .summary = "depth R + 1",
+      .card =
+          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of tokens
+           0 .. outputs - 1.
+Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have distinct
+           codes. If the protocol breaks its model on the input, every output reports a fault; never a wrong word.
+Cost:      L = R + 1 layers; H = s + 1 heads: head h carries each machine's h-th outgoing word, and the last layer has
+           one head more, by which a machine that stopped warns all outputs; m = max(128, b, D) with D = 2q or 4XP.
+           H m is O(s (D + 128)) = O(N^(3 eps) log N) when q <= s.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = O(N^(5 eps) log N)); the packet code,
+           the warning head and the single-sender test at the outputs are ours.
+Requires:  word_bits <= 48, s < 2^30, machines and outputs below 2^24.)",
+      .version = "1",
+      .options = {},
+      .make = [](const mpc::Shape& shape, const CompileOptions& options)
+          -> std::unique_ptr<const Construction> { return std::make_unique<Direct>(shape, options); }};
+  return info;
 }
 
 }  // namespace roundtrip::simulate

@@ -25,8 +25,9 @@ anna::ProtocolMaps maps_of(const Compiled& compiled) {
   const CompileOptions& options = compiled.options;
   anna::ProtocolMaps maps;
   maps.protocol = options.name;
-  maps.construction = options.construction == Construction::kDirect ? "direct" : "routed";
-  maps.version = kConstructionVersion;
+  const ConstructionInfo& construction = find_construction(options.construction);
+  maps.construction = construction.name;
+  maps.version = construction.version;
   maps.seed = options.seed;
   if (!compiled.parameters) return maps;
   const mpc::Parameters& parameters = *compiled.parameters;
@@ -40,7 +41,8 @@ anna::ProtocolMaps maps_of(const Compiled& compiled) {
   if (parameters.memory_words) text["memory"] = std::to_string(*parameters.memory_words);
   if (parameters.machines) text["machines"] = std::to_string(*parameters.machines);
   text["seed"] = std::to_string(parameters.seed);
-  if (options.digits) text["digits"] = std::to_string(*options.digits);
+  for (const ConstructionOption& option : construction.options)
+    if (const auto value = option.given(options)) text[option.name] = std::to_string(*value);
   for (const auto& [name, value] : parameters.options) text[std::string(kOption) + name] = value;
   return maps;
 }
@@ -58,11 +60,10 @@ anna::Model as_model(const Compiled& compiled, Mechanism mechanism) {
 }
 
 Compiled compile(const anna::ProtocolMaps& maps) {
-  require(maps.construction == "direct" || maps.construction == "routed",
-          "a model's construction is {}; allowed are direct and routed", quote(maps.construction));
+  const ConstructionInfo& construction = find_construction(maps.construction);
   mpc::Parameters parameters;
   CompileOptions options;
-  options.construction = maps.construction == "direct" ? Construction::kDirect : Construction::kRouted;
+  options.construction = construction.name;
   options.seed = maps.seed;
   for (const auto& [name, text] : maps.parameters) {
     if (name == "n") {
@@ -84,10 +85,12 @@ Compiled compile(const anna::ProtocolMaps& maps) {
       parameters.machines = count(name, text);
     } else if (name == "seed") {
       parameters.seed = count(name, text);
-    } else if (name == "digits") {
-      const std::uint64_t digits = count(name, text);
-      require(digits >= 1 && digits <= 64, "a model's digits are {}; allowed are 1 .. 64", digits);
-      options.digits = static_cast<std::uint32_t>(digits);
+    } else if (const auto option = std::ranges::find(construction.options, name, &ConstructionOption::name);
+               option != construction.options.end()) {
+      const std::uint64_t value = count(name, text);
+      require(value >= option->least && value <= option->most, "a model's {} is {}, allowed is {} to {}",
+              name, value, option->least, option->most);
+      option->set(options, value);
     } else {
       require(std::string_view(name).starts_with(kOption), "a compiled model has no parameter {}",
               quote(name));
@@ -96,9 +99,8 @@ Compiled compile(const anna::ProtocolMaps& maps) {
   }
   const mpc::ProtocolInfo& info = mpc::find_protocol(maps.protocol);
   for (const auto& [name, value] : parameters.options) {
-    require(
-        std::ranges::any_of(info.options, [&](const mpc::OptionInfo& known) { return known.name == name; }),
-        "{} has no parameter {}", info.name, quote(name));
+    const bool known = std::ranges::find(info.options, name, &mpc::OptionInfo::name) != info.options.end();
+    require(known, "{} has no parameter {}", info.name, quote(name));
   }
   parameters.validate();
   return compile(maps.protocol, parameters, options);
@@ -106,12 +108,14 @@ Compiled compile(const anna::ProtocolMaps& maps) {
 
 anna::Resolver protocol_resolver() {
   return [](const anna::ProtocolMaps& maps) -> std::optional<anna::Resolved> {
-    const auto known = mpc::all_protocols();
-    const bool registered = std::ranges::any_of(
-        known, [&](const mpc::ProtocolInfo* info) { return info->name == maps.protocol; });
-    if (!registered || (maps.construction != "direct" && maps.construction != "routed")) return std::nullopt;
-    if (maps.version != kConstructionVersion) return anna::Resolved{{}, kConstructionVersion};
-    return anna::Resolved{compile(maps).transformer, kConstructionVersion};
+    const auto named = [](const auto& all, const std::string& name) {
+      const auto found = std::ranges::find(all, name, [](const auto* info) { return info->name; });
+      return found == all.end() ? nullptr : *found;
+    };
+    const ConstructionInfo* construction = named(all_constructions(), maps.construction);
+    if (named(mpc::all_protocols(), maps.protocol) == nullptr || construction == nullptr) return std::nullopt;
+    if (maps.version != construction->version) return anna::Resolved{{}, construction->version};
+    return anna::Resolved{compile(maps).transformer, construction->version};
   };
 }
 

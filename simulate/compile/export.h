@@ -4,12 +4,9 @@
 
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/model.h"
-#include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/compile.h"
 
 namespace roundtrip::simulate {
-
-/// Raised whenever a construction writes other rows than before: a model saved with another one is refused.
-constexpr const char* kConstructionVersion = "1";
 
 /// The transformer with `mechanism` in every layer. Its maps are named by the registered protocol, its
 /// parameters and the construction if it was compiled by name (then it can be saved), else by options.name
@@ -20,8 +17,7 @@ anna::Model as_model(const Compiled& compiled, Mechanism mechanism);
 /// of.
 Compiled compile(const anna::ProtocolMaps& maps);
 
-/// What load_model() asks: compile(maps) for registered protocols and the constructions "direct" and
-/// "routed".
+/// What load_model() asks: compile(maps) for registered protocols and constructions.
 anna::Resolver protocol_resolver();
 
 }  // namespace roundtrip::simulate

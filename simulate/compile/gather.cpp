@@ -19,6 +19,21 @@ void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna:
   if (fault.kind != FaultKind::kNone) write_fault(fault, kMachineFaultColumn, out);
 }
 
+Pass gather_pass(const mpc::Shape& shape) {
+  return {
+      .name = "gather",
+      .effect = fmt::format("layer 0: N = {} words to {} machines, 1 head of value dimension b = {}; step 1",
+                            shape.n, shape.input_machines(), shape.block_words),
+      .caption = fmt::format("One head. Token t holds word t; its key is the id of the machine that gets the "
+                             "word. The {} tokens that play machines with input ask with their own id. Each "
+                             "gets the average of its block's words, every word in a slot of its own, and "
+                             "multiplies by their known number.",
+                             shape.input_machines()),
+      .averages =
+          "Number t mod b of an average is the word of token t, divided by how many words the machine "
+          "has."};
+}
+
 anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dimension) {
   return {.heads = 1,
           .query_dimension = kIdDimension,

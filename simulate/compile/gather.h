@@ -1,4 +1,4 @@
-// Purpose: what both constructions have in common besides their machines: ids as queries and keys, faults
+// Purpose: what constructions have in common besides their machines: ids as queries and keys, faults
 // that stay with their machine, and layer 0: the N words, one a token, reach the first ceil(N/b) machines.
 // One head, m_v = b: token t has key id(t div b) and value e_{t mod b} * word; machine i asks for id(i) and
 // multiplies the average by the known number of its words. Symbols 0 .. q-1 are the machines' ids.
@@ -34,6 +34,9 @@ class CompiledLayer : public anna::Layer {
 
 /// In the last layer: a machine's fault stays in its token's row.
 void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna::RowWriter& out);
+
+/// The pass as `--passes` and `explain` know it.
+Pass gather_pass(const mpc::Shape& shape);
 
 anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dimension);
 

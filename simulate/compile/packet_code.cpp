@@ -87,26 +87,26 @@ std::uint32_t PacketCoder::evaluate(std::uint32_t source, std::uint32_t x) const
   return static_cast<std::uint32_t>(value);
 }
 
-DecodeFault PacketCoder::decode(anna::EntryView average, std::vector<Packet>& packets) const {
-  if (average.empty()) return DecodeFault::kNone;
+DecodeError PacketCoder::decode(anna::EntryView average, std::vector<Packet>& packets) const {
+  if (average.empty()) return DecodeError::kNone;
   const std::uint32_t slot_columns = cover_free_ ? 4 : 2;
   double smallest = 2;
   for (const anna::Entry& entry : average) {
     if (!(entry.value >= 0 && std::isfinite(entry.value)) || entry.column >= value_dimension_) {
-      return DecodeFault::kUndecodable;
+      return DecodeError::kUndecodable;
     }
     if (entry.column % slot_columns == 0 && entry.value > 0) smallest = std::min(smallest, entry.value);
   }
-  if (smallest > 1 || 1 / smallest >= static_cast<double>(kMaxCount) + .5) return DecodeFault::kUndecodable;
+  if (smallest > 1 || 1 / smallest >= static_cast<double>(kMaxCount) + .5) return DecodeError::kUndecodable;
   const auto count = static_cast<std::uint64_t>(std::llround(1 / smallest));
-  if (count > max_sources_ + seeded("overload-by-one")) return DecodeFault::kOverload;
+  if (count > max_sources_ + seeded("overload-by-one")) return DecodeError::kOverload;
   const std::size_t before = packets.size();
-  const DecodeFault fault = decode_slots(average, count, packets);
-  if (fault != DecodeFault::kNone) packets.resize(before);
+  const DecodeError fault = decode_slots(average, count, packets);
+  if (fault != DecodeError::kNone) packets.resize(before);
   return fault;
 }
 
-DecodeFault PacketCoder::decode_slots(anna::EntryView average, std::uint64_t count,
+DecodeError PacketCoder::decode_slots(anna::EntryView average, std::uint64_t count,
                                       std::vector<Packet>& packets) const {
   const std::size_t before = packets.size();
   const std::uint32_t slot_columns = cover_free_ ? 4 : 2;
@@ -121,7 +121,7 @@ DecodeFault PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
     }
     if (field[0] != single) {
       // The identity code gives every slot to one source, so any other occupancy is nobody's.
-      if (!cover_free_) return DecodeFault::kUndecodable;
+      if (!cover_free_) return DecodeError::kUndecodable;
       continue;
     }
     // Sources are told apart by ids that occupancy has shown to be there: source 0 writes id 0 and is seen
@@ -133,13 +133,13 @@ DecodeFault PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
       if (variance_test_ && !seeded("variance-test") &&
           (std::abs(mean - id) > kIdTolerance ||
            std::abs(scale * field[2] - id * id) >= kVarianceTolerance)) {
-        return DecodeFault::kUndecodable;
+        return DecodeError::kUndecodable;
       }
-      if (!(id < static_cast<double>(sources_))) return DecodeFault::kUndecodable;
+      if (!(id < static_cast<double>(sources_))) return DecodeError::kUndecodable;
       source = static_cast<std::uint64_t>(id);
     }
     const double word = std::round(scale * field[slot_columns - 1]);
-    if (!(word < 0x1p53)) return DecodeFault::kUndecodable;
+    if (!(word < 0x1p53)) return DecodeError::kUndecodable;
     packets.push_back({static_cast<std::uint32_t>(source), static_cast<mpc::Word>(word)});
   }
   const auto first = packets.begin() + static_cast<std::ptrdiff_t>(before);
@@ -149,9 +149,9 @@ DecodeFault PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
   packets.erase(std::unique(first, packets.end()), packets.end());  // equal j must agree on the word ..
   for (std::size_t i = before + 1; i < packets.size(); ++i) {
     if (packets[i].source == packets[i - 1].source)
-      return DecodeFault::kUndecodable;  // .. or the head is rejected
+      return DecodeError::kUndecodable;  // .. or the head is rejected
   }
-  return packets.size() - before == count ? DecodeFault::kNone : DecodeFault::kUndecodable;
+  return packets.size() - before == count ? DecodeError::kNone : DecodeError::kUndecodable;
 }
 
 }  // namespace roundtrip::simulate

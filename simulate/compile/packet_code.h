@@ -33,7 +33,7 @@ struct Packet {
   friend bool operator==(const Packet&, const Packet&) = default;
 };
 
-enum class DecodeFault : std::uint8_t {
+enum class DecodeError : std::uint8_t {
   kNone,
   kOverload,     ///< the average proves more than s' packets
   kUndecodable,  ///< no set of at most s' packets has this average
@@ -80,11 +80,11 @@ class PacketCoder {
 
   /// Appends the packets whose average is `average` (columns ascending) to `packets`, by source; nothing on a
   /// fault.
-  DecodeFault decode(anna::EntryView average, std::vector<Packet>& packets) const;
+  DecodeError decode(anna::EntryView average, std::vector<Packet>& packets) const;
 
  private:
   std::uint32_t evaluate(std::uint32_t source, std::uint32_t x) const;  ///< f_source(x) in F_P
-  DecodeFault decode_slots(anna::EntryView average, std::uint64_t count, std::vector<Packet>& packets) const;
+  DecodeError decode_slots(anna::EntryView average, std::uint64_t count, std::vector<Packet>& packets) const;
 
   bool cover_free_ = false;
   bool variance_test_ = true;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "roundtrip/anna/attention/identity.h"
@@ -14,6 +15,7 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/simulate/compile/digits.h"
 #include "roundtrip/simulate/compile/gather.h"
 #include "roundtrip/simulate/compile/machine.h"
 
@@ -35,6 +37,29 @@ constexpr std::uint8_t kClear = 0;
 constexpr std::uint8_t kBundleOverflow = 1;
 constexpr std::uint8_t kMachineStopped = 2;
 
+constexpr std::string_view kDigitsOption = "digits";
+
+/// The number of a slot that holds a word: whose word it is and where it goes, 1 + destination + n_d (source +
+/// q * sequence) with n_d = max(q', outputs).
+class SlotCodes {
+ public:
+  SlotCodes(std::uint64_t destinations, std::uint64_t machines)
+      : by_destinations_(destinations), by_machines_(machines) {}
+  struct Address {
+    std::uint64_t source, sequence, destination;  ///< a machine, or in round R an output index
+  };
+  std::uint64_t code(std::uint64_t source, std::uint64_t sequence, std::uint64_t destination) const {
+    return 1 + destination + by_destinations_.divisor() * (source + by_machines_.divisor() * sequence);
+  }
+  Address address(std::uint64_t code) const {
+    const std::uint64_t number = code - 1, from = by_destinations_(number), sequence = by_machines_(from);
+    return {from - by_machines_.divisor() * sequence, sequence, number - by_destinations_.divisor() * from};
+  }
+
+ private:
+  Divider by_destinations_, by_machines_;
+};
+
 /// What all layers of one transformer share: fixed before any input.
 struct Common {
   std::shared_ptr<const mpc::Protocol> protocol;
@@ -42,22 +67,10 @@ struct Common {
   DigitRouting routing;
   std::uint64_t seed;
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
-  Divider by_n_d{std::max(routing.nodes(), shape.outputs)};
-  Divider by_machines{shape.machines};
+  SlotCodes codes;
 
   Symbol null_key() const { return routing.nodes(); }
   Symbol null_query() const { return routing.nodes() + 1; }
-  std::uint64_t code(std::uint64_t source, std::uint64_t sequence, std::uint64_t destination) const {
-    return 1 + destination + by_n_d.divisor() * (source + by_machines.divisor() * sequence);
-  }
-  /// Whose word a code is and where it goes: a machine, or an output index in round R.
-  struct Address {
-    std::uint64_t source, sequence, destination;
-  };
-  Address address(std::uint64_t code) const {
-    const std::uint64_t number = code - 1, from = by_n_d(number), sequence = by_machines(from);
-    return {from - by_machines.divisor() * sequence, sequence, number - by_n_d.divisor() * from};
-  }
   /// The node that a word goes to in the first half of a round. Any node can compute it from the slot.
   std::uint64_t intermediate(std::uint64_t source, std::uint64_t sequence, std::uint32_t round) const {
     if (seeded("no-intermediate")) return source;
@@ -177,7 +190,7 @@ void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
   Bundles bundles(common, next, token);
   std::uint64_t sequence = 0;
   for (const OutgoingWord& sent : stepped.sent) {
-    bundles.add(common.code(token, sequence, sent.destination),
+    bundles.add(common.codes.code(token, sequence, sent.destination),
                 static_cast<double>(static_cast<std::int64_t>(sent.word)),
                 common.intermediate(token, sequence, next.round));
     ++sequence;
@@ -210,8 +223,7 @@ class GatherLayer final : public RoutedLayer {
   }
 };
 
-/// Passes "spread" (a round's first D layers, to the intermediates) and "collect" (its last D, to the
-/// destinations). Digit t has k_t heads: in head h node v's key is id(v) and its value the bundle of the
+/// Passes "to intermediates" (a round's first D layers) and "to destinations" (its last D). Digit t has k_t heads: in head h node v's key is id(v) and its value the bundle of the
 /// partner at offset h; node u asks for the node whose partner at offset h it is. Each query matches one key.
 class HopLayer final : public RoutedLayer {
  public:
@@ -263,12 +275,12 @@ class HopLayer final : public RoutedLayer {
       Bundles bundles(*common_, next_, row.token);
       if (next_.to_intermediate) {
         receive(heads, node, [&](std::uint64_t code, double word) {
-          const Common::Address address = common_->address(code);
+          const SlotCodes::Address address = common_->codes.address(code);
           bundles.add(code, word, common_->intermediate(address.source, address.sequence, next_.round));
         });
       } else {
         receive(heads, node, [&](std::uint64_t code, double word) {
-          bundles.add(code, word, common_->machine(common_->address(code).destination, next_.round));
+          bundles.add(code, word, common_->machine(common_->codes.address(code).destination, next_.round));
         });
       }
       return bundles.write(node, out);
@@ -277,7 +289,7 @@ class HopLayer final : public RoutedLayer {
     std::vector<Message> messages;
     messages.reserve(common_->shape.memory_words);  // what a node holds on average at most
     receive(heads, node, [&](std::uint64_t code, double word) {
-      const Common::Address address = common_->address(code);
+      const SlotCodes::Address address = common_->codes.address(code);
       require_mine(row.token, address);
       messages.push_back({static_cast<std::uint32_t>(address.source),
                           static_cast<std::uint32_t>(address.sequence),
@@ -289,7 +301,7 @@ class HopLayer final : public RoutedLayer {
  private:
   bool delivers() const { return hop_.last_of_round && hop_.round == common_->shape.rounds; }
 
-  void require_mine(std::uint64_t token, const Common::Address& address) const {
+  void require_mine(std::uint64_t token, const SlotCodes::Address& address) const {
     const std::uint64_t machine = common_->machine(address.destination, hop_.round);
     require(machine == token, "token {} holds a word for machine {} at the end of round {}", token, machine,
             hop_.round);
@@ -325,7 +337,7 @@ class HopLayer final : public RoutedLayer {
   void write_outputs(std::uint64_t token, const HeadOutputs& heads, Node& node, RowWriter& out) const {
     std::vector<std::pair<std::uint32_t, mpc::Word>> block(common_->shape.block_words);
     receive(heads, node, [&](std::uint64_t code, double word) {
-      const Common::Address address = common_->address(code);
+      const SlotCodes::Address address = common_->codes.address(code);
       require_mine(token, address);
       auto& [present, value] = block[address.destination % common_->shape.block_words];
       ++present;
@@ -383,7 +395,7 @@ class DeliverLayer final : public RoutedLayer {
   }
 };
 
-void check(const mpc::Shape& shape, const DigitRouting& routing, const std::string& name) {
+void require_servable(const mpc::Shape& shape, const DigitRouting& routing, const std::string& name) {
   require_compilable(shape, name);
   require(routing.nodes() + 2 <= anna::IdentityCodebook::kMaxSize,
           "{}: the routed construction has ids for at most {} nodes; this protocol needs {}", name,
@@ -399,68 +411,190 @@ void check(const mpc::Shape& shape, const DigitRouting& routing, const std::stri
   }
 }
 
+/// The passes, by the order of their layers.
+enum PassIndex : std::size_t {
+  kDigits,
+  kCapacities,
+  kIds,
+  kGather,
+  kToIntermediates,
+  kToDestinations,
+  kDeliver
+};
+
+class Routed final : public Construction {
+ public:
+  Routed(const mpc::Shape& shape, const CompileOptions& options)
+      : shape_(shape), options_(options), routing_(plan_routing(shape, options)) {
+    require_servable(shape, routing_, options.name);
+  }
+
+  TransformerSizes sizes() const override {
+    TransformerSizes sizes;
+    sizes.depth = 2 + 2ull * routing_.digits() * shape_.rounds;
+    sizes.query_dimension = kIdDimension;
+    sizes.value_dimension = 2 * shape_.block_words + 1;
+    sizes.embedding_dimension =
+        std::max<std::uint64_t>(kSlotColumns + 2 * shape_.block_words, kOutputDimension);
+    sizes.width = std::max<std::uint64_t>(kIdDimension, 2 * shape_.block_words + 1);
+    for (std::uint32_t t = 0; t < routing_.digits(); ++t) {
+      const std::uint64_t k = routing_.radix(t), c = routing_.capacity(t);
+      sizes.heads = std::max(sizes.heads, k);
+      sizes.value_dimension = std::max(sizes.value_dimension, 2 * c + 1);
+      sizes.embedding_dimension = std::max(sizes.embedding_dimension, kSlotColumns + 2 * k * c);
+      sizes.width = std::max(sizes.width, k * std::max<std::uint64_t>(2 * c + 1, kIdDimension));
+    }
+    return sizes;
+  }
+
+  LayerLoad load() const override {
+    const std::uint64_t sent = std::uint64_t{shape_.machines} * shape_.memory_words;
+    std::uint64_t heads = 0;
+    for (std::uint32_t t = 0; t < routing_.digits(); ++t)
+      heads = std::max<std::uint64_t>(heads, routing_.radix(t));
+    return {
+        .tokens = tokens(),
+        // All words in flight, whichever node holds them: code and word, in values and in head outputs.
+        .entries = std::max({2 * 2 * sent, 2 * 2 * shape_.outputs, 2 * shape_.n}),
+        .points = std::max({2 * routing_.nodes() * heads, shape_.outputs + shape_.machines, 2 * shape_.n}),
+        .array_entries = 2 * sent + kSlotColumns * routing_.nodes()};
+  }
+
+  std::vector<Pass> passes() const override;
+
+  std::vector<LayerRole> layers() const override {
+    const std::uint32_t digits = routing_.digits();
+    std::vector<LayerRole> layers{{.pass = kGather}};
+    for (std::uint32_t l = 1; l <= 2 * digits * shape_.rounds; ++l) {
+      const Hop hop = hop_of(l, digits);
+      layers.push_back({.pass = hop.to_intermediate ? kToIntermediates : kToDestinations,
+                        .part = fmt::format("digit {} of {}", hop.digit + 1, digits),
+                        .round = hop.round,
+                        .arrival = hop.last_of_round ? Arrival::kMachine : Arrival::kOnTheWay});
+    }
+    layers.push_back({.pass = kDeliver, .round = shape_.rounds, .arrival = Arrival::kOutput});
+    return layers;
+  }
+
+  std::vector<WordInRow> words(const RowView& row) const override {
+    std::vector<WordInRow> words;
+    for (std::size_t i = 0; i < row.entries.size(); ++i) {
+      const Entry& entry = row.entries[i];
+      if (entry.column < kSlotColumns || entry.column % 2 != 0 || !(entry.value >= 1 && entry.value < 0x1p53))
+        continue;
+      const bool has_word = i + 1 < row.entries.size() && row.entries[i + 1].column == entry.column + 1;
+      const SlotCodes::Address address = codes_.address(static_cast<std::uint64_t>(entry.value));
+      words.push_back({row.token, address.source, address.sequence, address.destination,
+                       has_word ? row.entries[i + 1].value : 0});
+    }
+    return words;
+  }
+
+  bool carries(std::size_t layer, anna::EntryView average, const WordInRow& word) const override {
+    if (layer == 1 + 2 * std::size_t{routing_.digits()} * shape_.rounds) {
+      const auto slot = static_cast<std::uint32_t>(2 * (word.destination % shape_.block_words));
+      return average.value(slot) == 1 && average.value(slot + 1) == word.word;
+    }
+    const auto code = static_cast<double>(codes_.code(word.source, word.sequence, word.destination));
+    const std::uint32_t flag_column =
+        2 * routing_.capacity(hop_of(static_cast<std::uint32_t>(layer), routing_.digits()).digit);
+    for (const Entry& entry : average) {
+      if (entry.column < flag_column && entry.column % 2 == 0 && entry.value == code)
+        return average.value(entry.column + 1) == word.word;
+    }
+    return false;
+  }
+
+  std::optional<std::uint64_t> chosen(std::string_view option) const override {
+    if (option == kDigitsOption) return routing_.digits();
+    return std::nullopt;
+  }
+
+  anna::Transformer compile(std::shared_ptr<const mpc::Protocol> protocol) const override {
+    const std::uint64_t nodes = routing_.nodes();
+    const auto common =
+        std::make_shared<const Common>(Common{std::move(protocol), shape_, routing_, options_.seed,
+                                              anna::IdentityCodebook(nodes + 2, options_.seed), codes_});
+    anna::Transformer transformer;
+    transformer.tokens = tokens();
+    transformer.input_dimension = 2;
+    transformer.layers.push_back(std::make_shared<GatherLayer>(common));
+    for (std::uint32_t l = 1; l <= 2 * routing_.digits() * shape_.rounds; ++l)
+      transformer.layers.push_back(std::make_shared<HopLayer>(common, l));
+    transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
+    return transformer;
+  }
+
+ private:
+  std::uint64_t tokens() const { return std::max({shape_.n, routing_.nodes(), shape_.outputs}); }
+
+  const mpc::Shape shape_;
+  const CompileOptions options_;
+  const DigitRouting routing_;
+  const SlotCodes codes_{std::max(routing_.nodes(), shape_.outputs), shape_.machines};
+};
+
+std::vector<Pass> Routed::passes() const {
+  const std::uint32_t digits = routing_.digits();
+  std::string radices, capacities;
+  for (std::uint32_t t = 0; t < digits; ++t) {
+    radices += fmt::format("{}{}", t == 0 ? "" : " x ", routing_.radix(t));
+    capacities += fmt::format("{}{}", t == 0 ? "" : ", ", routing_.capacity(t));
+  }
+  const bool bounded = !specific_options<RoutedOptions>(options_).capacities;
+  const std::string slots =
+      "Words are in slots of two numbers, the first of which says where the word goes. One key matched, so the "
+      "average is what its token wrote.";
+  std::vector<Pass> passes(kDeliver + 1);
+  passes[kDigits] = {.name = "digits",
+                     .effect = fmt::format("D = {}: q' = {} = {} nodes for q = {} machines", digits, radices,
+                                           routing_.nodes(), shape_.machines)};
+  passes[kCapacities] = {
+      .name = "capacities",
+      .effect = fmt::format("C_t = {} words a bundle (mean at most s / k_t, s = {}), overflow probability {}",
+                            capacities, shape_.memory_words,
+                            bounded ? "at most " + options_.eta.to_string() : "not bounded")};
+  passes[kIds] = {.name = "ids",
+                  .effect = fmt::format(
+                      "{} nodes as random sign vectors of dimension {}, 2 more for absent keys and queries",
+                      routing_.nodes(), kIdDimension)};
+  passes[kGather] = gather_pass(shape_);
+  passes[kToIntermediates] = {
+      .name = "to intermediates",
+      .effect = fmt::format("D = {} layers a round to random intermediates, {} heads", digits, radices),
+      .caption =
+          "No machine sends a word to its destination at once. Digit by digit, the word first goes to an "
+          "intermediate that chance picks. So a layer needs only as many heads as a digit has values.",
+      .averages = slots};
+  passes[kToDestinations] = {
+      .name = "to destinations",
+      .effect =
+          fmt::format("D = {} layers a round to the destinations, then the next step; {} layers for R = {}",
+                      digits, 2 * digits * shape_.rounds, shape_.rounds),
+      .caption = "Digit by digit, every word goes on from its intermediate to its destination.",
+      .averages = slots};
+  passes[kDeliver] = {
+      .name = "deliver",
+      .effect = fmt::format("layer {}: {} outputs to their tokens, 1 head of value dimension 2b + 1 = {}",
+                            1 + 2 * digits * shape_.rounds, shape_.outputs, 2 * shape_.block_words + 1),
+      .caption = "The answer: token t asks for the id of the machine that has output t and takes its word.",
+      .averages =
+          "Output j of the machine's block is number 2j, which is 1 if the output is there, and number "
+          "2j + 1, its word."};
+  return passes;
+}
+
+constexpr std::uint64_t kMaxDigits = 64;
+
 }  // namespace
 
-DigitRouting plan_routing(const mpc::Shape& shape, const RoutedOptions& options) {
+DigitRouting plan_routing(const mpc::Shape& shape, const CompileOptions& options) {
+  const auto own = specific_options<RoutedOptions>(options);
   std::vector<std::uint32_t> radices =
-      choose_radices(shape.machines, choose_digits(shape, options.delta, options.digits));
+      choose_radices(shape.machines, choose_digits(shape, options.delta, own.digits));
   std::vector<std::uint32_t> capacities =
-      options.capacities ? *options.capacities : choose_capacities(shape, radices, options.eta);
+      own.capacities ? *own.capacities : choose_capacities(shape, radices, options.eta);
   return {std::move(radices), std::move(capacities)};
-}
-
-anna::Transformer compile_routed(std::shared_ptr<const mpc::Protocol> protocol,
-                                 const RoutedOptions& options) {
-  const mpc::Shape& shape = protocol->shape();
-  DigitRouting routing = plan_routing(shape, options);
-  check(shape, routing, options.name);
-  const std::uint64_t nodes = routing.nodes();
-  const auto common = std::make_shared<const Common>(Common{protocol, shape, std::move(routing), options.seed,
-                                                            anna::IdentityCodebook(nodes + 2, options.seed)});
-  anna::Transformer transformer;
-  transformer.tokens = std::max({shape.n, nodes, shape.outputs});
-  transformer.input_dimension = 2;
-  transformer.layers.push_back(std::make_shared<GatherLayer>(common));
-  for (std::uint32_t l = 1; l <= 2 * common->routing.digits() * shape.rounds; ++l) {
-    transformer.layers.push_back(std::make_shared<HopLayer>(common, l));
-  }
-  transformer.layers.push_back(std::make_shared<DeliverLayer>(common));
-  return transformer;
-}
-
-TransformerSizes routed_sizes(const mpc::Shape& shape, const RoutedOptions& options) {
-  const DigitRouting routing = plan_routing(shape, options);
-  TransformerSizes sizes;
-  sizes.depth = 2 + 2ull * routing.digits() * shape.rounds;
-  sizes.query_dimension = 128;
-  sizes.value_dimension = 2 * shape.block_words + 1;
-  sizes.embedding_dimension = std::max<std::uint64_t>(4 + 2 * shape.block_words, 6);
-  sizes.width = std::max<std::uint64_t>(128, 2 * shape.block_words + 1);
-  for (std::uint32_t t = 0; t < routing.digits(); ++t) {
-    const std::uint64_t k = routing.radix(t), c = routing.capacity(t);
-    sizes.heads = std::max(sizes.heads, k);
-    sizes.value_dimension = std::max(sizes.value_dimension, 2 * c + 1);
-    sizes.embedding_dimension = std::max(sizes.embedding_dimension, 4 + 2 * k * c);
-    sizes.width = std::max(sizes.width, k * std::max<std::uint64_t>(2 * c + 1, 128));
-  }
-  return sizes;
-}
-
-std::vector<WordInRow> routed_words(const mpc::Shape& shape, const DigitRouting& routing,
-                                    const RowView& row) {
-  const std::uint64_t destinations = std::max(routing.nodes(), shape.outputs);
-  std::vector<WordInRow> words;
-  for (std::size_t i = 0; i < row.entries.size(); ++i) {
-    const Entry& entry = row.entries[i];
-    if (entry.column < kSlotColumns || entry.column % 2 != 0 || !(entry.value >= 1 && entry.value < 0x1p53))
-      continue;
-    const bool has_word = i + 1 < row.entries.size() && row.entries[i + 1].column == entry.column + 1;
-    const std::uint64_t number = static_cast<std::uint64_t>(entry.value) - 1;
-    const std::uint64_t from = number / destinations;
-    words.push_back({row.token, from % shape.machines, from / shape.machines, number % destinations,
-                     has_word ? row.entries[i + 1].value : 0});
-  }
-  return words;
 }
 
 double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint64_t heads,
@@ -476,32 +610,38 @@ double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint
          ids;
 }
 
-std::vector<Pass> routed_passes(const mpc::Shape& shape, const RoutedOptions& options) {
-  const DigitRouting routing = plan_routing(shape, options);
-  const std::uint32_t digits = routing.digits();
-  std::string radices, capacities;
-  for (std::uint32_t t = 0; t < digits; ++t) {
-    radices += fmt::format("{}{}", t == 0 ? "" : " x ", routing.radix(t));
-    capacities += fmt::format("{}{}", t == 0 ? "" : ", ", routing.capacity(t));
-  }
-  return {
-      {"digits", fmt::format("D = {}: q' = {} = {} nodes for q = {} machines", digits, radices,
-                             routing.nodes(), shape.machines)},
-      {"capacities",
-       fmt::format("C_t = {} words a bundle (mean at most s / k_t, s = {}), overflow probability {}",
-                   capacities, shape.memory_words,
-                   options.capacities ? "not bounded" : "at most " + options.eta.to_string())},
-      {"ids",
-       fmt::format("{} nodes as random sign vectors of dimension {}, 2 more for absent keys and queries",
-                   routing.nodes(), kIdDimension)},
-      {"gather", fmt::format("layer 0: N = {} words to {} machines, 1 head of value dimension b = {}; step 1",
-                             shape.n, shape.input_machines(), shape.block_words)},
-      {"spread", fmt::format("D = {} layers a round to random intermediates, {} heads", digits, radices)},
-      {"collect",
-       fmt::format("D = {} layers a round to the destinations, then the next step; {} layers for R = {}",
-                   digits, 2 * digits * shape.rounds, shape.rounds)},
-      {"deliver", fmt::format("layer {}: {} outputs to their tokens, 1 head of value dimension 2b + 1 = {}",
-                              1 + 2 * digits * shape.rounds, shape.outputs, 2 * shape.block_words + 1)}};
+const ConstructionInfo& routed_construction() {
+  static const ConstructionInfo info{
+      .name = "routed",
+      .summary = "depth 2 + 2 D R, less width",
+      .card = R"(Problem:   the transformer of an R-round MPC protocol, within the theorem's width.
+Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the intermediates. Otherwise,
+           and whenever the protocol breaks its model, every output that a lost word could have reached reports a
+           fault. Each query matches exactly one key: exact-match attention, or one ANNA table that tells the ids
+           apart.
+Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128). H m is O(s log N) with D = 1, and O(s N^delta)
+           with a delta.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 (L = O(R), H m = O(N^(eps + delta))); routing after Valiant
+           1982, "A scheme for fast parallel communication". H = k_t, not the paper's O(N^(delta / 4)).
+Requires:  word_bits <= 48, q' < 2^24, max(q', outputs) q s < 2^52.)",
+      .version = "1",
+      .options = {{.name = std::string(kDigitsOption),
+                   .value_name = "D",
+                   .help = "digits of a machine's address (default: from --delta, else 1 if q <= s)",
+                   .least = 1,
+                   .most = kMaxDigits,
+                   .set =
+                       [](CompileOptions& options, std::uint64_t value) {
+                         auto own = specific_options<RoutedOptions>(options);
+                         own.digits = static_cast<std::uint32_t>(value);
+                         options.specific = own;
+                       },
+                   .given = [](const CompileOptions& options) -> std::optional<std::uint64_t> {
+                     return specific_options<RoutedOptions>(options).digits;
+                   }}},
+      .make = [](const mpc::Shape& shape, const CompileOptions& options)
+          -> std::unique_ptr<const Construction> { return std::make_unique<Routed>(shape, options); }};
+  return info;
 }
 
 }  // namespace roundtrip::simulate

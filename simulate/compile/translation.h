@@ -1,5 +1,5 @@
 // Purpose: what the translators from protocols to transformers share: how words enter and leave the array,
-// how a fault stands in it, the sizes of a transformer, and the list of passes that a translator reports.
+// how a fault is written in it, the sizes of a transformer, and the list of passes that a translator reports.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace roundtrip::simulate {
 
-/// Why a row carries a fault instead of words. 1..10 are 1 + mpc::ModelViolation::Kind: what run() would have
-/// thrown.
+/// Why a row carries a fault instead of words. 1..10 are 1 + mpc::ModelViolation::Kind, a violation of the model that
+/// run() would have thrown; then what an array cannot be decoded to, and what follows from either elsewhere.
 enum class FaultKind : std::uint8_t {
   kNone = 0,
   kWordsSent,
@@ -34,7 +34,7 @@ enum class FaultKind : std::uint8_t {
 };
 std::string to_string(FaultKind kind);
 
-/// A fault as it stands in a row.
+/// A fault as a row holds it.
 struct RowFault {
   FaultKind kind = FaultKind::kNone;
   std::uint32_t round = 0;  ///< of the step that could not be run or broke its limits
@@ -64,8 +64,8 @@ struct MachineFault {
 /// What the rows of the last array say.
 struct OutputWords {
   std::vector<mpc::Word> words;  ///< by output index; 0 where faulty
-  std::vector<std::uint64_t>
-      faulty;  ///< output indices that report a fault (or got no word), never a wrong word
+  /// Output indices that report a fault or got no word: never a wrong word.
+  std::vector<std::uint64_t> faulty;
   std::vector<FaultKind> reasons;  ///< of each faulty output
   std::vector<MachineFault> machine_faults;
 };
@@ -97,10 +97,15 @@ struct WordInRow {
   friend bool operator==(const WordInRow&, const WordInRow&) = default;
 };
 
-/// One named pass of a translator and what it did to layers, heads, dimensions, rounds, machines.
+/// One named pass of a translator, a step of its proof: declared once, where the translator is. What `--passes`
+/// prints, what its layers are called and what `explain` says of them are fields of this record.
 struct Pass {
-  std::string name;
-  std::string effect;
+  std::string name;    ///< "to intermediates"
+  std::string effect;  ///< what it did to layers, heads, dimensions, rounds, machines in this translation
+  /// For a reader who sees one of its layers: what it does and why, in whole sentences; empty for a pass that only
+  /// prepares others.
+  std::string caption = {};
+  std::string averages = {};  ///< how the numbers of an average in its layers are to be read; as above
 };
 
 }  // namespace roundtrip::simulate

@@ -39,7 +39,7 @@ struct KHopOptions {
 ///            vectors and functions.
 /// Cost:      k_hop_sizes: L = a + ceil(log2 k) + 1; H = a in layer 1, 2 in the ceil(log2 k) doublings,
 ///            else 1; m = max(128, F). Time and memory O(N F) at worst, in layer 1.
-/// Input by input_embedding(words, N), output by read_outputs(last, N) and kKHopNone.
+/// Input by input_activations(words, N), output by read_outputs(last, N) and kKHopNone.
 anna::Transformer make_k_hop(const KHopOptions& options);
 
 /// Output words are x + 1, and 0 for none.

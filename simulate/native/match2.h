@@ -27,7 +27,7 @@ struct Match2Options {
 ///            all tokens together with probability <= eta over the draw of vectors and functions with
 ///            match2_tables' parameters, for any fixed input.
 /// Cost:      match2_sizes: L = 1, H = 1, m = 128.
-/// Input by input_embedding(words, N), output by read_outputs(last, N).
+/// Input by input_activations(words, N), output by read_outputs(last, N).
 anna::Transformer make_match2(const Match2Options& options);
 
 /// The formula: L, H, m, d.

@@ -298,7 +298,14 @@ class Reports(Case):
         for name in ("sum", "sort", "match2", "k_hop"):
             self.assertIn(name, overview)
             self.assertIn("R = ", self.succeed("list", name))
-        listed = json.loads(self.succeed("list", "--json", "-"))["protocols"]
+        everything = json.loads(self.succeed("list", "--json", "-"))
+        listed, constructions = everything["protocols"], everything["constructions"]
+        self.assertLessEqual({"direct", "routed"}, {c["name"] for c in constructions})
+        for construction in constructions:
+            card = self.succeed("list", construction["name"])
+            self.assertIn("Guarantee:", card)
+            for option in construction["options"]:
+                self.assertIn("--" + option["name"], card)
         self.assertLessEqual({"sum", "sort", "match2", "k_hop"}, {p["name"] for p in listed})
 
     def test_run(self):

@@ -30,7 +30,7 @@ struct Made {
 };
 
 Made make(const std::string& name, const Values& values,
-          simulate::Construction construction = simulate::Construction::kDirect,
+          const std::string& construction = simulate::CompileOptions{}.construction,
           const std::map<std::string, std::string>& options = {}) {
   mpc::Parameters parameters;
   parameters.n = values.size();
@@ -139,11 +139,10 @@ void expect_whole_moves(const Trace& trace) {
 
 TEST(Trace, ShowsWhatTheRunDid) {
   for (const char* name : {"sum", "sort", "k_hop", "join", "list_ranking", "match2"}) {
-    for (const auto construction : {simulate::Construction::kDirect, simulate::Construction::kRouted}) {
+    for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
       for (const auto mechanism : {simulate::Mechanism::kExactMatch, simulate::Mechanism::kAnna}) {
-        SCOPED_TRACE(
-            fmt::format("{} {} {}", name, static_cast<int>(construction), static_cast<int>(mechanism)));
-        const Made made = make(name, generated(name, 16), construction);
+        SCOPED_TRACE(fmt::format("{} {} {}", name, construction->name, static_cast<int>(mechanism)));
+        const Made made = make(name, generated(name, 16), construction->name);
         const Trace trace = trace_of(made, mechanism);
         expect_equal_to_run(made, trace);
         expect_whole_moves(trace);
@@ -180,7 +179,7 @@ TEST(Follow, KHopAnswersComeFromWhereTheTaskSays) {
     const int k = *rc::gen::inRange(1, 4);
     const std::size_t n = *rc::gen::inRange<std::size_t>(4, 20);
     const Values x = *rc::gen::container<Values>(n, rc::gen::inRange<std::int64_t>(0, 4));
-    const Made made = make("k_hop", x, simulate::Construction::kDirect, {{"k", std::to_string(k)}});
+    const Made made = make("k_hop", x, "direct", {{"k", std::to_string(k)}});
     const Trace trace = trace_of(made);
     const std::vector<std::uint32_t> find = find_k(x, k);
     for (std::uint32_t t = 0; t < n; ++t) {
@@ -291,8 +290,8 @@ TEST(Trace, TransformersBecomeProtocols) {
 
 TEST(Terminal, FitsAHundredColumns) {
   for (const char* name : {"sum", "sort", "k_hop", "match2"}) {
-    for (const auto construction : {simulate::Construction::kDirect, simulate::Construction::kRouted}) {
-      const Trace trace = trace_of(make(name, generated(name, 16), construction));
+    for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
+      const Trace trace = trace_of(make(name, generated(name, 16), construction->name));
       const std::string text = terminal_text(trace, {});
       std::size_t begin = 0;
       while (begin < text.size()) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "roundtrip/simulate/compile/routed.h"
 #include "test_protocols.h"
 
 namespace roundtrip::simulate {
@@ -48,9 +49,14 @@ class Confuser final : public anna::Attention {
 TEST(Divergence, NoneWhereAllAgree) {
   const auto shape = make_shape(48, 4, 8, 12, 3, 48);
   const auto exact = anna::make_exact_match();
-  for (const Construction construction : {Construction::kDirect, Construction::kRouted}) {
-    const Compiled compiled = compile(full_load(shape, 5), {.construction = construction, .digits = 2});
-    EXPECT_FALSE(find_divergence(compiled, random_input(shape, 1), *exact));
+  for (const ConstructionInfo* construction : all_constructions()) {
+    SCOPED_TRACE(construction->name);
+    for (const std::uint64_t value : {1, 2}) {  // of every option
+      CompileOptions options{.construction = construction->name};
+      for (const ConstructionOption& option : construction->options) option.set(options, value);
+      const Compiled compiled = compile(full_load(shape, 5), options);
+      EXPECT_FALSE(find_divergence(compiled, random_input(shape, 1), *exact));
+    }
   }
 }
 
@@ -73,7 +79,7 @@ TEST(Divergence, NamesTheLayerAndTheRoundOfTheFirstDefect) {
   }
   {  // routed, q' = 3 x 4: layer 1 has 3 heads, layer 2 has 4; call 4 is head 0 of layer 2, inside round 1
     const Compiled compiled =
-        compile(full_load(shape, 5), {.construction = Construction::kRouted, .digits = 2});
+        compile(full_load(shape, 5), {.construction = "routed", .specific = RoutedOptions{.digits = 2}});
     Spoiler spoiler(4);
     const auto found = find_divergence(compiled, input, spoiler);
     ASSERT_TRUE(found);

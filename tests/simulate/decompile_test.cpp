@@ -248,15 +248,13 @@ TEST(Decompile, AndCompiledAgain) {
     const mpc::Parameters parameters = parameters_of({40, Rational(1, 2), Rational(1, 5), {}});
     const DecompilePlan plan = plan_decompile(made, parameters, {.word_bits = 48});
     const anna::Activations expected = anna::evaluate(made, input_activations(words, 40));
-    for (const Construction construction : {Construction::kDirect, Construction::kRouted}) {
-      const Compiled compiled = compile_model(made, parameters, {.construction = construction});
+    for (const ConstructionInfo* construction : all_constructions()) {
+      const Compiled compiled = compile_model(made, parameters, {.construction = construction->name});
       const Comparison comparison =
           compare(compiled, words, *make_attention(compiled, Mechanism::kExactMatch));
       EXPECT_TRUE(comparison.equal);
       EXPECT_EQ(comparison.sizes, compiled.bound);
-      if (construction == Construction::kDirect) {
-        EXPECT_EQ(comparison.sizes.depth, plan.rounds + 1);
-      }
+      EXPECT_EQ(compiled.protocol->shape().rounds, plan.rounds);
       EXPECT_TRUE(decompiled_rows(plan, comparison.outputs.words) == expected);
     }
   }
@@ -422,7 +420,7 @@ void check_compiled(const std::string& name, std::uint64_t n, const CompileOptio
 }
 
 TEST(Decompile, CompiledProtocolsBecomeProtocolsAgain) {
-  const CompileOptions direct, routed{.construction = Construction::kRouted};
+  const CompileOptions direct, routed{.construction = "routed"};
   check_compiled("sum", 256, direct, Mechanism::kExactMatch);
   check_compiled("sum", 256, direct, Mechanism::kAnna);
   check_compiled("sum", 256, routed, Mechanism::kExactMatch);
@@ -430,7 +428,7 @@ TEST(Decompile, CompiledProtocolsBecomeProtocolsAgain) {
   check_compiled("k_hop", 64, routed, Mechanism::kExactMatch);
 }
 TEST(DecompileLong, CompiledKHopAt256) {
-  const CompileOptions direct, routed{.construction = Construction::kRouted};
+  const CompileOptions direct, routed{.construction = "routed"};
   check_compiled("k_hop", 256, routed, Mechanism::kExactMatch);
   check_compiled("k_hop", 256, routed, Mechanism::kAnna);
   check_compiled("k_hop", 256, direct, Mechanism::kExactMatch);
@@ -467,7 +465,7 @@ TEST(Decompile, NativeLayersAndModelsFromFiles) {
         parameters_of({256, Rational(1, 4), Rational(1, 4), {}}));
   mpc::Parameters sum;
   sum.n = 64;
-  const Compiled compiled = compile("sum", sum, {.construction = Construction::kRouted});
+  const Compiled compiled = compile("sum", sum, {.construction = "routed"});
   anna::save_model(as_model(compiled, Mechanism::kExactMatch), folder + "/sum.json");
   const anna::Model loaded = anna::load_model(folder + "/sum.json", protocol_resolver()).model;
   EXPECT_EQ(loaded.protocol, as_model(compiled, Mechanism::kExactMatch).protocol);

@@ -28,7 +28,7 @@ TEST(Direct, FullLoadGivesTheRunsWordsOnBothMechanismsAndBothCodes) {
   for (const auto& shape : {make_shape(32, 4, 4, 8, 4, 32), make_shape(60, 2, 2, 37, 5, 60),
                             make_shape(64, 8, 16, 9, 3, 50), make_shape(100, 1, 1, 128, 6, 100)}) {
     for (const PacketCode code : {PacketCode::kIdentity, PacketCode::kCoverFree}) {
-      const Compiled compiled = compile(full_load(shape, 5), {.code = code});
+      const Compiled compiled = compile(full_load(shape, 5), {.specific = DirectOptions{.code = code}});
       for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna}) {
         const Comparison result = compare_with(compiled, random_input(shape, 3), mechanism);
         EXPECT_TRUE(result.equal) << shape.n << ": " << result.run_violation;
@@ -42,7 +42,7 @@ TEST(Direct, FullLoadGivesTheRunsWordsOnBothMechanismsAndBothCodes) {
 
 TEST(Direct, SizesAreTheFormulasLiterally) {
   const auto sizes = [](const mpc::Shape& shape, PacketCode code) {
-    return measure(compile_direct(full_load(shape, 1), {.code = code}));
+    return measure(compile(full_load(shape, 1), {.specific = DirectOptions{.code = code}}).transformer);
   };
   // q = 8, s = 16: identity 2q = 16; H = s + 1, d = 3 + 2s.
   EXPECT_EQ(sizes(make_shape(32, 4, 16, 8, 4, 32), PacketCode::kIdentity),
@@ -110,7 +110,7 @@ TEST(Direct, RowsInRandomOrderAndTwiceChangeNothing) {
 TEST(Direct, BruteForceAttentionOnTheSameQueriesKeysAndValuesChangesNothing) {
   const auto shape = make_shape(40, 4, 4, 12, 3, 40);
   for (const PacketCode code : {PacketCode::kIdentity, PacketCode::kCoverFree}) {
-    const Compiled compiled = compile(full_load(shape, 5), {.code = code});
+    const Compiled compiled = compile(full_load(shape, 5), {.specific = DirectOptions{.code = code}});
     const auto brute = anna::make_brute_force_exact_match();
     EXPECT_TRUE(compare(compiled, random_input(shape, 8), *brute).equal);
   }
@@ -280,11 +280,12 @@ TEST(Direct, OverloadWithoutTheVarianceTestDeliversWrongWords) {
       });
   const auto input = random_input(shape, 1);
   const Comparison with =
-      compare_with(compile(protocol, {.code = PacketCode::kCoverFree}), input, Mechanism::kExactMatch);
-  EXPECT_TRUE(with.fault);
-  const Comparison without =
-      compare_with(compile(protocol, {.code = PacketCode::kCoverFree, .variance_test = false}), input,
+      compare_with(compile(protocol, {.specific = DirectOptions{.code = PacketCode::kCoverFree}}), input,
                    Mechanism::kExactMatch);
+  EXPECT_TRUE(with.fault);
+  const Comparison without = compare_with(
+      compile(protocol, {.specific = DirectOptions{.code = PacketCode::kCoverFree, .variance_test = false}}),
+      input, Mechanism::kExactMatch);
   EXPECT_FALSE(without.fault);
   EXPECT_EQ(without.outputs.words[0], 40u);
   EXPECT_NE(without.run_violation, "");
@@ -301,22 +302,6 @@ TEST(Direct, RefusesWideWordsByName) {
     EXPECT_THAT(error.what(), HasSubstr("word_bits 62"));
     EXPECT_THAT(error.what(), HasSubstr("48"));
   }
-}
-
-TEST(Direct, ThePlanIsAnUpperBoundOnWhatIsHeld) {
-  const auto shape = make_shape(64, 4, 8, 20, 4, 64);
-  const Compiled compiled = compile(full_load(shape, 5));
-  const EvaluationPlan planned = plan(shape);
-  EXPECT_EQ(planned.sizes, compiled.bound);
-  EXPECT_EQ(planned.words_a_layer, 160u);
-  const auto attention = make_attention(compiled, Mechanism::kExactMatch);
-  std::uint64_t most = 0;
-  anna::evaluate(
-      compiled.transformer, *attention, input_activations(random_input(shape, 1), 64),
-      {.order_seed = {}, .twice = false, .observe = [&](std::size_t, const anna::Activations& array) {
-         most = std::max(most, 16 * array.nonzeros());
-       }});
-  EXPECT_GT(planned.peak_bytes, 2 * most);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // One layer of a compiled protocol in a process of its own: all that it is given is on the command line, and
 // the array is all that goes in and out. Usage:
-//   layer_process PROTOCOL N EPSILON KAPPA_S SEED OPTIONS direct|routed ema|anna LAYER IN OUT
+//   layer_process PROTOCOL N EPSILON KAPPA_S SEED OPTIONS CONSTRUCTION ema|anna LAYER IN OUT
 // KAPPA_S 0: the protocol's default; OPTIONS: key=value,key=value or "-".
 #include <cstdio>
 #include <string>
@@ -27,7 +27,7 @@ int evaluate_layer(char** arguments) {
   }
   simulate::CompileOptions compile_options;
   compile_options.seed = parameters.seed;
-  if (std::string(arguments[6]) == "routed") compile_options.construction = simulate::Construction::kRouted;
+  compile_options.construction = arguments[6];
   const auto layer = simulate::compile_layer(
       name, parameters, static_cast<std::uint32_t>(std::stoul(arguments[8])), compile_options);
   const auto attention = simulate::make_attention(

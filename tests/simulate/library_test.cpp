@@ -7,6 +7,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/stages/idling.h"
 #include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/routed.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -56,13 +59,38 @@ std::uint64_t digits_by_theory(const mpc::Shape& shape, const CompileOptions& op
     return std::max<std::uint64_t>(1, digits);
   };
   std::uint64_t digits = 1;
-  if (options.digits) {
-    digits = *options.digits;
+  if (const auto forced = specific_options<RoutedOptions>(options).digits) {
+    digits = *forced;
   } else if (options.delta || shape.machines > shape.memory_words) {
     digits = digits_in_base(
         std::max<std::uint64_t>(2, ceil_power(shape.n, options.delta.value_or(Rational(1, 5)))));
   }
   return std::min(digits, digits_in_base(2));
+}
+
+/// What theory says of the sizes by each construction.
+using Theory = std::function<void(const Compiled&, const mpc::Parameters&, const TransformerSizes&)>;
+const std::map<std::string, Theory> kTheories = {
+    {"direct",
+     [](const Compiled& compiled, const mpc::Parameters&, const TransformerSizes& sizes) {
+       EXPECT_EQ(sizes.depth, compiled.protocol->shape().rounds + 1u);
+     }},
+    {"routed",
+     [](const Compiled& compiled, const mpc::Parameters& parameters, const TransformerSizes& sizes) {
+       const mpc::Shape& shape = compiled.protocol->shape();
+       const std::uint64_t digits = digits_by_theory(shape, compiled.options);
+       EXPECT_EQ(sizes.depth, 2 + 2 * digits * shape.rounds);
+       if (digits == 1 || parameters.delta_given) {
+         EXPECT_LE(static_cast<double>(sizes.width),
+                   routed_power_law(shape, static_cast<std::uint32_t>(digits), sizes.heads,
+                                    parameters.epsilon + parameters.delta));
+       }
+     }}};
+
+TEST(Library, EveryConstructionHasATheory) {
+  EXPECT_EQ(kTheories.size(), all_constructions().size());
+  for (const ConstructionInfo* construction : all_constructions())
+    EXPECT_TRUE(kTheories.contains(construction->name)) << construction->name;
 }
 
 /// Compiles, evaluates, and compares with the run, the oracle and the formulas.
@@ -79,25 +107,14 @@ void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Par
   EXPECT_TRUE(result.equal);
   EXPECT_FALSE(result.fault);
   EXPECT_EQ(result.sizes, compiled.bound);
-  if (options.construction == Construction::kDirect) {
-    EXPECT_EQ(result.sizes.depth, shape.rounds + 1u);
-  } else {
-    const std::uint64_t digits = digits_by_theory(shape, compiled.options);
-    EXPECT_EQ(result.sizes.depth, 2 + 2 * digits * shape.rounds);
-    if (digits == 1 || parameters.delta_given) {
-      EXPECT_LE(static_cast<double>(result.sizes.width),
-                routed_power_law(shape, static_cast<std::uint32_t>(digits), result.sizes.heads,
-                                 parameters.epsilon + parameters.delta));
-    }
-  }
+  kTheories.at(options.construction)(compiled, parameters, result.sizes);
   mpc::Outputs outputs;
   for (std::uint64_t t = 0; t < shape.outputs; ++t) {
     outputs.push_back(info.decode(*compiled.protocol, t, result.outputs.words[t]));
   }
   EXPECT_EQ(outputs, info.oracle(values, parameters));
   fmt::print("{:8} N {:5} {} {}: L {}, H {}, m {}, d {}, width {}; run {:.3f} s, evaluated {:.3f} s\n",
-             one.protocol, n, options.construction == Construction::kDirect ? "direct" : "routed",
-             attention->name(), result.sizes.depth, result.sizes.heads,
+             one.protocol, n, options.construction, attention->name(), result.sizes.depth, result.sizes.heads,
              std::max(result.sizes.query_dimension, result.sizes.value_dimension),
              result.sizes.embedding_dimension, result.sizes.width, result.run_seconds,
              result.evaluate_seconds);
@@ -116,8 +133,8 @@ const std::vector<Case> kMoreCases = {
 };
 
 void check_by_both_constructions(const Case& one, std::uint64_t n, Mechanism mechanism) {
-  for (const Construction construction : {Construction::kDirect, Construction::kRouted})
-    check(one, n, mechanism, parameters_of(one, n), {.construction = construction});
+  for (const ConstructionInfo* construction : all_constructions())
+    check(one, n, mechanism, parameters_of(one, n), {.construction = construction->name});
 }
 
 TEST(Library, TheRestAt256ByBothConstructionsOnBothMechanisms) {
@@ -175,7 +192,7 @@ void check_three_sum_layers(int least_bits, int most_bits) {
     const mpc::Parameters parameters = parameters_at(bits);
     const Compiled compiled =
         compile(mpc::idle_to(std::shared_ptr<const mpc::Protocol>(info.make(parameters)), rounds),
-                {.construction = Construction::kRouted, .digits = digits});
+                {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
     const mpc::Shape& shape = compiled.protocol->shape();
     const mpc::Values values = info.generate(parameters);
     const Comparison result =
@@ -236,10 +253,10 @@ TEST(Library, RoutedAt256And1024WithOneDigitAndWithTwo) {
     for (const std::uint64_t n : {256, 1024}) {
       for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)}) {
         check(one, n, Mechanism::kExactMatch, parameters_of(one, n),
-              {.construction = Construction::kRouted, .digits = digits});
+              {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
       }
     }
-    check(one, 256, Mechanism::kAnna, parameters_of(one, 256), {.construction = Construction::kRouted});
+    check(one, 256, Mechanism::kAnna, parameters_of(one, 256), {.construction = "routed"});
   }
 }
 
@@ -285,7 +302,7 @@ void check_in_fresh_processes(const Case& one, const std::string& construction,
   const mpc::ProtocolInfo& info = mpc::find_protocol(one.protocol);
   const mpc::Parameters parameters = parameters_of(one, 256);
   CompileOptions options;
-  if (construction == "routed") options.construction = Construction::kRouted;
+  options.construction = construction;
   const Compiled compiled = compile(one.protocol, parameters, options);
   const std::vector<mpc::Word> input = encode(instance(info, parameters), compiled.protocol->shape());
   const auto attention = make_attention(compiled, Mechanism::kExactMatch);
@@ -331,7 +348,7 @@ void check_all_exponents(const Case& one, std::uint64_t n) {
       parameters.delta_given = true;
       for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)})
         check(one, n, Mechanism::kExactMatch, parameters,
-              {.construction = Construction::kRouted, .digits = digits});
+              {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
     }
   }
 }

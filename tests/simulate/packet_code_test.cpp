@@ -60,17 +60,17 @@ Count exhaust(PacketCode code, std::uint64_t q, std::uint64_t s, bool variance_t
     for (const Words words : {Words::kRandom, Words::kEqual, Words::kLinear}) {
       const std::vector<Packet> sent = packets_of(set, words);
       std::vector<Packet> got;
-      const DecodeFault fault = coder.decode(average_of(coder, sent), got);
+      const DecodeError fault = coder.decode(average_of(coder, sent), got);
       const bool overload = sent.size() > std::min(q, s);
       ++count.cases;
       count.overloaded += overload;
-      count.rejected += fault != DecodeFault::kNone;
-      count.wrong += fault == DecodeFault::kNone && got != sent;
+      count.rejected += fault != DecodeError::kNone;
+      count.wrong += fault == DecodeError::kNone && got != sent;
       if (!overload) {
-        EXPECT_EQ(fault, DecodeFault::kNone) << "q " << q << " s " << s << " set " << set;
+        EXPECT_EQ(fault, DecodeError::kNone) << "q " << q << " s " << s << " set " << set;
         EXPECT_EQ(got, sent);
       } else if (variance_test) {
-        EXPECT_NE(fault, DecodeFault::kNone) << "q " << q << " s " << s << " set " << set;
+        EXPECT_NE(fault, DecodeError::kNone) << "q " << q << " s " << s << " set " << set;
         EXPECT_TRUE(got.empty());
       }
     }
@@ -112,7 +112,7 @@ TEST(PacketCode, AMeanSquareEqualToTheRoundedMeanIsNotEnough) {
   ASSERT_EQ(std::round(sum / 9), 40);
   ASSERT_EQ(squares / 9, 1600);
   std::vector<Packet> got;
-  EXPECT_NE(coder.decode(average_of(coder, sent), got), DecodeFault::kNone);
+  EXPECT_NE(coder.decode(average_of(coder, sent), got), DecodeError::kNone);
   EXPECT_TRUE(got.empty());
 }
 
@@ -122,7 +122,7 @@ TEST(PacketCode, SourceZeroIsSeenByItsOccupancy) {
     for (const std::vector<Packet>& sent : std::vector<std::vector<Packet>>{
              {{0, 0}}, {{0, 5}}, {{0, 0}, {1, 0}}, {{0, 9}, {7, 9}}, {{0, 1}, {23, 2}, {46, 3}, {499, 0}}}) {
       std::vector<Packet> got;
-      EXPECT_EQ(coder.decode(average_of(coder, sent), got), DecodeFault::kNone);
+      EXPECT_EQ(coder.decode(average_of(coder, sent), got), DecodeError::kNone);
       EXPECT_EQ(got, sent);
     }
   }
@@ -133,7 +133,7 @@ TEST(PacketCode, SourceZeroInAnOverloadIsRejected) {
     const PacketCoder coder(PacketCode::kCoverFree, q, 1);
     for (std::uint32_t j = 1; j < q; ++j) {
       std::vector<Packet> got;
-      EXPECT_NE(coder.decode(average_of(coder, {{0, 3}, {j, 4}}), got), DecodeFault::kNone) << q << " " << j;
+      EXPECT_NE(coder.decode(average_of(coder, {{0, 3}, {j, 4}}), got), DecodeError::kNone) << q << " " << j;
     }
   }
 }
@@ -147,7 +147,7 @@ TEST(PacketCode, ExactAtTheLargestWordsIdsAndCounts) {
   }
   std::reverse(sent.begin(), sent.end());
   std::vector<Packet> got;
-  EXPECT_EQ(coder.decode(average_of(coder, sent), got), DecodeFault::kNone);
+  EXPECT_EQ(coder.decode(average_of(coder, sent), got), DecodeError::kNone);
   EXPECT_EQ(got, sent);
   // A slot's word and id survive any count up to 2^26: the two roundings of S / T and of count * mean.
   for (std::uint64_t i = 0; i < 20000; ++i) {
@@ -208,7 +208,7 @@ TEST(PacketCode, AnyAverageIsDecodedOrRejectedWithoutHarm) {
     std::vector<anna::Entry> average;
     for (const auto& [column, value] : columns) average.push_back({column, value});
     std::vector<Packet> got;
-    if (coder.decode(average, got) != DecodeFault::kNone) RC_ASSERT(got.empty());
+    if (coder.decode(average, got) != DecodeError::kNone) RC_ASSERT(got.empty());
     for (const Packet& packet : got) RC_ASSERT(packet.source < 40u);
   }));
 }
@@ -225,11 +225,11 @@ TEST(PacketCode, RandomSetsDecodeOrAreRejected) {
     std::vector<Packet> sent;
     for (const auto& [source, word] : senders) sent.push_back({source, word});
     std::vector<Packet> got{{1, 2}};  // what is there stays
-    const DecodeFault fault = coder.decode(average_of(coder, sent), got);
+    const DecodeError fault = coder.decode(average_of(coder, sent), got);
     RC_ASSERT((got[0] == Packet{1, 2}));
     got.erase(got.begin());
-    RC_ASSERT((fault == DecodeFault::kNone) == (sent.size() <= std::min(q, s)));
-    if (fault == DecodeFault::kNone) RC_ASSERT(got == sent);
+    RC_ASSERT((fault == DecodeError::kNone) == (sent.size() <= std::min(q, s)));
+    if (fault == DecodeError::kNone) RC_ASSERT(got == sent);
   }));
 }
 

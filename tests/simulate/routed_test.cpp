@@ -15,6 +15,7 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/simulate/compile/compare.h"
+#include "roundtrip/simulate/compile/digits.h"
 #include "test_protocols.h"
 
 namespace roundtrip::simulate {
@@ -25,7 +26,7 @@ using testing::HasSubstr;
 Compiled routed(std::shared_ptr<const mpc::Protocol> protocol, std::optional<std::uint32_t> digits = {},
                 std::uint64_t seed = 1) {
   return compile(std::move(protocol),
-                 {.construction = Construction::kRouted, .digits = digits, .seed = seed});
+                 {.construction = "routed", .specific = RoutedOptions{.digits = digits}, .seed = seed});
 }
 
 TEST(Digits, RadicesReachQAndNoneCanBeLowered) {
@@ -135,14 +136,15 @@ TEST(Routed, FullLoadAtEveryExponentAndDelta) {
           EXPECT_EQ(result.sizes, compiled.bound);
         }
       };
-      if (q <= s) check({.construction = Construction::kRouted}, 1);
+      if (q <= s) check({.construction = "routed"}, 1);
       for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
         const std::uint64_t k = std::max<std::uint64_t>(2, ceil_power(n, delta));
         std::uint64_t digits = 1, reached = k;
         while (reached < q) reached *= k, ++digits;
-        check({.construction = Construction::kRouted, .delta = delta}, digits);
+        check({.construction = "routed", .delta = delta}, digits);
         for (const std::uint32_t forced : {2, 3})
-          check({.construction = Construction::kRouted, .delta = delta, .digits = forced}, forced);
+          check({.construction = "routed", .specific = RoutedOptions{.digits = forced}, .delta = delta},
+                forced);
       }
     }
   }
@@ -150,13 +152,16 @@ TEST(Routed, FullLoadAtEveryExponentAndDelta) {
 
 TEST(Routed, SizesAreTheFormulasLiterally) {
   const auto shape = make_shape(64, 8, 32, 12, 2, 64);
-  const RoutedOptions options{.digits = 2, .capacities = std::vector<std::uint32_t>{100, 20}};
+  const CompileOptions options{
+      .construction = "routed",
+      .specific = RoutedOptions{.digits = 2, .capacities = std::vector<std::uint32_t>{100, 20}}};
   ASSERT_EQ(plan_routing(shape, options).radix(0), 3u);
   ASSERT_EQ(plan_routing(shape, options).radix(1), 4u);
   // L = 2 + 2DR; H = 4; m_v = 2 * 100 + 1; d = 4 + 2 * 3 * 100; width max(3 * 201, 4 * 128).
   const TransformerSizes expected{10, 4, 128, 201, 604, 603};
-  EXPECT_EQ(measure(compile_routed(full_load(shape, 1), options)), expected);
-  EXPECT_EQ(routed_sizes(shape, options), expected);
+  const Compiled compiled = compile(full_load(shape, 1), options);
+  EXPECT_EQ(measure(compiled.transformer), expected);
+  EXPECT_EQ(compiled.bound, expected);
 }
 
 TEST(Routed, WidthIsBelowThePowerLaw) {
@@ -164,10 +169,13 @@ TEST(Routed, WidthIsBelowThePowerLaw) {
     const std::uint64_t n = 1ull << log_n, b = 1ull << (log_n / 2);
     for (const std::uint64_t kappa : {1, 8, 16}) {
       const auto shape = make_shape(n, b, kappa * b, static_cast<std::uint32_t>(n / b), 30, n);
-      const TransformerSizes one = routed_sizes(shape, {});
+      const auto sizes = [&](const CompileOptions& options) {
+        return routed_construction().make(shape, options)->sizes();
+      };
+      const TransformerSizes one = sizes({});
       EXPECT_LE(static_cast<double>(one.width), routed_power_law(shape, 1, one.heads, Rational(1, 2)));
-      const RoutedOptions options{.delta = Rational(1, 5)};
-      const TransformerSizes more = routed_sizes(shape, options);
+      const CompileOptions options{.delta = Rational(1, 5)};
+      const TransformerSizes more = sizes(options);
       EXPECT_LE(static_cast<double>(more.width),
                 routed_power_law(shape, plan_routing(shape, options).digits(), more.heads, Rational(7, 10)))
           << "N = 2^" << log_n << " kappa " << kappa;
@@ -236,7 +244,7 @@ TEST(Routed, WordsTravelByTheirKeysAndNotBesideThem) {
 TEST(Routed, PerturbingOneRowChangesItsReadersOnly) {
   const auto shape = make_shape(60, 2, 6, 30, 2, 60);
   const Compiled compiled = routed(full_load(shape, 5), 2);
-  const DigitRouting routing = plan_routing(shape, {.digits = 2});
+  const DigitRouting routing = plan_routing(shape, {.specific = RoutedOptions{.digits = 2}});
   const auto exact = anna::make_exact_match();
   anna::Activations array = input_activations(random_input(shape, 8), compiled.transformer.tokens);
   for (std::uint32_t l = 0; l + 1 < compiled.transformer.depth(); ++l) {
@@ -338,9 +346,10 @@ TEST(Routed, WithLessCapacityEveryOverflowIsFlaggedAndNoWordIsWrong) {
     int flagged = 0;
     constexpr int kTrials = 200;
     for (std::uint64_t seed = 0; seed < kTrials; ++seed) {
-      const Compiled compiled = compile(
-          protocol,
-          {.construction = Construction::kRouted, .digits = digits, .capacities = capacities, .seed = seed});
+      const Compiled compiled =
+          compile(protocol, {.construction = "routed",
+                             .specific = RoutedOptions{.digits = digits, .capacities = capacities},
+                             .seed = seed});
       const Comparison result = compare(compiled, input, *exact);
       EXPECT_EQ(result.overflow, overloads(shape, 3, radices, capacities, seed, 5))
           << "D " << digits << " seed " << seed;
@@ -433,7 +442,7 @@ TEST(Routed, RefusesByName) {
   const auto refusal = [](const mpc::Shape& bad) -> std::string {
     try {
       compile(std::make_shared<TestProtocol>(bad, StepFunction()),
-              {.construction = Construction::kRouted, .name = "too_big"});
+              {.construction = "routed", .name = "too_big"});
     } catch (const ContractError& error) {
       return error.what();
     }
