@@ -1,4 +1,4 @@
-// Purpose: the errors that every layer throws, in three families under one root (docs/errors in README.md):
+// Purpose: the errors that every layer throws, in three families under one root ("Errors and exit statuses" in README.md):
 //   ContractError   the caller's fault: a flag, file, parameter or model that is not acceptable; exit status 2
 //   ModelViolation  a protocol broke the MPC model (defined in mpc/violation.h); exit status 3
 //   InternalError   a fault of ours; exit status 70

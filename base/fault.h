@@ -31,12 +31,12 @@ extern std::atomic<std::uint64_t> selected;
 }  // namespace fault_detail
 
 /// Whether the defect of this name is the one that is on. A name that the list lacks never is.
-inline bool seeded(fault_detail::Name name) {
+[[nodiscard]] inline bool seeded(fault_detail::Name name) {
   return fault_detail::selected.load(std::memory_order_relaxed) == name.hash;
 }
 #else
 constexpr bool kFaultsCompiledIn = false;
-constexpr bool seeded(const char*) {
+[[nodiscard]] constexpr bool seeded(const char*) {
   return false;
 }
 #endif

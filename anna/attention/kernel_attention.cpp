@@ -8,8 +8,8 @@
 #include "roundtrip/anna/attention/checks.h"
 #include "roundtrip/anna/attention/interner.h"
 #include "roundtrip/anna/lsh/gaussian.h"
-#include "roundtrip/anna/transformer/weights.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "roundtrip/anna/dense/huge_array.h"
+#include "roundtrip/base/huge_array.h"
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
