@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <source_location>
-
 #include "roundtrip/base/error.h"
 
 namespace roundtrip {
@@ -19,16 +17,16 @@ inline constexpr bool kAssertions = false;
 #endif
 
 /// Throws InternalError, "what" with file and line, unless `condition` holds.
-constexpr void ensure(bool condition, const char* what,
-                      std::source_location where = std::source_location::current()) {
+constexpr void ensure(bool condition, const char* what, const char* file = __builtin_FILE(),
+                      int line = __builtin_LINE()) {  // clang 14 has no std::source_location
   if (!condition) [[unlikely]]
-    throw InternalError(fmt::format("{} ({}:{})", what, where.file_name(), where.line()));
+    throw InternalError(fmt::format("{} ({}:{})", what, file, line));
 }
 
 /// The same in builds with assertions, and nothing elsewhere.
-constexpr void ensure_debug(bool condition, const char* what,
-                            std::source_location where = std::source_location::current()) {
-  if constexpr (kAssertions) ensure(condition, what, where);
+constexpr void ensure_debug(bool condition, const char* what, const char* file = __builtin_FILE(),
+                            int line = __builtin_LINE()) {
+  if constexpr (kAssertions) ensure(condition, what, file, line);
 }
 
 }  // namespace roundtrip

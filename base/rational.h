@@ -20,7 +20,9 @@ class Rational {
 
   [[nodiscard]] std::int64_t numerator() const { return numerator_; }
   [[nodiscard]] std::int64_t denominator() const { return denominator_; }
-  [[nodiscard]] double to_double() const { return static_cast<double>(numerator_) / static_cast<double>(denominator_); }
+  [[nodiscard]] double to_double() const {
+    return static_cast<double>(numerator_) / static_cast<double>(denominator_);
+  }
   [[nodiscard]] std::string to_string() const;
 
   friend Rational operator+(const Rational& a, const Rational& b);
@@ -40,7 +42,8 @@ class Rational {
 
 /// ceil(scale * base^exponent) in exact arithmetic, for exponent >= 0 and scale > 0. Throws ContractError if the value
 /// leaves 63 bits.
-[[nodiscard]] std::uint64_t ceil_power(std::uint64_t base, const Rational& exponent, const Rational& scale = Rational(1));
+[[nodiscard]] std::uint64_t ceil_power(std::uint64_t base, const Rational& exponent,
+                                       const Rational& scale = Rational(1));
 
 /// ceil(a / b), b > 0.
 [[nodiscard]] constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {

@@ -29,7 +29,8 @@ enum class Dtype : std::uint8_t {
 [[nodiscard]] std::size_t element_bytes(Dtype dtype);
 [[nodiscard]] bool is_integer(Dtype dtype);              ///< one of I8..I64, U8..U64, BOOL
 [[nodiscard]] std::string_view dtype_name(Dtype dtype);  ///< as safetensors writes it: "F64", "BF16", ..
-[[nodiscard]] std::string_view numpy_name(Dtype dtype);  ///< as numpy writes it: "<f8"; empty for BF16, which numpy lacks
+[[nodiscard]] std::string_view numpy_name(
+    Dtype dtype);  ///< as numpy writes it: "<f8"; empty for BF16, which numpy lacks
 /// By either name; nullopt for others, big-endian ones among them.
 [[nodiscard]] std::optional<Dtype> dtype_of(std::string_view name);
 

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "roundtrip/base/huge_array.h"
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/huge_array.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/base/rational.h"
 

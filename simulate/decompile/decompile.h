@@ -23,7 +23,7 @@
 // A low-rank layer takes 2 max(1, ceil(log_f C)) rounds instead: sums up a tree of fan-in f over the homes,
 // and down. A softmax layer, the quadratic contrast, takes 5 dc, dc = max(1, ceil(log_{f' + 1} C)), on C^2
 // machines, one for each pair of blocks: copy queries, copy keys, largest up, largest down, sums up
-// (decompile_softmax.cpp).
+// (simulate/decompile/softmax.cpp).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Purpose: the protocol that a transformer is, for the files that hold its passes (decompile.h says what it
 // does). A pass that every kind of layer needs is in decompile.cpp; those of hashed, low-rank and softmax
-// layers are in decompile_buckets.cpp, decompile_low_rank.cpp and decompile_softmax.cpp.
+// layers are in hashed.cpp, low_rank.cpp and softmax.cpp.
 //
 // Machines of a layer: copy t of block c is t C + c, copy 0 its home; then, in a hashed layer, the sort
 // machines, M_s for each (table, head), and the scan machines, M_v for each. In a softmax layer copy t of
@@ -182,7 +182,7 @@ class Decompiled final : public mpc::Composition {
   void largest_up(const LayerRun& run);
   void largest_down(const LayerRun& run);
   void weighted_sums_up(const LayerRun& run);
-  struct Pair;  // decompile_softmax.cpp
+  struct Pair;  // softmax.cpp
   Pair pair_of(const Context& context, const LayerRun& run) const;
   /// The numbers on their way that have come, combined; what a machine has from itself begins with rows.
   std::span<const Word> meet(const Context& context, std::size_t own_rows, std::uint64_t words,

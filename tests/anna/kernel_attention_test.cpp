@@ -9,8 +9,8 @@
 #include <cmath>
 #include <map>
 
-#include "roundtrip/base/error.h"
 #include "anna/generators.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "fuzz/target.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/base/error.h"
-#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 namespace {
