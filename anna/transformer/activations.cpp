@@ -71,8 +71,9 @@ void Activations::end_row() {
       if (!std::isfinite(entry.value)) refuse();
       integers_ = integers_ && is_exact_integer(entry.value);
     }
-    const auto kept = std::ranges::remove_if(row, [](const Entry& entry) { return entry.value == 0; });
-    entries_.resize(entries_.size() - kept.size());
+    const auto kept =
+        std::remove_if(row.begin(), row.end(), [](const Entry& entry) { return entry.value == 0; });
+    entries_.resize(entries_.size() - static_cast<std::size_t>(row.end() - kept));
   }
   offsets_.push_back(entries_.size());
 }
