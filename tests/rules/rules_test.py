@@ -109,7 +109,9 @@ def files(root):
                 if path.is_file() and path.name != "CMakeLists.txt"]
     for path in sources(root, LAYERS):
         layer, name = path.parts[0], Path(*path.parts[1:]).as_posix()
-        if path.suffix == ".cpp" and not re.search(rf"(?<![\w/]){re.escape(name)}\b", (root / layer / "CMakeLists.txt").read_text()):
+        listed = (root / layer / "CMakeLists.txt").read_text()
+        globbed = any(Path(name).match(pattern) for pattern in re.findall(r"\bfile\(GLOB.* (\S+)\)", listed))
+        if path.suffix == ".cpp" and not globbed and not re.search(rf"(?<![\w/]){re.escape(name)}\b", listed):
             problems.append(f"{path} is not in {layer}/CMakeLists.txt")
     return problems
 
