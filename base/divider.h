@@ -1,4 +1,5 @@
-// Purpose: division by a number that stays the same, for loops over many words.
+// Purpose: division by a number that stays the same, for loops over many words. (libdivide handles every 64-bit n and
+// needs an addition more; docs/dependencies.md.)
 #pragma once
 
 #include <bit>
@@ -16,8 +17,8 @@ class Divider {
     shift_ = static_cast<unsigned>(std::bit_width(divisor - 1)) - 1;
     factor_ = static_cast<std::uint64_t>(((Wide{1} << (64 + shift_)) + divisor - 1) / divisor);
   }
-  std::uint64_t divisor() const { return divisor_; }
-  std::uint64_t operator()(std::uint64_t n) const {
+  [[nodiscard]] std::uint64_t divisor() const { return divisor_; }
+  [[nodiscard]] std::uint64_t operator()(std::uint64_t n) const {
     return factor_ == 0 ? n : static_cast<std::uint64_t>((Wide{n} * factor_) >> 64) >> shift_;
   }
 

@@ -1,4 +1,4 @@
-// Purpose: assertions. What a caller may get wrong is a ContractError (base/error.h); what only a fault of ours can break
+// Purpose: assertions. What a caller may get wrong is a ContractError (base/error.h); what only a bug of ours can break
 // is held here, where it would otherwise do damage in silence.
 //   ensure        always on: a broken one ends the work with an InternalError, exit status 70
 //   ensure_debug  in builds with ROUNDTRIP_ASSERTIONS (presets dev and asan): for accessors in inner loops

@@ -1,7 +1,7 @@
-// Purpose: the errors that every layer throws, in three families under one root (docs/errors in README.md):
-//   ContractError   the caller's fault: a flag, file, parameter or model that is not acceptable; exit status 2
+// Purpose: the errors that every layer throws, in three families under one root ("Errors and exit statuses" in README.md):
+//   ContractError   the caller's mistake: a flag, file, parameter or model that is not acceptable; exit status 2
 //   ModelViolation  a protocol broke the MPC model (defined in mpc/violation.h); exit status 3
-//   InternalError   a fault of ours; exit status 70
+//   InternalError   a bug of ours; exit status 70
 // A failed verification is a report, never an exception. Messages are one line: thing, value, what is allowed.
 #pragma once
 

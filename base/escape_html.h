@@ -7,6 +7,6 @@
 namespace roundtrip {
 
 /// The text as an element's content or a quoted attribute: it can end neither.
-std::string escape_html(std::string_view text);
+[[nodiscard]] std::string escape_html(std::string_view text);
 
 }  // namespace roundtrip

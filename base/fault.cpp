@@ -1,6 +1,6 @@
 #include "roundtrip/base/fault.h"
 
-#include "roundtrip/base/error.h"
+#include "roundtrip/base/ensure.h"
 
 namespace roundtrip {
 
@@ -15,8 +15,8 @@ std::atomic<std::uint64_t> fault_detail::selected = 0;
 
 FaultSwitch::FaultSwitch(std::string_view name) {
   std::uint64_t none = 0;
-  if (!fault_detail::selected.compare_exchange_strong(none, fault_detail::hash(name)))
-    throw InternalError("a seeded defect is on already");
+  ensure(fault_detail::selected.compare_exchange_strong(none, fault_detail::hash(name)),
+         "a seeded defect is on already");
 }
 FaultSwitch::~FaultSwitch() {
   fault_detail::selected = 0;

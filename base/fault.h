@@ -17,7 +17,7 @@ namespace roundtrip {
 #ifdef ROUNDTRIP_FAULTS
 constexpr bool kFaultsCompiledIn = true;
 namespace fault_detail {
-/// Of a name, by FNV-1a; never 0, which stands for none.
+/// Of a name, by FNV-1a; never 0, which is none.
 constexpr std::uint64_t hash(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -31,12 +31,12 @@ extern std::atomic<std::uint64_t> selected;
 }  // namespace fault_detail
 
 /// Whether the defect of this name is the one that is on. A name that the list lacks never is.
-inline bool seeded(fault_detail::Name name) {
+[[nodiscard]] inline bool seeded(fault_detail::Name name) {
   return fault_detail::selected.load(std::memory_order_relaxed) == name.hash;
 }
 #else
 constexpr bool kFaultsCompiledIn = false;
-constexpr bool seeded(const char*) {
+[[nodiscard]] constexpr bool seeded(const char*) {
   return false;
 }
 #endif

@@ -10,6 +10,6 @@ namespace roundtrip {
 
 /// The name of least edit distance (insertions, deletions, substitutions, swaps of neighbours) to `typed`,
 /// the first of them on a tie; empty if `names` is empty.
-std::string nearest_name(std::string_view typed, std::span<const std::string> names);
+[[nodiscard]] std::string nearest_name(std::string_view typed, std::span<const std::string> names);
 
 }  // namespace roundtrip

@@ -19,12 +19,12 @@ enum class Domain : std::uint32_t {
 };
 
 /// One 64-bit draw; a pure function of its arguments.
-std::uint64_t draw(std::uint64_t seed, Domain domain, std::uint64_t a, std::uint64_t b = 0,
-                   std::uint64_t c = 0);
+[[nodiscard]] std::uint64_t draw(std::uint64_t seed, Domain domain, std::uint64_t a, std::uint64_t b = 0,
+                                 std::uint64_t c = 0);
 
 /// draw(...) reduced to 0..bound-1; bias below bound / 2^64 (128-bit multiply), bound > 0.
-std::uint64_t draw_below(std::uint64_t bound, std::uint64_t seed, Domain domain, std::uint64_t a,
-                         std::uint64_t b = 0, std::uint64_t c = 0);
+[[nodiscard]] std::uint64_t draw_below(std::uint64_t bound, std::uint64_t seed, Domain domain,
+                                       std::uint64_t a, std::uint64_t b = 0, std::uint64_t c = 0);
 
 /// A stream of draws under one (seed, domain, a, b): a UniformRandomBitGenerator for std::shuffle-like loops of ours.
 class RandomStream {

@@ -16,12 +16,14 @@ class Rational {
   Rational(std::int64_t numerator, std::int64_t denominator = 1);
 
   /// Reads `p`, `p/q` or a decimal exactly as written (`.4` is 2/5); throws ContractError naming `what` otherwise.
-  static Rational parse(std::string_view text, std::string_view what);
+  [[nodiscard]] static Rational parse(std::string_view text, std::string_view what);
 
-  std::int64_t numerator() const { return numerator_; }
-  std::int64_t denominator() const { return denominator_; }
-  double to_double() const { return static_cast<double>(numerator_) / static_cast<double>(denominator_); }
-  std::string to_string() const;
+  [[nodiscard]] std::int64_t numerator() const { return numerator_; }
+  [[nodiscard]] std::int64_t denominator() const { return denominator_; }
+  [[nodiscard]] double to_double() const {
+    return static_cast<double>(numerator_) / static_cast<double>(denominator_);
+  }
+  [[nodiscard]] std::string to_string() const;
 
   friend Rational operator+(const Rational& a, const Rational& b);
   friend Rational operator-(const Rational& a, const Rational& b);
@@ -40,15 +42,16 @@ class Rational {
 
 /// ceil(scale * base^exponent) in exact arithmetic, for exponent >= 0 and scale > 0. Throws ContractError if the value
 /// leaves 63 bits.
-std::uint64_t ceil_power(std::uint64_t base, const Rational& exponent, const Rational& scale = Rational(1));
+[[nodiscard]] std::uint64_t ceil_power(std::uint64_t base, const Rational& exponent,
+                                       const Rational& scale = Rational(1));
 
 /// ceil(a / b), b > 0.
-constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
+[[nodiscard]] constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
   return a / b + (a % b != 0);
 }
 
 /// Least e >= 0 with base^e >= value; base >= 2, value >= 1.
-constexpr std::uint32_t ceil_log(std::uint64_t base, std::uint64_t value) {
+[[nodiscard]] constexpr std::uint32_t ceil_log(std::uint64_t base, std::uint64_t value) {
   std::uint32_t e = 0;
   // Dividing the target instead of multiplying a power cannot overflow.
   for (std::uint64_t rest = value; rest > 1; rest = ceil_div(rest, base)) ++e;

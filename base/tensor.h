@@ -26,12 +26,13 @@ enum class Dtype : std::uint8_t {
   kBool
 };
 
-std::size_t element_bytes(Dtype dtype);
-bool is_integer(Dtype dtype);              ///< one of I8..I64, U8..U64, BOOL
-std::string_view dtype_name(Dtype dtype);  ///< as safetensors writes it: "F64", "BF16", ..
-std::string_view numpy_name(Dtype dtype);  ///< as numpy writes it: "<f8"; empty for BF16, which numpy lacks
+[[nodiscard]] std::size_t element_bytes(Dtype dtype);
+[[nodiscard]] bool is_integer(Dtype dtype);              ///< one of I8..I64, U8..U64, BOOL
+[[nodiscard]] std::string_view dtype_name(Dtype dtype);  ///< as safetensors writes it: "F64", "BF16", ..
+[[nodiscard]] std::string_view numpy_name(
+    Dtype dtype);  ///< as numpy writes it: "<f8"; empty for BF16, which numpy lacks
 /// By either name; nullopt for others, big-endian ones among them.
-std::optional<Dtype> dtype_of(std::string_view name);
+[[nodiscard]] std::optional<Dtype> dtype_of(std::string_view name);
 
 struct TensorView {
   Dtype dtype = Dtype::kU8;
@@ -40,10 +41,10 @@ struct TensorView {
 };
 
 /// The elements as integers; ContractError naming `what` for a floating dtype, or an element above 2^63 - 1.
-std::vector<std::int64_t> integers_of(const TensorView& tensor, std::string_view what);
+[[nodiscard]] std::vector<std::int64_t> integers_of(const TensorView& tensor, std::string_view what);
 /// The elements as doubles, exactly; ContractError naming `what` for an integer dtype. NaN and infinity pass.
-std::vector<double> reals_of(const TensorView& tensor, std::string_view what);
+[[nodiscard]] std::vector<double> reals_of(const TensorView& tensor, std::string_view what);
 /// element_bytes * product of `shape`; false if it leaves 64 bits.
-bool tensor_bytes(Dtype dtype, const std::vector<std::uint64_t>& shape, std::uint64_t& bytes);
+[[nodiscard]] bool tensor_bytes(Dtype dtype, const std::vector<std::uint64_t>& shape, std::uint64_t& bytes);
 
 }  // namespace roundtrip

@@ -4,10 +4,10 @@ get_property(layers GLOBAL PROPERTY ROUNDTRIP_LAYERS)
 set(targets roundtrip_options)
 foreach(layer ${layers})
   list(APPEND targets roundtrip_${layer})
-  install(DIRECTORY ${layer}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/roundtrip/${layer} FILES_MATCHING PATTERN "*.h")
 endforeach()
 set_target_properties(roundtrip_options PROPERTIES EXPORT_NAME options)
-install(TARGETS ${targets} EXPORT roundtrip_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ${targets} EXPORT roundtrip_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT roundtrip_targets NAMESPACE roundtrip:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/roundtrip)
 configure_package_config_file(cmake/roundtrip-config.cmake.in roundtrip-config.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/roundtrip)

@@ -30,7 +30,7 @@ int main() {
   const auto exact = anna::make_exact_match();
   SinglePrecision single;
   const bool small_words_pass = !simulate::find_counterexample(compile_at, words, 0, single);
-  words[20] = (1 << 24) + 1;  // the first whole number that a float has no room for
+  words[20] = (1 << 24) + 1;  // the first whole number that a float cannot hold
   const bool sound_passes = !simulate::find_counterexample(compile_at, words, 0, *exact);
   const auto found = simulate::find_counterexample(compile_at, words, 0, single);
   fmt::print("small words in single precision: {}\n", small_words_pass ? "equal" : "differ");

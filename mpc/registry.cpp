@@ -29,7 +29,7 @@ void insert(Registry& registry, ProtocolInfo info) {
 Registry& registry() {
   static Registry instance = [] {
     Registry made;
-    for (ProtocolInfo& info : library_protocols()) insert(made, std::move(info));
+    for (const auto protocol : kLibraryProtocols) insert(made, protocol());
     return made;
   }();
   return instance;

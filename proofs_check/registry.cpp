@@ -13,7 +13,11 @@ std::string_view to_string(Sizes sizes) {
 }
 
 std::span<const std::unique_ptr<const Statement>> all_statements() {
-  static const std::vector<std::unique_ptr<const Statement>> kAll = make_statements();
+  static const std::vector<std::unique_ptr<const Statement>> kAll = [] {
+    std::vector<std::unique_ptr<const Statement>> all;
+    for (const auto make : kStatements) all.push_back(make());
+    return all;
+  }();
   return kAll;
 }
 

@@ -1,6 +1,14 @@
 #!/usr/bin/env bash
-# Everything from a bare Debian 12 to tested: packages, both builds, all tests, the sanitizers, the installed package.
+# Everything from a bare Debian 12 to tested: packages, all builds, clang-tidy, all tests, the installed package.
 # Usage: tests/run.sh [--long]    --long also runs the tests that take more than a minute each.
+#
+#   build     compiler                          holds
+#   dev       g++ 12, precompiled headers       everything, with assertions and seeded faults; all tests
+#   release   g++ 12, no precompiled headers    the library and the program as they are installed: no warning at -O3
+#   asan      clang 14, precompiled tests alone address and undefined-behaviour sanitizers: tests in process and under mpirun
+#   tsan      clang 14                          thread sanitizer: tests of the dense engine, which has threads
+#   fuzz      clang 14                          the fuzzers are built
+# clang-tidy reads every file, of the program and of the tests, with clang 14's own warnings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source cmake/setup.sh
@@ -17,14 +25,22 @@ command -v npm >/dev/null || install_packages npm
 tests/browser/setup.sh
 mpi_environment
 
-echo "== build: dev (optimised, assertions and seeded faults) and asan (address and undefined-behaviour sanitizers)"
-for preset in dev asan; do
-  cmake --preset "$preset" -DROUNDTRIP_TESTS=ON >/dev/null
-  cmake --build --preset "$preset"
-done
+build() { # build PRESET [FLAG..]
+  echo "== build: $1"
+  cmake --preset "$@" >/dev/null
+  cmake --build --preset "$1"
+}
+build dev -DROUNDTRIP_TESTS=ON
+build asan -DROUNDTRIP_TESTS=ON
+build tsan -DROUNDTRIP_TESTS=ON
+build release -DROUNDTRIP_TESTS=OFF -DROUNDTRIP_EXAMPLES=OFF
+build fuzz
 
-# One ctest over both builds, so that its summary counts everything and a failure anywhere is the script's.
+echo "== clang-tidy"
+tests/rules/tidy.sh
+
+# One ctest over all builds, so that its summary counts everything and a failure anywhere is the script's.
 mkdir -p build/all
-printf 'subdirs("%s" "%s")\n' "$PWD/build/dev" "$PWD/build/asan" >build/all/CTestTestfile.cmake
+printf 'subdirs("%s" "%s" "%s")\n' "$PWD/build/dev" "$PWD/build/asan" "$PWD/build/tsan" >build/all/CTestTestfile.cmake
 echo "== tests"
 ctest --test-dir build/all "${configuration[@]}" --output-on-failure --parallel "$(nproc)"

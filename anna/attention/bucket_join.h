@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "roundtrip/anna/dense/huge_array.h"
+#include "roundtrip/base/huge_array.h"
 
 namespace roundtrip::anna {
 

@@ -6,7 +6,7 @@
 
 #include "roundtrip/anna/attention/kernel_attention.h"
 #include "roundtrip/anna/files/json_field.h"
-#include "roundtrip/anna/transformer/weights.h"
+#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {

@@ -22,11 +22,11 @@
 #include "roundtrip/anna/attention/bucket_join.h"
 #include "roundtrip/anna/attention/interner.h"
 #include "roundtrip/anna/dense/codes.h"
-#include "roundtrip/anna/dense/huge_array.h"
 #include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/huge_array.h"
 #include "roundtrip/base/rational.h"
 
 namespace roundtrip::anna {

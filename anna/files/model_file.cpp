@@ -10,6 +10,7 @@
 #include "roundtrip/anna/files/json_field.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/base/read_file.h"
 

@@ -6,11 +6,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "roundtrip/anna/dense/huge_array.h"
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/huge_array.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/base/rational.h"
 
@@ -180,7 +180,6 @@ class HadamardTable final : public TableHash {
  public:
   HadamardTable(const FamilyParameters& p, std::uint32_t table)
       : TableHash(p.functions, bits_for(2 * std::uint64_t{std::bit_ceil(std::max(2u, p.dimension))})),
-        dimension_(p.dimension),
         padded_(std::bit_ceil(std::max(2u, p.dimension))),
         log2_(static_cast<std::uint32_t>(std::countr_zero(padded_))),
         rounds_(p.rotations),
@@ -269,7 +268,7 @@ class HadamardTable final : public TableHash {
   }
 
  private:
-  const std::uint32_t dimension_, padded_, log2_, rounds_;
+  const std::uint32_t padded_, log2_, rounds_;
   HugeArray<std::int16_t> factors_;  // [functions, rounds, D, 16], as the kernels take them
   std::vector<HadamardPass> passes_;
   std::vector<std::uint32_t> pass_counts_;  // [rounds]

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "roundtrip/anna/dense/huge_array.h"
+#include "roundtrip/base/huge_array.h"
 
 namespace roundtrip::anna {
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 
 namespace roundtrip::anna {
 namespace {
@@ -111,21 +112,6 @@ void require_32_bits(const std::vector<Range>& ranges, const std::string& where)
 }
 
 }  // namespace
-
-std::int64_t drop_bits(std::int64_t mantissa, std::uint32_t bits) {
-  if (bits == 0) return mantissa;
-  const std::int64_t floor = mantissa >> bits;
-  const std::int64_t rest = mantissa - floor * (std::int64_t{1} << bits),
-                     half = std::int64_t{1} << (bits - 1);
-  return floor + (rest > half || (rest == half && (floor & 1) != 0) ? 1 : 0);
-}
-
-std::int64_t round_scaled(double value, int bits) {
-  const double scaled = std::ldexp(value, bits);
-  const double floor = std::floor(scaled), rest = scaled - floor;  // exact: both below 2^53
-  const auto integer = static_cast<std::int64_t>(floor);
-  return integer + (rest > 0.5 || (rest == 0.5 && (integer & 1) != 0) ? 1 : 0);
-}
 
 WeightLayer::WeightLayer(LayerWeights weights, std::string_view where) : weights_(std::move(weights)) {
   const LayerWeights& w = weights_;

@@ -92,9 +92,4 @@ class WeightLayer final : public Layer {
   std::vector<Range> output_ranges_;  // [columns]
 };
 
-/// round(mantissa / 2^bits), half to even; bits <= 62.
-std::int64_t drop_bits(std::int64_t mantissa, std::uint32_t bits);
-/// round(value * 2^bits), half to even, for |value * 2^bits| < 2^53; independent of the rounding mode.
-std::int64_t round_scaled(double value, int bits);
-
 }  // namespace roundtrip::anna

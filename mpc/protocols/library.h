@@ -1,16 +1,12 @@
 // Purpose: the protocols that come with the project, and their round formulas as functions of the parameters
-// alone, for checks that compare them with what a run took.
+// alone, for checks that compare them with what a run took. A new protocol is declared and listed here.
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::mpc {
-
-/// All library protocols; the registry takes them in on first use.
-std::vector<ProtocolInfo> library_protocols();
 
 ProtocolInfo sum_protocol();
 /// ceil(log_f ceil(N / b)) + 1 with f = s.
@@ -72,5 +68,13 @@ std::uint32_t components_rounds(const Parameters& parameters);
 ProtocolInfo join_protocol();
 /// T_sort(N, 3) + 2 ceil(log_f M) + 4.
 std::uint32_t join_rounds(const Parameters& parameters);
+
+/// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
+inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {
+    broadcast_protocol,      reduce_protocol,     prefix_scan_protocol,
+    segmented_scan_protocol, sum_protocol,        sort_protocol,
+    match2_protocol,         k_hop_protocol,      join_protocol,
+    list_ranking_protocol,   components_protocol, one_or_two_cycles_protocol,
+    matrix_product_protocol, three_sum_protocol,  low_rank_sums_protocol};
 
 }  // namespace roundtrip::mpc

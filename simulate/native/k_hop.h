@@ -31,7 +31,7 @@ struct KHopOptions {
 ///            tree of blocks of F children: every position p has a digits of base F, block_h(p) is its
 ///            first h - 1. Attention with keys (x_p, block_h(p)) and values one-hot in digit h of p tells
 ///            which children of a block hold the word. find_1(i) is the predecessor + 1. Then powers of
-///            find_1 by doubling, and one fetch. (native_k_hop.cpp proves each layer.) Sanford, Hsu,
+///            find_1 by doubling, and one fetch. (simulate/native/k_hop.cpp proves each layer.) Sanford, Hsu,
 ///            Telgarsky 2024 define the task; Liu, Yu, Sanford, Andoni, Hsu 2025 give depth O(log k) at
 ///            width O(N^eps) through MPC; the direct construction is ours.
 /// Guarantee: exact with exact-match attention, for every input. With ANNA and k_hop_tables' parameters

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <optional>
 
-#include "roundtrip/base/error.h"
 #include "anna/generators.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 namespace {

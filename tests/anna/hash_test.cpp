@@ -5,12 +5,12 @@
 #include <cmath>
 #include <numbers>
 
+#include "anna/generators.h"
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
-#include "anna/generators.h"
 
 namespace roundtrip::anna {
 namespace {

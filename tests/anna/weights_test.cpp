@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 
 namespace roundtrip::anna {
 namespace {

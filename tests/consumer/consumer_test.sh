@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # consumer_test.sh BUILD MPIEXEC: installs BUILD to a fresh prefix, builds examples/own_protocol.cpp against it and nothing
-# else, and runs the result in process and under mpirun.
+# else, and runs the result in process and under mpirun. The project has folders of its own named as ours, first on its
+# include path, whose headers end a compilation. Every installed header compiles by itself.
 set -euo pipefail
 build=$1 mpiexec=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +12,15 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 mkdir "$work/source" # outside the repository: no header of its tree can be found by accident
 cp "$here/CMakeLists.txt" "$here/../../examples/own_protocol.cpp" "$work/source"
+(cd "$work/prefix/include/roundtrip" && find . -name '*.h' -printf '%P\n') >"$work/headers"
+grep -qx mpc/protocol.h "$work/headers"
+if grep -v -e '^base/' -e '^mpc/' -e '^anna/' -e '^simulate/' -e '^cli/cli.h$' "$work/headers"; then
+  echo "these headers are not public"; exit 1
+fi
+while read -r header; do
+  mkdir -p "$work/source/$(dirname "$header")"
+  echo "#error \"the consumer's own $header is taken for Roundtrip's\"" >"$work/source/$header"
+done <"$work/headers"
 cmake -S "$work/source" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
 cmake --build "$work/build"
 

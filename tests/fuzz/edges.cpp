@@ -1,8 +1,8 @@
 #include <vector>
 
+#include "fuzz/target.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/edge_list.h"
-#include "fuzz/target.h"
 
 namespace roundtrip::fuzz {
 

@@ -7,9 +7,9 @@
 
 #include <cstring>
 
+#include "fuzz/target.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/read_file.h"
-#include "fuzz/target.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -4,8 +4,8 @@
 #include <array>
 #include <cstring>
 
-#include "roundtrip/base/random.h"
 #include "fuzz/target.h"
+#include "roundtrip/base/random.h"
 
 namespace roundtrip::fuzz {
 

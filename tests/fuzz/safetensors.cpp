@@ -1,7 +1,7 @@
 #include "roundtrip/anna/files/safetensors.h"
 
-#include "roundtrip/base/error.h"
 #include "fuzz/target.h"
+#include "roundtrip/base/error.h"
 
 namespace roundtrip::fuzz {
 

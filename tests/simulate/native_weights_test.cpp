@@ -17,6 +17,7 @@
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/simulate/native/parity_codebook.h"
 #include "roundtrip/simulate/native/relu_circuit.h"
@@ -49,7 +50,7 @@ std::vector<std::int64_t> run(const anna::WeightMap& map, std::vector<std::int64
     for (std::uint32_t i = 0; i < stage.outputs; ++i) {
       std::int64_t sum = stage.bias[i];
       for (std::uint32_t j = 0; j < stage.inputs; ++j) sum += stage.weight[i * stage.inputs + j] * x[j];
-      sum = anna::drop_bits(sum, stage.weight_fraction_bits);
+      sum = roundtrip::drop_bits(sum, stage.weight_fraction_bits);
       if (stage.relu) sum = std::max<std::int64_t>(sum, 0);
       if (stage.clamp) sum = std::clamp(sum, -*stage.clamp, *stage.clamp);
       y.push_back(sum);

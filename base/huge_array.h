@@ -10,7 +10,7 @@
 #include <new>
 #include <span>
 
-namespace roundtrip::anna {
+namespace roundtrip {
 
 inline constexpr std::size_t kLargePage = std::size_t{1} << 21;
 
@@ -42,4 +42,4 @@ class HugeArray {
   std::size_t size_ = 0;
 };
 
-}  // namespace roundtrip::anna
+}  // namespace roundtrip
