@@ -75,8 +75,8 @@ int main(int argc, char** argv) {
   }
   if (wanted != "inprocess" && transport->ranks() == 1 && launch.tasks > 1) {
     complain(
-        fmt::format("{}: started as one of {} tasks, but MPI sees one; use Open MPI's mpirun or srun "
-                    "--mpi=pmix, or --transport inprocess for separate runs",
+        fmt::format("{}: one of {} tasks, but MPI sees one. Start with Open MPI's mpirun or srun --mpi=pmix; "
+                    "--transport inprocess makes separate runs",
                     launch.claim, launch.tasks));
     return kUsage;
   }
