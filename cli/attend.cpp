@@ -177,11 +177,12 @@ std::string report_text(const AttendArguments& arguments, const anna::AttendPlan
                     w.purity ? fmt::format(", {:.4f} on keys of the query's own group", *w.purity) : ""));
   }
   if (!report.compared_with.empty()) {
-    row("compared with",
-        fmt::format("{}, {:.3f} s: {}", report.compared_with, report.compared_seconds,
-                    report.equal ? "equal, bit for bit"
-                                 : fmt::format("largest difference {:.4g}, relative error {:.4g}",
-                                               report.max_error, report.relative_error)));
+    row("compared with", fmt::format("{}, {:.3f} s: {}", report.compared_with, report.compared_seconds,
+                                     report.equal ? "equal, bit for bit"
+                                     : !std::isfinite(report.max_error)
+                                         ? "its outputs are not all finite numbers (NaN or infinity)"
+                                         : fmt::format("largest difference {:.4g}, relative error {:.4g}",
+                                                       report.max_error, report.relative_error)));
   }
   return text + "verdict: " + verdict_of(arguments, report) + "\n";
 }

@@ -559,9 +559,14 @@ int startable(int threads) {
 
 int threads_for(unsigned requested, std::uint64_t rows) {
   constexpr std::uint64_t kRowsWorthAThread = 2048;
+  // Every table is a barrier for all of them: with 2000 a core a run took 60 times as long.
+  constexpr unsigned kThreadsPerCore = 64;
+  const unsigned most = kThreadsPerCore * static_cast<unsigned>(omp_get_num_procs());
+  require(requested <= most, "threads is {}, allowed are 0 to {} ({} for each of {} cores)", requested, most,
+          kThreadsPerCore, omp_get_num_procs());
   if (requested != 0) return startable(static_cast<int>(requested));
   return startable(static_cast<int>(std::clamp<std::uint64_t>(
-      rows / kRowsWorthAThread, 1, static_cast<std::uint64_t>(omp_get_max_threads()))));
+      rows / kRowsWorthAThread, 1, std::min(most, static_cast<unsigned>(omp_get_max_threads())))));
 }
 
 std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options) {

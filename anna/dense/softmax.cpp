@@ -33,6 +33,8 @@ class Softmax final : public DenseAttention {
  public:
   Softmax(double beta, DenseOptions options) : beta_(beta), options_(std::move(options)) {
     require(std::isfinite(beta), "beta is {}; it must be finite", beta);
+    int least = 1;
+    const Blas can_be_had(least);  // said here, before the work that it is to be compared with
   }
   std::string name() const override { return "softmax"; }
   std::string guarantee() const override {
