@@ -13,8 +13,11 @@ struct Command {
   std::string name;
   /// Collective; returns the exit status. Errors are thrown, the same on every rank.
   std::function<int(const Communicator&)> act;
-  /// The transport that the flags ask for, or empty: mpi under a launcher, else inprocess.
-  std::function<std::string()> transport = [] { return std::string(); };
+  /// The transport that the flags ask for, or empty: mpi under a launcher, else inprocess. What works on one
+  /// process says so from the start: it needs no MPI.
+  std::function<std::string()> transport = [] { return std::string("inprocess"); };
+  /// Called once the arguments are parsed, before MPI starts and anything is read.
+  std::function<void()> begin = [] {};
 };
 
 Command add_attend(CommandLine& line);

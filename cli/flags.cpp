@@ -114,7 +114,7 @@ CommandLine::CommandLine(const std::string& description, const std::string& foot
                          std::function<std::string()> version)
     : parser_(std::make_unique<Parser>(description)) {
   parser_->app.footer(footer);
-  parser_->app.set_version_flag("--version", std::move(version), "Program, compiler, MPI and BLAS");
+  parser_->app.set_version_flag("-V,--version", std::move(version), "Program, compiler, MPI and BLAS");
   parser_->app.require_subcommand(1);
 }
 
@@ -155,21 +155,44 @@ std::vector<Declaration> CommandLine::declarations() const {
   return declarations;
 }
 
-Request CommandLine::parse(const std::vector<std::string>& arguments) {
+Request CommandLine::parse(std::vector<std::string> arguments) {
+  // `help`, `help SUBCOMMAND` and `version`, as other programs have them.
+  if (arguments == std::vector<std::string>{"help"}) {
+    arguments.front() = "--help";
+  } else if (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    const auto known = parser_->app.get_subcommands(
+        [&](const CLI::App* subcommand) { return subcommand->get_name() == arguments.front(); });
+    if (!known.empty()) arguments.insert(arguments.begin() + 1, "--help");
+  } else if (!arguments.empty() && arguments.front() == "version") {
+    arguments.front() = "--version";
+  }
   CLI::App& app = parser_->app;
+  Request request;
   try {
     // CLI11 takes the arguments from the back of the vector.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    const CLI::App& chosen = *app.get_subcommands().front();
+    request.subcommand = chosen.get_name();
+    request.arguments.push_back(request.subcommand);
+    for (const CLI::Option* option : chosen.get_options()) {
+      if (option->count() == 0) continue;
+      const bool toggle = option->get_expected_max() == 0;
+      request.arguments.push_back(option->get_name() +
+                                  (toggle ? "" : fmt::format(" {}", fmt::join(option->results(), " "))));
+    }
+    return request;
   } catch (const CLI::CallForHelp&) {
-    return {.error = {}, .text = app.help(), .subcommand = {}};
+    request.text = app.help();
   } catch (const CLI::CallForVersion& version) {
-    return {.error = {}, .text = version.what(), .subcommand = {}};
+    request.text = version.what();
   } catch (const CLI::ParseError& error) {
-    return {.error = parser_->explain(arguments, error), .text = {}, .subcommand = {}};
+    request.error = parser_->explain(arguments, error);
   } catch (const ContractError& error) {
-    return {.error = error.what(), .text = {}, .subcommand = {}};
+    request.error = error.what();
   }
-  return {.error = {}, .text = {}, .subcommand = app.get_subcommands().front()->get_name()};
+  request.arguments = arguments;
+  return request;
 }
 
 std::string one_line(std::string text) {

@@ -32,6 +32,8 @@ struct Request {
   std::string error;       ///< of usage, in one line; empty if there is none
   std::string text;        ///< to print instead of acting: help or version
   std::string subcommand;  ///< the one to act, if neither error nor text
+  /// The subcommand and each flag with its values, in a fixed order: equal if they ask for the same.
+  std::vector<std::string> arguments;
 };
 
 /// What a subcommand was declared with, in the order of its help; the first is the program itself.
@@ -63,7 +65,7 @@ class CommandLine {
   std::vector<Declaration> declarations() const;
   /// `arguments` without the program's name. An unknown subcommand or flag is answered with the nearest known
   /// one.
-  Request parse(const std::vector<std::string>& arguments);
+  Request parse(std::vector<std::string> arguments);
 
  private:
   struct Parser;

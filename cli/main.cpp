@@ -13,6 +13,7 @@
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/communicator.h"
 #include "roundtrip/cli/fields.h"
+#include "roundtrip/cli/launch.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -35,15 +36,9 @@ constexpr const char* kFooter =
     "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault, or one of a protocol's step.\n";
 
 int act(const Command* command, const Request& request, const Communicator& communicator) {
-  if (!request.error.empty()) throw ContractError(request.error);
   if (command != nullptr) return command->act(communicator);
   communicator.on_root([&] { write_whole("-", request.text + (request.text.back() == '\n' ? "" : "\n")); });
   return kDone;
-}
-
-void complain(const std::string& message) {
-  const std::string line = "roundtrip: error: " + one_line(message) + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);  // in one piece: no other process writes inside the line
 }
 
 }  // namespace
@@ -58,15 +53,33 @@ int main(int argc, char** argv) {
                                   [&](const Command& command) { return command.name == request.subcommand; });
   const Command* command = found == commands.end() ? nullptr : &*found;
 
-  const bool mpi = mpc::under_launcher() || (command != nullptr && command->transport() == "mpi");
+  const std::string wanted = command == nullptr ? "inprocess" : command->transport();
+  const Launch launch = find_launch();
+  // What needs no MPI starts it only beside other ranks, of whom rank 0 alone must speak.
+  const bool mpi =
+      wanted == "inprocess" ? launch.answers && launch.tasks > 1 : wanted == "mpi" || launch.started;
+  if (mpi && !launch.silent.empty()) {
+    complain(fmt::format("{}: no launcher answers there; start with mpirun, or clear its variables",
+                         launch.silent));
+    return kUsage;
+  }
+  if (command != nullptr) command->begin();
   std::optional<mpc::MpiSession> session;
   std::unique_ptr<mpc::Transport> transport;
   try {
-    if (mpi) session.emplace(argc, argv);
+    if (mpi) start_mpi([&] { session.emplace(argc, argv); });
     transport = mpi ? session->transport() : mpc::make_in_process_transport();
+    if (!started_alike(request, *transport)) return kUsage;
   } catch (const std::exception& error) {
     complain(error.what());
     return kInternal;
+  }
+  if (wanted != "inprocess" && transport->ranks() == 1 && launch.tasks > 1) {
+    complain(
+        fmt::format("{}: one of {} tasks, but MPI sees one. Start with Open MPI's mpirun or srun --mpi=pmix; "
+                    "--transport inprocess makes separate runs",
+                    launch.claim, launch.tasks));
+    return kUsage;
   }
   transport->on_end(complain);
   const Communicator communicator(*transport);

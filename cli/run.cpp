@@ -18,20 +18,11 @@
 namespace roundtrip::cli {
 namespace {
 
-struct RunArguments {
-  ProtocolArguments common;
-  bool check = false;
-  std::string checkpoint;                ///< directory; empty: none
-  std::optional<std::uint32_t> every{};  ///< rounds
-  std::string resume;                    ///< directory; empty: from the start
-  std::string trace, csv;                ///< FILE or "-"; empty: none
-  std::optional<TraceClock> clock{};
-};
-
 std::atomic<bool> stop_asked = false;
 static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal's handler
 
-/// SIGUSR1 and SIGTERM ask for a checkpoint at the end of the round, while this lives.
+/// SIGUSR1 and SIGTERM ask for a checkpoint at the end of a round, while this lives: also those that arrive while
+/// MPI starts or the input is read.
 class StopSignals {
  public:
   StopSignals() {
@@ -49,6 +40,17 @@ class StopSignals {
  private:
   static constexpr int kSignals[] = {SIGUSR1, SIGTERM};
   struct sigaction before_[std::size(kSignals)] = {};
+};
+
+struct RunArguments {
+  ProtocolArguments common;
+  bool check = false;
+  std::string checkpoint;                ///< directory; empty: none
+  std::optional<std::uint32_t> every{};  ///< rounds
+  std::string resume;                    ///< directory; empty: from the start
+  std::string trace, csv;                ///< FILE or "-"; empty: none
+  std::optional<TraceClock> clock{};
+  std::optional<StopSignals> signals{};  ///< while checkpoints are kept
 };
 
 mpc::CheckpointOptions checkpoint_options(const RunArguments& arguments, const Instance& instance) {
@@ -109,8 +111,11 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
       require_memory(kRowBytes * instance.shape().rounds * instance.shape().machines, "--trace or --csv");
     });
   }
-  std::optional<StopSignals> signals;
-  if (!options.checkpoint.directory.empty()) signals.emplace();
+  const std::uint32_t rounds = instance.shape().rounds;
+  if (communicator.root() && arguments.every && *arguments.every >= rounds) {
+    options.checkpoint.warn(fmt::format(
+        "--every {}: the run has {} rounds, so only a signal leaves a checkpoint", *arguments.every, rounds));
+  }
   const std::string directory = options.checkpoint.directory;
   const Execution execution = execute(instance, common, communicator, std::move(options));
   if (const auto round = execution.result.stopped_after) {
@@ -188,7 +193,12 @@ Command add_run(CommandLine& line) {
        arguments->csv);
   return {.name = "run",
           .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },
-          .transport = [arguments] { return arguments->common.transport; }};
+          .transport = [arguments] { return arguments->common.transport; },
+          .begin =
+              [arguments] {
+                if (!arguments->checkpoint.empty() || !arguments->resume.empty())
+                  arguments->signals.emplace();
+              }};
 }
 
 }  // namespace roundtrip::cli

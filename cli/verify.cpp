@@ -1,4 +1,5 @@
 // Purpose: `roundtrip verify [THEOREM...]`: the checks of the theorems and the defects that they must catch.
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -60,6 +61,13 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
   require(arguments.html != "-" || arguments.out.json != "-",
           "--html -, --json -: only one fits standard output");
   if (arguments.faults) return verify_faults(arguments, communicator);
+  const std::filesystem::path folder = arguments.options.resume_folder;
+  communicator.on_root([&] {
+    std::error_code ignored;
+    require(folder.empty() || !std::filesystem::exists(folder, ignored) ||
+                std::filesystem::is_directory(folder, ignored),
+            "--resume {}: is a file; the finished statements are kept in a folder", folder.string());
+  });
   proofs_check::VerifyOptions options = arguments.options;
   Progress progress(communicator.root() && !arguments.out.quiet);
   options.progress = [&](std::string_view statement, std::string_view what) {
@@ -120,7 +128,8 @@ Command add_verify(CommandLine& line) {
       "faults, areas or theorems");
   add_output_arguments(flags, arguments->out);
   return {.name = "verify",
-          .act = [arguments](const Communicator& communicator) { return verify(*arguments, communicator); }};
+          .act = [arguments](const Communicator& communicator) { return verify(*arguments, communicator); },
+          .transport = [] { return std::string(); }};
 }
 
 }  // namespace roundtrip::cli

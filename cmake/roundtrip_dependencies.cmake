@@ -10,6 +10,6 @@ find_dependency(fmt)
 find_dependency(nlohmann_json)
 find_dependency(CLI11)
 find_dependency(ZLIB)
-# OpenBLAS by name: its thread count is set around our own threads (anna/dense/softmax.cpp).
+# OpenBLAS by name, for its header: the library is loaded when exact attention asks for it (anna/dense/blas.cpp).
 set(BLA_VENDOR OpenBLAS)
 find_dependency(BLAS)

@@ -81,6 +81,7 @@ AttendPlan plan_attend(std::uint64_t queries, std::uint64_t keys, std::uint32_t 
   require(options.eta > 0 && options.eta < 1, "eta is {}; it must lie between 0 and 1", options.eta);
   require(options.family != FamilyKind::kBitSampling || options.radius.has_value(),
           "the bit-sampling family needs a radius r, a Hamming distance");
+  static_cast<void>(threads_for(options.threads, 1));  // too many are refused here
   AttendPlan plan;
   plan.queries = queries, plan.keys = keys, plan.dimension = dimension,
   plan.value_dimension = value_dimension;
@@ -164,16 +165,10 @@ AttendReport attend(const DenseHead& head, const AttendPlan& plan, const AttendO
     require(comparisons <= 17179869184.0, "brute force would take {:.3g} comparisons; allowed are 2^34",
             comparisons);
   }
-  AttendReport report;
-  report.result =
-      make_dense_anna(anna, {.threads = options.threads, .progress = options.progress})->attend(head);
-  if (!groups.empty() || compare != AttendCompare::kNone) {
-    report.weights = measure_weights(head, anna, {plan.radius, plan.c * plan.radius, groups}, kWeightSamples);
-  }
-  std::unique_ptr<DenseAttention> other;
+  std::unique_ptr<DenseAttention> other;  // made first: what can't be had is said before the work
   switch (compare) {
     case AttendCompare::kNone:
-      return report;
+      break;
     case AttendCompare::kExact:
       other = make_softmax(options.beta > 0 ? options.beta : 2 / (plan.radius * plan.radius),
                            {.threads = options.threads});
@@ -184,16 +179,27 @@ AttendReport attend(const DenseHead& head, const AttendPlan& plan, const AttendO
     case AttendCompare::kBrute:
       other = make_dense_brute_force(anna);
   }
+  AttendReport report;
+  report.result =
+      make_dense_anna(anna, {.threads = options.threads, .progress = options.progress})->attend(head);
+  if (!groups.empty() || other != nullptr) {
+    report.weights = measure_weights(head, anna, {plan.radius, plan.c * plan.radius, groups}, kWeightSamples);
+  }
+  if (other == nullptr) return report;
   const DenseResult compared = other->attend(head);
   report.compared_with = other->name();
   report.compared_seconds = compared.facts.seconds;
   double square = 0, difference = 0;
   for (std::size_t i = 0; i < compared.rows.size(); ++i) {
     const double delta = report.result.rows[i] - compared.rows[i];
-    report.max_error = std::max(report.max_error, std::fabs(delta));
+    // A NaN stays: std::max would drop it, and a comparison with nothing would say "no difference".
+    if (std::isnan(delta) || std::fabs(delta) > report.max_error) report.max_error = std::fabs(delta);
+    if (std::isnan(delta)) break;
     difference += delta * delta, square += compared.rows[i] * compared.rows[i];
   }
-  report.relative_error = square > 0 ? std::sqrt(difference / square) : std::sqrt(difference);
+  report.relative_error = std::isnan(report.max_error) ? report.max_error
+                          : square > 0                 ? std::sqrt(difference / square)
+                                                       : std::sqrt(difference);
   report.equal = report.result.rows == compared.rows;
   return report;
 }

@@ -17,7 +17,10 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <mutex>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "roundtrip/anna/attention/bucket_join.h"
 #include "roundtrip/anna/attention/interner.h"
@@ -588,11 +591,43 @@ class DenseBruteForce final : public DenseAttention {
 
 }  // namespace
 
+namespace {
+
+/// `threads`, or as many as the system lets this process start, itself included: OpenMP ends a process that it
+/// can't start a thread for. Tried once for each larger number, by threads that are all there at once.
+int startable(int threads) {
+  static std::mutex mutex;
+  static int tried = 1, started = 1;
+  const std::lock_guard lock(mutex);
+  if (threads > tried) {
+    std::atomic<bool> all = false;
+    std::vector<std::thread> probes;
+    try {
+      probes.reserve(static_cast<std::size_t>(threads) - 1);
+      while (static_cast<int>(probes.size()) < threads - 1) probes.emplace_back([&] { all.wait(false); });
+    } catch (const std::system_error&) {  // EAGAIN: no more of them
+    }
+    all = true;
+    all.notify_all();
+    for (std::thread& probe : probes) probe.join();
+    tried = threads;
+    started = std::max(started, static_cast<int>(probes.size()) + 1);
+  }
+  return std::min(threads, started);
+}
+
+}  // namespace
+
 int threads_for(unsigned requested, std::uint64_t rows) {
   constexpr std::uint64_t kRowsWorthAThread = 2048;
-  if (requested != 0) return static_cast<int>(requested);
-  return static_cast<int>(std::clamp<std::uint64_t>(rows / kRowsWorthAThread, 1,
-                                                    static_cast<std::uint64_t>(omp_get_max_threads())));
+  // Every table is a barrier for all of them: with 2000 a core a run took 60 times as long.
+  constexpr unsigned kThreadsPerCore = 64;
+  const unsigned most = kThreadsPerCore * static_cast<unsigned>(omp_get_num_procs());
+  require(requested <= most, "threads is {}, allowed are 0 to {} ({} for each of {} cores)", requested, most,
+          kThreadsPerCore, omp_get_num_procs());
+  if (requested != 0) return startable(static_cast<int>(requested));
+  return startable(static_cast<int>(std::clamp<std::uint64_t>(
+      rows / kRowsWorthAThread, 1, std::min(most, static_cast<unsigned>(omp_get_max_threads())))));
 }
 
 std::unique_ptr<DenseAttention> make_dense_anna(const AnnaParameters& parameters, DenseOptions options) {

@@ -61,7 +61,8 @@ struct DenseFacts {
 };
 
 /// The number of threads for `rows` rows: a thread that has less than a few thousand would wait more than it
-/// works.
+/// works. Never more than the system lets this process start. ContractError if more than 64 a core are
+/// requested.
 int threads_for(unsigned requested, std::uint64_t rows);
 
 struct DenseResult {

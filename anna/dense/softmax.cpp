@@ -1,11 +1,11 @@
 // Exact softmax attention and its low-rank approximation, in float on BLAS: what ANNA is compared with.
-#include <cblas.h>
 #include <omp.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include "roundtrip/anna/dense/blas.h"
 #include "roundtrip/anna/dense/matrices.h"
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/anna/lsh/kernels/kernels.h"
@@ -17,18 +17,6 @@ namespace roundtrip::anna {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Our threads call BLAS, each for a block of its own: BLAS must not start more.
-class SingleThreadedBlas {
- public:
-  SingleThreadedBlas() : before_(openblas_get_num_threads()) { openblas_set_num_threads(1); }
-  ~SingleThreadedBlas() { openblas_set_num_threads(before_); }
-  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-
- private:
-  int before_;
-};
 
 std::vector<float> reals(const FixedRows& rows, double scale) {
   std::vector<float> out(rows.data.size());
@@ -45,6 +33,8 @@ class Softmax final : public DenseAttention {
  public:
   Softmax(double beta, DenseOptions options) : beta_(beta), options_(std::move(options)) {
     require(std::isfinite(beta), "beta is {}; it must be finite", beta);
+    int least = 1;
+    const Blas can_be_had(least);  // said here, before the work that it is to be compared with
   }
   std::string name() const override { return "softmax"; }
   std::string guarantee() const override {
@@ -65,8 +55,9 @@ class Softmax final : public DenseAttention {
     // A block of logits [kQueries, kKeys] (256 KiB) stays in the cache between the two products.
     constexpr std::size_t kQueries = 128, kKeys = 512;
     const Kernels& kernels = kernels_of(options_);
-    const SingleThreadedBlas single;
-#pragma omp parallel num_threads(threads_for(options_.threads, n_q* n_k / 64))
+    int threads = threads_for(options_.threads, n_q * n_k / 64);
+    const Blas openblas(threads);
+#pragma omp parallel num_threads(threads)
     {
       std::vector<float> logits(kQueries * kKeys), sums(kQueries * m), largest(kQueries), norms(kQueries);
 #pragma omp for schedule(dynamic)
@@ -77,8 +68,8 @@ class Softmax final : public DenseAttention {
         std::fill(largest.begin(), largest.end(), -HUGE_VALF);
         for (std::size_t k0 = 0; k0 < n_k; k0 += kKeys) {
           const std::size_t ks = std::min(kKeys, n_k - k0);
-          cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas(qs), blas(ks), blas(d), 1, &q[q0 * d],
-                      blas(d), &k[k0 * d], blas(d), 0, logits.data(), blas(kKeys));
+          openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas(qs), blas(ks), blas(d), 1, &q[q0 * d],
+                         blas(d), &k[k0 * d], blas(d), 0, logits.data(), blas(kKeys));
           for (std::size_t i = 0; i < qs; ++i) {
             float* row = &logits[i * kKeys];
             const float top = kernels.max_row(row, ks);
@@ -90,8 +81,8 @@ class Softmax final : public DenseAttention {
             }
             norms[i] += kernels.exp_row(row, ks, largest[i]);
           }
-          cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas(qs), blas(m), blas(ks), 1,
-                      logits.data(), blas(kKeys), &v[k0 * m], blas(m), 1, sums.data(), blas(m));
+          openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas(qs), blas(m), blas(ks), 1,
+                         logits.data(), blas(kKeys), &v[k0 * m], blas(m), 1, sums.data(), blas(m));
         }
         for (std::size_t i = 0; i < qs; ++i) {
           for (std::size_t c = 0; c < m; ++c) result.rows[(q0 + i) * m + c] = sums[i * m + c] / norms[i];
