@@ -105,11 +105,11 @@ bool on_proc(const std::string& path) {
 struct Destination {
   std::string path;        ///< the last link's target
   int descriptor = -1;     ///< of this process, if it stands for one
+  int error = 0;           ///< why it can't be looked at; 0 if it can, or isn't there yet
   bool exists = false;     ///< what follows is known
   struct stat facts = {};  ///< of what is there
 };
 
-/// ContractError naming `path` if its links have no end, or it can't be looked at.
 Destination destination_of(const std::string& path) {
   Destination to{.path = path};
   if (path == "-") to.descriptor = STDOUT_FILENO;
@@ -121,18 +121,22 @@ Destination destination_of(const std::string& path) {
     const ssize_t length = ::readlink(to.path.c_str(), target, sizeof target);
     // Links of /proc show text that need not be a path: they are only to be opened.
     if (length < 0 || on_proc(to.path)) break;
-    if (links == kMaxLinks) fail(path, ELOOP);
+    if (links == kMaxLinks) {
+      to.error = ELOOP;
+      return to;
+    }
     const std::string next(target, static_cast<std::size_t>(length));
     to.path = next.starts_with('/') ? next : folder_of(to.path) + "/" + next;
   }
   to.exists =
       (to.descriptor >= 0 ? ::fstat(to.descriptor, &to.facts) : ::stat(to.path.c_str(), &to.facts)) == 0;
-  if (!to.exists && (to.descriptor >= 0 || errno != ENOENT)) fail(path, errno);
+  if (!to.exists && (to.descriptor >= 0 || errno != ENOENT)) to.error = errno;
   return to;
 }
 
 /// As far as it can be said without opening it.
 void require_writable(const Destination& to, const std::string& path) {
+  if (to.error != 0) fail(path, to.error);
   if (to.descriptor >= 0) {
     const int flags = ::fcntl(to.descriptor, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail(path, EBADF);
@@ -261,7 +265,7 @@ bool same_file(const std::string& a, const std::string& b) {
     return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
   };
   const Destination first = destination_of(a), second = destination_of(b);
-  if (first.exists != second.exists) return false;
+  if (first.error != 0 || second.error != 0 || first.exists != second.exists) return false;
   if (first.exists) {
     return one(first.facts, second.facts) && (S_ISREG(first.facts.st_mode) || S_ISFIFO(first.facts.st_mode));
   }

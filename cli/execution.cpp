@@ -5,7 +5,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/cli/memory.h"
@@ -55,8 +54,6 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   check_options(*instance.info, parameters);
   require(!arguments.input.empty() || arguments.n, "no input: give --input FILE or --n N");
   require(!arguments.input.empty() || !arguments.format, "--format: only with --input");
-  require(arguments.output != "-" || arguments.out.json != "-",
-          "--output - and --json -: only one can be standard output");
 
   if (arguments.input.empty()) {
     parameters.n = *arguments.n;
@@ -246,22 +243,26 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
 }
 
 void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
-             const nlohmann::ordered_json& json) {
-  if (!arguments.json.empty()) write_whole(arguments.json, json.dump(2) + "\n");
-  if (!arguments.quiet && arguments.json != "-" && !output_taken) write_whole("-", text);
+             const nlohmann::ordered_json& json, OutputFiles files) {
+  if (!arguments.json.empty()) files.write(arguments.json, json_text(json));
+  if (!arguments.quiet && arguments.json != "-" && !output_taken) files.write("-", text);
+  files.finish();
 }
 
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
-             bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work) {
+             bool output_taken, const Communicator& communicator,
+             const std::function<Conclusion(OutputFiles&)>& work) {
   const std::string status = communicator.from_root([&] {
     if (execution.violation) {
       publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
               run_json(instance, execution, "violated"));
       return std::to_string(kViolated);
     }
-    const Conclusion conclusion = work();
+    OutputFiles files;
+    const Conclusion conclusion = work(files);
     const std::string& verdict = conclusion.verdict;
-    publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json);
+    publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json,
+            std::move(files));
     return std::to_string(verdict == "verified" || verdict == "done" ? kDone
                           : verdict == "refuted"                     ? kRefuted
                                                                      : kInconclusive);

@@ -57,7 +57,7 @@ int list(const ListArguments& arguments, const Communicator& communicator) {
       nlohmann::ordered_json json = {{"schema", "roundtrip/list/1"},
                                      {"protocols", nlohmann::ordered_json::array()}};
       for (const mpc::ProtocolInfo* info : protocols) json["protocols"].push_back(describe(*info));
-      write_whole(arguments.out.json, json.dump(2) + "\n");
+      write_whole(arguments.out.json, json_text(json));
     }
     if (arguments.out.quiet || arguments.out.json == "-") return;
     write_whole("-", arguments.name.empty() ? overview(protocols) : details(*protocols.front()));

@@ -1,6 +1,7 @@
 // Purpose: the command line from argv to exit status. All ranks parse the same arguments; only rank 0 speaks.
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -48,6 +49,8 @@ void complain(const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file above the process's limit is then an error of writing, with its name
   anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
   const std::array commands = {add_list(line),   add_run(line),     add_compile(line), add_decompile(line),
@@ -71,6 +74,7 @@ int main(int argc, char** argv) {
   // These are the same on every rank: each leaves with the status, rank 0 says why.
   const auto leave = [&](const char* message, int status) {
     if (communicator.root()) complain(message);
+    if (const int signal = interrupted_by()) std::raise(signal);
     return status;
   };
   try {
