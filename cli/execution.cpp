@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "roundtrip/base/error.h"
@@ -174,6 +175,10 @@ std::string heading(const Instance& instance) {
     text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
   if (shape.below_range())
     text += "  below range       s > N/4: one machine could hold the input; bounds prove nothing here\n";
+  if (instance.input) {
+    for (const std::string& note : instance.input->notes())
+      text += fmt::format("  input             {}\n", note);
+  }
   return text;
 }
 
@@ -257,6 +262,10 @@ int conclude(const Instance& instance, const Execution& execution, const OutputA
       publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
               run_json(instance, execution, "violated"));
       return std::to_string(kViolated);
+    }
+    if (arguments.quiet || output_taken || arguments.json == "-") {  // no report to say it
+      for (const std::string& note : instance.input->notes())
+        std::fputs(fmt::format("roundtrip: note: {}\n", note).c_str(), stderr);
     }
     OutputFiles files;
     const Conclusion conclusion = work(files);
