@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/cli/output_files.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -22,11 +23,9 @@ void add_rational(Flags& flags, const std::string& flag, const std::string& help
               [flag, &target](const std::string& text) { target = Rational::parse(text, flag); });
 }
 
-void add_text(Flags& flags, const std::string& flag, const std::string& help, std::string& target) {
-  flags.value(flag, "FILE", help, [&target, flag](const std::string& text) {
-    require(!text.empty(), "{}: the name of the file is empty", flag);
-    target = text;
-  });
+void add_output(Flags& flags, const std::string& flag, const std::string& help, std::string& target) {
+  flags.value(flag, "FILE", help,
+              [&target, flag](const std::string& text) { target = output_path(flag, text); });
 }
 
 void add_parameter(mpc::Parameters& parameters, const std::string& text) {
@@ -47,8 +46,18 @@ std::uint64_t parse_count(const std::string& text, const std::string& flag, std:
   return value;
 }
 
+std::vector<NamedFile> input_files(const ProtocolArguments& arguments) {
+  const std::string& model = arguments.protocol;
+  std::vector<NamedFile> files = {{"--input", arguments.input}};
+  if (model.ends_with(".json")) {
+    files.push_back({"the model", model});
+    files.push_back({"the model", model.substr(0, model.rfind('.')) + ".safetensors"});
+  }
+  return files;
+}
+
 void add_output_arguments(Flags& flags, OutputArguments& arguments) {
-  add_text(flags, "--json", "Write the measured facts as JSON (- is standard output)", arguments.json);
+  add_output(flags, "--json", "Write the measured facts as JSON (- is standard output)", arguments.json);
   flags.toggle("--quiet", arguments.quiet, "No report on standard output");
 }
 
@@ -63,7 +72,11 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
       "--param", "NAME=VALUE", "A parameter of the protocol, see `roundtrip list NAME`; may be repeated",
       [&a](const std::string& text) { add_parameter(a.parameters, text); }, true);
 
-  add_text(flags, "--input", "Read the input words from FILE (- is standard input)", a.input);
+  flags.value("--input", "FILE", "Read the input words from FILE (- is standard input)",
+              [&a](const std::string& text) {
+                require(!text.empty(), "--input: the name of the file is empty");
+                a.input = text;
+              });
   flags.choice("--format", "FORMAT", format_names(),
                "numbers (default), words, bytes, npy or edges; compressed by gzip or not",
                [&a](const std::string& text) { a.format = format_of(text); });
@@ -98,7 +111,7 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
 
 void add_plan_and_output(Flags& flags, ProtocolArguments& a) {
   flags.toggle("--plan", a.plan, "Show sizes, rounds and bytes, and stop before anything starts");
-  add_text(flags, "--output", "Write the output words, one a line (- is standard output)", a.output);
+  add_output(flags, "--output", "Write the output words, one a line (- is standard output)", a.output);
 }
 
 }  // namespace roundtrip::cli

@@ -8,6 +8,7 @@
 
 #include "roundtrip/cli/flags.h"
 #include "roundtrip/cli/input.h"
+#include "roundtrip/cli/output_files.h"
 #include "roundtrip/mpc/parameters.h"
 
 namespace roundtrip::cli {
@@ -32,6 +33,9 @@ struct ProtocolArguments {
   std::string output;  ///< FILE or "-"; empty: none
   OutputArguments out;
 };
+
+/// What they read: --input, and the files of a model.
+std::vector<NamedFile> input_files(const ProtocolArguments& arguments);
 
 /// A decimal integer in low..high; ContractError naming flag, text and range otherwise.
 std::uint64_t parse_count(const std::string& text, const std::string& flag, std::uint64_t low,

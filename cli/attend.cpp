@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/npy.h"
 #include "roundtrip/base/quote.h"
@@ -250,8 +249,9 @@ int attend(const AttendArguments& arguments) {
           "--instance, --n, --dimension and --value-dimension: only without files");
   require(!arguments.files.empty() || arguments.instance.tokens > 0,
           "no input: give Q.npy K.npy V.npy or --n N");
-  require(arguments.output != "-" || arguments.out.json != "-",
-          "--output - and --json -: only one can be standard output");
+  std::vector<NamedFile> inputs;
+  for (const std::string& file : arguments.files) inputs.push_back({"attend", file});
+  check_files({{"--output", arguments.output}, {"--json", arguments.out.json}}, inputs, arguments.out.quiet);
   if (arguments.files.empty()) arguments.instance.validate();
   const anna::AttendCompare compare =
       arguments.compare.empty() ? anna::AttendCompare::kNone : anna::parse_compare(arguments.compare);
@@ -284,15 +284,16 @@ int attend(const AttendArguments& arguments) {
   };
   const anna::AttendReport report = anna::attend(head, plan, options, compare, groups);
   progress.wipe();
+  OutputFiles files;
   if (!arguments.output.empty()) {
     const std::vector<double>& rows = report.result.rows;
-    write_whole(arguments.output,
+    files.write(arguments.output,
                 write_npy({Dtype::kF64,
                            {head.queries.rows, head.values.columns},
                            {reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(double)}}));
   }
   add_measured(arguments, head, report, facts);
-  publish(arguments.out, arguments.output == "-", facts_text(facts), facts);
+  publish(arguments.out, arguments.output == "-", facts_text(facts), facts, std::move(files));
   return verdict_of(arguments, report) == "refuted" ? kRefuted : kDone;
 }
 
@@ -372,10 +373,7 @@ Examples:
            [a](double beta) { a->options.beta = beta; });
   flags.toggle("--plan", a->plan, "Only say what it would cost and guarantee");
   flags.value("--output", "FILE", "Write the outputs [N_q, m] as .npy (- is standard output)",
-              [a](const std::string& text) {
-                require(!text.empty(), "--output: the name of the file is empty");
-                a->output = text;
-              });
+              [a](const std::string& text) { a->output = output_path("--output", text); });
   add_output_arguments(flags, a->out);
   return {.name = "attend", .act = [a](const Communicator& communicator) {
             return communicator.from_root([&] { return attend(*a); });

@@ -222,12 +222,17 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   return json;
 }
 
+/// A file of an export beside its .json.
+std::string beside(const std::string& path, const std::string& ending) {
+  return path.substr(0, path.rfind('.')) + ending;
+}
+
 /// Writes what rank 0 found, and what it says.
 Conclusion tell(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
-                const simulate::Compiled& compiled, const Findings& found) {
+                const simulate::Compiled& compiled, const Findings& found, OutputFiles& files) {
   const ProtocolArguments& common = arguments.common;
   if (!common.output.empty() && !found.comparison.fault) {
-    write_whole(common.output, output_text(instance, found.outputs));
+    files.write(common.output, output_text(instance, found.outputs));
   }
   return {found.verdict, side_by_side(arguments, instance, execution, compiled, found),
           compile_json(arguments, instance, execution, compiled, found)};
@@ -235,14 +240,15 @@ Conclusion tell(const CompileArguments& arguments, const Instance& instance, con
 
 /// Collective: runs the protocol; unless it breaks its model, rank 0 goes on with the transformer.
 int beside_run(const CompileArguments& arguments, const Instance& instance, const Communicator& communicator,
-               const std::function<Conclusion(const Execution&)>& evaluate_and_tell) {
+               const std::function<Conclusion(const Execution&, OutputFiles&)>& evaluate_and_tell) {
   const ProtocolArguments& common = arguments.common;
   const Execution execution = execute(instance, common, communicator);
-  return conclude(instance, execution, common.out, common.output == "-", communicator, [&] {
-    Progress progress(!common.out.quiet);
-    progress.draw("evaluating the transformer");
-    return evaluate_and_tell(execution);
-  });
+  return conclude(instance, execution, common.out, common.output == "-", communicator,
+                  [&](OutputFiles& files) {
+                    Progress progress(!common.out.quiet);
+                    progress.draw("evaluating the transformer");
+                    return evaluate_and_tell(execution, files);
+                  });
 }
 
 /// --native: a transformer of weight matrices that was not made of the protocol, and must give its words.
@@ -254,7 +260,7 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
           "--native: goes without --construction and its options, --passes, --roundtrip and --plan");
   construction.construction = "native";
   const Instance instance = prepare(arguments.common, communicator);
-  return beside_run(arguments, instance, communicator, [&](const Execution& execution) {
+  return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
     const NativeTask task = native_task(instance, construction.mechanism());
     simulate::Compiled compiled;
     compiled.transformer = task.model.transformer;
@@ -284,11 +290,10 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
     found.verdict = holds ? "verified" : chance ? "inconclusive" : "refuted";
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
-      anna::save_model(task.model, path);
-      write_whole(path.substr(0, path.rfind('.')) + ".tables.json",
-                  native_tables(instance, task, expected).dump(1) + "\n");
+      files.attempt([&] { anna::save_model(task.model, path); });
+      files.write(beside(path, ".tables.json"), json_text(native_tables(instance, task, expected), 1));
     }
-    return tell(arguments, instance, execution, compiled, found);
+    return tell(arguments, instance, execution, compiled, found, files);
   });
 }
 
@@ -298,6 +303,15 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
           "--export {}: a model's file ends in .json", arguments.export_to);
   require(!arguments.check || mpc::find_protocol(common.protocol).oracle,
           "--check: {} has no sequential oracle", common.protocol);
+  communicator.on_root([&] {
+    std::vector<NamedFile> outputs = {{"--output", common.output}, {"--json", common.out.json}};
+    if (!arguments.export_to.empty()) {
+      outputs.push_back({"--export", arguments.export_to});
+      outputs.push_back({"--export", beside(arguments.export_to, ".safetensors")});
+      outputs.push_back({"--export", beside(arguments.export_to, ".tables.json")});
+    }
+    check_files(outputs, input_files(common), common.out.quiet);
+  });
   if (arguments.native) return compile_native(arguments, communicator);
   const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
@@ -307,12 +321,15 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   compiled.parameters = instance.parameters;
   if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, communicator);
   communicator.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
-  return beside_run(arguments, instance, communicator, [&](const Execution& execution) {
+  return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
     const Findings found = evaluate(arguments, instance, execution, compiled);
     if (!arguments.export_to.empty() && found.verdict == "verified") {
-      anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()), arguments.export_to);
+      files.attempt([&] {
+        anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()),
+                         arguments.export_to);
+      });
     }
-    return tell(arguments, instance, execution, compiled, found);
+    return tell(arguments, instance, execution, compiled, found, files);
   });
 }
 

@@ -139,6 +139,10 @@ std::string outputs_text(const Instance& instance, const ModelSource& model_sour
 
 int decompile(const DecompileArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
+  communicator.on_root([&] {
+    check_files({{"--output", common.output}, {"--json", common.out.json}}, input_files(common),
+                common.out.quiet);
+  });
   ModelSource model_source = make_model_source(common.protocol);
   const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
   const Instance instance = prepare(common, info, communicator);
@@ -166,11 +170,11 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
   }
   const Execution execution = execute(instance, common, communicator);
 
-  return conclude(instance, execution, common.out, common.output == "-", communicator, [&]() -> Conclusion {
+  const auto tell = [&](OutputFiles& files) -> Conclusion {
     Progress progress(!common.out.quiet);
     progress.draw("evaluating the transformer");
     const Findings found = judge(arguments, instance, model_source, execution);
-    if (!common.output.empty()) write_whole(common.output, outputs_text(instance, model_source, found.rows));
+    if (!common.output.empty()) files.write(common.output, outputs_text(instance, model_source, found.rows));
     std::string text =
         heading(instance) + model_text(model_source) + run_table(instance, execution) + passes_shown;
     text +=
@@ -197,7 +201,8 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
       json["roundtrip"]["equal"] = found.recompiled->equal;
     }
     return {found.verdict, text, json};
-  });
+  };
+  return conclude(instance, execution, common.out, common.output == "-", communicator, tell);
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/cli/memory.h"
@@ -55,8 +55,6 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   check_options(*instance.info, parameters);
   require(!arguments.input.empty() || arguments.n, "no input: give --input FILE or --n N");
   require(!arguments.input.empty() || !arguments.format, "--format: only with --input");
-  require(arguments.output != "-" || arguments.out.json != "-",
-          "--output - and --json -: only one can be standard output");
 
   if (arguments.input.empty()) {
     parameters.n = *arguments.n;
@@ -177,6 +175,10 @@ std::string heading(const Instance& instance) {
     text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
   if (shape.below_range())
     text += "  below range       s > N/4: one machine could hold the input; bounds prove nothing here\n";
+  if (instance.input) {
+    for (const std::string& note : instance.input->notes())
+      text += fmt::format("  input             {}\n", note);
+  }
   return text;
 }
 
@@ -246,22 +248,30 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
 }
 
 void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
-             const nlohmann::ordered_json& json) {
-  if (!arguments.json.empty()) write_whole(arguments.json, json.dump(2) + "\n");
-  if (!arguments.quiet && arguments.json != "-" && !output_taken) write_whole("-", text);
+             const nlohmann::ordered_json& json, OutputFiles files) {
+  if (!arguments.json.empty()) files.write(arguments.json, json_text(json));
+  if (!arguments.quiet && arguments.json != "-" && !output_taken) files.write("-", text);
+  files.finish();
 }
 
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
-             bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work) {
+             bool output_taken, const Communicator& communicator,
+             const std::function<Conclusion(OutputFiles&)>& work) {
   const int status = communicator.from_root([&]() -> int {
     if (execution.violation) {
       publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
               run_json(instance, execution, "violated"));
       return kViolated;
     }
-    const Conclusion conclusion = work();
+    if (arguments.quiet || output_taken || arguments.json == "-") {  // no report to say it
+      for (const std::string& note : instance.input->notes())
+        std::fputs(fmt::format("roundtrip: note: {}\n", note).c_str(), stderr);
+    }
+    OutputFiles files;
+    const Conclusion conclusion = work(files);
     const std::string& verdict = conclusion.verdict;
-    publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json);
+    publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json,
+            std::move(files));
     return verdict == "verified" || verdict == "done" ? kDone
            : verdict == "refuted"                     ? kRefuted
                                                       : kInconclusive;

@@ -13,6 +13,7 @@
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/communicator.h"
 #include "roundtrip/cli/input.h"
+#include "roundtrip/cli/output_files.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 
@@ -73,9 +74,10 @@ struct Conclusion {
 /// Collective. Rank 0 concludes and publishes; the status of its verdict is everyone's. A violation is
 /// published instead, and thrown.
 int conclude(const Instance& instance, const Execution& execution, const OutputArguments& arguments,
-             bool output_taken, const Communicator& communicator, const std::function<Conclusion()>& work);
-/// Writes `text` and `json` where the arguments say; on rank 0.
+             bool output_taken, const Communicator& communicator,
+             const std::function<Conclusion(OutputFiles&)>& work);
+/// Writes `text` and `json` where the arguments say, then throws what `files` could not write; on rank 0.
 void publish(const OutputArguments& arguments, bool output_taken, const std::string& text,
-             const nlohmann::ordered_json& json);
+             const nlohmann::ordered_json& json, OutputFiles files = {});
 
 }  // namespace roundtrip::cli

@@ -93,27 +93,26 @@ int explain_instance(const ExplainArguments& arguments, const Instance& instance
   communicator.on_root([&] {
     const explain::Trace trace = record(execution.words);
     explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
-    std::string text;
-    try {
-      text = explain::terminal_text(trace, options);  // its errors come before any file
-    } catch (const ContractError& error) {
-      throw ContractError(std::string("--") + error.what());  // its fields are the flags
-    }
-    if (!arguments.html.empty()) write_whole(arguments.html, explain::page(trace));
+    const std::string text = explain::terminal_text(trace, options);  // its errors come before any file
+    OutputFiles files;
+    if (!arguments.html.empty()) files.write(arguments.html, explain::page(trace));
     const std::string& json = arguments.common.out.json;
-    if (!json.empty()) write_whole(json, explain::to_json(trace).dump(2) + "\n");
+    if (!json.empty()) files.write(json, json_text(explain::to_json(trace)));
     if (arguments.html.empty() && json != "-" && !arguments.common.out.quiet) show(text);
+    files.finish();
   });
   return kDone;
 }
 
 int explain_command(const ExplainArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
+  communicator.on_root([&] {
+    check_files({{"--html", arguments.html}, {"--json", common.out.json}}, input_files(common),
+                common.out.quiet || !arguments.html.empty());
+  });
   require(!arguments.round || !arguments.word, "--round and --word: one of them");
   require(arguments.html.empty() || (!arguments.round && !arguments.word),
           "--html: a page has all rounds and words");
-  require(arguments.html != "-" || common.out.json != "-",
-          "--html and --json: only one can be standard output");
   const auto check_size = [](const Instance& instance) {
     const std::uint64_t n = instance.shape().n;
     require(n >= explain::kMinWords && n <= explain::kMaxWords,
@@ -176,10 +175,7 @@ Command add_explain(CommandLine& line) {
         arguments->word = static_cast<std::uint32_t>(parse_count(text, "--word", 0, explain::kMaxWords - 1));
       });
   flags.value("--html", "FILE", "Write a page instead; it needs no network (- is standard output)",
-              [arguments](const std::string& text) {
-                require(!text.empty(), "--html: the name of the file is empty");
-                arguments->html = text;
-              });
+              [arguments](const std::string& text) { arguments->html = output_path("--html", text); });
   return {.name = "explain",
           .act = [arguments](
                      const Communicator& communicator) { return explain_command(*arguments, communicator); },

@@ -15,6 +15,8 @@ constexpr Field kFields[] = {
     {"checkpoint folder", "--checkpoint"},
     {"checkpoint interval", "--every"},
     {"resume folder", "--resume"},
+    {"round", "--round"},
+    {"word", "--word"},
 };
 
 }  // namespace

@@ -1,23 +1,17 @@
 #include "roundtrip/cli/input.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/npy.h"
 #include "roundtrip/base/random.h"
-#include "roundtrip/cli/edge_list.h"
-#include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/byte_source.h"
+#include "roundtrip/cli/graphs/graph.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -56,50 +50,28 @@ std::uint64_t line_of(std::string_view bytes, std::string_view token) {
   return 1 + static_cast<std::uint64_t>(std::count(bytes.data(), token.data(), '\n'));
 }
 
-/// An open file, closed on every way out.
-struct File {
-  int descriptor;
-  ~File() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
-};
-
-/// All bytes of a file, decompressed by zlib if they start as gzip.
-std::string read_bytes(const std::string& path, const std::string& name) {
-  const auto refuse = [&](const char* why) {
-    throw ContractError(fmt::format("cannot read {}: {}", name, why));
-  };
-  File file{path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat facts = {};
-  if (file.descriptor < 0 || ::fstat(file.descriptor, &facts) != 0) refuse(std::strerror(errno));
-  if (S_ISDIR(facts.st_mode)) refuse("it is a directory");
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> stream(::gzdopen(file.descriptor, "rb"), ::gzclose);
-  if (stream == nullptr) throw std::bad_alloc();
-  file.descriptor = -1;  // the stream's now
+/// The bytes of `source` that hold its first `limit` values, and what ends the last; all of them without a limit.
+std::string bytes_of(ByteSource& source, Format format, std::optional<std::uint64_t> limit) {
   std::string bytes;
-  constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
-  constexpr std::size_t kMaxBytesAtOnce = std::size_t{1} << 30;  // zlib counts in 32 bits
-  // One byte more than the size, so that the end of a regular file is seen without growing.
-  std::size_t room = S_ISREG(facts.st_mode) ? static_cast<std::size_t>(facts.st_size) + 1 : kChunkBytes;
-  std::size_t used = 0;
-  for (;;) {
-    if (used + room > bytes.size()) require_memory(room, name);
-    bytes.resize(std::max(bytes.size(), used + room));
-    const int got = ::gzread(stream.get(), bytes.data() + used,
-                             static_cast<unsigned>(std::min(bytes.size() - used, kMaxBytesAtOnce)));
-    if (got > 0) {
-      used += static_cast<std::size_t>(got);
-      room = used < bytes.size() ? 0 : std::max(kChunkBytes, used);
-      continue;
-    }
-    int error = Z_OK;
-    ::gzerror(stream.get(), &error);
-    if (error == Z_ERRNO) refuse(std::strerror(errno));
-    if (error == Z_MEM_ERROR) throw std::bad_alloc();
-    if (error != Z_OK) refuse("its gzip data are damaged or cut short");
-    break;
+  if (!limit || format == Format::kNpy) {
+    source.read_all(bytes);
+    return bytes;
   }
-  bytes.resize(used);
+  // A value is a byte, or a token that ends before a byte more: no read takes what may belong to others.
+  std::uint64_t values = 0;
+  bool inside = false;  // a token
+  const auto least = [&] {
+    const std::uint64_t left = *limit - values;
+    return std::min<std::uint64_t>(format == Format::kBytes ? left : 2 * left - inside,
+                                   std::max<std::uint64_t>(1 << 20, bytes.size()));
+  };
+  for (std::size_t seen = 0; values < *limit && source.read(bytes, least());) {
+    for (; seen < bytes.size(); ++seen) {
+      const bool space = is_space(bytes[seen]);
+      values += format == Format::kBytes || (inside && space);
+      inside = !space;
+    }
+  }
   return bytes;
 }
 
@@ -119,9 +91,12 @@ Format format_of(std::string_view name) {
 
 Input Input::read(const std::string& path, Format format, std::optional<std::uint64_t> limit) {
   Input input;
-  input.name_ = path == "-" ? "standard input" : fmt::format("'{}'", path);
+  const bool any = format == Format::kBytes || format == Format::kNpy;
+  ByteSource source(path, any ? ByteSource::Content::kAny : ByteSource::Content::kText);
+  input.name_ = source.name();
   input.format_ = format;
-  auto bytes = std::make_unique<std::string>(read_bytes(path, input.name_));
+  auto bytes = std::make_unique<std::string>();
+  if (format != Format::kEdges) *bytes = bytes_of(source, format, limit);
   if (format == Format::kNpy) {
     input.values_ = integers_of(NpyFile::parse(std::move(*bytes), path).array(), path);
   }
@@ -144,7 +119,7 @@ Input Input::read(const std::string& path, Format format, std::optional<std::uin
       break;
     case Format::kEdges:
       require(most % 2 == 0 || !limit, "--n {}: edges are two words each, give an even number", most);
-      input.parse_edges(most);
+      input.parse_edges(source, most);
       break;
   }
   const std::string_view unit = kFormats.at(static_cast<std::size_t>(format)).unit;
@@ -198,19 +173,34 @@ void Input::parse_words(std::uint64_t limit) {
   }
 }
 
-void Input::parse_edges(std::uint64_t limit) {
+void Input::parse_edges(ByteSource& source, std::uint64_t limit) {
   Numbering numbers;
-  for_each_edge(*bytes_, name_, [&](std::string_view u, std::string_view v) {
-    add_name(u, numbers);
-    add_name(v, numbers);
-    return values_.size() < limit;
+  std::unordered_set<std::string> alone;  // named without an edge
+  Lines lines([&](std::string& buffer) {
+    // An end of an edge takes at least a byte: no read takes what may belong to others.
+    return source.read(buffer, std::clamp<std::uint64_t>(limit - values_.size() - 1, 1, 1 << 20));
   });
-}
-
-void Input::add_name(std::string_view name, Numbering& numbers) {
-  const auto [entry, fresh] = numbers.try_emplace(name, static_cast<std::int64_t>(words_.size()));
-  if (fresh) words_.push_back(name);
-  values_.push_back(entry->second);
+  const auto kept = [&](std::string_view name) -> std::string_view {
+    return numbers.contains(name) ? name : names_.emplace_back(name);
+  };
+  const GraphFacts facts = scan_graph(lines, name_,
+                                      {.edge =
+                                           [&](std::string_view u, std::string_view v) {
+                                             add_name(kept(u), numbers);
+                                             add_name(kept(v), numbers);
+                                             return values_.size() < limit;
+                                           },
+                                       .vertex = [&](std::string_view name) { alone.emplace(name); }});
+  notes_ = facts.notes;
+  if (!facts.whole) return;
+  const std::uint64_t on_edges = words_.size();
+  std::erase_if(alone, [&](const std::string& name) { return numbers.contains(name); });
+  const std::uint64_t vertices = facts.vertices.value_or(on_edges + alone.size());
+  if (vertices > on_edges)
+    notes_.push_back(
+        fmt::format("{} of {} vertices are on no edge: left out", vertices - on_edges, vertices));
+  if (vertices < on_edges)
+    notes_.push_back(fmt::format("a comment declares {} vertices, there are {}", vertices, on_edges));
 }
 
 std::vector<mpc::Word> Input::encode(const mpc::Shape& shape) const {

@@ -3,13 +3,13 @@
 //   words    maximal runs of bytes that are not ASCII white space, numbered by first occurrence from 0
 //   bytes    every byte a number 0..255
 //   npy      the integers of a .npy file, row by row
-//   edges    an edge list (cli/edge_list.h): E edges are the N = 2E words u0 v0 u1 v1 .., vertices numbered
-//   by
-//            first occurrence from 0
-// Input that starts as gzip is decompressed first, whatever the format.
+//   edges    a graph (cli/graphs/graph.h): E edges are the N = 2E words u0 v0 u1 v1 .., vertices numbered by
+//            first occurrence from 0; one on no edge has no place in them, and is noted
+// Input that starts as gzip is decompressed first, whatever the format; a byte order mark before text is skipped.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +22,8 @@
 
 namespace roundtrip::cli {
 
+class ByteSource;
+
 enum class Format : std::uint8_t { kNumbers, kWords, kBytes, kNpy, kEdges };
 /// By Format.
 std::vector<std::string> format_names();
@@ -30,8 +32,9 @@ Format format_of(std::string_view name);
 /// Values with what is needed to name them again: their text and place.
 class Input {
  public:
-  /// Reads `path` ("-": standard input); `limit` takes the first that many values. ContractError, in one
-  /// line, for what can't be read, holds no value or fewer than `limit`, or isn't of the format.
+  /// Reads `path` ("-": standard input); `limit` takes the first that many values, and reads no further than they
+  /// go (a .npy or dot file is read whole). ContractError, in one line, for what can't be read, holds no value or fewer
+  /// than `limit`, or isn't of the format.
   static Input read(const std::string& path, Format format, std::optional<std::uint64_t> limit);
   /// A generated instance: the protocol's own, or uniform in [0, N).
   static Input generate(const mpc::ProtocolInfo& protocol, const mpc::Parameters& parameters);
@@ -43,12 +46,14 @@ class Input {
   std::vector<mpc::Word> encode(const mpc::Shape& shape) const;
   /// Value `symbol` as the user wrote it: the word or vertex of that number, or the decimal.
   std::string text(std::int64_t symbol) const;
+  /// What the input has that its words do not say (weights, vertices on no edge), each for a line of the report.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   Input() = default;
   void parse_numbers(std::uint64_t limit);
   void parse_words(std::uint64_t limit);
-  void parse_edges(std::uint64_t limit);
+  void parse_edges(ByteSource& source, std::uint64_t limit);
   using Numbering = std::unordered_map<std::string_view, std::int64_t>;
   void add_name(std::string_view name, Numbering& numbers);
   std::string place(std::uint64_t index) const;  // where value `index` stands in the source, for messages
@@ -59,6 +64,8 @@ class Input {
   Format format_ = Format::kNumbers;
   mpc::Values values_;
   std::vector<std::string_view> words_;  // by number
+  std::deque<std::string> names_;        // of vertices, which words_ points to
+  std::vector<std::string> notes_;
 };
 
 }  // namespace roundtrip::cli

@@ -81,7 +81,7 @@ int list(const ListArguments& arguments, const Communicator& communicator) {
                                      {"constructions", nlohmann::ordered_json::array()}};
       for (const auto* info : protocols) json["protocols"].push_back(describe(*info));
       for (const auto* info : constructions) json["constructions"].push_back(describe(*info));
-      write_whole(arguments.out.json, json.dump(2) + "\n");
+      write_whole(arguments.out.json, json_text(json));
     }
     if (arguments.out.quiet || arguments.out.json == "-") return;
     write_whole("-", arguments.name.empty() ? overview(protocols)

@@ -1,6 +1,7 @@
 // Purpose: the command line from argv to exit status. All ranks parse the same arguments; only rank 0 speaks.
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -44,6 +45,8 @@ int act(const Command* command, const Request& request, const Communicator& comm
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file above the process's limit is then an error of writing, with its name
   anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
   const std::array commands = {add_list(line),   add_run(line),     add_compile(line), add_decompile(line),
@@ -86,6 +89,7 @@ int main(int argc, char** argv) {
   // These are the same on every rank: each leaves with the status, rank 0 says why.
   const auto leave = [&](const std::string& message, int status) {
     if (communicator.root()) complain(message);
+    if (const int signal = interrupted_by()) std::raise(signal);
     return status;
   };
   try {

@@ -8,7 +8,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/execution.h"
@@ -93,12 +92,16 @@ int show_plan(const RunArguments& arguments, const Instance& instance, const Com
 
 int run(const RunArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
+  communicator.on_root([&] {
+    check_files({{"--output", common.output},
+                 {"--json", common.out.json},
+                 {"--trace", arguments.trace},
+                 {"--csv", arguments.csv}},
+                input_files(common), common.out.quiet);
+  });
   const Instance instance = prepare(common, communicator);
   require(!arguments.check || instance.info->oracle, "--check: {} has no sequential oracle",
           instance.info->name);
-  const std::string* const files[] = {&common.output, &common.out.json, &arguments.trace, &arguments.csv};
-  require(std::ranges::count(files, "-", [](const std::string* file) { return *file; }) <= 1,
-          "--output, --json, --trace, --csv: only one can be standard output");
   require(!arguments.clock || !arguments.trace.empty(), "--trace-clock: only with --trace");
   if (common.plan) return show_plan(arguments, instance, communicator);
   mpc::RunOptions options;
@@ -132,7 +135,7 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
   }
 
   const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
-  return conclude(instance, execution, common.out, output_taken, communicator, [&]() -> Conclusion {
+  const auto tell = [&](OutputFiles& files) -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
     if (arguments.check) {
@@ -145,14 +148,15 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
       text += fmt::format("  outputs           {}: --output FILE writes them{}\n", outputs.size(),
                           instance.info->oracle ? ", --check compares them with an oracle's" : "");
     }
-    if (!common.output.empty()) write_whole(common.output, output_text(instance, outputs));
+    if (!common.output.empty()) files.write(common.output, output_text(instance, outputs));
     if (!arguments.trace.empty()) {
-      write_whole(arguments.trace,
+      files.write(arguments.trace,
                   trace_text(instance, execution.result, arguments.clock.value_or(TraceClock::kWall)));
     }
-    if (!arguments.csv.empty()) write_whole(arguments.csv, csv_text(execution.result.profile));
+    if (!arguments.csv.empty()) files.write(arguments.csv, csv_text(execution.result.profile));
     return {verdict, text, run_json(instance, execution, verdict)};
-  });
+  };
+  return conclude(instance, execution, common.out, output_taken, communicator, tell);
 }
 
 }  // namespace
@@ -182,15 +186,18 @@ Command add_run(CommandLine& line) {
               });
   path("--resume", "DIR", "Go on from the last checkpoint in DIR, and keep checkpoints there",
        arguments->resume);
-  path("--trace", "FILE", "Write rounds and words as Chrome trace events, for Perfetto or chrome://tracing",
-       arguments->trace);
+  const auto output = [&flags](const std::string& flag, const std::string& help, std::string& target) {
+    flags.value(flag, "FILE", help,
+                [flag, &target](const std::string& text) { target = output_path(flag, text); });
+  };
+  output("--trace", "Write rounds and words as Chrome trace events, for Perfetto or chrome://tracing",
+         arguments->trace);
   flags.choice("--trace-clock", "CLOCK", {"wall", "logical"},
                "wall (default), or logical: the same bytes on any ranks",
                [arguments](const std::string& text) {
                  arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
                });
-  path("--csv", "FILE", "Write words sent, received and scratch, a row for each round and machine",
-       arguments->csv);
+  output("--csv", "Write words sent, received and scratch, a row for each round and machine", arguments->csv);
   return {.name = "run",
           .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; },

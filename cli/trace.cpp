@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "roundtrip/cli/output_files.h"
 #include "roundtrip/mpc/stages/composition.h"
 
 namespace roundtrip::cli {
@@ -105,7 +106,7 @@ std::string trace_text(const Instance& instance, const mpc::RunResult& result, T
                        {"machines", instance.shape().machines},
                        {"clock", clock == TraceClock::kLogical ? "logical" : "wall"}}},
                      {"traceEvents", std::move(trace).events()}};
-  return json.dump() + "\n";
+  return json_text(json, -1);
 }
 
 std::string csv_text(const mpc::Profile& profile) {

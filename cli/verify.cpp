@@ -3,7 +3,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
@@ -58,8 +57,9 @@ int verify_faults(const VerifyArguments& arguments, const Communicator& communic
 int verify(const VerifyArguments& arguments, const Communicator& communicator) {
   require(!arguments.faults || (arguments.html.empty() && arguments.options.resume_folder.empty()),
           "--faults has no page and is not resumed: leave out --html and --resume");
-  require(arguments.html != "-" || arguments.out.json != "-",
-          "--html -, --json -: only one fits standard output");
+  communicator.on_root([&] {
+    check_files({{"--html", arguments.html}, {"--json", arguments.out.json}}, {}, arguments.out.quiet);
+  });
   if (arguments.faults) return verify_faults(arguments, communicator);
   const std::filesystem::path folder = arguments.options.resume_folder;
   communicator.on_root([&] {
@@ -75,15 +75,16 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
   };
   const proofs_check::Report report = proofs_check::verify(options, communicator.transport());
   communicator.on_root([&] {
+    OutputFiles files;
     if (!arguments.html.empty()) {
       progress.draw("the paper's experiments");
-      write_whole(arguments.html,
+      files.write(arguments.html,
                   proofs_check::html_page(report, proofs_check::paper_experiments(options.seed),
                                           proofs_check::machine_description()));
     }
     progress.wipe();
     publish(arguments.out, arguments.html == "-", proofs_check::terminal_table(report),
-            proofs_check::to_json(report));
+            proofs_check::to_json(report), std::move(files));
   });
   return status_of(report.outcome());
 }
@@ -116,7 +117,7 @@ Command add_verify(CommandLine& line) {
   flags.value(
       "--html", "FILE",
       "Write the report as one page with plots, and the paper's two experiments (- is standard output)",
-      [arguments](const std::string& text) { arguments->html = text; });
+      [arguments](const std::string& text) { arguments->html = output_path("--html", text); });
   flags.value(
       "--resume", "DIR",
       "Keep every finished statement in this folder, and take from there what this program has finished "
