@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/executor.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -83,6 +84,7 @@ void Recount::stepped(std::uint32_t round, mpc::MachineId machine, const mpc::In
     end_of_last = run.sequence + run.words.size();
   }
   cell(kSent, round, machine) += outbox.words().size();
+  cell(kPrint, round, machine) += message_print(outbox);
   outbox.for_each_word([&](std::uint64_t target, mpc::Word word) {
     all_bits_ |= word;
     if (round == sizes_.rounds) {
@@ -142,6 +144,7 @@ Trace Recount::trace(mpc::Transport& transport) const {
     trace.received.push_back(row(kReceived, round));
     trace.inbox.push_back(row(kInbox, round));
     trace.sent_to_itself.push_back(row(kSelf, round));
+    trace.prints.push_back(row(kPrint, round));
   }
   return trace;
 }

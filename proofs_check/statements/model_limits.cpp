@@ -8,7 +8,9 @@
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/toy_protocol.h"
 

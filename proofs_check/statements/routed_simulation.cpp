@@ -8,6 +8,7 @@
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/isolation.h"
 #include "roundtrip/proofs_check/reference_attention.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
@@ -22,6 +23,7 @@ namespace {
 constexpr const char* kName = "routed_simulation";
 constexpr std::uint64_t kIdDimension = 128;
 constexpr std::uint64_t kOverflowSize = 64;
+constexpr std::uint64_t kIsolatedSize = 1024;
 constexpr std::uint32_t kFewSpare =
     2;  // overflows in most draws, on few nodes: a flag must reach all that a word could
 const Rational kEta(1, 100);      // of the sizes' runs
@@ -31,34 +33,31 @@ struct Job {
   Case c;
   std::optional<Rational> delta{};
   bool anna = false;
-  Padding padding{};
-  bool extra_layer = false;
-  bool output_altered = false;
+  NetworkMutant mutant{};
 };
 
 std::string quantity_start(const Job& job) {
   return job.c.protocol + (job.anna ? " by ANNA: " : " by EMA: ");
 }
 
-Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
-  const mpc::ProtocolInfo& info = mpc::find_protocol(job.c.protocol);
-  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(job.c, seed));
-  const simulate::Compiled compiled = simulate::compile(
-      protocol,
+simulate::Compiled compile_job(const Job& job, std::uint64_t seed) {
+  return simulate::compile(
+      std::shared_ptr<const mpc::Protocol>(
+          mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, seed))),
       {.construction = simulate::Construction::kRouted, .delta = job.delta, .eta = kEta, .seed = seed});
-  Network network{compiled.transformer.layers, compiled.transformer.tokens,
-                  compiled.transformer.input_dimension};
-  for (auto& layer : network.layers) layer = padded(layer, job.padding);
-  if (job.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
-  const auto attention = simulate::make_attention(
-      compiled, job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
-  const Numbers input = input_of(job.c, Family::kRandom, seed);
-  const Answers answers = answers_of(job.c, input);
-  return evaluate_measured(network, *attention, encoded(input, protocol->shape().input_bits), answers.size(),
-                           [&](std::uint64_t t, mpc::Word word) {
-                             if (job.output_altered && t == answers.size() / 2) word ^= 1;
-                             return info.decode(*protocol, t, word) == answers[t];
-                           });
+}
+
+std::unique_ptr<anna::Attention> attention_of(const Job& job, const simulate::Compiled& compiled) {
+  return simulate::make_attention(compiled,
+                                  job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
+}
+
+/// On two inputs in turns by exact match, on one by ANNA.
+Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+  const simulate::Compiled compiled = compile_job(job, seed);
+  std::vector<Instance> instances{instance_of(job.c, *compiled.protocol, Family::kRandom, seed)};
+  if (!job.anna) instances.push_back(instance_of(job.c, *compiled.protocol, Family::kReversed, seed + 1));
+  return evaluate_mutant(compiled.transformer, job.mutant, *attention_of(job, compiled), instances);
 }
 
 std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
@@ -87,6 +86,8 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
       static_cast<double>(dimension));
   add("width, exact formula", static_cast<double>(facts.width), Relation::kAtMost,
       static_cast<double>(width));
+  add("row dimension d", static_cast<double>(facts.row_dimension), Relation::kAtMost,
+      static_cast<double>(routed_row_dimension(digits, expectation.block_words)));
   // The theorem's power law: 12 kappa_s N^{eps + delta} + 128 H for D > 1, 6 kappa_s b log2 N + 128 H for D
   // = 1.
   const auto kappa =
@@ -133,6 +134,26 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   return checks;
 }
 
+/// Collective: what is kept beside the rows, on an input of its own.
+std::vector<Check> check_isolation(const std::vector<Job>& jobs, Context& context) {
+  const auto facts = spread(context.transport, jobs.size(), Isolation::kNumbers, [&](std::size_t i) {
+    context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + ", a process a layer");
+    const simulate::Compiled compiled = compile_job(jobs[i], context.seed);
+    return isolate(
+               compiled, jobs[i].mutant, [&] { return attention_of(jobs[i], compiled); },
+               instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2))
+        .numbers();
+  });
+  std::vector<Check> all;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const Configuration configuration =
+        configuration_of(kName, jobs[i].c, expectation_of(jobs[i].c), context.seed);
+    for (Check& check : isolation_checks(configuration, quantity_start(jobs[i]), Isolation::from(facts[i])))
+      all.push_back(std::move(check));
+  }
+  return all;
+}
+
 /// Repeated evaluations of the specimen's transformer, each with intermediates of its own: how many flagged
 /// an overflow, how many gave a wrong word. `spare`: bundles hold so many words more than a full machine's
 /// mean load, not what eta asks for. `altered`: a wrong word is passed off as right, a flagged one too.
@@ -157,10 +178,10 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
     options.seed = context.seed * 1000003 + trial;
     const simulate::Compiled compiled = simulate::compile(protocol, options);
     const auto attention = make_reference_exact_match();
-    const Evaluation facts = evaluate_measured(
-        {compiled.transformer.layers, compiled.transformer.tokens, compiled.transformer.input_dimension},
-        *attention, words, expectation.n,
-        [&](std::uint64_t t, mpc::Word word) { return word == words[t] && !(altered && t == 5); });
+    const Instance instance{words, expectation.n, [&](std::uint64_t t, mpc::Word word) {
+                              return word == words[t] && !(altered && t == 5);
+                            }};
+    const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
     return std::vector<std::uint64_t>{facts.flagged > 0, facts.wrong + (altered ? facts.flagged : 0)};
   });
   std::uint64_t flagged = 0;
@@ -184,9 +205,12 @@ class RoutedSimulation : public Statement {
   }
   std::string card() const override {
     return R"(Problem:   an R-round (gamma, eps)-MPC protocol as an ANNA-transformer within the theorem's width.
-Guarantee: L = 2 + 2DR, H = max k_t, m = max(2 C_t + 1, 2b + 1, 128); for every fixed input the outputs are the run's
+Guarantee: L = 2 + 2DR, H = max k_t, m = max(2 C_t + 1, 2b + 1, 128) (the largest of a head's query, key and value
+           dimensions), width H m; rows, which count apart, of d = max(4 + 2 k_t C_t, 4 + 2b, 6) numbers; for every fixed input the outputs are the run's
            with probability >= 1 - eta over the intermediates, else every output concerned reports a fault.
-Check:     sizes metered as they are used against formulas computed anew; outputs against the oracle; overflows counted
+Check:     sizes metered as they are used against formulas computed anew; outputs against the oracle, by EMA the layers of
+           two inputs in turns; at N = 1024 each layer in a process of its own, and every array beside the words that the
+           run sends; overflows counted
            over 100 draws of the intermediates at eta = 0.2; never a wrong word, even with capacities too small.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valiant 1982, H = k_t instead of their
            O(N^{delta/4}).)";
@@ -203,6 +227,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
     std::vector<Check> all;
     std::vector<Job> wanted = jobs(context.sizes);
     std::erase_if(wanted, [&](const Job& job) { return !context.wants(quantity_start(job), job.c.n); });
+    // Before anything is evaluated in this process.
+    std::vector<Job> isolated;
+    for (const Job& job : wanted) {
+      if (!job.anna && job.c.n == kIsolatedSize) isolated.push_back(job);
+    }
+    for (Check& check : check_isolation(isolated, context)) all.push_back(std::move(check));
     for (const auto& checks : run_jobs(wanted, context)) all.insert(all.end(), checks.begin(), checks.end());
     for (const Job& job : wanted) all.push_back(check_digits(job, job.delta, context.seed));
     if (context.wants("overflow: ", kOverflowSize)) {
@@ -221,12 +251,25 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
       Job job;
     };
     const std::vector<Defect> defects{
-        {"one layer more", "layers L = 2 + 2DR", {.c = sound, .extra_layer = true}},
-        {"one head more than stated", "heads H", {.c = sound, .padding = {.heads = 1}}},
-        {"one head more than stated (width)", "width, exact formula", {.c = sound, .padding = {.heads = 1}}},
-        {"one dimension more than stated", "head dimension m", {.c = sound, .padding = {.dimension = 128}}},
-        {"twice the heads", "width, power law", {.c = sound, .padding = {.heads = 60}}},
-        {"one output word altered", "outputs unlike the oracle's", {.c = sound, .output_altered = true}}};
+        {"one layer more", "layers L = 2 + 2DR", {.c = sound, .mutant = {.extra_layers = 1}}},
+        {"one head more than stated", "heads H", {.c = sound, .mutant = {.padding = {.heads = 1}}}},
+        {"one head more than stated (width)",
+         "width, exact formula",
+         {.c = sound, .mutant = {.padding = {.heads = 1}}}},
+        {"one dimension more than stated",
+         "head dimension m",
+         {.c = sound, .mutant = {.padding = {.dimension = 128}}}},
+        {"twice the heads", "width, power law", {.c = sound, .mutant = {.padding = {.heads = 60}}}},
+        {"rows one number wider than stated",
+         "row dimension d",
+         {.c = sound, .mutant = {.padding = {.row_dimension = 1}}}},
+        {"rows of four million numbers", "row dimension d", {.c = sound, .mutant = {.wide_rows = true}}},
+        {"words in a table of the process, rows empty",
+         "outputs unlike the oracle's",
+         {.c = sound, .mutant = {.remembers = true}}},
+        {"one output word altered",
+         "outputs unlike the oracle's",
+         {.c = sound, .mutant = {.output_altered = true}}}};
     std::vector<Job> jobs{{.c = sound}};
     for (const Defect& defect : defects) jobs.push_back(defect.job);
     const auto checks = run_jobs(jobs, context);
@@ -236,6 +279,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
                                   "sum by EMA: " + std::string(defects[i].quantity), checks[1 + i],
                                   checks[0]));
     }
+    const std::vector<Check> kept_in_rows = check_isolation({{.c = sound}}, context);
+    const std::vector<Check> kept_elsewhere =
+        check_isolation({{.c = sound, .mutant = {.remembers = true}}}, context);
+    for (const Check& check : kept_in_rows)
+      all.push_back(judge_control(kName, "words in a table of the process, rows empty", check.quantity,
+                                  kept_elsewhere, kept_in_rows));
     const auto enough = check_overflow(context, {}, false);
     all.push_back(judge_control(kName, "bundles of s/k words, the mean load: overflows appear",
                                 enough[0].quantity, check_overflow(context, 0, false), enough));

@@ -79,8 +79,7 @@ bool right(const Numbers& x, const std::vector<std::optional<std::int64_t>>& pos
 struct Defect {
   std::uint64_t rounds = 0, machines = 0, words = 0;
   bool altered = false;
-  std::uint32_t layers = 0;
-  Padding padding{};
+  NetworkMutant network{};
 };
 
 mpc::Parameters parameters_of(std::uint64_t n, std::uint64_t seed) {
@@ -153,30 +152,24 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
                                      .delta = kDelta,
                                      .eta = kEta,
                                      .seed = context.seed});
-    Network network{compiled.transformer.layers, compiled.transformer.tokens,
-                    compiled.transformer.input_dimension};
-    for (auto& layer : network.layers) layer = padded(layer, defect.padding);
-    for (std::uint32_t i = 0; i < defect.layers; ++i)
-      network.layers.push_back(padded(network.layers.back(), {.idle = true}));
-    Evaluation e;
-    if (evaluated) {
-      const Numbers input = instance(n, true, context.seed);
-      const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
-      std::vector<std::optional<std::int64_t>> positions(3);
-      e = evaluate_measured(network, *attention, encoded(input, kValueBits), 3,
-                            [&](std::uint64_t t, mpc::Word word) {
-                              positions[t] = info.decode(*protocol, t, word + (defect.altered ? 1 : 0));
-                              return true;
-                            });
-      e.wrong = !right(input, positions, true);
-    } else {
-      for (const auto& layer : network.layers) {
-        const anna::LayerShape shape = layer->shape();
-        e.heads = std::max<std::uint64_t>(e.heads, shape.heads);
-        e.width = std::max(e.width, shape.width());
-      }
-      e.depth = network.layers.size();
+    const Network network = mutated(compiled.transformer, defect.network);
+    if (!evaluated) return declared(network).numbers();
+    // An input with a triple and one without, in turns.
+    std::vector<Numbers> inputs;
+    std::vector<std::vector<std::optional<std::int64_t>>> positions(2);
+    std::vector<Instance> instances;
+    for (const bool planted : {true, false}) {
+      inputs.push_back(instance(n, planted, context.seed));
+      auto& delivered = positions[instances.size()];
+      delivered.resize(3);
+      instances.push_back({encoded(inputs.back(), kValueBits), 3, [&](std::uint64_t t, mpc::Word word) {
+                             delivered[t] = info.decode(*protocol, t, word + (defect.altered ? 1 : 0));
+                             return true;
+                           }});
     }
+    const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+    Evaluation e = evaluate_measured(network, *attention, instances);
+    e.wrong = !right(inputs[0], positions[0], true) + !right(inputs[1], positions[1], false);
     return e.numbers();
   })[0];
   const Evaluation e = Evaluation::from(facts);
@@ -201,6 +194,8 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
   add("width, power law", e.width, Relation::kAtMost,
       12.0 * kKappa * static_cast<double>(root_ceil(n, Rational(1, 2) + kDelta + kDelta)) +
           static_cast<double>(kIdDimension * heads));
+  add("row dimension d", e.row_dimension, Relation::kAtMost,
+      static_cast<double>(routed_row_dimension(digits, expectation.block_words)));
   if (evaluated) add("inputs whose triple is wrong", e.wrong + e.flagged, Relation::kEqual, 0);
   return checks;
 }
@@ -215,7 +210,8 @@ Guarantee: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 
            s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 382 layers for every N >= 2^12, with
            H = ceil(q^(1/D)) heads and width within 12 kappa_s N^(1/2 + 2 delta) + 128 H.
 Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;
-           layers, heads and width of the network built; outputs of the transformer evaluated at N = 2^12.
+           layers, heads, width and rows' dimension of the network built; outputs of the transformer evaluated at
+           N = 2^12, the layers of two inputs in turns.
 Range:     s <= N / 4 from N = 2^12 on; below, one machine could hold the input.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the protocol is ours.)";
   }
@@ -255,12 +251,15 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     const auto defective = [&](const Defect& defect) {
       return transformer_checks(kN, false, defect, context);
     };
-    judge("one layer more", built[0].quantity, defective({.layers = 1}), built);
-    judge("11 layers more", built[1].quantity, defective({.layers = 11}), built);
-    judge("one head more than stated", built[2].quantity, defective({.padding = {.heads = 1}}), built);
-    judge("one head more than stated (width)", built[3].quantity, defective({.padding = {.heads = 1}}),
+    judge("one layer more", built[0].quantity, defective({.network = {.extra_layers = 1}}), built);
+    judge("11 layers more", built[1].quantity, defective({.network = {.extra_layers = 11}}), built);
+    judge("one head more than stated", built[2].quantity, defective({.network = {.padding = {.heads = 1}}}),
           built);
-    judge("200 heads more", built[4].quantity, defective({.padding = {.heads = 200}}), built);
+    judge("one head more than stated (width)", built[3].quantity,
+          defective({.network = {.padding = {.heads = 1}}}), built);
+    judge("rows one number wider than stated", built[5].quantity,
+          defective({.network = {.padding = {.row_dimension = 1}}}), built);
+    judge("200 heads more", built[4].quantity, defective({.network = {.padding = {.heads = 200}}}), built);
     return all;
   }
 };
