@@ -31,6 +31,18 @@ class Garbage final : public std::pmr::memory_resource {
   std::pmr::monotonic_buffer_resource storage_;
 };
 
+class Same final : public mpc::Protocol {
+ public:
+  explicit Same(std::shared_ptr<const mpc::Protocol> protocol) : protocol_(std::move(protocol)) {}
+  const mpc::Shape& shape() const override { return protocol_->shape(); }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    protocol_->step(step, inbox, outbox);
+  }
+
+ private:
+  std::shared_ptr<const mpc::Protocol> protocol_;
+};
+
 struct Message {
   mpc::MachineId source;
   std::uint32_t sequence;
@@ -120,6 +132,10 @@ std::uint64_t message_print(const mpc::Outbox& outbox) {
     }
   });
   return print;
+}
+
+std::function<std::unique_ptr<const mpc::Protocol>()> same(std::shared_ptr<const mpc::Protocol> protocol) {
+  return [protocol = std::move(protocol)] { return std::make_unique<Same>(protocol); };
 }
 
 std::vector<Execution> execute_in_turns(std::span<const Run> runs, std::uint64_t order_seed) {

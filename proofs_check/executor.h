@@ -21,6 +21,10 @@ struct Run {
   std::vector<mpc::Word> input;
 };
 
+/// For protocols that are costly to make: hands out `protocol` itself, so that what it keeps in members reaches
+/// the other runs.
+std::function<std::unique_ptr<const mpc::Protocol>()> same(std::shared_ptr<const mpc::Protocol> protocol);
+
 struct Execution {
   std::vector<std::vector<std::uint64_t>> prints;  ///< [round - 1][machine], of message_print()
   std::vector<mpc::Word> outputs;                  ///< by index, the sum of the words delivered

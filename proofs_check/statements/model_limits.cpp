@@ -19,6 +19,7 @@ namespace {
 
 constexpr const char* kName = "model_limits";
 constexpr std::uint64_t kToySize = 1000;
+constexpr std::uint64_t kMaxInTurns = 1024;
 
 /// A protocol on one input, and what must come of it.
 struct Exhibit {
@@ -132,12 +133,31 @@ std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mu
   return 0;
 }
 
+/// Collective: the runs again, machine by machine in turns, by the verifier's own executor: how many message
+/// lists and outputs are not those of the runs that `seen` has.
+std::uint64_t unlike_in_turns(const std::vector<Exhibit>& cases, const std::vector<Seen>& seen,
+                              Context& context) {
+  return spread(context.transport, 1, 1, [&](std::size_t) {
+    std::vector<Run> runs;
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      runs.push_back({cases[i].make, encoded(cases[i].input, cases[i].input_bits)});
+    const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
+    std::uint64_t unlike = 0;
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      unlike += differences(executions[i], seen[i].trace.prints, seen[i].trace.outputs);
+    return std::vector{unlike};
+  })[0][0];
+}
+
 /// The checks on all inputs of one protocol at one size: the worst of each quantity.
 std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant& mutant, Context& context) {
   std::vector<Check> worst;
+  std::vector<Seen> in_turns;  // of the first two, where the size is small enough
   for (const Exhibit& e : cases) {
     context.progress(e.protocol + " N = " + std::to_string(e.expectation.n));
     const Seen seen = observe(e, mutant, context.transport);
+    if (e.expectation.n <= kMaxInTurns && in_turns.size() < 2 && seen.stopped.empty())
+      in_turns.push_back(seen);
     const Trace& trace = seen.trace;
     std::vector<Check> checks;
     const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
@@ -172,6 +192,11 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant&
         worst[i] = checks[i];
       }
     }
+  }
+  if (in_turns.size() == 2) {
+    worst.push_back(
+        compare(cases[0].configuration, cases[0].protocol + ": message lists unlike with two runs in turns",
+                static_cast<double>(unlike_in_turns(cases, in_turns, context)), Relation::kEqual, 0));
   }
   return worst;
 }
@@ -276,6 +301,8 @@ Guarantee: in every round every machine sends at most s words and receives at mo
            formula in (N, eps, kappa_s) fixed before the input is seen; outputs are the task's.
 Check:     recounted from the messages of every machine and round, on random, all-equal, sorted and reversed inputs;
            outputs against oracles written from the definitions; a limit one word below the maximum must stop the run.
+           Up to N = 1024 two runs are executed again by the verifier itself, machine by machine in turns, protocols made
+           anew for each step: message lists must be those of the runs.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -377,6 +404,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                }},
           sound, {});
 
+    for (const auto& [control, memory] : {std::pair("machines remember in a static", ToyMemory::kStatic),
+                                          {"machines remember in memory of the thread", ToyMemory::kThread},
+                                          {"machines remember in a member", ToyMemory::kMember},
+                                          {"a static that all machines add to", ToyMemory::kSum}}) {
+      judge(control, "message lists unlike with two runs in turns", with({.memory = memory}), {}, sound, {});
+    }
     const Check all_stopped = check_broken_rules(context, false);
     all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",
                                 all_stopped.quantity, {check_broken_rules(context, true)}, {all_stopped}));

@@ -9,6 +9,7 @@
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/recount.h"
 #include "roundtrip/proofs_check/spread.h"
@@ -28,6 +29,7 @@ constexpr std::uint32_t kValueBits = 46;
 // at the powers of two, 30 to 33 from 2^14 on).
 constexpr std::uint64_t kDepth = 2 + 2 * 5 * 38;
 constexpr std::uint64_t kFirstInRange = 4096;
+constexpr std::uint64_t kTrapSizes[] = {8, 33, 64, 101};
 
 std::uint64_t up(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
@@ -76,9 +78,37 @@ bool right(const Numbers& x, const std::vector<std::optional<std::int64_t>>& pos
          *positions[1] != *positions[2];
 }
 
+/// Inputs whose answer is known and a careless protocol gets wrong, and whether they have a triple.
+std::vector<std::pair<Numbers, bool>> traps(std::uint64_t n, std::uint64_t seed) {
+  constexpr std::int64_t kLarge = std::int64_t{1} << 43;
+  const auto positive = instance(n, false, seed);  // below kLarge / 2
+  const std::size_t last = n - 1;
+  const std::size_t middle = n / 2;
+  std::vector<std::pair<Numbers, bool>> all;
+  const auto add = [&](bool has_triple, const std::vector<std::pair<std::size_t, std::int64_t>>& placed) {
+    Numbers x = positive;
+    for (const auto& [position, value] : placed) x[position] = value;
+    all.emplace_back(std::move(x), has_triple);
+  };
+  // x and -2x: 0 only if x is used twice. kLarge is no sum of two others.
+  add(false, {{0, kLarge}, {last, -2 * kLarge}});
+  add(false, {{middle, kLarge}, {middle + 1, -2 * kLarge}});
+  add(true, {{0, kLarge}, {1, kLarge}, {last, -2 * kLarge}});
+  add(true, {{0, kLarge}, {middle, -2 * kLarge}, {last, kLarge}});
+  // 0, used twice or three times; two zeros have no partner; three are a triple.
+  add(false, {{middle, 0}});
+  add(false, {{0, 0}, {last, 0}});
+  add(true, {{0, 0}, {middle, 0}, {last, 0}});
+  all.emplace_back(Numbers(n, 0), true);
+  all.emplace_back(Numbers(n, 1), false);
+  all.emplace_back(Numbers(n, -kLarge), false);
+  return all;
+}
+
 struct Defect {
   std::uint64_t rounds = 0, machines = 0, words = 0;
   bool altered = false;
+  bool remembers = false;  ///< as if one of two runs had been told the other's words
   NetworkMutant network{};
 };
 
@@ -137,6 +167,51 @@ std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& co
   add("words, machine and round", most + defect.words, Relation::kAtMost, expectation.memory_words);
   add("inputs whose triple is wrong", wrong, Relation::kEqual, 0);
   return checks;
+}
+
+/// Collective: the traps, all in turns by the verifier's own executor; and whether two of these runs have the
+/// message lists of the runs that the runtime makes.
+std::vector<Check> trap_checks(std::uint64_t n, const Defect& defect, Context& context) {
+  context.progress("3-SUM N = " + std::to_string(n) + ", traps");
+  const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
+  const mpc::Parameters parameters = parameters_of(n, context.seed);
+  const auto protocol = info.make(parameters);
+  const mpc::Shape& shape = protocol->shape();
+  const auto inputs = traps(n, context.seed);
+  const auto found = spread(context.transport, 1, 2, [&](std::size_t) {
+    std::vector<Run> runs;
+    for (const auto& [input, has_triple] : inputs)
+      runs.push_back({[&] { return info.make(parameters); }, encoded(input, kValueBits)});
+    const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
+    std::uint64_t wrong = 0;
+    std::uint64_t unlike = 0;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      std::vector<std::optional<std::int64_t>> positions;
+      for (std::size_t t = 0; t < executions[i].outputs.size(); ++t)
+        positions.push_back(info.decode(*protocol, t, executions[i].outputs[t] + (defect.altered ? 1 : 0)));
+      wrong += executions[i].broken + !right(inputs[i].first, positions, inputs[i].second);
+      if (i >= 2) continue;
+      const std::size_t alone = defect.remembers ? 1 - i : i;
+      Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, runs[alone].input);
+      const auto transport = mpc::make_in_process_transport();
+      mpc::RunOptions options;
+      options.observer = &recount;
+      mpc::run(*protocol, runs[alone].input, *transport, options);
+      const Trace trace = recount.trace(*transport);
+      unlike += differences(executions[i], trace.prints, trace.outputs);
+    }
+    return std::vector{wrong, unlike};
+  })[0];
+  const Configuration configuration{.theorem = kName,
+                                    .n = n,
+                                    .epsilon = Rational(1, 2),
+                                    .delta = kDelta,
+                                    .below_range = shape.below_range(),
+                                    .seed = context.seed};
+  return {compare(configuration, "traps: inputs whose triple is wrong", static_cast<double>(found[0]),
+                  Relation::kEqual, 0),
+          compare(configuration, "traps: message lists unlike with all runs in turns",
+                  static_cast<double>(found[1]), Relation::kEqual, 0)};
 }
 
 /// The routed transformer, by its layers' own shapes; evaluated too where asked for.
@@ -212,6 +287,8 @@ Guarantee: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 
 Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;
            layers, heads, width and rows' dimension of the network built; outputs of the transformer evaluated at
            N = 2^12, the layers of two inputs in turns.
+           Small N: inputs that trick a careless protocol (x and -2x alone, 0 once, twice, three times, all alike), all
+           executed in turns by the verifier itself, with the messages that the runtime's runs send.
 Range:     s <= N / 4 from N = 2^12 on; below, one machine could hold the input.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the protocol is ours.)";
   }
@@ -229,6 +306,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     const bool full = context.sizes == Sizes::kFull;
     for (const std::uint64_t n : {4096, 6000, 8192}) append(run_checks(n, {}, context));
     if (full) append(run_checks(16384, {}, context));
+    for (const std::uint64_t n : kTrapSizes) append(trap_checks(n, {}, context));
     for (const std::uint64_t n : {4096, 6000, 8192, 16384}) append(transformer_checks(n, false, {}, context));
     append(transformer_checks(kFirstInRange, true, {}, context));
     if (full) append(transformer_checks(6000, true, {}, context));
@@ -247,6 +325,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     judge("s + 1 words sent", run[2].quantity,
           run_checks(kN, {.words = expectation_of(kN).memory_words}, context), run);
     judge("a position altered", run[3].quantity, run_checks(kN, {.altered = true}, context), run);
+    const auto trapped = trap_checks(kTrapSizes[1], {}, context);
+    judge("a position altered in every output", trapped[0].quantity,
+          trap_checks(kTrapSizes[1], {.altered = true}, context), trapped);
+    judge("each of two runs has the other's words", trapped[1].quantity,
+          trap_checks(kTrapSizes[1], {.remembers = true}, context), trapped);
     const auto built = transformer_checks(kN, false, {}, context);
     const auto defective = [&](const Defect& defect) {
       return transformer_checks(kN, false, defect, context);
