@@ -7,6 +7,7 @@
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/isolation.h"
 #include "roundtrip/proofs_check/reference_attention.h"
@@ -14,6 +15,7 @@
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/statistics.h"
 #include "roundtrip/proofs_check/toy_protocol.h"
+#include "roundtrip/proofs_check/traffic.h"
 #include "roundtrip/simulate/compile/compare.h"
 #include "roundtrip/simulate/compile/routed.h"
 
@@ -26,7 +28,9 @@ constexpr std::uint64_t kOverflowSize = 64;
 constexpr std::uint64_t kIsolatedSize = 1024;
 constexpr std::uint32_t kFewSpare =
     2;  // overflows in most draws, on few nodes: a flag must reach all that a word could
-const Rational kEta(1, 100);      // of the sizes' runs
+const Rational kEta(1, 100);  // of the sizes' runs
+const Rational kEtaOfTraffic(1, 100'000'000);
+constexpr std::uint32_t kSides[] = {4, 8, 10};  // square roots of the machines of adversarial traffic
 const Rational kEtaTested(1, 5);  // of the runs whose overflows are counted: large enough to be seen
 
 struct Job {
@@ -197,6 +201,46 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
                   static_cast<double>(wrong), Relation::kEqual, 0)};
 }
 
+/// Collective: a pattern of traffic on side^2 machines, routed with 1, 2 and 3 digits under intermediates of
+/// several seeds: outputs that are flagged or wrong. With eta = 1e-8 no bundle may overflow in any of them.
+/// `mean`: bundles hold their mean load and one word more, a defect.
+Check check_traffic(const TrafficPattern& pattern, std::uint32_t side, bool mean, Context& context) {
+  context.progress("traffic: " + pattern.name);
+  constexpr std::uint64_t kSeeds = 3;
+  const std::uint64_t memory = 8 * std::uint64_t{side};
+  const std::uint64_t q = std::uint64_t{side} * side;
+  const auto parts = spread(context.transport, 3 * kSeeds, 1, [&](std::size_t part) {
+    const std::shared_ptr<const mpc::Protocol> protocol = make_traffic(pattern, side, memory);
+    simulate::CompileOptions options{.construction = simulate::Construction::kRouted,
+                                     .digits = static_cast<std::uint32_t>(1 + part % 3),
+                                     .eta = kEtaOfTraffic,
+                                     .seed = context.seed * kSeeds + part / 3};
+    if (mean) {
+      const simulate::DigitRouting routing =
+          simulate::plan_routing(protocol->shape(), simulate::routed_options(options));
+      options.capacities.emplace();
+      for (std::uint32_t t = 0; t < routing.digits(); ++t) {
+        options.capacities->push_back(static_cast<std::uint32_t>(memory / routing.radix(t) + 1));
+      }
+    }
+    const simulate::Compiled compiled = simulate::compile(protocol, options);
+    RandomStream random(options.seed, Domain::kInstance, q);
+    Run run{same(protocol), std::vector<mpc::Word>(protocol->shape().n)};
+    for (mpc::Word& word : run.input) word = random() >> 16;
+    const std::vector<mpc::Word> outputs = execute_in_turns({&run, 1}, options.seed)[0].outputs;
+    const Instance instance{run.input, outputs.size(),
+                            [&](std::uint64_t t, mpc::Word word) { return word == outputs[t]; }};
+    const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+    const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
+    return std::vector{facts.flagged + facts.wrong};
+  });
+  std::uint64_t bad = 0;
+  for (const auto& part : parts) bad += part[0];
+  return compare({.theorem = kName, .n = 4 * q, .epsilon = Rational(1, 2), .seed = context.seed},
+                 "traffic " + pattern.name + ": outputs flagged or wrong", static_cast<double>(bad),
+                 Relation::kEqual, 0);
+}
+
 class RoutedSimulation : public Statement {
  public:
   std::string name() const override { return kName; }
@@ -211,14 +255,17 @@ Guarantee: L = 2 + 2DR, H = max k_t, m = max(2 C_t + 1, 2b + 1, 128) (the larges
 Check:     sizes metered as they are used against formulas computed anew; outputs against the oracle, by EMA the layers of
            two inputs in turns; at N = 1024 each layer in a process of its own, and every array beside the words that the
            run sends; overflows counted
-           over 100 draws of the intermediates at eta = 0.2; never a wrong word, even with capacities too small.
+           over 100 draws of the intermediates at eta = 0.2; never a wrong word, even with capacities too small; full loads
+           in patterns that wear out a network (strides, transpose, bit reversal, to one digit, few to one) by 1 to 3
+           digits, at eta = 1e-8.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valiant 1982, H = k_t instead of their
            O(N^{delta/4}).)";
   }
   std::vector<Constant> constants() const override {
     return {{"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"},
             {"delta", "none, 1/5", "none: one digit where q <= s"},
-            {"eta", "1/100; 1/5 where overflows are counted", "overflow probability"},
+            {"eta", "1/100; 1/5 where overflows are counted; 1e-8 of adversarial traffic",
+             "overflow probability"},
             {"width", "12 kappa_s N^(eps+delta) + 128 H; D = 1: 6 kappa_s b log2 N + 128 H", "power law"}};
   }
   std::uint32_t statistical_checks(Sizes) const override { return 3; }
@@ -235,6 +282,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
     for (Check& check : check_isolation(isolated, context)) all.push_back(std::move(check));
     for (const auto& checks : run_jobs(wanted, context)) all.insert(all.end(), checks.begin(), checks.end());
     for (const Job& job : wanted) all.push_back(check_digits(job, job.delta, context.seed));
+    for (const std::uint32_t side : kSides) {
+      if (!context.wants("traffic ", 4 * side * side)) continue;
+      for (const TrafficPattern& pattern : traffic_patterns(side, 8 * side))
+        all.push_back(check_traffic(pattern, side, false, context));
+    }
     if (context.wants("overflow: ", kOverflowSize)) {
       for (Check& check : check_overflow(context, {}, false)) all.push_back(std::move(check));
       // That many overflow is a control; that no word is wrong where some do is a check.
@@ -290,6 +342,10 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
                                 enough[0].quantity, check_overflow(context, 0, false), enough));
     all.push_back(judge_control(kName, "a word that is wrong and not flagged", enough[1].quantity,
                                 check_overflow(context, {}, true), enough));
+    const TrafficPattern stride = traffic_patterns(kSides[1], 8 * kSides[1])[0];
+    const Check routed = check_traffic(stride, kSides[1], false, context);
+    all.push_back(judge_control(kName, "bundles of the mean load and one word more", routed.quantity,
+                                {check_traffic(stride, kSides[1], true, context)}, {routed}));
     const Check few = check_overflow(context, kFewSpare, false)[1];
     all.push_back(judge_control(kName, "words that are not flagged where some are dropped", few.quantity,
                                 check_overflow(context, kFewSpare, true), {few}));

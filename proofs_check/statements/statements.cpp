@@ -6,6 +6,7 @@ std::vector<std::unique_ptr<const Statement>> make_statements() {
   std::vector<std::unique_ptr<const Statement>> all;
   all.push_back(make_model_limits());
   all.push_back(make_anna_definition());
+  all.push_back(make_hash_functions());
   all.push_back(make_lsh_algorithm());
   all.push_back(make_exact_match_by_anna());
   all.push_back(make_direct_simulation());

@@ -18,6 +18,7 @@ std::unique_ptr<const Statement> make_routed_simulation();
 std::unique_ptr<const Statement> make_match2_one_layer();
 std::unique_ptr<const Statement> make_k_hop_depth();
 std::unique_ptr<const Statement> make_anna_definition();
+std::unique_ptr<const Statement> make_hash_functions();
 std::unique_ptr<const Statement> make_lsh_algorithm();
 std::unique_ptr<const Statement> make_three_sum_width();
 std::unique_ptr<const Statement> make_mpc_simulates_anna();
