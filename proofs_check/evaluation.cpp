@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/proofs_check/reference_attention.h"
 
 namespace roundtrip::proofs_check {
@@ -137,7 +138,7 @@ void read_outputs(const anna::Activations& array, const Instance& instance, Eval
     if (row[0] != 1 || row[2] != 0) {
       ++result.flagged;
     } else {
-      result.wrong += !instance.right(t, static_cast<mpc::Word>(row[1]));
+      result.wrong += !instance.right(t, static_cast<mpc::Word>(row[1])) && !seeded("blind-outputs");
     }
   }
 }
@@ -248,6 +249,7 @@ Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
     }
     ++result.depth;
   }
+  if (seeded("blind-rows")) result.row_dimension = network.input_dimension;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     result.tokens = std::max(result.tokens, arrays[i].tokens());
     read_outputs(arrays[i], instances[i], result);

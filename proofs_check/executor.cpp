@@ -6,6 +6,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 
 namespace roundtrip::proofs_check {
@@ -172,6 +173,7 @@ std::uint64_t differences(const Execution& execution, const std::vector<std::vec
     for (std::size_t i = 0; i < both; ++i) different += a[i] != b[i];
     return different;
   };
+  if (seeded("blind-turns")) return 0;
   std::uint64_t different = execution.broken + count(execution.outputs, outputs);
   const std::size_t rounds = std::min(prints.size(), execution.prints.size());
   different += std::max(prints.size(), execution.prints.size()) - rounds;

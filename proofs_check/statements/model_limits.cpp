@@ -215,7 +215,7 @@ std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
   return cases;
 }
 
-/// The specimen, on an input whose first word is odd and one whose first word is even.
+/// The toy protocol, on an input whose first word is odd and one whose first word is even.
 std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
   const Expectation expectation = toy_expectation(kToySize);
   std::vector<Exhibit> cases;
@@ -238,7 +238,7 @@ std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
   return cases;
 }
 
-/// A rule that a specimen breaks, and what the runtime must say of it.
+/// A rule that a toy protocol breaks, and what the runtime must say of it.
 struct Breach {
   mpc::ModelViolation::Facts facts;
   bool stopped(const Exhibit& toy, mpc::Transport& transport) const {
@@ -254,7 +254,7 @@ struct Breach {
 };
 
 /// Every rule of the model broken once: how many of the breaches the runtime does not stop with the right
-/// rule, machine, round, use and limit. `none_broken`: a specimen that keeps them all, as if it had been let
+/// rule, machine, round, use and limit. `none_broken`: a toy protocol that keeps them all, as if it had been let
 /// pass.
 Check check_broken_rules(Context& context, bool none_broken) {
   context.progress("broken rules");
@@ -392,6 +392,33 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                  const bool loses = round == 3 && machine == 1;
                  recount.stepped(round, machine,
                                  loses ? mpc::Inbox(headers, inbox.words().first(begin - 1)) : inbox, outbox);
+               }},
+          sound, {});
+    judge("runs of an inbox in another order", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 // A machine has one run of its own and one of its neighbour: the words of both, sources swapped.
+                 std::vector<mpc::RunHeader> headers;
+                 std::uint32_t begin = 0;
+                 for (const mpc::Run run : inbox) {
+                   headers.push_back({run.source, run.sequence, begin});
+                   begin += static_cast<std::uint32_t>(run.words.size());
+                 }
+                 const bool swaps = round == 3 && machine == 1 && headers.size() > 1;
+                 if (swaps) std::swap(headers[0].source, headers[1].source);
+                 recount.stepped(round, machine, swaps ? mpc::Inbox(headers, inbox.words()) : inbox, outbox);
+               }},
+          sound, {});
+    judge("a first inbox that is another block of the input", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 std::vector<mpc::Word> words(inbox.words().begin(), inbox.words().end());
+                 if (!words.empty()) words[0] ^= 1;
+                 const mpc::RunHeader header{machine, 0, 0};
+                 const bool alters = round == 1 && machine == 1;
+                 recount.stepped(round, machine, alters ? mpc::Inbox({&header, 1}, words) : inbox, outbox);
                }},
           sound, {});
     judge("a machine stepped twice in a round", "steps, inboxes, outputs amiss", sound,

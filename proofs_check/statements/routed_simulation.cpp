@@ -158,7 +158,7 @@ std::vector<Check> check_isolation(const std::vector<Job>& jobs, Context& contex
   return all;
 }
 
-/// Repeated evaluations of the specimen's transformer, each with intermediates of its own: how many flagged
+/// Repeated evaluations of the toy protocol's transformer, each with intermediates of its own: how many flagged
 /// an overflow, how many gave a wrong word. `spare`: bundles hold so many words more than a full machine's
 /// mean load, not what eta asks for. `altered`: a wrong word is passed off as right, a flagged one too.
 std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t> spare, bool altered) {

@@ -73,7 +73,6 @@ TEST_F(Statements, HaveAControlForEveryQuantity) {
     const auto colon = quantity.find(": ");
     const auto start =
         colon == std::string::npos || quantity.find("code: ") != std::string::npos ? 0 : colon + 2;
-    // So is each pattern of traffic, each family of functions; and two engines are one.
     return quantity.substr(start, quantity.find(", z = ") - start);
   };
   for (const StatementReport& statement : report().statements) {
