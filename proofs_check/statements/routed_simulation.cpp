@@ -64,48 +64,85 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
   return evaluate_mutant(compiled.transformer, job.mutant, *attention_of(job, compiled), instances);
 }
 
+/// The sizes that the theorem and its constants state.
+struct Stated {
+  std::uint64_t layers = 0, heads = 0, dimension = 0, width = 0, row_dimension = 0;
+  /// 12 kappa_s N^(eps + delta) + 128 H for D > 1, 6 kappa_s b log2 N + 128 H for D = 1.
+  double power_law = 0;
+};
+
+Stated stated(const Case& c, const Expectation& expectation, const std::optional<Rational>& delta) {
+  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                 expectation.rounds, delta, kEta.to_double());
+  Stated sizes;
+  sizes.layers = 2 + 2 * digits.radices.size() * expectation.rounds;
+  sizes.dimension = sizes.width = std::max(kIdDimension, 2 * expectation.block_words + 1);
+  for (std::size_t t = 0; t < digits.radices.size(); ++t) {
+    const std::uint64_t m = std::max(2 * digits.capacities[t] + 1, kIdDimension);
+    sizes.heads = std::max(sizes.heads, digits.radices[t]);
+    sizes.dimension = std::max(sizes.dimension, m);
+    sizes.width = std::max(sizes.width, digits.radices[t] * m);
+  }
+  sizes.row_dimension = routed_row_dimension(digits, expectation.block_words);
+  const auto n = static_cast<double>(expectation.n);
+  const auto b = static_cast<double>(expectation.block_words);
+  const double kappa = static_cast<double>(expectation.memory_words) / b;
+  const double words =
+      digits.radices.size() > 1
+          ? 12 * kappa *
+                static_cast<double>(root_ceil(expectation.n, c.epsilon + delta.value_or(Rational(1, 5))))
+          : 6 * kappa * b * std::log2(n);
+  sizes.power_law = words + static_cast<double>(kIdDimension * sizes.heads);
+  return sizes;
+}
+
+/// A law of at least N, the width that one token could hold the input with, is no evidence.
+Check check_power_law(Configuration configuration, const std::string& quantity, std::uint64_t width,
+                      const Stated& sizes) {
+  configuration.below_range =
+      configuration.below_range || sizes.power_law >= static_cast<double>(configuration.n);
+  return compare(configuration, quantity, static_cast<double>(width), Relation::kAtMost, sizes.power_law);
+}
+
 std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint64_t seed) {
   const Expectation expectation = expectation_of(job.c);
   Configuration configuration = configuration_of(kName, job.c, expectation, seed);
   configuration.delta = job.delta;
-  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
-                                 expectation.rounds, job.delta, kEta.to_double());
-  std::uint64_t heads = 0;
-  std::uint64_t dimension = std::max(kIdDimension, 2 * expectation.block_words + 1);
-  std::uint64_t width = dimension;
-  for (std::size_t t = 0; t < digits.radices.size(); ++t) {
-    const std::uint64_t m = std::max(2 * digits.capacities[t] + 1, kIdDimension);
-    heads = std::max(heads, digits.radices[t]);
-    dimension = std::max(dimension, m);
-    width = std::max(width, digits.radices[t] * m);
-  }
+  const Stated sizes = stated(job.c, expectation, job.delta);
   std::vector<Check> checks;
-  const auto add = [&](const char* quantity, double measured, Relation relation, double bound) {
-    checks.push_back(compare(configuration, quantity_start(job) + quantity, measured, relation, bound));
+  const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
+    checks.push_back(compare(configuration, quantity_start(job) + quantity, static_cast<double>(measured),
+                             relation, static_cast<double>(bound)));
   };
-  add("layers L = 2 + 2DR", static_cast<double>(facts.depth), Relation::kEqual,
-      static_cast<double>(2 + 2 * digits.radices.size() * expectation.rounds));
-  add("heads H", static_cast<double>(facts.heads), Relation::kAtMost, static_cast<double>(heads));
-  add("head dimension m", static_cast<double>(facts.dimension), Relation::kAtMost,
-      static_cast<double>(dimension));
-  add("width, exact formula", static_cast<double>(facts.width), Relation::kAtMost,
-      static_cast<double>(width));
-  add("row dimension d", static_cast<double>(facts.row_dimension), Relation::kAtMost,
-      static_cast<double>(routed_row_dimension(digits, expectation.block_words)));
-  // The theorem's power law: 12 kappa_s N^{eps + delta} + 128 H for D > 1, 6 kappa_s b log2 N + 128 H for D
-  // = 1.
-  const auto kappa =
-      static_cast<double>(expectation.memory_words) / static_cast<double>(expectation.block_words);
-  const double ids = static_cast<double>(kIdDimension * heads);
-  const double power = digits.radices.size() > 1
-                           ? 12 * kappa *
-                                 static_cast<double>(root_ceil(
-                                     expectation.n, job.c.epsilon + job.delta.value_or(Rational(1, 5))))
-                           : 6 * kappa * static_cast<double>(expectation.block_words) *
-                                 std::log2(static_cast<double>(expectation.n));
-  add("width, power law", static_cast<double>(facts.width), Relation::kAtMost, power + ids);
-  add("outputs unlike the oracle's", static_cast<double>(facts.wrong + facts.flagged), Relation::kEqual, 0);
+  add("layers L = 2 + 2DR", facts.depth, Relation::kEqual, sizes.layers);
+  add("heads H", facts.heads, Relation::kAtMost, sizes.heads);
+  add("head dimension m", facts.dimension, Relation::kAtMost, sizes.dimension);
+  add("width, exact formula", facts.width, Relation::kAtMost, sizes.width);
+  add("row dimension d", facts.row_dimension, Relation::kAtMost, sizes.row_dimension);
+  checks.push_back(
+      check_power_law(configuration, quantity_start(job) + "width, power law", facts.width, sizes));
+  add("outputs unlike the oracle's", facts.wrong + facts.flagged, Relation::kEqual, 0);
   return checks;
+}
+
+/// Sizes by plan, for N that are too large to evaluate: what the translator declares for the sum, at every
+/// exponent. `more_heads`: beyond that, a defect.
+std::vector<Check> check_plan(const Rational& epsilon, const Rational& delta, std::uint32_t log_n,
+                              std::uint64_t more_heads, const Context& context) {
+  const Case c{"sum", std::uint64_t{1} << log_n, epsilon, 1};
+  const Expectation expectation = expectation_of(c);
+  const Stated sizes = stated(c, expectation, delta);
+  const auto protocol = mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed));
+  const simulate::TransformerSizes planned =
+      simulate::routed_sizes(protocol->shape(), {.delta = delta, .eta = kEta, .seed = context.seed});
+  const std::uint64_t width = planned.width + more_heads * kIdDimension;
+  Configuration configuration = configuration_of(kName, c, expectation, context.seed);
+  configuration.delta = delta;
+  return {compare(configuration, "by plan: layers L", static_cast<double>(planned.depth), Relation::kEqual,
+                  static_cast<double>(sizes.layers)),
+          compare(configuration, "by plan: width H m", static_cast<double>(width), Relation::kEqual,
+                  static_cast<double>(sizes.width)),
+          check_power_law(configuration, "by plan: width, power law", width, sizes)};
 }
 
 /// The radices and capacities that the translator chooses are those of the formulas, not some that will do.
@@ -257,7 +294,8 @@ Check:     sizes metered as they are used against formulas computed anew; output
            run sends; overflows counted
            over 100 draws of the intermediates at eta = 0.2; never a wrong word, even with capacities too small; full loads
            in patterns that wear out a network (strides, transpose, bit reversal, to one digit, few to one) by 1 to 3
-           digits, at eta = 1e-8.
+           digits, at eta = 1e-8. By plan: layers and width at eps = 1/3 to 2/3, delta = 1/10 to 3/10, N up to 2^24. A
+           power law of N or more counts as below range.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valiant 1982, H = k_t instead of their
            O(N^{delta/4}).)";
   }
@@ -282,6 +320,14 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
     for (Check& check : check_isolation(isolated, context)) all.push_back(std::move(check));
     for (const auto& checks : run_jobs(wanted, context)) all.insert(all.end(), checks.begin(), checks.end());
     for (const Job& job : wanted) all.push_back(check_digits(job, job.delta, context.seed));
+    for (const std::uint32_t log_n : {12, 16, 20, 24}) {
+      if (!context.wants("by plan: ", std::uint64_t{1} << log_n)) continue;
+      for (const Rational& epsilon : {Rational(1, 3), {2, 5}, {1, 2}, {3, 5}, {2, 3}}) {
+        for (const Rational& delta : {Rational(1, 10), {1, 5}, {3, 10}}) {
+          for (Check& check : check_plan(epsilon, delta, log_n, 0, context)) all.push_back(std::move(check));
+        }
+      }
+    }
     for (const std::uint32_t side : kSides) {
       if (!context.wants("traffic ", 4 * side * side)) continue;
       for (const TrafficPattern& pattern : traffic_patterns(side, 8 * side))
@@ -342,6 +388,14 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
                                 enough[0].quantity, check_overflow(context, 0, false), enough));
     all.push_back(judge_control(kName, "a word that is wrong and not flagged", enough[1].quantity,
                                 check_overflow(context, {}, true), enough));
+    const auto planned = check_plan(Rational(1, 3), Rational(1, 5), 24, 0, context);
+    const auto wider = check_plan(Rational(1, 3), Rational(1, 5), 24, 10000, context);
+    for (const std::size_t check : {1, 2})
+      all.push_back(judge_control(kName, "10,000 heads more", planned[check].quantity, wider, planned));
+    const auto other = check_plan(Rational(1, 3), Rational(1, 10), 24, 0, context);
+    Check deeper = planned[0];
+    deeper = compare(deeper.configuration, deeper.quantity, other[0].measured, deeper.relation, deeper.bound);
+    all.push_back(judge_control(kName, "layers of another delta", planned[0].quantity, {deeper}, planned));
     const TrafficPattern stride = traffic_patterns(kSides[1], 8 * kSides[1])[0];
     const Check routed = check_traffic(stride, kSides[1], false, context);
     all.push_back(judge_control(kName, "bundles of the mean load and one word more", routed.quantity,
