@@ -133,7 +133,7 @@ constexpr SeededFault kFaults[] = {
      32},
     {"doubling-too-many", kTranslators, "one doubling layer too many", kKHop,
      "k = 7: layers L = a + ceil(log2 k) + 1", 100},
-    {"tables-forgotten", kTranslators, "what the other tables found is not sent home", kByProtocol,
+    {"tables-forgotten", kTranslators, "what the other tables found is not sent to its owner", kByProtocol,
      "L = 1: numbers unlike the definition's", 1024},
     {"norm-of-queries", kTranslators, "a low-rank norm without the keys' features", kLowRank,
      "direct, L = 1: numbers unlike the definition's", 1024},

@@ -22,7 +22,7 @@ constexpr std::uint64_t kToySize = 1000;
 constexpr std::uint64_t kMaxInTurns = 1024;
 
 /// A protocol on one input, and what must come of it.
-struct Exhibit {
+struct LimitCase {
   std::string protocol;
   Configuration configuration;
   Expectation expectation;
@@ -64,7 +64,7 @@ struct Seen {
   std::uint64_t ledger_wrong = 0;
 };
 
-Seen observe(const Exhibit& e, const Mutant& mutant, mpc::Transport& transport) {
+Seen observe(const LimitCase& e, const Mutant& mutant, mpc::Transport& transport) {
   const auto protocol = e.make();
   Seen seen;
   seen.shape = protocol->shape();
@@ -119,7 +119,7 @@ std::uint64_t irregularities(const Trace& trace) {
 
 /// Words that the runtime says were used when told to allow one less than the most that a machine sent or
 /// received.
-std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mutant& mutant,
+std::uint64_t used_at_lower_limit(const LimitCase& e, std::uint64_t most, const Mutant& mutant,
                                   mpc::Transport& transport) {
   try {
     mpc::RunOptions options;
@@ -135,7 +135,7 @@ std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mu
 
 /// Collective: the runs again, machine by machine in turns, by the verifier's own executor: how many message
 /// lists and outputs are not those of the runs that `seen` has.
-std::uint64_t unlike_in_turns(const std::vector<Exhibit>& cases, const std::vector<Seen>& seen,
+std::uint64_t unlike_in_turns(const std::vector<LimitCase>& cases, const std::vector<Seen>& seen,
                               Context& context) {
   return spread(context.transport, 1, 1, [&](std::size_t) {
     std::vector<Run> runs;
@@ -150,10 +150,10 @@ std::uint64_t unlike_in_turns(const std::vector<Exhibit>& cases, const std::vect
 }
 
 /// The checks on all inputs of one protocol at one size: the worst of each quantity.
-std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant& mutant, Context& context) {
+std::vector<Check> check_limits(const std::vector<LimitCase>& cases, const Mutant& mutant, Context& context) {
   std::vector<Check> worst;
   std::vector<Seen> in_turns;  // of the first two, where the size is small enough
-  for (const Exhibit& e : cases) {
+  for (const LimitCase& e : cases) {
     context.progress(e.protocol + " N = " + std::to_string(e.expectation.n));
     const Seen seen = observe(e, mutant, context.transport);
     if (e.expectation.n <= kMaxInTurns && in_turns.size() < 2 && seen.stopped.empty())
@@ -201,11 +201,11 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant&
   return worst;
 }
 
-std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
+std::vector<LimitCase> cases_of(const Case& c, std::uint64_t seed) {
   const Expectation expectation = expectation_of(c);
   const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
   const mpc::Parameters parameters = parameters_of(c, seed);
-  std::vector<Exhibit> cases;
+  std::vector<LimitCase> cases;
   for (const Family family : {Family::kRandom, Family::kAllEqual, Family::kSorted, Family::kReversed}) {
     const Numbers input = input_of(c, family, seed);
     cases.push_back({c.protocol, configuration_of(kName, c, expectation, seed), expectation,
@@ -216,9 +216,9 @@ std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
 }
 
 /// The toy protocol, on an input whose first word is odd and one whose first word is even.
-std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
+std::vector<LimitCase> toys(const ToyDefects& defects, std::uint64_t seed) {
   const Expectation expectation = toy_expectation(kToySize);
-  std::vector<Exhibit> cases;
+  std::vector<LimitCase> cases;
   for (const std::int64_t first : {1, 2}) {
     Numbers input(expectation.n, 3);
     input[0] = first;
@@ -241,7 +241,7 @@ std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
 /// A rule that a toy protocol breaks, and what the runtime must say of it.
 struct Breach {
   mpc::ModelViolation::Facts facts;
-  bool stopped(const Exhibit& toy, mpc::Transport& transport) const {
+  bool stopped(const LimitCase& toy, mpc::Transport& transport) const {
     try {
       mpc::run(*toy.make(), encoded(toy.input, toy.input_bits), transport, {});
     } catch (const mpc::ModelViolation& violation) {
@@ -331,8 +331,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     const std::uint64_t s = expectation.memory_words;
     const std::uint64_t b = expectation.block_words;
     std::vector<Control> all;
-    const auto judge = [&](const char* control, const char* quantity, const std::vector<Exhibit>& bad,
-                           const Mutant& mutant, const std::vector<Exhibit>& good, const Mutant& sound) {
+    const auto judge = [&](const char* control, const char* quantity, const std::vector<LimitCase>& bad,
+                           const Mutant& mutant, const std::vector<LimitCase>& good, const Mutant& sound) {
       all.push_back(judge_control(kName, control, "specimen: " + std::string(quantity),
                                   check_limits(bad, mutant, context), check_limits(good, sound, context)));
     };
@@ -445,7 +445,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
           {}, with({.extra_words = b - 1}), {});
     // A memory one word below the measured maximum, in words declared and in words used.
     auto tight = with({.extra_words = b - 1});
-    for (Exhibit& e : tight) --e.expectation.memory_words;
+    for (LimitCase& e : tight) --e.expectation.memory_words;
     judge("s one word below the measured maximum", "words sent, machine and round", tight, {},
           with({.extra_words = b - 1}), {});
     judge("s declared one word above the stated one", "memory s declared, words", tight, {},

@@ -71,7 +71,7 @@ struct Stated {
   double power_law = 0;
 };
 
-Stated stated(const Case& c, const Expectation& expectation, const std::optional<Rational>& delta) {
+Stated stated_sizes(const Case& c, const Expectation& expectation, const std::optional<Rational>& delta) {
   const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
                                  expectation.rounds, delta, kEta.to_double());
   Stated sizes;
@@ -108,7 +108,7 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
   const Expectation expectation = expectation_of(job.c);
   Configuration configuration = configuration_of(kName, job.c, expectation, seed);
   configuration.delta = job.delta;
-  const Stated sizes = stated(job.c, expectation, job.delta);
+  const Stated sizes = stated_sizes(job.c, expectation, job.delta);
   std::vector<Check> checks;
   const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
     checks.push_back(compare(configuration, quantity_start(job) + quantity, static_cast<double>(measured),
@@ -131,7 +131,7 @@ std::vector<Check> check_plan(const Rational& epsilon, const Rational& delta, st
                               std::uint64_t more_heads, const Context& context) {
   const Case c{"sum", std::uint64_t{1} << log_n, epsilon, 1};
   const Expectation expectation = expectation_of(c);
-  const Stated sizes = stated(c, expectation, delta);
+  const Stated sizes = stated_sizes(c, expectation, delta);
   const auto protocol = mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed));
   const simulate::TransformerSizes planned =
       simulate::routed_sizes(protocol->shape(), {.delta = delta, .eta = kEta, .seed = context.seed});
