@@ -203,7 +203,7 @@ Check graph_check(const std::string& protocol, std::uint64_t n, bool altered, Co
   mpc::Parameters parameters;
   parameters.n = n;
   parameters.seed = context.seed;
-  const auto built = info.make(parameters);
+  const std::shared_ptr<const mpc::Protocol> built = info.make(parameters);
   const auto wrong = spread(context.transport, 1, 1, [&](std::size_t) {
     std::vector<Numbers> inputs;
     if (counts_cycles) {
@@ -214,7 +214,7 @@ Check graph_check(const std::string& protocol, std::uint64_t n, bool altered, Co
     }
     std::vector<Run> runs;
     for (const Numbers& input : inputs)
-      runs.push_back({[&] { return info.make(parameters); }, encoded(input, built->shape().input_bits)});
+      runs.push_back({same(built), encoded(input, built->shape().input_bits)});
     const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
     std::uint64_t count = 0;
     for (std::size_t i = 0; i < runs.size(); ++i) {

@@ -261,7 +261,7 @@ class RegisteredProtocol final : public Statement {
     sizes.push_back(kControlSize);
     for (const std::uint64_t n : sizes) {
       const mpc::Parameters parameters = parameters_at(n, context.seed);
-      std::unique_ptr<const mpc::Protocol> protocol;
+      std::shared_ptr<const mpc::Protocol> protocol;
       try {
         protocol = info_.make(parameters);
       } catch (const ContractError&) {
@@ -270,7 +270,7 @@ class RegisteredProtocol final : public Statement {
       context.progress(info_.name + " N = " + std::to_string(n) + ", named instances");
       const mpc::Shape& shape = protocol->shape();
       const auto wrong = spread(context.transport, 1, 1, [&](std::size_t) {
-        return std::vector{wrong_on_named(parameters, shape, *protocol)};
+        return std::vector{wrong_on_named(parameters, protocol)};
       })[0][0];
       all.push_back(compare({.theorem = info_.name,
                              .n = n,
@@ -283,8 +283,9 @@ class RegisteredProtocol final : public Statement {
     return all;
   }
 
-  std::uint64_t wrong_on_named(const mpc::Parameters& parameters, const mpc::Shape& shape,
-                               const mpc::Protocol& protocol) const {
+  std::uint64_t wrong_on_named(const mpc::Parameters& parameters,
+                               const std::shared_ptr<const mpc::Protocol>& protocol) const {
+    const mpc::Shape& shape = protocol->shape();
     const std::uint64_t n = parameters.n;
     const std::int64_t half = std::int64_t{1} << (shape.input_bits - 1);
     std::vector<NamedInput> inputs = number_instances(n, -half, half - 1, shape.block_words);
@@ -303,7 +304,7 @@ class RegisteredProtocol final : public Statement {
       } catch (const ContractError&) {
         continue;
       }
-      Run run{[&] { return info_.make(parameters); }, {}};
+      Run run{same(protocol), {}};
       for (const std::int64_t value : input.values)
         run.input.push_back(mpc::encode_input(value, shape, "a word"));
       runs.push_back(std::move(run));
@@ -312,7 +313,7 @@ class RegisteredProtocol final : public Statement {
     std::uint64_t wrong = 0;
     const std::vector<Execution> executions = execute_in_turns(runs, parameters.seed);
     for (std::size_t i = 0; i < runs.size(); ++i)
-      wrong += executions[i].broken + unlike_oracle(protocol, executions[i].outputs, values[i], parameters);
+      wrong += executions[i].broken + unlike_oracle(*protocol, executions[i].outputs, values[i], parameters);
     return wrong;
   }
 

@@ -176,13 +176,13 @@ std::vector<Check> trap_checks(std::uint64_t n, const Defect& defect, Context& c
   context.progress("3-SUM N = " + std::to_string(n) + ", traps");
   const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
   const mpc::Parameters parameters = parameters_of(n, context.seed);
-  const auto protocol = info.make(parameters);
+  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters);
   const mpc::Shape& shape = protocol->shape();
   const auto inputs = traps(n, context.seed);
   const auto found = spread(context.transport, 1, 2, [&](std::size_t) {
     std::vector<Run> runs;
     for (const auto& [input, has_triple] : inputs)
-      runs.push_back({[&] { return info.make(parameters); }, encoded(input, kValueBits)});
+      runs.push_back({same(protocol), encoded(input, kValueBits)});
     const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
     std::uint64_t wrong = 0;
     std::uint64_t unlike = 0;
