@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
