@@ -232,8 +232,7 @@ std::string facts_text(const Facts& facts) {
   if (has("compared_with")) {
     out.row("compared with",
             std::string("{compared_with}, {compared_seconds:.3f} s: ") +
-                (facts["equal"].get<bool>()
-                     ? "equal, bit for bit"
+                (facts["equal"].get<bool>() ? "equal, bit for bit"
                  : !std::isfinite(number("max_error"))
                      ? "its outputs are not all finite numbers (NaN or infinity)"
                      : "largest difference {max_error:.4g}, relative error {relative_error:.4g}"));

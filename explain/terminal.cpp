@@ -322,14 +322,14 @@ void write_journey(const Trace& trace, std::uint32_t origin, Writer& out) {
 std::string terminal_text(const Trace& trace, const TerminalOptions& options) {
   Writer out(trace, options.colours);
   if (options.word) {
-    require_field(*options.word < trace.input.size(), "word", "{} is not in the input, which has words 0 to {}",
-                  *options.word, trace.input.size() - 1);
+    require_field(*options.word < trace.input.size(), "word",
+                  "{} is not in the input, which has words 0 to {}", *options.word, trace.input.size() - 1);
     write_journey(trace, *options.word, out);
     return out.take();
   }
   if (options.round) {
-    require_field(*options.round <= trace.rounds.size(), "round", "{} is none of the rounds 0 (the input) to {}",
-                  *options.round, trace.rounds.size());
+    require_field(*options.round <= trace.rounds.size(), "round",
+                  "{} is none of the rounds 0 (the input) to {}", *options.round, trace.rounds.size());
     write_step(trace, *options.round, out);
     return out.take();
   }

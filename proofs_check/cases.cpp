@@ -4,6 +4,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
 #include "roundtrip/proofs_check/formulas.h"
 
 namespace roundtrip::proofs_check {
@@ -52,7 +53,7 @@ Expectation expectation_of(const Case& c) {
       expectation.rounds += 2 + log_ceil(2, static_cast<std::uint64_t>(option(c, "k")));
     return expectation;
   }
-  throw InternalError(fmt::format("no claim is written for protocol '{}'", c.protocol));
+  throw InternalError(fmt::format("no expectation is written for protocol '{}'", c.protocol));
 }
 
 Numbers input_of(const Case& c, Family family, std::uint64_t seed) {
@@ -90,6 +91,16 @@ Answers answers_of(const Case& c, std::span<const std::int64_t> input) {
   if (c.protocol == "sort") return oracle_sort(input);
   if (c.protocol == "k_hop") return oracle_k_hop(input, static_cast<std::uint64_t>(option(c, "k")));
   throw InternalError(fmt::format("no oracle is written for protocol '{}'", c.protocol));
+}
+
+Instance instance_of(const Case& c, const mpc::Protocol& protocol, Family family, std::uint64_t seed) {
+  const Numbers input = input_of(c, family, seed);
+  const Answers answers = answers_of(c, input);
+  const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
+  return {encoded(input, protocol.shape().input_bits), answers.size(),
+          [&protocol, &info, answers](std::uint64_t t, mpc::Word word) {
+            return info.decode(protocol, t, word) == answers[t];
+          }};
 }
 
 mpc::Parameters parameters_of(const Case& c, std::uint64_t seed) {

@@ -11,6 +11,7 @@
 
 #include "roundtrip/mpc/parameters.h"
 #include "roundtrip/mpc/protocol.h"
+#include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/oracles.h"
 #include "roundtrip/proofs_check/statement.h"
 
@@ -37,7 +38,7 @@ struct Expectation {
   std::uint64_t n = 0;
 };
 
-/// The claim for sum, sort, match2 and k_hop.
+/// The expectation for sum, sort, match2 and k_hop.
 Expectation expectation_of(const Case& c);
 
 mpc::Parameters parameters_of(const Case& c, std::uint64_t seed);
@@ -51,7 +52,10 @@ Numbers input_of(const Case& c, Family family, std::uint64_t seed);
 /// The task's answers, from its definition.
 Answers answers_of(const Case& c, std::span<const std::int64_t> input);
 
-/// x + 2^(bits-1): how an input word stands in a machine.
+/// The case as an instance for its transformer; `protocol` is the case's.
+Instance instance_of(const Case& c, const mpc::Protocol& protocol, Family family, std::uint64_t seed);
+
+/// x + 2^(bits-1): how a machine holds an input word.
 std::vector<mpc::Word> encoded(std::span<const std::int64_t> input, std::uint32_t input_bits);
 
 /// The control `name` of `quantity`: `defective` must hold a refuted check of that quantity, and `sound`, the

@@ -15,21 +15,22 @@ namespace roundtrip::proofs_check {
 
 /// Measured facts; sizes are the larger of what a layer declares and what it uses, maximal over layers.
 struct Evaluation {
-  std::uint64_t depth = 0;      ///< L
-  std::uint64_t tokens = 0;     ///< N'
-  std::uint64_t heads = 0;      ///< H
-  std::uint64_t dimension = 0;  ///< m
-  std::uint64_t width = 0;      ///< max over layers of H_l * m_l
-  std::uint64_t flagged = 0;    ///< outputs that report a fault or have no word
-  std::uint64_t wrong = 0;      ///< outputs whose word is wrong
+  std::uint64_t depth = 0;          ///< L
+  std::uint64_t tokens = 0;         ///< N'
+  std::uint64_t heads = 0;          ///< H
+  std::uint64_t dimension = 0;      ///< m: the largest of a head's query, key and value dimensions
+  std::uint64_t width = 0;          ///< max over layers of H_l * m_l
+  std::uint64_t row_dimension = 0;  ///< d, of the input and of the rows between layers
+  std::uint64_t flagged = 0;        ///< outputs that report a fault or have no word, over all instances
+  std::uint64_t wrong = 0;          ///< outputs whose word is wrong, likewise
 
   /// For spread().
   std::vector<std::uint64_t> numbers() const {
-    return {depth, tokens, heads, dimension, width, flagged, wrong};
+    return {depth, tokens, heads, dimension, width, row_dimension, flagged, wrong};
   }
-  static constexpr std::size_t kNumbers = 7;
+  static constexpr std::size_t kNumbers = 8;
   static Evaluation from(const std::vector<std::uint64_t>& n) {
-    return {n[0], n[1], n[2], n[3], n[4], n[5], n[6]};
+    return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]};
   }
 };
 
@@ -39,18 +40,49 @@ struct Network {
   std::uint32_t input_dimension = 0;
 };
 
-/// Rows of the first array: (1, word t) for t < N, else (0, 0). Rows of the last: (present, word, fault, ..).
-/// `right(t, word)`: whether output t is that word.
-Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
-                             std::span<const mpc::Word> input, std::uint64_t outputs,
-                             const std::function<bool(std::uint64_t, mpc::Word)>& right);
+/// An input, and what must come of it.
+struct Instance {
+  std::vector<mpc::Word> input;
+  std::uint64_t outputs = 0;
+  std::function<bool(std::uint64_t t, mpc::Word word)> right;  ///< whether output t is that word
+};
 
-/// Declares sizes larger than what `inner` uses; or, idle, passes its rows on. A defect, for controls.
+/// Evaluates the network on all instances in turns: each layer on every instance before the next layer on any.
+/// What a layer keeps beside the rows then reaches the wrong instance. Rows of the first array: (1, word t) for
+/// t < N, else (0, 0). Rows of the last: (present, word, fault, ..).
+Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
+                             std::span<const Instance> instances);
+
+/// Evaluates each layer in a child process of this one, which has evaluated none before; only the array goes
+/// in and comes back. Returns the outputs that are wrong, flagged or missing. `attention` must not have been
+/// used. InternalError if a child cannot be started or fails.
+std::uint64_t wrong_in_own_processes(const Network& network, anna::Attention& attention,
+                                     const Instance& instance);
+
+/// Declares sizes larger than what the layer uses. A defect, for controls.
 struct Padding {
   std::uint32_t heads = 0;
-  std::uint32_t dimension = 0;
-  bool idle = false;
+  std::uint32_t dimension = 0;      ///< of values
+  std::uint32_t row_dimension = 0;  ///< of the rows that it writes
 };
-std::shared_ptr<const anna::Layer> padded(std::shared_ptr<const anna::Layer> inner, const Padding& padding);
+
+/// What a control does to a network or to its outputs.
+struct NetworkMutant {
+  Padding padding{};               ///< of every layer
+  bool wide_rows = false;          ///< every layer writes a number far beyond its rows' dimension
+  bool remembers = false;          ///< rows are kept in a table of the process; the array holds none
+  bool output_altered = false;     ///< the middle output's lowest bit
+  std::uint32_t extra_layers = 0;  ///< that pass their rows on
+  std::uint32_t extra_tokens = 0;
+};
+
+Network mutated(const anna::Transformer& transformer, const NetworkMutant& mutant);
+Instance mutated(const Instance& instance, const NetworkMutant& mutant);
+/// evaluate_measured() of what the mutant makes of network and instances.
+Evaluation evaluate_mutant(const anna::Transformer& transformer, const NetworkMutant& mutant,
+                           anna::Attention& attention, std::span<const Instance> instances);
+
+/// The sizes that the layers declare, without an evaluation: tokens, flagged and wrong are 0.
+Evaluation declared(const Network& network);
 
 }  // namespace roundtrip::proofs_check

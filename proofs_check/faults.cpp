@@ -29,6 +29,8 @@ constexpr const char* kModelLimits = "model_limits";
 constexpr const char* kExactMatch = "exact_match_by_anna";
 constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
+constexpr const char* kThreeSum = "three_sum_width";
+constexpr const char* kHashFunctions = "hash_functions";
 constexpr const char* kMatch2 = "match2_one_layer";
 constexpr const char* kKHop = "k_hop_depth";
 constexpr const char* kDefinition = "anna_definition";
@@ -50,6 +52,8 @@ constexpr SeededFault kFaults[] = {
      "specimen: ledger rounds unlike the recount", 1000},
     {"last-message", kRuntime, "the last message of a machine is dropped", kModelLimits,
      "specimen: steps, inboxes, outputs amiss", 1000},
+    {"sum-of-process", kRuntime, "machines add up in a static of the process", kModelLimits,
+     "sum: message lists unlike with two runs in turns", 1024},
     {"input-shifted", kRuntime, "input blocks begin one word late", kModelLimits,
      "specimen: steps, inboxes, outputs amiss", 1000},
     {"mpi-code", kRuntime, "error codes of MPI's calls are dropped", kModelLimits,
@@ -57,6 +61,16 @@ constexpr SeededFault kFaults[] = {
 
     {"weight-denominator", kAttention, "keys without a value are left out of the count", kExactMatch,
      "rows unlike exact match", 256},
+    {"one-bit-family", kAttention, "a cross-polytope function is its sign alone", kHashFunctions,
+     "cross-polytope: P[a function agrees] at c r", 16},
+    {"tables-in-pairs", kAttention, "each table is drawn twice", kHashFunctions,
+     "hyperplane: P[a function in each of two tables agrees] between", 16},
+    {"codes-of-32-bits", kAttention, "32 bits of a code are kept by the dense engine", kHashFunctions,
+     "P[codes are equal], z = 48", 16},
+    {"all-pairs", kAttention, "all pairs are compared besides, counted by nobody", kLsh,
+     "dense engine: 4N take more than 9 times as long as N", 2048},
+    {"sums-twice", kAttention, "a bucket is added up twice, counted once", kLsh, "rows added by the kernels",
+     300},
     {"code-cut", kAttention, "16 bits of a code are compared", kExactMatch, "rows unlike exact match", 1024},
     {"last-function", kAttention, "the last hash function of a table is not used", kExactMatch,
      "P[two ids share a code], z = 2", 2},
@@ -86,6 +100,8 @@ constexpr SeededFault kFaults[] = {
 
     {"no-intermediate", kRouting, "words go straight, without a random intermediate", kRouted,
      "overflow: probability, eta .2", 64},
+    {"intermediates-in-turn", kRouting, "intermediates are taken in turn, not drawn", kRouted,
+     "traffic stride 1: outputs flagged or wrong", 256},
     {"overflow-unflagged", kRouting, "a bundle that overflows sets no flag", kRouted,
      "overflow: wrong words, small bundles", 64},
     {"flag-lost", kRouting, "a node does not pass flags on that it receives", kRouted,
@@ -108,6 +124,12 @@ constexpr SeededFault kFaults[] = {
 
     {"last-block", kTranslators, "the last input block is taken for a full one", kDirect,
      "sum by EMA: outputs unlike the oracle's", 1500},
+    {"words-beside-rows", kTranslators, "words reach the next layer by a static table", kDirect,
+     "sum by EMA: outputs wrong, a process a layer", 1024},
+    {"wide-rows", kTranslators, "rows between layers are four million numbers wide", kDirect,
+     "sum by EMA: row dimension d", 1024},
+    {"position-twice", kTranslators, "a position may count twice in a triple", kThreeSum,
+     "traps: inputs whose triple is wrong", 33},
     {"head-too-many", kTranslators, "the last layer declares one head too many", kDirect,
      "sum by EMA: heads H", 1024},
     {"inbox-order", kTranslators, "a machine's inbox goes by sequence, then source", kDirect,
@@ -116,7 +138,7 @@ constexpr SeededFault kFaults[] = {
      32},
     {"doubling-too-many", kTranslators, "one doubling layer too many", kKHop,
      "k = 7: layers L = a + ceil(log2 k) + 1", 100},
-    {"tables-forgotten", kTranslators, "what the other tables found is not sent home", kByProtocol,
+    {"tables-forgotten", kTranslators, "what the other tables found is not sent to its owner", kByProtocol,
      "L = 1: numbers unlike the definition's", 1024},
     {"norm-of-queries", kTranslators, "a low-rank norm without the keys' features", kLowRank,
      "direct, L = 1: numbers unlike the definition's", 1024},
@@ -195,6 +217,25 @@ const Check* find(std::span<const Check> checks, const SeededFault& fault, Verdi
 }
 
 }  // namespace
+
+std::span<const Blinding> all_blindings() {
+  static constexpr Blinding kBlindings[] = {{"blind-steps", "steps that machines make", kModelLimits},
+                                            {"blind-order", "order of the runs in an inbox", kModelLimits},
+                                            {"blind-input", "first inboxes", kModelLimits},
+                                            {"blind-conservation", "words received", kModelLimits},
+                                            {"blind-sent", "words sent", kModelLimits},
+                                            {"blind-bits", "bits of words", kModelLimits},
+                                            {"blind-turns", "message lists of runs in turns", kModelLimits},
+                                            {"blind-rows", "columns of rows", kDirect},
+                                            {"blind-outputs", "words of the last array", kDirect},
+                                            {"blind-processes", "outputs of layers' processes", kDirect},
+                                            {"blind-divergence", "rows beside the run's messages", kRouted},
+                                            {"blind-functions", "values that agree", kHashFunctions},
+                                            {"blind-codes", "codes that are equal", kHashFunctions},
+                                            {"blind-kernels", "rows that kernels add", kLsh},
+                                            {"blind-clock", "processor time", kLsh}};
+  return kBlindings;
+}
 
 std::span<const SeededFault> all_faults() {
   return kFaults;

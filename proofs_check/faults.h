@@ -30,6 +30,15 @@ struct SeededFault {
 /// All of them, by area. At least four an area, each in a function of its own.
 std::span<const SeededFault> all_faults();
 
+/// An observer of the verifier's own that can be blinded: it then sees nothing amiss, whatever there is. Some
+/// control of the theorem must then slip through.
+struct Blinding {
+  std::string_view name;  ///< of FaultSwitch
+  std::string_view observer;
+  std::string_view theorem;
+};
+std::span<const Blinding> all_blindings();
+
 /// What came of one.
 struct FaultFinding {
   const SeededFault* fault = nullptr;

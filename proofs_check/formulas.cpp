@@ -174,4 +174,20 @@ Routing routing(std::uint64_t n, std::uint64_t machines, std::uint64_t memory_wo
   return result;
 }
 
+namespace {
+constexpr std::uint64_t kLastRow =
+    6;  // d of the last array: presence, word and the faults of output and machine
+}
+
+std::uint64_t direct_row_dimension(std::uint64_t memory_words) {
+  return std::max(kLastRow, 3 + 2 * memory_words);
+}
+
+std::uint64_t routed_row_dimension(const Routing& routing, std::uint64_t block_words) {
+  std::uint64_t dimension = std::max(kLastRow, 4 + 2 * block_words);
+  for (std::size_t t = 0; t < routing.radices.size(); ++t)
+    dimension = std::max(dimension, 4 + 2 * routing.radices[t] * routing.capacities[t]);
+  return dimension;
+}
+
 }  // namespace roundtrip::proofs_check

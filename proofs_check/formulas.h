@@ -60,4 +60,9 @@ struct Routing {
 Routing routing(std::uint64_t n, std::uint64_t machines, std::uint64_t memory_words, std::uint64_t rounds,
                 const std::optional<Rational>& delta, double eta);
 
+/// d of the rows between layers. Direct: a fault is three numbers, each of s words its destination and itself.
+std::uint64_t direct_row_dimension(std::uint64_t memory_words);
+/// Routed: a fault and a flag are four numbers, each slot of a bundle and each of b outputs two.
+std::uint64_t routed_row_dimension(const Routing& routing, std::uint64_t block_words);
+
 }  // namespace roundtrip::proofs_check

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/transport.h"
+#include "roundtrip/proofs_check/executor.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -21,7 +23,7 @@ std::uint64_t largest(const Rows& rows) {
 }  // namespace
 
 std::uint64_t Trace::max_sent() const {
-  return largest(sent);
+  return seeded("blind-sent") ? 0 : largest(sent);
 }
 std::uint64_t Trace::max_received() const {
   return largest(received);
@@ -29,6 +31,7 @@ std::uint64_t Trace::max_received() const {
 
 std::uint64_t Trace::unconserved() const {
   std::uint64_t count = 0;
+  if (seeded("blind-conservation")) return count;
   for (std::size_t r = 1; r < inbox.size(); ++r) {
     for (std::size_t m = 0; m < inbox[r].size(); ++m) count += inbox[r][m] != received[r - 1][m];
   }
@@ -83,6 +86,7 @@ void Recount::stepped(std::uint32_t round, mpc::MachineId machine, const mpc::In
     end_of_last = run.sequence + run.words.size();
   }
   cell(kSent, round, machine) += outbox.words().size();
+  cell(kPrint, round, machine) += message_print(outbox);
   outbox.for_each_word([&](std::uint64_t target, mpc::Word word) {
     all_bits_ |= word;
     if (round == sizes_.rounds) {
@@ -116,12 +120,12 @@ Trace Recount::trace(mpc::Transport& transport) const {
   transport.sum(rest);
 
   Trace trace;
-  trace.disordered_inboxes = rest[0];
+  trace.disordered_inboxes = seeded("blind-order") ? 0 : rest[0];
   trace.stray_words = rest[1];
-  trace.input_mismatches = rest[2];
+  trace.input_mismatches = seeded("blind-input") ? 0 : rest[2];
   trace.irregular_steps = rest[3];
   for (std::uint32_t bit = 0; bit < 64; ++bit) {
-    if (rest[4 + bit] != 0) trace.widest_bits = bit + 1;
+    if (rest[4 + bit] != 0 && !seeded("blind-bits")) trace.widest_bits = bit + 1;
   }
   trace.deliveries = std::move(deliveries);
   trace.outputs = std::move(outputs);
@@ -142,7 +146,9 @@ Trace Recount::trace(mpc::Transport& transport) const {
     trace.received.push_back(row(kReceived, round));
     trace.inbox.push_back(row(kInbox, round));
     trace.sent_to_itself.push_back(row(kSelf, round));
+    trace.prints.push_back(row(kPrint, round));
   }
+  if (seeded("blind-steps")) trace.irregular_steps = 0;
   return trace;
 }
 

@@ -16,12 +16,13 @@ struct Trace {
   std::vector<std::vector<std::uint64_t>> received;  ///< as counted at the senders
   std::vector<std::vector<std::uint64_t>> inbox;     ///< words that the machine was handed when it stepped
   std::vector<std::vector<std::uint64_t>> sent_to_itself;
-  std::uint64_t irregular_steps =
-      0;  ///< (round, machine) pairs that did not step exactly once, or after round R
-  std::uint64_t disordered_inboxes =
-      0;                          ///< not ascending by (source, sequence), or neighbouring runs not joined
-  std::uint64_t stray_words = 0;  ///< words for a machine or output that does not exist
-  std::uint32_t widest_bits = 0;  ///< of any word sent
+  std::vector<std::vector<std::uint64_t>> prints;  ///< of message_print(), executor.h
+  /// (round, machine) pairs that did not step exactly once, or after round R.
+  std::uint64_t irregular_steps = 0;
+  /// Not ascending by (source, sequence), or neighbouring runs not joined.
+  std::uint64_t disordered_inboxes = 0;
+  std::uint64_t stray_words = 0;          ///< words for a machine or output that does not exist
+  std::uint32_t widest_bits = 0;          ///< of any word sent
   std::uint64_t input_mismatches = 0;     ///< machines whose first inbox is not their block of the input
   std::vector<std::uint64_t> deliveries;  ///< by output index: how often it was delivered
   std::vector<mpc::Word> outputs;         ///< by output index: the sum of the words delivered
@@ -51,7 +52,7 @@ class Recount : public mpc::Observer {
   Trace trace(mpc::Transport& transport) const;
 
  private:
-  enum Table : std::size_t { kSent, kReceived, kInbox, kSelf, kSteps, kTables };
+  enum Table : std::size_t { kSent, kReceived, kInbox, kSelf, kSteps, kPrint, kTables };
   std::uint64_t& cell(Table table, std::uint32_t round, std::uint64_t machine) {
     return cells_[(table * sizes_.rounds + round - 1) * sizes_.machines + machine];
   }

@@ -43,6 +43,7 @@ void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outb
     if (run.source == step.machine) own.insert(own.end(), run.words.begin(), run.words.end());
   }
   own.resize(size);  // the copy from the neighbour and extra words are dropped
+  if (defects_.memory != ToyMemory::kNone) own[0] = remembered(step, own[0]);
   if (step.round == shape_.rounds) {
     const bool misses = step.machine == 0 && defects_.breaks == Kind::kMissingOutput;
     for (std::uint64_t i = misses ? 1 : 0; i < size; ++i) outbox.deliver(begin + i, own[i]);
@@ -55,6 +56,25 @@ void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outb
     if (defects_.wide_bits > 0) outbox.send(0, mpc::Word{1} << (defects_.wide_bits - 1));
   }
   break_rule(step, outbox);
+}
+
+mpc::Word ToyProtocol::remembered(const mpc::Step& step, mpc::Word word) const {
+  static std::map<mpc::MachineId, mpc::Word> of_process;
+  static thread_local std::map<mpc::MachineId, mpc::Word> of_thread;
+  static std::uint64_t sum = 0;
+  const bool keeps = step.round + 1 == shape_.rounds;
+  const bool last = step.round == shape_.rounds;
+  if (defects_.memory == ToyMemory::kSum) {
+    sum += keeps;
+    const bool shared = last && sum > machines_;
+    sum -= last;
+    return word ^ (shared ? 1 : 0);
+  }
+  auto& kept = defects_.memory == ToyMemory::kStatic   ? of_process
+               : defects_.memory == ToyMemory::kThread ? of_thread
+                                                       : kept_;
+  if (keeps) kept[step.machine] = word;
+  return last ? kept[step.machine] : word;
 }
 
 void ToyProtocol::break_rule(const mpc::Step& step, mpc::Outbox& outbox) const {

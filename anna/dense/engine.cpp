@@ -219,8 +219,10 @@ class Batch {
         prefetch(values_ + std::size_t{all[ahead]} * columns_, row_bytes);
       if (keys.size() > most_) return false;
       sum_counts_[join.row(b)] = static_cast<std::uint32_t>(keys.size() - short_count);
-      add(kernels_, values_, sums_.data(), columns_, {keys.data(), keys.size(), nullptr, 0}, true,
-          sums_.data() + std::size_t{join.row(b)} * columns_);
+      for (int times = seeded("sums-twice") ? 2 : 1; times > 0; --times) {
+        add(kernels_, values_, sums_.data(), columns_, {keys.data(), keys.size(), nullptr, 0}, true,
+            sums_.data() + std::size_t{join.row(b)} * columns_);
+      }
     }
     return true;
   }
@@ -523,11 +525,20 @@ class DenseBuckets final : public DenseAttention {
       Evaluation<std::int64_t>(head, *coder, values, columns, threads, ~std::uint64_t{0}, options_)
           .run(result);
     }
+    if (seeded("all-pairs")) compare_all_pairs(head);
     result.facts.seconds = seconds_since(start);
     return result;
   }
 
  private:
+  /// A defect: work that is quadratic and counted by nobody.
+  static void compare_all_pairs(const DenseHead& head) {
+    volatile std::uint64_t equal = 0;
+    for (std::uint64_t q = 0; q < head.queries.rows; ++q) {
+      for (std::uint64_t k = 0; k < head.keys.rows; ++k)
+        equal = equal + (head.queries.data[q] == head.keys.data[k]);
+    }
+  }
   std::function<std::unique_ptr<Coder>()> make_coder_;
   DenseOptions options_;
   std::string guarantee_, cost_;

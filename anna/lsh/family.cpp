@@ -135,6 +135,11 @@ class PStableTable final : public Projections {
   std::vector<std::int64_t> offsets_;
 };
 
+/// A defect of the cross-polytope family: the sign alone is its value.
+bool one_bit() {
+  return seeded("one-bit-family");
+}
+
 class CrossPolytopeTable final : public Projections {
  public:
   CrossPolytopeTable(const FamilyParameters& p, std::uint32_t table)
@@ -146,10 +151,10 @@ class CrossPolytopeTable final : public Projections {
       const std::int64_t y = dot(f * rows_each_ + row, x);
       if (std::abs(y) > best) best = std::abs(y), index = 2 * std::uint64_t{row} + (y < 0);
     }
-    return index;
+    return one_bit() ? index & 1 : index;
   }
   bool has_block_codes(const PointBlocks& points) const override {
-    return code_words() == 1 && fits_int32(points);
+    return code_words() == 1 && fits_int32(points) && !one_bit();
   }
   void block_codes(const Kernels& kernels, const PointBlocks& points, std::size_t first, std::size_t count,
                    std::uint64_t* out) const override {
@@ -403,6 +408,7 @@ void TableHash::code(std::span<const std::int32_t> x, std::span<std::uint64_t> o
 
 std::unique_ptr<const TableHash> make_table(const FamilyParameters& parameters, std::uint32_t table) {
   parameters.validate();
+  if (seeded("tables-in-pairs")) table &= ~1u;
   switch (parameters.kind) {
     case FamilyKind::kHyperplane:
       return std::make_unique<HyperplaneTable>(parameters, table);

@@ -1,3 +1,6 @@
+#include <utility>
+
+#include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
@@ -13,6 +16,12 @@ Sizes sum_sizes(const Parameters& parameters) {
   return choose_sizes(parameters, 1, [&parameters](const Sizes& sizes) {
     return sizes.memory_words >= 2 || parameters.n <= sizes.block_words;
   });
+}
+
+/// A defect: where all machines of the process add up beside their messages.
+Word* sum_of_process() {
+  static Word sum = 0;
+  return seeded("sum-of-process") ? &sum : nullptr;
 }
 
 Tree sum_tree(std::uint64_t n, const Sizes& sizes) {
@@ -31,6 +40,7 @@ class Sum final : public Composition {
                     [](const Context& context, std::span<Word> element) {
                       element[0] = 0;
                       for (const Word word : context.inbox.words()) element[0] = (element[0] + word) & kMask;
+                      if (Word* const all = sum_of_process()) *all += element[0];
                     },
                 .combine = [](std::span<Word> left,
                               std::span<const Word> right) { left[0] = (left[0] + right[0]) & kMask; }});
@@ -40,7 +50,8 @@ class Sum final : public Composition {
       // N words stored as x + 2^(p-1) add up to N 2^(p-1) too much, which modulo 2^p is 2^(p-1) for odd N and
       // 0 for even N; the output carries it once.
       const Word surplus = (shape_.n - 1) % 2 << (kBits - 1);
-      context.out.deliver(0, (sum[0] + surplus) & kMask);
+      Word* const all = sum_of_process();
+      context.out.deliver(0, ((all != nullptr ? std::exchange(*all, 0) : sum[0]) + surplus) & kMask);
     });
     shape_.validate();
   }

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
@@ -425,7 +426,8 @@ class ThreeSum final : public Composition {
           const std::uint64_t same = chosen[0] == chosen[1] && chosen[1] == chosen[2]   ? 3
                                      : chosen[0] == chosen[1] || chosen[1] == chosen[2] ? 2
                                                                                         : 1;
-          if ((chosen[1] & 3) >= same) {  // whichever are equal, the second is one of them
+          if ((chosen[1] & 3) >= same ||
+              seeded("position-twice")) {  // whichever are equal, the second is one of them
             for (std::uint64_t role = 0; role < kRoles; ++role) element[role] = chosen[role] >> 2;
             element[3] = (*cell)[0] << 32 | (*cell)[1] << 16 | (*cell)[2];
             return;

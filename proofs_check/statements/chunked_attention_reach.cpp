@@ -115,7 +115,7 @@ class Chunked final : public anna::Attention {
   std::uint64_t bucket_, seed_;
 };
 
-/// What stands in a network: chunks of so many keys, or (0) ANNA.
+/// What a network is made of: chunks of so many keys, or (0) ANNA.
 struct Reach {
   std::uint64_t n;
   std::uint32_t layers;

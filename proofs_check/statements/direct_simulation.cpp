@@ -10,6 +10,7 @@
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/isolation.h"
 #include "roundtrip/proofs_check/reference_attention.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
@@ -21,52 +22,51 @@ namespace {
 
 constexpr const char* kName = "direct_simulation";
 constexpr std::uint64_t kIdDimension = 128;
+constexpr std::uint64_t kIsolatedSize = 1024;
 
 enum class Mechanism : std::uint8_t { kExactMatch, kAnna, kReference, kSums, kFewFunctions };
 
-/// What a control spoils in a transformer or its output.
-struct Mutant {
-  bool extra_layer = false;
-  std::uint32_t extra_heads = 0;      ///< in every layer, unused
-  std::uint32_t extra_dimension = 0;  ///< likewise, of values
-  bool extra_token = false;
-  bool output_altered = false;
+struct Job {
+  Case c;
+  Mechanism mechanism;
+  NetworkMutant mutant{};
 };
 
-Evaluation evaluate_case(const Case& c, Mechanism mechanism, const Mutant& mutant, std::uint64_t seed) {
-  const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
-  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(c, seed));
-  const simulate::Compiled compiled = simulate::compile(protocol, {.seed = seed, .name = c.protocol});
-  Network network{compiled.transformer.layers, compiled.transformer.tokens + (mutant.extra_token ? 1 : 0),
-                  compiled.transformer.input_dimension};
-  for (auto& layer : network.layers) {
-    layer = padded(layer, {.heads = mutant.extra_heads, .dimension = mutant.extra_dimension});
-  }
-  if (mutant.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
-
+/// A compiled case and the attention for it.
+struct Built {
+  simulate::Compiled compiled;
   std::unique_ptr<anna::Attention> attention;
-  switch (mechanism) {
+};
+
+Built build(const Job& job, std::uint64_t seed) {
+  const std::shared_ptr<const mpc::Protocol> protocol =
+      mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, seed));
+  Built built{simulate::compile(protocol, {.seed = seed, .name = job.c.protocol}), nullptr};
+  switch (job.mechanism) {
     case Mechanism::kExactMatch:
-      attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+      built.attention = simulate::make_attention(built.compiled, simulate::Mechanism::kExactMatch);
       break;
     case Mechanism::kAnna:
-      attention = simulate::make_attention(compiled, simulate::Mechanism::kAnna);
+      built.attention = simulate::make_attention(built.compiled, simulate::Mechanism::kAnna);
       break;
     case Mechanism::kReference:
     case Mechanism::kSums:
-      attention = make_reference_exact_match(mechanism == Mechanism::kSums);
+      built.attention = make_reference_exact_match(job.mechanism == Mechanism::kSums);
       break;
     case Mechanism::kFewFunctions:
-      attention = anna::make_anna({.tables = 1, .functions = 4, .seed = seed});
+      built.attention = anna::make_anna({.tables = 1, .functions = 4, .seed = seed});
       break;
   }
-  const Numbers input = input_of(c, Family::kRandom, seed);
-  const Answers answers = answers_of(c, input);
-  return evaluate_measured(network, *attention, encoded(input, protocol->shape().input_bits), answers.size(),
-                           [&](std::uint64_t t, mpc::Word word) {
-                             if (mutant.output_altered && t == answers.size() / 2) word ^= 1;
-                             return info.decode(*protocol, t, word) == answers[t];
-                           });
+  return built;
+}
+
+/// On two inputs in turns by exact match, on one by the other mechanisms.
+Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+  const Built built = build(job, seed);
+  std::vector<Instance> instances{instance_of(job.c, *built.compiled.protocol, Family::kRandom, seed)};
+  if (job.mechanism == Mechanism::kExactMatch)
+    instances.push_back(instance_of(job.c, *built.compiled.protocol, Family::kReversed, seed + 1));
+  return evaluate_mutant(built.compiled.transformer, job.mutant, *built.attention, instances);
 }
 
 std::string label(Mechanism mechanism) {
@@ -74,12 +74,6 @@ std::string label(Mechanism mechanism) {
          : mechanism == Mechanism::kExactMatch ? "EMA"
                                                : "ANNA";
 }
-
-struct Job {
-  Case c;
-  Mechanism mechanism;
-  Mutant mutant{};
-};
 
 std::string quantity_start(const Case& c, Mechanism mechanism) {
   return c.protocol + " by " + label(mechanism) + ": ";
@@ -100,6 +94,8 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
   add("head dimension m", facts.dimension, Relation::kAtMost,
       std::max({kIdDimension, expectation.block_words,
                 packet_dimension(expectation.machines, expectation.memory_words)}));
+  add("row dimension d", facts.row_dimension, Relation::kAtMost,
+      direct_row_dimension(expectation.memory_words));
   add("outputs unlike the oracle's", facts.wrong + facts.flagged, Relation::kEqual, 0);
   return checks;
 }
@@ -109,12 +105,33 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + " by " +
                      label(jobs[i].mechanism));
-    return evaluate_case(jobs[i].c, jobs[i].mechanism, jobs[i].mutant, context.seed).numbers();
+    return evaluate_job(jobs[i], context.seed).numbers();
   });
   std::vector<std::vector<Check>> checks;
   for (std::size_t i = 0; i < jobs.size(); ++i)
     checks.push_back(checks_of(jobs[i], Evaluation::from(facts[i]), context.seed));
   return checks;
+}
+
+/// Collective: what is kept beside the rows, on an input of its own.
+std::vector<Check> check_isolation(const std::vector<Job>& jobs, Context& context) {
+  const auto facts = spread(context.transport, jobs.size(), Isolation::kNumbers, [&](std::size_t i) {
+    context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + ", a process a layer");
+    const simulate::Compiled compiled = build(jobs[i], context.seed).compiled;
+    return isolate(
+               compiled, jobs[i].mutant, [&] { return build(jobs[i], context.seed).attention; },
+               instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2))
+        .numbers();
+  });
+  std::vector<Check> all;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const Configuration configuration =
+        configuration_of(kName, jobs[i].c, expectation_of(jobs[i].c), context.seed);
+    for (Check& check : isolation_checks(configuration, quantity_start(jobs[i].c, jobs[i].mechanism),
+                                         Isolation::from(facts[i])))
+      all.push_back(std::move(check));
+  }
+  return all;
 }
 
 const char* packet_quantity(simulate::PacketCode code) {
@@ -167,10 +184,12 @@ class DirectSimulation : public Statement {
   std::string card() const override {
     return R"(Problem:   an R-round (gamma, eps)-MPC protocol as a transformer with exact-match attention or ANNA.
 Guarantee: depth L = R + 1 and the same output words on every input; N' = max(N, q, outputs) tokens, H <= s + 1 heads
-           (one a word sent; one more warns of machines that stopped), m <= max(128, b, packet dimension).
+           (one a word sent; one more warns of machines that stopped), m <= max(128, b, packet dimension), rows of
+           d <= max(6, 2s + 3) numbers. m is the largest of a head's query, key and value dimensions; d is apart.
 Check:     layers, heads and dimensions counted as they are evaluated and used, outputs from rows of the last array
-           against the oracle; EMA, ANNA with a verified draw, and the verifier's own attention on the same Q, K, V;
-           the packet code on every set of senders.
+           against the oracle; EMA (the layers of two inputs in turns), ANNA with a verified draw, and the verifier's
+           own attention on the same Q, K, V; at N = 1024 each layer in a process of its own, and every array beside
+           the words that the run sends; the packet code on every set of senders.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; packet code and warning head are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -188,6 +207,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; pac
         if (context.wants(quantity_start(c, mechanism), c.n)) jobs.push_back({c, mechanism});
       }
     }
+    // Before anything is evaluated in this process.
+    std::vector<Job> isolated;
+    for (const Job& job : jobs) {
+      if (job.mechanism == Mechanism::kExactMatch && job.c.n == kIsolatedSize) isolated.push_back(job);
+    }
+    for (Check& check : check_isolation(isolated, context)) all.push_back(std::move(check));
     for (const auto& checks : run_jobs(jobs, context)) all.insert(all.end(), checks.begin(), checks.end());
     for (const std::uint32_t sources : {7, 8, 9}) {
       for (const auto code : {simulate::PacketCode::kIdentity, simulate::PacketCode::kCoverFree}) {
@@ -200,32 +225,47 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 and its EMA step; pac
 
   std::vector<Control> controls(Context& context) const override {
     const Case sound{"sum", 4096, Rational(1, 4), 1};
-    const auto reference = Mechanism::kReference;
     const auto anna = Mechanism::kAnna;
     struct Defect {
       const char* control;
       const char* quantity;
       Job job;
     };
+    const auto exact = Mechanism::kExactMatch;
     const std::vector<Defect> defects{
-        {"one layer more", "layers L", {sound, anna, {.extra_layer = true}}},
-        {"one token more than stated", "tokens N'", {sound, anna, {.extra_token = true}}},
-        {"one head more than stated", "heads H", {sound, anna, {.extra_heads = 1}}},
-        {"one dimension more than stated", "head dimension m", {sound, anna, {.extra_dimension = 1}}},
+        {"one layer more", "layers L", {sound, anna, {.extra_layers = 1}}},
+        {"one token more than stated", "tokens N'", {sound, anna, {.extra_tokens = 1}}},
+        {"one head more than stated", "heads H", {sound, anna, {.padding = {.heads = 1}}}},
+        {"one dimension more than stated", "head dimension m", {sound, anna, {.padding = {.dimension = 1}}}},
+        {"rows one number wider than stated",
+         "row dimension d",
+         {sound, anna, {.padding = {.row_dimension = 1}}}},
+        {"rows of four million numbers", "row dimension d", {sound, anna, {.wide_rows = true}}},
+        {"messages in a table of the process, rows empty",
+         "outputs unlike the oracle's",
+         {sound, exact, {.remembers = true}}},
         {"one output word altered", "outputs unlike the oracle's", {sound, anna, {.output_altered = true}}},
         {"4 hash functions, codes unchecked",
          "outputs unlike the oracle's",
          {sound, Mechanism::kFewFunctions}},
         {"sums in place of averages", "outputs unlike the oracle's", {sound, Mechanism::kSums}}};
-    std::vector<Job> jobs{{sound, anna}, {sound, reference}};
+    std::vector<Job> jobs{{sound, anna}, {sound, exact}};
     for (const Defect& defect : defects) jobs.push_back(defect.job);
     const auto checks = run_jobs(jobs, context);
     std::vector<Control> all;
     for (std::size_t i = 0; i < defects.size(); ++i) {
+      const Mechanism mechanism = defects[i].job.mechanism;
       all.push_back(judge_control(kName, defects[i].control,
-                                  "sum by ANNA: " + std::string(defects[i].quantity), checks[2 + i],
-                                  checks[0]));
+                                  quantity_start(sound, mechanism) + defects[i].quantity, checks[2 + i],
+                                  checks[mechanism == exact]));
     }
+    const Case isolated{"sum", kIsolatedSize, Rational(1, 4), 1};
+    const std::vector<Check> kept_in_rows = check_isolation({{isolated, exact}}, context);
+    const std::vector<Check> kept_elsewhere =
+        check_isolation({{isolated, exact, {.remembers = true}}}, context);
+    for (const Check& check : kept_in_rows)
+      all.push_back(judge_control(kName, "messages in a table of the process, rows empty", check.quantity,
+                                  kept_elsewhere, kept_in_rows));
     const auto packets = [&](const char* control, const Check& defective, const Check& good) {
       all.push_back(judge_control(kName, control, good.quantity, {defective}, {good}));
     };

@@ -45,7 +45,7 @@ std::uint64_t trial_seed(std::uint64_t seed, std::uint64_t i) {
 }
 
 /// What ANNA with one table of z functions does to `symbols` (token t has query and key symbols[t], value
-/// (1 + symbols[t], t mod 1000), or no value at all if it is one of those behind the first U), next to exact
+/// (1 + symbols[t], t mod 1000), or no value at all if it is one of those after the first U), next to exact
 /// match: the number of tokens whose rows differ.
 std::uint64_t rows_unlike_exact_match(const anna::Codebook& codebook,
                                       const std::vector<anna::Symbol>& symbols,

@@ -34,9 +34,7 @@ struct Job {
   std::uint32_t layers;
   bool routed = false;
   bool anna = false;  ///< hash tables, whose draw was checked; else exact match, which they then are
-  Padding padding{};
-  bool extra_layer = false;
-  bool output_altered = false;
+  NetworkMutant mutant{};
 };
 
 std::string quantity_start(const Job& job) {
@@ -88,26 +86,29 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
     options.eta = kEta;
   }
   const simulate::Compiled compiled = simulate::compile_model(model, parameters, options);
-  Network network{compiled.transformer.layers, compiled.transformer.tokens,
-                  compiled.transformer.input_dimension};
-  for (auto& layer : network.layers) layer = padded(layer, job.padding);
-  if (job.extra_layer) network.layers.push_back(padded(network.layers.back(), {.idle = true}));
-
-  std::vector<mpc::Word> input;
-  RandomStream stream(seed, Domain::kInstance, job.n, job.layers);
-  for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << random.word_bits));
-  anna::Activations rows = anna::Activations::with_dimension(2);
-  for (const mpc::Word word : input)
-    rows.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
-  const auto reference = make_reference_low_rank(kRank, seed);
-  for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
+  // Two inputs in turns, each with the rows of the model on it by the definition.
+  std::vector<anna::Activations> rows;
+  std::vector<Instance> instances;
+  for (const std::uint64_t instance : {0, 1}) {
+    RandomStream stream(seed + instance, Domain::kInstance, job.n, job.layers);
+    std::vector<mpc::Word> input;
+    for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << random.word_bits));
+    anna::Activations array = anna::Activations::with_dimension(2);
+    for (const mpc::Word word : input)
+      array.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
+    const auto reference = make_reference_low_rank(kRank, seed);
+    for (const auto& layer : model.transformer.layers) array = anna::evaluate(*layer, *reference, array);
+    rows.push_back(std::move(array));
+    instances.push_back({std::move(input), job.n * kRow, [&rows, instance](std::uint64_t t, mpc::Word word) {
+                           const auto number =
+                               static_cast<std::int64_t>(word << (64 - kWordBits)) >> (64 - kWordBits);
+                           return static_cast<double>(number) ==
+                                  rows[instance].row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
+                         }});
+  }
   const auto attention = simulate::make_attention(
       compiled, job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
-  return evaluate_measured(network, *attention, input, job.n * kRow, [&](std::uint64_t t, mpc::Word word) {
-    if (job.output_altered && t == 0) word ^= 1;
-    const auto number = static_cast<std::int64_t>(word << (64 - kWordBits)) >> (64 - kWordBits);
-    return static_cast<double>(number) == rows.row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
-  });
+  return evaluate_mutant(compiled.transformer, job.mutant, *attention, instances);
 }
 
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
@@ -154,6 +155,9 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
               static_cast<double>(kIdDimension * heads));
     }
     add("numbers unlike the definition's", e.wrong + e.flagged, Relation::kEqual, 0);
+    add("row dimension d", e.row_dimension, Relation::kAtMost,
+        static_cast<double>(job.routed ? routed_row_dimension(digits, expectation.block_words)
+                                       : direct_row_dimension(expectation.memory_words)));
     all.push_back(std::move(checks));
   }
   return all;
@@ -169,7 +173,8 @@ class LowRankByAnna : public Statement {
     return R"(Problem:   an L-layer transformer with low-rank (kernel) attention, rank * width O(N^eps), by ANNA.
 Guarantee: its protocol sums phi(k) v^T and phi(k) up a tree and down: R = 2 + 2 L max(1, ceil(log_f C)); compiled, that
            is depth R + 1 (direct), or 2 + 2 D R within width 12 kappa_s N^(eps + delta) + 128 H (routed).
-Check:     layers, heads and width metered against formulas from the shape alone; every number of the last rows against
+Check:     layers, heads, width and rows' dimension metered against formulas from the shape alone, the layers of two
+           inputs in turns; every number of the last rows against
            low-rank attention from its definition, pair by pair.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention); the constants are ours.)";
   }
@@ -187,17 +192,19 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention
   }
   std::vector<Control> controls(Context& context) const override {
     const Job sound{.n = 1024, .layers = 1, .routed = true};
-    std::vector<Job> jobs(6, sound);
-    jobs[1].extra_layer = true;
-    jobs[2].padding.heads = 1;
-    jobs[3].padding.heads = 1;
-    jobs[4].padding.heads = 100;
-    jobs[5].output_altered = true;
-    const char* const names[] = {"one layer more", "one head more than stated", "one head more (width)",
-                                 "100 heads more", "one number altered"};
+    std::vector<Job> jobs(7, sound);
+    jobs[1].mutant.extra_layers = 1;
+    jobs[2].mutant.padding.heads = 1;
+    jobs[3].mutant.padding.heads = 1;
+    jobs[4].mutant.padding.heads = 100;
+    jobs[5].mutant.output_altered = true;
+    jobs[6].mutant.padding.row_dimension = 1;
+    const char* const names[] = {"one layer more",        "one head more than stated",
+                                 "one head more (width)", "100 heads more",
+                                 "one number altered",    "rows one number wider than stated"};
     const auto checks = run_jobs(jobs, context);
     std::vector<Control> all;
-    for (std::size_t i = 0; i < 5; ++i)
+    for (std::size_t i = 0; i < 6; ++i)
       all.push_back(judge_control(kName, names[i], checks[0][i].quantity, checks[i + 1], checks[0]));
     return all;
   }

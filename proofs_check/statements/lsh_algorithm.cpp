@@ -2,6 +2,7 @@
 // power law are computed anew; failures of a single pair are counted against the exact rate; hash functions
 // and rows are counted on runs; memory is what the process grows by.
 #include <malloc.h>
+#include <time.h>
 
 #include <cmath>
 #include <fstream>
@@ -10,7 +11,9 @@
 #include <string>
 
 #include "roundtrip/anna/dense/matrices.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/anna/lsh/probability.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/anna_formulas.h"
 #include "roundtrip/proofs_check/cases.h"
@@ -189,10 +192,41 @@ anna::DenseHead random_head(std::uint64_t n, std::uint32_t dimension, std::uint3
   return head;
 }
 
+/// The best kernels, counted from outside: what the engine's own counters say is checked against these.
+struct Counted {
+  static inline std::uint64_t products = 0;  ///< of a vector with a Gaussian row
+  static inline std::uint64_t rows = 0;      ///< of values or of sums, added up
+
+  static const anna::Kernels& kernels() {
+    static const anna::Kernels counting = [] {
+      anna::Kernels made = anna::best_kernels();
+      made.project = [](const std::int16_t* block, std::uint32_t size, const std::int16_t* coefficients,
+                        std::uint32_t count, std::int16_t* scratch, std::int32_t* dots) {
+        products += 16 * std::uint64_t{count};
+        anna::best_kernels().project(block, size, coefficients, count, scratch, dots);
+      };
+      made.add_rows = [](const std::int16_t* values, const std::int32_t* sums, std::uint32_t columns,
+                         const anna::RowLists& lists, bool fresh, std::int32_t* total) {
+        rows += lists.value_count + lists.sum_count;
+        anna::best_kernels().add_rows(values, sums, columns, lists, fresh, total);
+      };
+      made.add_rows_wide = [](const std::int16_t* values, const std::int64_t* sums, std::uint32_t columns,
+                              const anna::RowLists& lists, bool fresh, std::int64_t* total) {
+        rows += lists.value_count + lists.sum_count;
+        anna::best_kernels().add_rows_wide(values, sums, columns, lists, fresh, total);
+      };
+      return made;
+    }();
+    products = rows = 0;
+    return counting;
+  }
+};
+
 /// The same by the definition of the hash functions: rows that are read into buckets that are asked for, and
 /// bucket sums read by queries; outputs.
 struct Recounted {
   std::uint64_t rows = 0;
+  std::uint64_t moved = 0;  ///< likewise, but a bucket of one key is that key's row: nothing to add up
   std::vector<double> outputs;
 };
 Recounted recount(const anna::DenseHead& head, const anna::AnnaParameters& parameters) {
@@ -217,7 +251,11 @@ Recounted recount(const anna::DenseHead& head, const anna::AnnaParameters& param
       const auto bucket = keys.find(own);
       if (bucket == keys.end()) continue;
       ++result.rows;
-      if (!asked[own]) result.rows += bucket->second.size();
+      ++result.moved;
+      if (!asked[own]) {
+        result.rows += bucket->second.size();
+        result.moved += bucket->second.size() > 1 ? bucket->second.size() : 0;
+      }
       asked[own] = true;
       counts[i] += bucket->second.size();
       for (const std::uint64_t j : bucket->second) {
@@ -246,15 +284,21 @@ std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& c
                                         .functions = choice.functions,
                                         .seed = context.seed,
                                         .family = anna::FamilyKind::kCrossPolytope};
-  const auto seen = spread(context.transport, 1, 4, [&](std::size_t) {
+  const auto seen = spread(context.transport, 1, 7, [&](std::size_t) {
     const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
-    const anna::DenseResult result = anna::make_dense_anna(parameters, {.threads = 1})->attend(head);
+    const anna::DenseResult result =
+        anna::make_dense_anna(parameters, {.threads = 1, .kernels = &Counted::kernels()})->attend(head);
     const Recounted own = recount(head, parameters);
     std::uint64_t unlike = mutant.outputs;
     for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
     return std::vector<std::uint64_t>{
         result.facts.hash_evaluations + mutant.functions,
-        result.facts.key_rows_added + result.facts.query_rows_added + mutant.rows, own.rows, unlike};
+        result.facts.key_rows_added + result.facts.query_rows_added + mutant.rows,
+        own.rows,
+        unlike,
+        Counted::products + mutant.functions,
+        seeded("blind-kernels") ? own.moved : Counted::rows + mutant.rows,
+        own.moved};
   })[0];
   const Tables own = tables_for(n, kEta, p1, p2);
   const auto tokens = static_cast<double>(n);
@@ -267,7 +311,88 @@ std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& c
       compare(configuration, "operations 2 N ell (z + 1), power law", static_cast<double>(seen[0] + seen[1]),
               Relation::kAtMost, 2 * tokens * (own.functions + 1) * tables_power_law(n, kEta, p1, p2)),
       compare(configuration, "numbers unlike the definition's", static_cast<double>(seen[3]),
-              Relation::kEqual, 0)};
+              Relation::kEqual, 0),
+      // Vectors are hashed 16 at once.
+      compare(configuration, "products by the kernels", static_cast<double>(seen[4]), Relation::kEqual,
+              2.0 * static_cast<double>((n + 15) / 16 * 16) * static_cast<double>(own.tables) *
+                  own.functions * kRunDimension),
+      compare(configuration, "rows added by the kernels", static_cast<double>(seen[5]), Relation::kEqual,
+              static_cast<double>(seen[6]))};
+}
+
+/// Distinct vectors of 16 numbers.
+class Scattered final : public anna::Codebook {
+ public:
+  explicit Scattered(std::uint64_t size) : size_(size) {}
+  std::uint32_t dimension() const override { return 16; }
+  anna::Symbol size() const override { return size_; }
+  void vector(anna::Symbol symbol, std::span<std::int32_t> out) const override {
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<std::int32_t>(draw(1, Domain::kTest, symbol, i) % 2001) - 1000;
+  }
+
+ private:
+  std::uint64_t size_;
+};
+
+/// Least of some processor times of this thread, in seconds.
+double processor_seconds(const std::function<void()>& work) {
+  constexpr int kRepetitions = 5;
+  const auto now = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  double least = 1e9;
+  for (int i = 0; i < kRepetitions; ++i) {
+    const double start = now();
+    work();
+    least = std::min(least, now() - start);
+  }
+  return least;
+}
+
+/// Work that no counter sees shows in time: whether the time of 4N tokens is more than kSmoke times that of N,
+/// for which 4 is linear and 16 quadratic. `all_pairs`: compares all pairs in every table besides.
+constexpr double kSmoke = 9;
+Check smoke_check(bool dense, bool all_pairs, Context& context) {
+  constexpr std::uint64_t kN = 2048;
+  constexpr std::uint32_t kTables = 20;
+  context.progress("processor time of N and 4N");
+  const anna::AnnaParameters parameters{.tables = kTables, .functions = 8, .seed = context.seed};
+  const auto slow = spread(context.transport, 1, 1, [&](std::size_t) {
+    double seconds[2];
+    for (const std::uint64_t n : {kN, 4 * kN}) {
+      const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
+      const Scattered codebook(n);
+      anna::HeadInput sparse;
+      sparse.tokens = n;
+      sparse.values.offsets = {0};
+      for (std::uint32_t t = 0; t < n; ++t) {
+        sparse.queries.listed.push_back({t, t});
+        sparse.keys.listed.push_back({t, t});
+        sparse.values.tokens.push_back(t);
+        sparse.values.entries.push_back({0, 1});
+        sparse.values.offsets.push_back(t + 1);
+      }
+      seconds[n > kN] = processor_seconds([&] {
+        if (dense) {
+          anna::make_dense_anna(parameters, {.threads = 1})->attend(head);
+        } else {
+          anna::SparseRows out;
+          anna::make_anna(parameters)->attend(codebook, sparse, out);
+        }
+        if (!all_pairs) return;
+        volatile std::uint64_t equal = 0;
+        for (std::uint64_t pair = 0; pair < n * n; ++pair)
+          equal = equal + (head.keys.data[pair % n] == head.queries.data[pair / n]);
+      });
+    }
+    return std::vector<std::uint64_t>{seconds[1] > kSmoke * seconds[0] && !seeded("blind-clock")};
+  })[0][0];
+  return compare(place_at(kN, context),
+                 std::string(dense ? "dense" : "sparse") + " engine: 4N take more than 9 times as long as N",
+                 static_cast<double>(slow), Relation::kEqual, 0);
 }
 
 // ----------------------------------------------------------------------------------------------------- space
@@ -328,7 +453,8 @@ Guarantee: the first z with N^2 ell p2^z <= eta / 2, ell = ceil(ln(2 N^2 / eta) 
            probability <= eta. ell <= (1 + A)^(1 / (1 - rho)), of exponent 2 rho / (1 - rho) <= 3 rho; so time
            O~(m N^(1 + 3 rho)): 2 N ell z functions and at most 2 N ell rows; space O(m N), one table at a time.
 Check:     z and ell computed anew, uncapped; p1 and p2 by draws of the verifier's own; the rates at which one pair is
-           missed or falsely met; functions, rows and outputs recounted from the functions' definition; memory.
+           missed or falsely met; functions, rows and outputs recounted from the functions' definition, rows and products
+           also by counting kernels passed in from outside; processor time of N and 4N; memory.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 rho of the family stands for 3 / c^2.)";
   }
   std::vector<Constant> constants() const override {
@@ -362,6 +488,10 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     for (const std::uint64_t n : sizes) {
       if (!context.wants("", n)) continue;
       for (Check& check : time_checks(n, {}, context)) all.push_back(std::move(check));
+    }
+    for (const bool dense : {true, false}) {
+      if (context.wants(dense ? "dense engine" : "sparse engine", 2048))
+        all.push_back(smoke_check(dense, false, context));
     }
     for (const std::uint32_t tables : {8, 32}) {
       for (const std::uint64_t n : {1 << 14, 24000, 1 << 15}) {
@@ -411,6 +541,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     judge("all pairs compared in every table", time_checks(300, {.rows = 300 * 300 * 60}, context)[2],
           time[2]);
     judge("one number altered", time_checks(300, {.outputs = 1}, context)[3], time[3]);
+    judge("a product that the engine does not count", time_checks(300, {.functions = 1}, context)[4],
+          time[4]);
+    judge("a row that the engine does not count", time_checks(300, {.rows = 1}, context)[5], time[5]);
+    for (const bool dense : {true, false})
+      judge("all pairs compared besides, uncounted", smoke_check(dense, true, context),
+            smoke_check(dense, false, context));
     for (const std::uint32_t tables : {8, 32})
       judge("all tables held at once", space_check(1 << 14, tables, true, context),
             space_check(1 << 14, tables, false, context));

@@ -10,7 +10,9 @@
 #include "roundtrip/mpc/runtime/mpi_code.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/toy_protocol.h"
 
@@ -19,9 +21,10 @@ namespace {
 
 constexpr const char* kName = "model_limits";
 constexpr std::uint64_t kToySize = 1000;
+constexpr std::uint64_t kMaxInTurns = 1024;
 
 /// A protocol on one input, and what must come of it.
-struct Exhibit {
+struct LimitCase {
   std::string protocol;
   Configuration configuration;
   Expectation expectation;
@@ -63,7 +66,7 @@ struct Seen {
   std::uint64_t ledger_wrong = 0;
 };
 
-Seen observe(const Exhibit& e, const Mutant& mutant, mpc::Transport& transport) {
+Seen observe(const LimitCase& e, const Mutant& mutant, mpc::Transport& transport) {
   const auto protocol = e.make();
   Seen seen;
   seen.shape = protocol->shape();
@@ -118,7 +121,7 @@ std::uint64_t irregularities(const Trace& trace) {
 
 /// Words that the runtime says were used when told to allow one less than the most that a machine sent or
 /// received.
-std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mutant& mutant,
+std::uint64_t used_at_lower_limit(const LimitCase& e, std::uint64_t most, const Mutant& mutant,
                                   mpc::Transport& transport) {
   try {
     mpc::RunOptions options;
@@ -132,12 +135,31 @@ std::uint64_t used_at_lower_limit(const Exhibit& e, std::uint64_t most, const Mu
   return 0;
 }
 
+/// Collective: the runs again, machine by machine in turns, by the verifier's own executor: how many message
+/// lists and outputs are not those of the runs that `seen` has.
+std::uint64_t unlike_in_turns(const std::vector<LimitCase>& cases, const std::vector<Seen>& seen,
+                              Context& context) {
+  return spread(context.transport, 1, 1, [&](std::size_t) {
+    std::vector<Run> runs;
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      runs.push_back({cases[i].make, encoded(cases[i].input, cases[i].input_bits)});
+    const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
+    std::uint64_t unlike = 0;
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      unlike += differences(executions[i], seen[i].trace.prints, seen[i].trace.outputs);
+    return std::vector{unlike};
+  })[0][0];
+}
+
 /// The checks on all inputs of one protocol at one size: the worst of each quantity.
-std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant& mutant, Context& context) {
+std::vector<Check> check_limits(const std::vector<LimitCase>& cases, const Mutant& mutant, Context& context) {
   std::vector<Check> worst;
-  for (const Exhibit& e : cases) {
+  std::vector<Seen> in_turns;  // of the first two, where the size is small enough
+  for (const LimitCase& e : cases) {
     context.progress(e.protocol + " N = " + std::to_string(e.expectation.n));
     const Seen seen = observe(e, mutant, context.transport);
+    if (e.expectation.n <= kMaxInTurns && in_turns.size() < 2 && seen.stopped.empty())
+      in_turns.push_back(seen);
     const Trace& trace = seen.trace;
     std::vector<Check> checks;
     const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
@@ -173,14 +195,19 @@ std::vector<Check> check_limits(const std::vector<Exhibit>& cases, const Mutant&
       }
     }
   }
+  if (in_turns.size() == 2) {
+    worst.push_back(
+        compare(cases[0].configuration, cases[0].protocol + ": message lists unlike with two runs in turns",
+                static_cast<double>(unlike_in_turns(cases, in_turns, context)), Relation::kEqual, 0));
+  }
   return worst;
 }
 
-std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
+std::vector<LimitCase> cases_of(const Case& c, std::uint64_t seed) {
   const Expectation expectation = expectation_of(c);
   const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
   const mpc::Parameters parameters = parameters_of(c, seed);
-  std::vector<Exhibit> cases;
+  std::vector<LimitCase> cases;
   for (const Family family : {Family::kRandom, Family::kAllEqual, Family::kSorted, Family::kReversed}) {
     const Numbers input = input_of(c, family, seed);
     cases.push_back({c.protocol, configuration_of(kName, c, expectation, seed), expectation,
@@ -190,10 +217,10 @@ std::vector<Exhibit> cases_of(const Case& c, std::uint64_t seed) {
   return cases;
 }
 
-/// The specimen, on an input whose first word is odd and one whose first word is even.
-std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
+/// The toy protocol, on an input whose first word is odd and one whose first word is even.
+std::vector<LimitCase> toys(const ToyDefects& defects, std::uint64_t seed) {
   const Expectation expectation = toy_expectation(kToySize);
-  std::vector<Exhibit> cases;
+  std::vector<LimitCase> cases;
   for (const std::int64_t first : {1, 2}) {
     Numbers input(expectation.n, 3);
     input[0] = first;
@@ -213,10 +240,10 @@ std::vector<Exhibit> toys(const ToyDefects& defects, std::uint64_t seed) {
   return cases;
 }
 
-/// A rule that a specimen breaks, and what the runtime must say of it.
+/// A rule that a toy protocol breaks, and what the runtime must say of it.
 struct Breach {
   mpc::ModelViolation::Facts facts;
-  bool stopped(const Exhibit& toy, mpc::Transport& transport) const {
+  bool stopped(const LimitCase& toy, mpc::Transport& transport) const {
     try {
       mpc::run(*toy.make(), encoded(toy.input, toy.input_bits), transport, {});
     } catch (const mpc::ModelViolation& violation) {
@@ -229,7 +256,7 @@ struct Breach {
 };
 
 /// Every rule of the model broken once: how many of the breaches the runtime does not stop with the right
-/// rule, machine, round, use and limit. `none_broken`: a specimen that keeps them all, as if it had been let
+/// rule, machine, round, use and limit. `none_broken`: a toy protocol that keeps them all, as if it had been let
 /// pass.
 Check check_broken_rules(Context& context, bool none_broken) {
   context.progress("broken rules");
@@ -294,6 +321,8 @@ Guarantee: in every round every machine sends at most s words and receives at mo
            formula in (N, eps, kappa_s) fixed before the input is seen; outputs are the task's.
 Check:     recounted from the messages of every machine and round, on random, all-equal, sorted and reversed inputs;
            outputs against oracles written from the definitions; a limit one word below the maximum must stop the run.
+           Up to N = 1024 two runs are executed again by the verifier itself, machine by machine in turns, protocols made
+           anew for each step: message lists must be those of the runs.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -323,8 +352,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     const std::uint64_t s = expectation.memory_words;
     const std::uint64_t b = expectation.block_words;
     std::vector<Control> all;
-    const auto judge = [&](const char* control, const char* quantity, const std::vector<Exhibit>& bad,
-                           const Mutant& mutant, const std::vector<Exhibit>& good, const Mutant& sound) {
+    const auto judge = [&](const char* control, const char* quantity, const std::vector<LimitCase>& bad,
+                           const Mutant& mutant, const std::vector<LimitCase>& good, const Mutant& sound) {
       all.push_back(judge_control(kName, control, "specimen: " + std::string(quantity),
                                   check_limits(bad, mutant, context), check_limits(good, sound, context)));
     };
@@ -386,6 +415,33 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                                  loses ? mpc::Inbox(headers, inbox.words().first(begin - 1)) : inbox, outbox);
                }},
           sound, {});
+    judge("runs of an inbox in another order", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 // A machine has one run of its own and one of its neighbour: the words of both, sources swapped.
+                 std::vector<mpc::RunHeader> headers;
+                 std::uint32_t begin = 0;
+                 for (const mpc::Run run : inbox) {
+                   headers.push_back({run.source, run.sequence, begin});
+                   begin += static_cast<std::uint32_t>(run.words.size());
+                 }
+                 const bool swaps = round == 3 && machine == 1 && headers.size() > 1;
+                 if (swaps) std::swap(headers[0].source, headers[1].source);
+                 recount.stepped(round, machine, swaps ? mpc::Inbox(headers, inbox.words()) : inbox, outbox);
+               }},
+          sound, {});
+    judge("a first inbox that is another block of the input", "steps, inboxes, outputs amiss", sound,
+          {.steps =
+               [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                  const mpc::Outbox& outbox) {
+                 std::vector<mpc::Word> words(inbox.words().begin(), inbox.words().end());
+                 if (!words.empty()) words[0] ^= 1;
+                 const mpc::RunHeader header{machine, 0, 0};
+                 const bool alters = round == 1 && machine == 1;
+                 recount.stepped(round, machine, alters ? mpc::Inbox({&header, 1}, words) : inbox, outbox);
+               }},
+          sound, {});
     judge("a machine stepped twice in a round", "steps, inboxes, outputs amiss", sound,
           {.steps =
                [](Recount& recount, std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
@@ -396,6 +452,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                }},
           sound, {});
 
+    for (const auto& [control, memory] : {std::pair("machines remember in a static", ToyMemory::kStatic),
+                                          {"machines remember in memory of the thread", ToyMemory::kThread},
+                                          {"machines remember in a member", ToyMemory::kMember},
+                                          {"a static that all machines add to", ToyMemory::kSum}}) {
+      judge(control, "message lists unlike with two runs in turns", with({.memory = memory}), {}, sound, {});
+    }
     const Check all_stopped = check_broken_rules(context, false);
     all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",
                                 all_stopped.quantity, {check_broken_rules(context, true)}, {all_stopped}));
@@ -408,7 +470,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
           {}, with({.extra_words = b - 1}), {});
     // A memory one word below the measured maximum, in words declared and in words used.
     auto tight = with({.extra_words = b - 1});
-    for (Exhibit& e : tight) --e.expectation.memory_words;
+    for (LimitCase& e : tight) --e.expectation.memory_words;
     judge("s one word below the measured maximum", "words sent, machine and round", tight, {},
           with({.extra_words = b - 1}), {});
     judge("s declared one word above the stated one", "memory s declared, words", tight, {},

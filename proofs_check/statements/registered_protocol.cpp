@@ -9,7 +9,10 @@
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/violation.h"
+#include "roundtrip/proofs_check/executor.h"
+#include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/simulate/compile/compare.h"
 
@@ -23,6 +26,7 @@ constexpr std::uint32_t kMaxCompiledBits = 48;  // wider words are for runs alon
 struct Defect {
   bool output_altered = false;
   bool remembers = false;          ///< machines know whether they have stepped before
+  bool counts = false;             ///< and, over all machines of the process, how many have
   std::uint64_t memory_words = 0;  ///< declared instead of s
 };
 
@@ -40,8 +44,13 @@ class Defective final : public mpc::Protocol {
     limits.words = ~std::uint64_t{0};  // what is too much is passed on, for the outbox to find
     own.reset(limits);
     inner_->step(step, inbox, own);
-    const bool alters = defect_.output_altered || (defect_.remembers && stepped_before_);
     const bool last = own.limits().last_round;
+    // In round R, whether more machines have stepped since round 1 than one run has.
+    static std::uint64_t first_steps = 0;
+    const bool other_run = defect_.counts && last && first_steps > shape_.machines;
+    if (defect_.counts && step.round == 1) ++first_steps;
+    if (defect_.counts && last) --first_steps;
+    const bool alters = defect_.output_altered || (defect_.remembers && stepped_before_) || other_run;
     stepped_before_ = stepped_before_ || !last;
     own.for_each_word([&](std::uint64_t destination, mpc::Word word) {
       last ? outbox.deliver(destination, word ^ (alters && destination == 0 ? 1 : 0))
@@ -61,7 +70,7 @@ class RegisteredProtocol final : public Statement {
   explicit RegisteredProtocol(const mpc::ProtocolInfo& info) : info_(info) {}
   std::string name() const override { return info_.name; }
   std::string title() const override {
-    return "the protocol keeps its model and its word, and is its transformer";
+    return "the protocol respects its limits, gives the right answers, and equals its transformer";
   }
   std::string card() const override { return info_.card; }
   std::vector<Constant> constants() const override {
@@ -77,6 +86,7 @@ class RegisteredProtocol final : public Statement {
     for (const std::uint64_t n : sizes) {
       for (Check& check : checks_at(n, n == sizes.front(), {}, context)) all.push_back(std::move(check));
     }
+    for (Check& check : named_instances(context)) all.push_back(std::move(check));
     return all;
   }
 
@@ -106,9 +116,12 @@ class RegisteredProtocol final : public Statement {
     if (compiled)
       judge("a transformer of an altered protocol", "direct transformer: outputs unlike the run's",
             {.output_altered = true});
-    if (rounds > 1)
+    if (rounds > 1) {
       judge("machines that remember having stepped", "outputs unlike in random order, rebuilt each step",
             {.remembers = true});
+      judge("machines that count steps in a static", "message lists unlike with two runs in turns",
+            {.counts = true});
+    }
     if (sent > mpc::block_words(parameters_at(kControlSize, context.seed), 1))
       judge("s declared one word below the words sent", "words sent, machine and round",
             {.memory_words = sent - 1});
@@ -141,6 +154,8 @@ class RegisteredProtocol final : public Statement {
   /// Collective. Nothing at a size that the protocol does not serve.
   std::vector<Check> checks_at(std::uint64_t n, bool compiles, const Defect& defect, Context& context) const {
     std::vector<Check> all;
+    std::vector<Run> runs;
+    std::vector<Trace> traces;
     for (std::uint64_t draw = 0; draw < kInputs; ++draw) {
       const mpc::Parameters parameters = parameters_at(n, context.seed + draw);
       const auto make = [&]() -> std::unique_ptr<const mpc::Protocol> {
@@ -198,6 +213,12 @@ class RegisteredProtocol final : public Statement {
       add("words used where one less is allowed",
           used_at_lower_limit(*protocol, input, std::max(trace.max_sent(), trace.max_received()), context),
           Relation::kEqual, std::max(trace.max_sent(), trace.max_received()));
+      runs.push_back({make, input});
+      traces.push_back(trace);
+      if (runs.size() == kInputs && n <= kControlSize) {
+        add("message lists unlike with two runs in turns", unlike_in_turns(runs, traces, context),
+            Relation::kEqual, 0);
+      }
       if (!compiles || shape.word_bits > kMaxCompiledBits) continue;
       for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
         const auto compiled = simulate::compile(
@@ -215,6 +236,83 @@ class RegisteredProtocol final : public Statement {
       }
     }
     return all;
+  }
+
+  /// Collective: message lists and outputs of the verifier's own execution that are not those of the runs.
+  static std::uint64_t unlike_in_turns(const std::vector<Run>& runs, const std::vector<Trace>& traces,
+                                       Context& context) {
+    return spread(context.transport, 1, 1, [&](std::size_t) {
+      const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
+      std::uint64_t unlike = 0;
+      for (std::size_t i = 0; i < runs.size(); ++i)
+        unlike += differences(executions[i], traces[i].prints, traces[i].outputs);
+      return std::vector{unlike};
+    })[0][0];
+  }
+
+  /// Collective: the named instances that the task admits, at the sizes that the protocol serves, two of them
+  /// in turns; a check a size.
+  std::vector<Check> named_instances(Context& context) const {
+    std::vector<Check> all;
+    if (!info_.oracle) return all;
+    std::vector<std::uint64_t> sizes = small_sizes();
+    sizes.push_back(kControlSize);
+    for (const std::uint64_t n : sizes) {
+      const mpc::Parameters parameters = parameters_at(n, context.seed);
+      std::shared_ptr<const mpc::Protocol> protocol;
+      try {
+        protocol = info_.make(parameters);
+      } catch (const ContractError&) {
+        continue;
+      }
+      context.progress(info_.name + " N = " + std::to_string(n) + ", named instances");
+      const mpc::Shape& shape = protocol->shape();
+      const auto wrong = spread(context.transport, 1, 1, [&](std::size_t) {
+        return std::vector{wrong_on_named(parameters, protocol)};
+      })[0][0];
+      all.push_back(compare({.theorem = info_.name,
+                             .n = n,
+                             .epsilon = parameters.epsilon,
+                             .below_range = shape.below_range(),
+                             .seed = parameters.seed},
+                            "named instances: outputs unlike the oracle's", static_cast<double>(wrong),
+                            Relation::kEqual, 0));
+    }
+    return all;
+  }
+
+  std::uint64_t wrong_on_named(const mpc::Parameters& parameters,
+                               const std::shared_ptr<const mpc::Protocol>& protocol) const {
+    const mpc::Shape& shape = protocol->shape();
+    const std::uint64_t n = parameters.n;
+    const std::int64_t half = std::int64_t{1} << (shape.input_bits - 1);
+    std::vector<NamedInput> inputs = number_instances(n, -half, half - 1, shape.block_words);
+    // The task may ask for numbers below N (symbols, vertices), or for small ones.
+    for (NamedInput& input : number_instances(
+             n, 0, static_cast<std::int64_t>(std::max<std::uint64_t>(n, 2)) - 1, shape.block_words))
+      inputs.push_back(std::move(input));
+    if (n >= 8 && n % 2 == 0) {
+      for (NamedInput& input : graph_instances(n)) inputs.push_back(std::move(input));
+    }
+    std::vector<Run> runs;
+    std::vector<mpc::Values> values;
+    for (const NamedInput& input : inputs) {
+      try {
+        if (info_.accept) info_.accept(input.values, parameters);
+      } catch (const ContractError&) {
+        continue;
+      }
+      Run run{same(protocol), {}};
+      for (const std::int64_t value : input.values)
+        run.input.push_back(mpc::encode_input(value, shape, "a word"));
+      runs.push_back(std::move(run));
+      values.push_back(input.values);
+    }
+    std::uint64_t wrong = 0;
+    const std::vector<Execution> executions = execute_in_turns(runs, parameters.seed);
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      wrong += executions[i].broken + unlike_oracle(*protocol, executions[i].outputs, values[i], parameters);
+    return wrong;
   }
 
   /// What rank 0 counts, on every rank.

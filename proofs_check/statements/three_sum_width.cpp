@@ -7,8 +7,10 @@
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
+#include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/recount.h"
 #include "roundtrip/proofs_check/spread.h"
@@ -28,6 +30,7 @@ constexpr std::uint32_t kValueBits = 46;
 // at the powers of two, 30 to 33 from 2^14 on).
 constexpr std::uint64_t kDepth = 2 + 2 * 5 * 38;
 constexpr std::uint64_t kFirstInRange = 4096;
+constexpr std::uint64_t kTrapSizes[] = {8, 33, 64, 101};
 
 std::uint64_t up(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
@@ -76,11 +79,38 @@ bool right(const Numbers& x, const std::vector<std::optional<std::int64_t>>& pos
          *positions[1] != *positions[2];
 }
 
+/// Inputs whose answer is known and a careless protocol gets wrong, and whether they have a triple.
+std::vector<std::pair<Numbers, bool>> traps(std::uint64_t n, std::uint64_t seed) {
+  constexpr std::int64_t kLarge = std::int64_t{1} << 43;
+  const auto positive = instance(n, false, seed);  // below kLarge / 2
+  const std::size_t last = n - 1;
+  const std::size_t middle = n / 2;
+  std::vector<std::pair<Numbers, bool>> all;
+  const auto add = [&](bool has_triple, const std::vector<std::pair<std::size_t, std::int64_t>>& placed) {
+    Numbers x = positive;
+    for (const auto& [position, value] : placed) x[position] = value;
+    all.emplace_back(std::move(x), has_triple);
+  };
+  // x and -2x: 0 only if x is used twice. kLarge is no sum of two others.
+  add(false, {{0, kLarge}, {last, -2 * kLarge}});
+  add(false, {{middle, kLarge}, {middle + 1, -2 * kLarge}});
+  add(true, {{0, kLarge}, {1, kLarge}, {last, -2 * kLarge}});
+  add(true, {{0, kLarge}, {middle, -2 * kLarge}, {last, kLarge}});
+  // 0, used twice or three times; two zeros have no partner; three are a triple.
+  add(false, {{middle, 0}});
+  add(false, {{0, 0}, {last, 0}});
+  add(true, {{0, 0}, {middle, 0}, {last, 0}});
+  all.emplace_back(Numbers(n, 0), true);
+  all.emplace_back(Numbers(n, 1), false);
+  all.emplace_back(Numbers(n, -kLarge), false);
+  return all;
+}
+
 struct Defect {
   std::uint64_t rounds = 0, machines = 0, words = 0;
   bool altered = false;
-  std::uint32_t layers = 0;
-  Padding padding{};
+  bool remembers = false;  ///< as if one of two runs had been told the other's words
+  NetworkMutant network{};
 };
 
 mpc::Parameters parameters_of(std::uint64_t n, std::uint64_t seed) {
@@ -140,6 +170,56 @@ std::vector<Check> run_checks(std::uint64_t n, const Defect& defect, Context& co
   return checks;
 }
 
+/// Collective: the traps, all in turns by the verifier's own executor; and whether two of these runs have the
+/// message lists of the runs that the runtime makes.
+std::vector<Check> trap_checks(std::uint64_t n, const Defect& defect, Context& context) {
+  context.progress("3-SUM N = " + std::to_string(n) + ", traps");
+  const mpc::ProtocolInfo& info = mpc::find_protocol("three_sum");
+  const mpc::Parameters parameters = parameters_of(n, context.seed);
+  const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters);
+  const mpc::Shape& shape = protocol->shape();
+  const auto inputs = traps(n, context.seed);
+  const auto found = spread(context.transport, 1, 2, [&](std::size_t) {
+    std::vector<Run> runs;
+    for (const auto& [input, has_triple] : inputs)
+      runs.push_back({same(protocol), encoded(input, kValueBits)});
+    const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
+    std::uint64_t wrong = 0;
+    std::uint64_t unlike = 0;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      std::vector<std::optional<std::int64_t>> positions;
+      for (std::size_t t = 0; t < executions[i].outputs.size(); ++t)
+        positions.push_back(info.decode(*protocol, t, executions[i].outputs[t] + (defect.altered ? 1 : 0)));
+      wrong += executions[i].broken + !right(inputs[i].first, positions, inputs[i].second);
+      if (i >= 2) continue;
+      const std::size_t alone = defect.remembers ? 1 - i : i;
+      Recount recount({shape.block_words, shape.machines, shape.rounds, shape.outputs}, runs[alone].input);
+      const auto transport = mpc::make_in_process_transport();
+      mpc::RunOptions options;
+      options.observer = &recount;
+      try {
+        mpc::run(*protocol, runs[alone].input, *transport, options);
+      } catch (const mpc::ModelViolation&) {
+        ++unlike;
+        continue;
+      }
+      const Trace trace = recount.trace(*transport);
+      unlike += differences(executions[i], trace.prints, trace.outputs);
+    }
+    return std::vector{wrong, unlike};
+  })[0];
+  const Configuration configuration{.theorem = kName,
+                                    .n = n,
+                                    .epsilon = Rational(1, 2),
+                                    .delta = kDelta,
+                                    .below_range = shape.below_range(),
+                                    .seed = context.seed};
+  return {compare(configuration, "traps: inputs whose triple is wrong", static_cast<double>(found[0]),
+                  Relation::kEqual, 0),
+          compare(configuration, "traps: message lists unlike with all runs in turns",
+                  static_cast<double>(found[1]), Relation::kEqual, 0)};
+}
+
 /// The routed transformer, by its layers' own shapes; evaluated too where asked for.
 std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Defect& defect,
                                       Context& context) {
@@ -150,30 +230,24 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
     const std::shared_ptr<const mpc::Protocol> protocol = info.make(parameters_of(n, context.seed));
     const simulate::Compiled compiled = simulate::compile(
         protocol, {.construction = "routed", .delta = kDelta, .eta = kEta, .seed = context.seed});
-    Network network{compiled.transformer.layers, compiled.transformer.tokens,
-                    compiled.transformer.input_dimension};
-    for (auto& layer : network.layers) layer = padded(layer, defect.padding);
-    for (std::uint32_t i = 0; i < defect.layers; ++i)
-      network.layers.push_back(padded(network.layers.back(), {.idle = true}));
-    Evaluation e;
-    if (evaluated) {
-      const Numbers input = instance(n, true, context.seed);
-      const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
-      std::vector<std::optional<std::int64_t>> positions(3);
-      e = evaluate_measured(network, *attention, encoded(input, kValueBits), 3,
-                            [&](std::uint64_t t, mpc::Word word) {
-                              positions[t] = info.decode(*protocol, t, word + (defect.altered ? 1 : 0));
-                              return true;
-                            });
-      e.wrong = !right(input, positions, true);
-    } else {
-      for (const auto& layer : network.layers) {
-        const anna::LayerShape shape = layer->shape();
-        e.heads = std::max<std::uint64_t>(e.heads, shape.heads);
-        e.width = std::max(e.width, shape.width());
-      }
-      e.depth = network.layers.size();
+    const Network network = mutated(compiled.transformer, defect.network);
+    if (!evaluated) return declared(network).numbers();
+    // An input with a triple and one without, in turns.
+    std::vector<Numbers> inputs;
+    std::vector<std::vector<std::optional<std::int64_t>>> positions(2);
+    std::vector<Instance> instances;
+    for (const bool planted : {true, false}) {
+      inputs.push_back(instance(n, planted, context.seed));
+      auto& delivered = positions[instances.size()];
+      delivered.resize(3);
+      instances.push_back({encoded(inputs.back(), kValueBits), 3, [&](std::uint64_t t, mpc::Word word) {
+                             delivered[t] = info.decode(*protocol, t, word + (defect.altered ? 1 : 0));
+                             return true;
+                           }});
     }
+    const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+    Evaluation e = evaluate_measured(network, *attention, instances);
+    e.wrong = !right(inputs[0], positions[0], true) + !right(inputs[1], positions[1], false);
     return e.numbers();
   })[0];
   const Evaluation e = Evaluation::from(facts);
@@ -198,6 +272,8 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
   add("width, power law", e.width, Relation::kAtMost,
       12.0 * kKappa * static_cast<double>(root_ceil(n, Rational(1, 2) + kDelta + kDelta)) +
           static_cast<double>(kIdDimension * heads));
+  add("row dimension d", e.row_dimension, Relation::kAtMost,
+      static_cast<double>(routed_row_dimension(digits, expectation.block_words)));
   if (evaluated) add("inputs whose triple is wrong", e.wrong + e.flagged, Relation::kEqual, 0);
   return checks;
 }
@@ -212,7 +288,10 @@ Guarantee: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 
            s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 382 layers for every N >= 2^12, with
            H = ceil(q^(1/D)) heads and width within 12 kappa_s N^(1/2 + 2 delta) + 128 H.
 Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;
-           layers, heads and width of the network built; outputs of the transformer evaluated at N = 2^12.
+           layers, heads, width and rows' dimension of the network built; outputs of the transformer evaluated at
+           N = 2^12, the layers of two inputs in turns.
+           Small N: inputs that trick a careless protocol (x and -2x alone, 0 once, twice, three times, all alike), all
+           executed in turns by the verifier itself, with the messages that the runtime's runs send.
 Range:     s <= N / 4 from N = 2^12 on; below, one machine could hold the input.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the protocol is ours.)";
   }
@@ -230,6 +309,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     const bool full = context.sizes == Sizes::kFull;
     for (const std::uint64_t n : {4096, 6000, 8192}) append(run_checks(n, {}, context));
     if (full) append(run_checks(16384, {}, context));
+    for (const std::uint64_t n : kTrapSizes) append(trap_checks(n, {}, context));
     for (const std::uint64_t n : {4096, 6000, 8192, 16384}) append(transformer_checks(n, false, {}, context));
     append(transformer_checks(kFirstInRange, true, {}, context));
     if (full) append(transformer_checks(6000, true, {}, context));
@@ -248,16 +328,24 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     judge("s + 1 words sent", run[2].quantity,
           run_checks(kN, {.words = expectation_of(kN).memory_words}, context), run);
     judge("a position altered", run[3].quantity, run_checks(kN, {.altered = true}, context), run);
+    const auto trapped = trap_checks(kTrapSizes[1], {}, context);
+    judge("a position altered in every output", trapped[0].quantity,
+          trap_checks(kTrapSizes[1], {.altered = true}, context), trapped);
+    judge("each of two runs has the other's words", trapped[1].quantity,
+          trap_checks(kTrapSizes[1], {.remembers = true}, context), trapped);
     const auto built = transformer_checks(kN, false, {}, context);
     const auto defective = [&](const Defect& defect) {
       return transformer_checks(kN, false, defect, context);
     };
-    judge("one layer more", built[0].quantity, defective({.layers = 1}), built);
-    judge("11 layers more", built[1].quantity, defective({.layers = 11}), built);
-    judge("one head more than stated", built[2].quantity, defective({.padding = {.heads = 1}}), built);
-    judge("one head more than stated (width)", built[3].quantity, defective({.padding = {.heads = 1}}),
+    judge("one layer more", built[0].quantity, defective({.network = {.extra_layers = 1}}), built);
+    judge("11 layers more", built[1].quantity, defective({.network = {.extra_layers = 11}}), built);
+    judge("one head more than stated", built[2].quantity, defective({.network = {.padding = {.heads = 1}}}),
           built);
-    judge("200 heads more", built[4].quantity, defective({.padding = {.heads = 200}}), built);
+    judge("one head more than stated (width)", built[3].quantity,
+          defective({.network = {.padding = {.heads = 1}}}), built);
+    judge("rows one number wider than stated", built[5].quantity,
+          defective({.network = {.padding = {.row_dimension = 1}}}), built);
+    judge("200 heads more", built[4].quantity, defective({.network = {.padding = {.heads = 200}}}), built);
     return all;
   }
 };

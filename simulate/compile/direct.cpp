@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "roundtrip/anna/attention/identity.h"
@@ -42,8 +43,16 @@ struct Common {
   Symbol null_query() const { return ids() + 1; }
   Symbol alarm() const { return ids() + 2; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(shape.memory_words); }
-  std::uint32_t row_dimension() const { return kFaultColumns + 2 * slots(); }
+  std::uint32_t row_dimension() const {
+    return kFaultColumns + 2 * slots() + (seeded("wide-rows") ? 4000000 : 0);
+  }
 };
+
+/// A defect: words that reach the next layer by a table of the process, beside the rows.
+double* word_beside_rows(std::uint64_t token, std::uint32_t h) {
+  static std::map<std::pair<std::uint64_t, std::uint32_t>, double> words;
+  return seeded("words-beside-rows") ? &words[{token, h}] : nullptr;
+}
 
 /// The machine's step on what it received, written as its next row.
 void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
@@ -53,6 +62,7 @@ void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
   for (std::uint32_t h = 0; h < stepped.sent.size(); ++h) {
     out.set(kFaultColumns + 2 * h, 1.0 + stepped.sent[h].destination);
     out.set(kFaultColumns + 2 * h + 1, static_cast<double>(stepped.sent[h].word));
+    if (double* const word = word_beside_rows(token, h)) *word = static_cast<double>(stepped.sent[h].word);
   }
 }
 
@@ -65,7 +75,9 @@ void for_each_outgoing(const RowView& row, const Each& each) {
     require(entry.value >= 1 && entry.value <= 0x1p32, "token {}, column {}: {} is not 1 + a destination",
             row.token, entry.column, entry.value);
     const bool has_word = i + 1 < row.entries.size() && row.entries[i + 1].column == entry.column + 1;
-    const double word = has_word ? row.entries[i + 1].value : 0;
+    double word = has_word ? row.entries[i + 1].value : 0;
+    if (const double* const kept = word_beside_rows(row.token, (entry.column - kFaultColumns) / 2))
+      word = *kept;
     require(word >= 0 && word < 0x1p48, "token {}, column {}: {} is not a word", row.token, entry.column + 1,
             word);
     each((entry.column - kFaultColumns) / 2, static_cast<std::uint32_t>(entry.value - 1),

@@ -74,6 +74,7 @@ struct Common {
   /// The node that a word goes to in the first half of a round. Any node can compute it from the slot.
   std::uint64_t intermediate(std::uint64_t source, std::uint64_t sequence, std::uint32_t round) const {
     if (seeded("no-intermediate")) return source;
+    if (seeded("intermediates-in-turn")) return (source + sequence) % routing.nodes();
     return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, source, sequence);
   }
   /// .. in the second half.

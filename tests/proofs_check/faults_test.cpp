@@ -15,6 +15,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/proofs_check/statement.h"
+#include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -73,7 +74,21 @@ TEST(Faults, AreTheHooksOfTheSources) {
     }
   }
   for (const SeededFault& fault : all_faults()) listed.emplace(fault.name);
+  for (const Blinding& blinding : all_blindings()) listed.emplace(blinding.name);
   EXPECT_EQ(hooks, listed);
+}
+
+// An observer that sees nothing lets some control of its statement through, and then no verdict counts.
+TEST(Blindings, EachLetAControlThrough) {
+  const auto transport = mpc::make_in_process_transport();
+  for (const Blinding& blinding : all_blindings()) {
+    Context context{Sizes::kSmall, *transport, 1, alarm_per_check(Sizes::kSmall)};
+    context.progress = [](std::string_view) {};
+    const FaultSwitch on(blinding.name);
+    const std::vector<Control> controls = find_statement(blinding.theorem).controls(context);
+    EXPECT_FALSE(std::ranges::all_of(controls, [](const Control& control) { return control.holds(); }))
+        << blinding.name;
+  }
 }
 
 Check check_of(const SeededFault& fault, Verdict verdict) {
