@@ -118,7 +118,7 @@ Word parity(Word word) {
   return static_cast<Word>(std::popcount(word) & 1);
 }
 
-// A table of parts that grow together: words (label, parent), ascending, kNoEntry behind the last; roots are
+// A table of parts that grow together: words (label, parent), ascending, kNoEntry after the last; roots are
 // their own parents, and the least labels of their trees.
 
 std::span<Word>::iterator entry_of(std::span<Word> table, Word label) {
@@ -169,10 +169,10 @@ class Components final : public Composition {
   void send_label(const Context& context, Word dart_and_vertex, Word label) const {
     const Word words[2] = {dart_and_vertex, label};
     const std::uint64_t dart = dart_and_vertex >> kIdBits;
-    const auto home = static_cast<MachineId>(dart / block());
+    const auto owner = static_cast<MachineId>(dart / block());
     const auto other = static_cast<MachineId>((dart ^ 1) / block());
-    context.out.send(home, words);
-    if (other != home) context.out.send(other, words);
+    context.out.send(owner, words);
+    if (other != owner) context.out.send(other, words);
   }
 
   void send_input(const Context& context) const {

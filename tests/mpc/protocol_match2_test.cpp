@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "roundtrip/base/error.h"
-#include "roundtrip/mpc/protocols/library.h"
 #include "mpc/formula_sort.h"
 #include "mpc/protocol_case.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/mpc/protocols/library.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "mpc/protocol_case.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/protocols/library.h"
-#include "mpc/protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "mpc/formula_sort.h"
+#include "mpc/protocol_case.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/stages/sort_plan.h"
-#include "mpc/formula_sort.h"
-#include "mpc/protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {

@@ -1,8 +1,8 @@
 #include <rapidcheck.h>
 
+#include "mpc/protocol_case.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/protocols/library.h"
-#include "mpc/protocol_case.h"
 
 namespace roundtrip::mpc {
 namespace {
