@@ -52,7 +52,7 @@ void Outbox::send(MachineId destination, Word word) {
 }
 
 void Outbox::send(MachineId destination, std::span<const Word> words) {
-  if (words.size() - 1 >= Streams::kMinKept - 1) [[unlikely]]
+  if (words.size() - 1 >= Streams::kMinInPlace - 1) [[unlikely]]
     return push(destination, words, false);
   Word all = 0;
   for (const Word word : words) all |= word;
@@ -76,9 +76,9 @@ void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool o
   if (output != limits_.last_round)
     set_fault(output ? Fault::kEarlyOutput : Fault::kMessageAfterEnd, destination);
   if (destination >= limits_.destinations) set_fault(Fault::kWrongDestination, destination);
-  const bool stays = streams_ != nullptr && inbox_ != nullptr && destination == machine_ &&
-                     words.size() >= Streams::kMinKept && inbox_->holds(words);
-  if (!stays) {
+  const bool in_place = streams_ != nullptr && inbox_ != nullptr && destination == machine_ &&
+                        words.size() >= Streams::kMinInPlace && inbox_->holds(words);
+  if (!in_place) {
     Word all = 0;
     for (const Word word : words) all |= word;
     if ((all & wide_) != 0) set_fault(Fault::kWideWord, all);
@@ -89,8 +89,8 @@ void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool o
     store(destination, words);
   } else if (output) {
     streams_->append_output(destination, words.front());
-  } else if (stays) {
-    streams_->keep(words, sequence);
+  } else if (in_place) {
+    streams_->append_in_place(words, sequence);
   } else {
     streams_->append(destination, words.data(), words.size(), sequence);
   }

@@ -164,7 +164,7 @@ class Execution {
   /// Steps one machine; notes a failure and returns false if it breaks a rule.
   bool step(std::uint32_t round, MachineId machine, Outbox& outbox, RoundFacts& facts) {
     const Inbox inbox = exchange_.inbox(machine);
-    // Nothing stays in its place in round 1, whose words may be wider than p.
+    // In round 1 everything is copied: its words may be wider than p.
     outbox.begin(machine, round > 1 ? &inbox : nullptr);
     const std::optional<ModelViolation> broken = run_step(protocol_, round, machine, inbox, outbox, scratch_);
     if (broken) [[unlikely]]

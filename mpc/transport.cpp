@@ -30,6 +30,7 @@ void Transport::end_all(const std::string& why) {
   constexpr int kInternalFault = 70;
   if (say_) say_("rank " + std::to_string(rank()) + ": " + why);
   abort(kInternalFault);
+  std::_Exit(kInternalFault);  // not reached
 }
 
 std::unique_ptr<Transport> make_in_process_transport() {

@@ -118,7 +118,7 @@ Word parity(Word word) {
   return static_cast<Word>(std::popcount(word) & 1);
 }
 
-// A table of parts that grow together: words (label, parent), ascending, kNoEntry behind the last; roots are
+// A table of parts that grow together: words (label, parent), ascending, kNoEntry after the last; roots are
 // their own parents, and the least labels of their trees.
 
 std::span<Word>::iterator entry_of(std::span<Word> table, Word label) {
@@ -169,10 +169,10 @@ class Components final : public Composition {
   void send_label(const Context& context, Word dart_and_vertex, Word label) const {
     const Word words[2] = {dart_and_vertex, label};
     const std::uint64_t dart = dart_and_vertex >> kIdBits;
-    const auto home = static_cast<MachineId>(dart / block());
+    const auto owner = static_cast<MachineId>(dart / block());
     const auto other = static_cast<MachineId>((dart ^ 1) / block());
-    context.out.send(home, words);
-    if (other != home) context.out.send(other, words);
+    context.out.send(owner, words);
+    if (other != owner) context.out.send(other, words);
   }
 
   void send_input(const Context& context) const {
@@ -334,7 +334,10 @@ class Components final : public Composition {
 
   // ---- the live parts that are left fit a machine
 
-  void finish() {
+  void finish() { name_components(unite_the_rest()); }
+
+  /// In one table up a tree; then the table, with every part's root, on all machines.
+  const Broadcast& unite_the_rest() {
     const std::uint64_t state_words = kept_words();
     const auto labels = [](const Context& context) { return context.inbox.words(); };
     const TreeReduce& joined = then<TreeReduce>(
@@ -358,22 +361,25 @@ class Components final : public Composition {
                              },
                          .keep = labels,
                          .load_scratch_words = state_words});
-    const Broadcast& known = then<Broadcast>(
-        "to all", {.tree = plan_.finish,
-                   .element_words = plan_.slots,
-                   .load =
-                       [&joined](const Context& context, std::span<Word> table) {
-                         const std::span<const Word> result = joined.result(context);
-                         std::ranges::fill(table, kNoEntry);
-                         std::ranges::copy(result, table.begin());
-                         for (Word& entry : table) {
-                           if (entry < kNoEntry)
-                             entry = entry >> kIdBits << kIdBits | root_of(table, entry >> kIdBits);
-                         }
-                       },
-                   .keep = [&joined](const Context& context) { return joined.kept(context); },
-                   .load_scratch_words = plan_.slots + state_words});
-    // By component and vertex: the first record of a component has its least vertex.
+    return then<Broadcast>("to all",
+                           {.tree = plan_.finish,
+                            .element_words = plan_.slots,
+                            .load =
+                                [&joined](const Context& context, std::span<Word> table) {
+                                  const std::span<const Word> result = joined.result(context);
+                                  std::ranges::fill(table, kNoEntry);
+                                  std::ranges::copy(result, table.begin());
+                                  for (Word& entry : table) {
+                                    if (entry < kNoEntry)
+                                      entry = entry >> kIdBits << kIdBits | root_of(table, entry >> kIdBits);
+                                  }
+                                },
+                            .keep = [&joined](const Context& context) { return joined.kept(context); },
+                            .load_scratch_words = plan_.slots + state_words});
+  }
+
+  /// Sorted by component and vertex, the first record of a component has its least vertex.
+  void name_components(const Broadcast& known) {
     const Sort& sort =
         then<Sort>("sort by component",
                    {.plan = plan_.sort,

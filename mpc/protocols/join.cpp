@@ -7,15 +7,15 @@
 #include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
 
-// Readers are sorted by what they read; the first reader of each position asks its home, machine position div
-// b, and a scan hands the answer on. So a home is asked once for each of its words, however many read it.
+// Readers are sorted by what they read; the first reader of each position asks its owner, machine position div
+// b, and a scan hands the answer on. So an owner is asked once for each of its words, however many read it.
 namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
 constexpr std::uint64_t kMinKappa = 6;    // a machine's 2 B + 3 b words on their way fit s
 constexpr std::uint32_t kInputBits = 47;  // an output word is the word plus 1, or 0 for none
-constexpr Word kAsks = Word{1} << 47;     // marks a question among words brought home
+constexpr Word kAsks = Word{1} << 47;     // marks a question among words brought to their owners
 
 struct Plan {
   Sizes sizes;
@@ -61,7 +61,7 @@ class Join final : public Composition {
                                      if (position % block == block - 1 && position + 1 < shape_.n)
                                        context.out.send(machine + 1, record);
                                    }});
-    then("words home, and questions", 1, 0, [this, &sort](const Context& context, std::uint32_t) {
+    then("words to owners, and questions", 1, 0, [this, &sort](const Context& context, std::uint32_t) {
       const std::span<const Word> records = sort.result(context);
       if (records.empty()) return;
       context.out.send(context.machine, records.size());
@@ -118,14 +118,14 @@ class Join final : public Composition {
       each(records.data() + i, i == 0 || records[i] != records[i - 2]);
   }
 
-  /// What a machine sent to itself begins with its records, behind their number of words.
+  /// What a machine sent to itself begins with its records, after their number of words.
   std::span<const Word> own_records(const Context& context) const {
     const std::span<const Word> own = context.from(context.machine);
     return own.empty() ? own : own.subspan(1, std::min<std::uint64_t>(own[0], own.size() - 1));
   }
 
-  /// A home collects its words, then answers in the order of the questions: a reader's questions ascend, and
-  /// so do homes, so its answers come back in the order of its questions.
+  /// An owner collects its words, then answers in the order of the questions: a reader's questions ascend, and
+  /// so do owners, so its answers come back in the order of its questions.
   void answer(const Context& context) const {
     const std::span<const Word> records = own_records(context);
     if (!records.empty()) {
@@ -158,7 +158,7 @@ class Join final : public Composition {
                      [&](MachineId reader, std::uint64_t slot) { context.out.send(reader, table[slot]); });
   }
 
-  /// (number of words of records, records, answers): a reader's words behind the answers.
+  /// (number of words of records, records, answers): a reader's words after the answers.
   std::span<const Word> gathered(const Context& context) const {
     const std::span<const Word> records = own_records(context);
     if (records.empty()) return {};

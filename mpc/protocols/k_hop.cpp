@@ -9,14 +9,14 @@
 #include "roundtrip/mpc/protocols/sort_input.h"
 #include "roundtrip/mpc/stages/sort.h"
 
-// Positions count from 1; 0 stands for none. Machine (i-1) div b is the home of position i. find_1(i) is one
+// Positions count from 1; 0 is none. Machine (i-1) div b is the owner of position i. find_1(i) is one
 // more than the previous position with the symbol of i, so it is injective where it is not 0, and so is every
 // find_m: each has an inverse.
 namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 8;
-constexpr std::uint64_t kMinKappa = 6;  // B >= b, and 5 b words of state at home
+constexpr std::uint64_t kMinKappa = 6;  // B >= b, and 5 b words of state on an owner
 constexpr std::int64_t kMaxHops = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint32_t kSymbolBits = 47;  // an output word is the symbol's plus 1, or 0 for none
 
@@ -47,20 +47,21 @@ class KHop final : public Composition {
       if (position % block == block - 1 && position + 1 < shape_.n) context.out.send(machine + 1, record);
     };
     const Sort& sort = then<Sort>("sort by symbol", {.plan = plan, .load = load_input_words, .place = place});
-    then("find_1 and its inverse to their homes", 1, 0, [this, &sort](const Context& context, std::uint32_t) {
-      send_predecessors(context, sort.result(context), sort.rounds() > 0 && context.machine > 0);
-    });
+    then("find_1 and its inverse to their owners", 1, 0,
+         [this, &sort](const Context& context, std::uint32_t) {
+           send_predecessors(context, sort.result(context), sort.rounds() > 0 && context.machine > 0);
+         });
     const std::uint32_t pushes = ceil_log(2, hops_);
     const std::uint64_t state_words = 5 * shape_.block_words;
     then("double", pushes, state_words, [this](const Context& context, std::uint32_t push) {
-      const Home home = read_home(context, push - 1);
-      if (!home.x.empty()) send_push(context, home, push - 1);
+      const Owned owned = read_owned(context, push - 1);
+      if (!owned.x.empty()) send_push(context, owned, push - 1);
     });
     then("deliver", 1, state_words, [this, pushes](const Context& context, std::uint32_t) {
-      const Home home = read_home(context, pushes);
-      for (std::uint64_t j = 0; j < home.x.size(); ++j) {
-        if (home.inverse_sum[j] != 0) context.out.deliver(home.inverse_sum[j] - 1, home.x[j] + 1);
-        if (home.sum[j] == 0) context.out.deliver(home.first + j - 1, 0);
+      const Owned owned = read_owned(context, pushes);
+      for (std::uint64_t j = 0; j < owned.x.size(); ++j) {
+        if (owned.inverse_sum[j] != 0) context.out.deliver(owned.inverse_sum[j] - 1, owned.x[j] + 1);
+        if (owned.sum[j] == 0) context.out.deliver(owned.first + j - 1, 0);
       }
     });
     shape_.validate();
@@ -69,9 +70,9 @@ class KHop final : public Composition {
  private:
   enum Kind : Word { kPower, kInversePower, kSum, kInverseSum };
 
-  /// What a home machine knows of its positions first, first + 1, ..: symbols, P = find_{2^t} and its
+  /// What an owner knows of its positions first, first + 1, ..: symbols, P = find_{2^t} and its
   /// inverse, and A = find_{k mod 2^t} (once k mod 2^t > 0) and its inverse.
-  struct Home {
+  struct Owned {
     std::uint64_t first;
     std::span<Word> x, power, inverse_power, sum, inverse_sum;
   };
@@ -98,56 +99,56 @@ class KHop final : public Composition {
     }
   }
 
-  /// State after t pushes; empty on a machine that is no home.
-  Home read_home(const Context& context, std::uint32_t t) const {
+  /// State after t pushes; empty on a machine that owns none.
+  Owned read_owned(const Context& context, std::uint32_t t) const {
     const std::uint64_t before = context.machine * shape_.block_words;
     if (before >= shape_.n) return {};
     const std::uint64_t count = std::min(shape_.block_words, shape_.n - before);
     const std::span<Word> state = context.take(5 * count);
     std::ranges::fill(state, 0);
     const auto array = [&](std::uint64_t i) { return state.subspan(i * count, count); };
-    const Home home{before + 1, array(0), array(1), array(2), array(3), array(4)};
-    const std::span<Word> of_kind[4] = {home.power, home.inverse_power, home.sum, home.inverse_sum};
+    const Owned owned{before + 1, array(0), array(1), array(2), array(3), array(4)};
+    const std::span<Word> of_kind[4] = {owned.power, owned.inverse_power, owned.sum, owned.inverse_sum};
     const Word low = (Word{1} << value_bits_) - 1;
 
     const std::span<const Word> words = context.inbox.words();
-    std::span<const Word> symbols;  // what a home sends to itself begins with its symbols
+    std::span<const Word> symbols;  // what an owner sends to itself begins with its symbols
     if (t > 0) {
       symbols = context.from(context.machine);
       expect_received(symbols.size() >= count);
       symbols = symbols.first(count);
-      std::ranges::copy(symbols, home.x.begin());
+      std::ranges::copy(symbols, owned.x.begin());
     }
     for (std::size_t i = 0; i < words.size(); ++i) {
       if (words.data() + i == symbols.data() && t > 0) i += count;
       if (i == words.size()) break;
-      const std::uint64_t slot = (words[i] >> value_bits_ & low) - home.first;
+      const std::uint64_t slot = (words[i] >> value_bits_ & low) - owned.first;
       const Word kind = words[i] >> (2 * value_bits_);
       expect_received(slot < count && kind <= kInverseSum);
       of_kind[kind][slot] = words[i] & low;
       if (t != 0 || kind != kPower) continue;
       expect_received(++i < words.size());
-      home.x[slot] = words[i];
+      owned.x[slot] = words[i];
     }
     if (t == static_cast<std::uint32_t>(std::countr_zero(hops_))) {  // the lowest bit of k starts the sum
-      std::ranges::copy(home.power, home.sum.begin());
-      std::ranges::copy(home.inverse_power, home.inverse_sum.begin());
+      std::ranges::copy(owned.power, owned.sum.begin());
+      std::ranges::copy(owned.inverse_power, owned.inverse_sum.begin());
     }
-    return home;
+    return owned;
   }
 
   /// Push t + 1: find_{2^t} is doubled unless it is the last power of k, and added to the sum if k has that
   /// bit.
-  void send_push(const Context& context, const Home& home, std::uint32_t t) const {
+  void send_push(const Context& context, const Owned& owned, std::uint32_t t) const {
     const bool doubles = hops_ >> t > 1;
     const bool has_sum = t >= static_cast<std::uint32_t>(std::countr_zero(hops_));
     const bool adds = t > static_cast<std::uint32_t>(std::countr_zero(hops_)) && (hops_ >> t & 1) != 0;
-    context.out.send(context.machine, home.x);
-    for (std::uint64_t slot = 0; slot < home.x.size(); ++slot) {
-      const Word j = home.first + slot;
-      const Word to = home.power[slot];            // find_{2^t}(j)
-      const Word from = home.inverse_power[slot];  // find_{2^t}(from) = j
-      const Word sum = home.sum[slot];
+    context.out.send(context.machine, owned.x);
+    for (std::uint64_t slot = 0; slot < owned.x.size(); ++slot) {
+      const Word j = owned.first + slot;
+      const Word to = owned.power[slot];            // find_{2^t}(j)
+      const Word from = owned.inverse_power[slot];  // find_{2^t}(from) = j
+      const Word sum = owned.sum[slot];
       if (doubles && to != 0 && from != 0) {
         send(context, kPower, from, to);
         send(context, kInversePower, to, from);
@@ -174,7 +175,7 @@ std::uint32_t k_hop_rounds(const Parameters& parameters) {
 ProtocolInfo k_hop_protocol() {
   ProtocolInfo info;
   info.name = "k_hop";
-  info.summary = "k-hop induction heads: the symbol behind the previous occurrence, k times over";
+  info.summary = "k-hop induction heads: the symbol after the previous occurrence, k times over";
   info.card = R"(Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =
 find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.
 Guarantee: exact and deterministic, for any k >= 1.

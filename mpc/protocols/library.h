@@ -13,7 +13,7 @@ ProtocolInfo sum_protocol();
 std::uint32_t sum_rounds(const Parameters& parameters);
 
 ProtocolInfo sort_protocol();
-/// 1 + T_sort(N / L, L + 2) for records of L words; if that is 1 but the input stands on several machines, 2.
+/// 1 + T_sort(N / L, L + 2) for records of L words; if that is 1 but the input is on several machines, 2.
 std::uint32_t sort_rounds(const Parameters& parameters);
 
 ProtocolInfo match2_protocol();

@@ -36,7 +36,7 @@ class ListRanking final : public Composition {
          .links = [this](const Context& context, const Doubling& doubling) { link(context, doubling); },
          .start = [](std::uint64_t, bool has_next) -> Word { return has_next ? 1 : 0; },
          // On a cycle there is no end to it.
-         .combine = [this](Word own, Word behind) { return std::min<Word>(own + behind, shape_.n); }});
+         .combine = [this](Word own, Word after) { return std::min<Word>(own + after, shape_.n); }});
     shape_.word_bits = std::max(shape_.word_bits, ranks.word_bits());
     then("deliver", 1, 0, [&ranks](const Context& context, std::uint32_t) {
       const Doubling::State state = ranks.result(context);
@@ -67,10 +67,10 @@ std::uint32_t list_ranking_rounds(const Parameters& parameters) {
 ProtocolInfo list_ranking_protocol() {
   ProtocolInfo info;
   info.name = "list_ranking";
-  info.summary = "for every element of linked lists, how many come behind it";
+  info.summary = "for every element of linked lists, how many come after it";
   info.card =
       R"(Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any number of lists,
-every element followed by at most one and following at most one. Output i: the number of elements behind i, or nothing if i is on a cycle.
+every element followed by at most one and following at most one. Output i: the number of elements after i, or nothing if i is on a cycle.
 Guarantee: exact and deterministic. Two elements followed by the same one are named, or their machine's limit is.
 Cost: R = ceil(log2 N) + 2 rounds; at most 4 b words sent and received by a machine, s = kappa_s b with
 kappa_s = 4 (at least 4); q = ceil(N / b); words of max(48, 2 + 2 bits(N)) bits.
@@ -97,7 +97,7 @@ Source: Wyllie 1979 (pointer jumping), pushed along inverse pointers instead of 
     }
   };
   info.generate = [](const Parameters& parameters) {
-    // Lists of about sqrt N elements, which stand in random order.
+    // Lists of about sqrt N elements, in random order.
     const std::uint64_t n = parameters.n;
     RandomStream stream(parameters.seed, Domain::kInstance);
     const auto order = random_order(n, stream);

@@ -7,7 +7,7 @@
 #include "roundtrip/mpc/stages/tree_stages.h"
 
 // Glossary: n tokens of W = 2 r + m words, phi(q), phi(k) and v; r the rank, m the dimension of values.
-// G = sum of phi(k_j) v_j^T, r x m, and g = sum of phi(k_j) stand together as r rows of m + 1 words, g last.
+// G = sum of phi(k_j) v_j^T, r x m, and g = sum of phi(k_j) together are r rows of m + 1 words, g last.
 // Numbers are residues modulo 2^48.
 namespace roundtrip::mpc {
 namespace {

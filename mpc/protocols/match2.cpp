@@ -115,7 +115,7 @@ class Match2 final : public Composition {
     });
   }
 
-  // Word i is a record of its residue, and a question for its counterpart behind all records of that residue:
+  // Word i is a record of its residue, and a question for its counterpart after all records of that residue:
   // keys 2 r and 2 r' + 1, ties i and N + i. A question is answered by the last record before it, which is
   // the largest.
   void compose_by_sort(const Plan& plan) {

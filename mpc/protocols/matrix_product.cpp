@@ -8,7 +8,7 @@
 // Glossary: A is r x k, B is k x r, both row by row, A first; N = 2 r k. Tiles are t x t: Gr = ceil(r / t) by
 // Gk = ceil(k / t) of A. Machine (I, K, J), number (I Gk + K) Gr + J, multiplies tile (I, K) of A with tile
 // (K, J) of B. Tiles are spread, and products added, by trees of fan f: in a tree over 0 .. count-1 the node
-// of level l over i stands at i rounded down to a multiple of f^l. Numbers are residues modulo 2^48.
+// of level l over i is at i rounded down to a multiple of f^l. Numbers are residues modulo 2^48.
 namespace roundtrip::mpc {
 namespace {
 

@@ -60,12 +60,12 @@ class OneOrTwoCycles final : public Composition {
                               link_mates(context, doubling, plan.machine_records, sort.result(context));
                             },
                         .start = [](std::uint64_t dart, bool) { return dart; },
-                        .combine = [](Word own, Word behind) { return std::min(own, behind); }});
+                        .combine = [](Word own, Word after) { return std::min(own, after); }});
     shape_.word_bits = std::max(shape_.word_bits, orbits.word_bits());
-    const auto homes = static_cast<std::uint32_t>(shape_.input_machines());
+    const auto owners = static_cast<std::uint32_t>(shape_.input_machines());
     const TreeReduce& count = then<TreeReduce>(
         "count orbits",
-        {.tree = Tree::over(0, homes, static_cast<std::uint32_t>(shape_.memory_words)),
+        {.tree = Tree::over(0, owners, static_cast<std::uint32_t>(shape_.memory_words)),
          .load =
              [&orbits](const Context& context, std::span<Word> element) {
                const Doubling::State state = orbits.result(context);
@@ -87,8 +87,8 @@ class OneOrTwoCycles final : public Composition {
   }
 
  private:
-  /// `sorted` are pairs (vertex, dart), two of them the machine's before unless it is the first. Mates stand
-  /// at an even position and the one behind it; a third dart of the vertex finds two equal ones before it,
+  /// `sorted` are pairs (vertex, dart), two of them the machine's before unless it is the first. Mates are
+  /// at an even position and the one after it; a third dart of the vertex finds two equal ones before it,
   /// and stays alone.
   static void link_mates(const Context& context, const Doubling& doubling, std::uint64_t block,
                          std::span<const Word> sorted) {
@@ -110,9 +110,9 @@ class OneOrTwoCycles final : public Composition {
 
 std::uint32_t one_or_two_cycles_rounds(const Parameters& parameters) {
   const Sizes sizes = cycles_sizes(parameters);
-  const std::uint64_t homes = ceil_div(parameters.n, sizes.block_words);
+  const std::uint64_t owners = ceil_div(parameters.n, sizes.block_words);
   return plan_sort(parameters.n, 3, sizes.memory_words)->rounds + 3 + doublings(parameters) +
-         ceil_log(sizes.memory_words, homes);
+         ceil_log(sizes.memory_words, owners);
 }
 
 ProtocolInfo one_or_two_cycles_protocol() {

@@ -42,7 +42,7 @@ const Operation& operation(const Parameters& parameters) {
   return *found;
 }
 
-/// Sizes with which a node has room for two children beside what it keeps, and the widest tree.
+/// Sizes with which a node has memory for two children beside what it keeps, and the widest tree.
 struct Plan {
   Sizes sizes;
   Tree tree;
@@ -160,7 +160,7 @@ class PrefixScan final : public Composition {
   const Operation& operation_;
 };
 
-/// Word 2 i is the flag of pair i, word 2 i + 1 its value; a pair may stand on two machines, so both are
+/// Word 2 i is the flag of pair i, word 2 i + 1 its value; a pair may be on two machines, so both are
 /// items of their own: a flag starts a segment, a value adds to it.
 class SegmentedScan final : public Composition {
  public:

@@ -12,7 +12,7 @@
 namespace roundtrip::mpc {
 namespace {
 
-constexpr std::uint64_t kAddedWords = 2;  // to a record: its position, behind the key, and its group
+constexpr std::uint64_t kAddedWords = 2;  // to a record: its position, after the key, and its group
 constexpr std::uint64_t kDefaultKappa = 8;
 
 /// L: input words of a record, of which the first is the key.
@@ -35,7 +35,7 @@ class SortProtocol final : public Composition {
     shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);
     shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(plan.records));
     // With everything on one sort machine there is no round in which to deliver but the first, and that will
-    // do only if the input stands on one machine too.
+    // do only if the input is on one machine too.
     const bool at_once = plan.rounds == 0 && parameters.n <= shape_.block_words;
     if (!at_once)
       then("to the sort machines", 1, 0, [this, plan](const Context& context, std::uint32_t) {
@@ -90,8 +90,8 @@ void send_input_to_sort(const Context& context, const Shape& shape, const SortPl
   std::uint64_t position = context.machine * shape.block_words;
   std::span<const Word> words = context.inbox.words();
   while (!words.empty()) {
-    const std::uint64_t room = machine_words - position % machine_words;
-    const std::uint64_t piece = std::min<std::uint64_t>(room, words.size());
+    const std::uint64_t left = machine_words - position % machine_words;
+    const std::uint64_t piece = std::min<std::uint64_t>(left, words.size());
     context.out.send(static_cast<MachineId>(position / machine_words), words.first(piece));
     position += piece;
     words = words.subspan(piece);
@@ -129,7 +129,7 @@ ProtocolInfo sort_protocol() {
 order of their first numbers.
 Guarantee: exact and deterministic; records of equal keys keep their order, so every record has one exact
 position.
-Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but stands on several); at most
+Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but is on several); at most
 s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s / (2 L + 4)).
 kappa_s is 8, raised to the least that has a plan at tiny N.
 Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions ours.)";

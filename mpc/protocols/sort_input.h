@@ -19,7 +19,7 @@ std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t defa
 /// One round: input word i (from 0), of record i div L, to sort machine (i div L) div B, which gets its words
 /// in order; L = w - 2. At most b out, B L in.
 void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan);
-/// Behind it: records (word, i).
+/// After it: records (word, i).
 void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records);
 
 }  // namespace roundtrip::mpc

@@ -219,7 +219,7 @@ class ThreeSum final : public Composition {
     }
   }
 
-  /// A block machine keeps, behind their number, words (4 value + count, then that many positions) for each
+  /// A block machine keeps, after their number, words (4 value + count, then that many positions) for each
   /// value.
   void send_ends(const Context& context) const {
     const std::span<const Word> arrived = context.inbox.words();
@@ -418,7 +418,7 @@ class ThreeSum final : public Composition {
     const bool last_two_share = (*cell)[1] == (*cell)[2];
     for (std::uint64_t i = 0; i < values[0].size(); ++i) {
       std::uint64_t j = first_two_share ? i : 0;
-      std::uint64_t k = values[2].size();  // one behind the third
+      std::uint64_t k = values[2].size();  // one after the third
       while (j < values[1].size() && k > (last_two_share ? j : 0)) {
         const Word chosen[kRoles] = {values[0][i], values[1][j], values[2][k - 1]};
         const std::int64_t sum = number(chosen[0]) + number(chosen[1]) + number(chosen[2]);

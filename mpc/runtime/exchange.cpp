@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::size_t kWordsPerLine = 64 / sizeof(Word), kHeadersPerLine = 64 / sizeof(RunHeader);
 
-// Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by rows of this
+// Inboxes of this many bytes, more than a core's caches hold, are filled past the caches by runs of this
 // length.
-constexpr std::uint64_t kMinLarge = std::uint64_t{1} << 20, kMinRow = 4 * kWordsPerLine;
+constexpr std::uint64_t kMinLarge = std::uint64_t{1} << 20, kMinRun = 4 * kWordsPerLine;
 
 constexpr Word ones(unsigned bits) {
   return (Word{1} << bits) - 1;
@@ -31,9 +31,9 @@ inline void copy_run(Word* to, const Word* from, std::uint64_t length) {
   }
 }
 
-/// A row into an inbox of a large buffer: past the caches, which don't hold it, so that its lines are not
+/// A long one into an inbox of a large buffer: past the caches, which don't hold it, so that its lines are not
 /// read before they are overwritten.
-inline void copy_row(Word* to, const Word* from, std::uint64_t length) {
+inline void copy_long_run(Word* to, const Word* from, std::uint64_t length) {
 #if defined(__SSE2__)
   for (; reinterpret_cast<std::uintptr_t>(to) % 64 != 0 && length != 0; --length) *to++ = *from++;
   for (; length >= kWordsPerLine; length -= kWordsPerLine, to += kWordsPerLine, from += kWordsPerLine) {
@@ -145,7 +145,7 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
       send_pieces_.push_back({static_cast<int>(r), words});
     }
     if (count % 2 == 0) {
-      views_[i] = {static_cast<const Word*>(nullptr), count / 2};  // its place follows
+      views_[i] = {static_cast<const Word*>(nullptr), count / 2};  // it is received below
       total += count / 2;
     } else {
       views_[i] = streams_.part(transport_.incoming(static_cast<int>(r)), b).first(count / 2);
@@ -165,10 +165,10 @@ std::uint64_t Exchange::swap(std::uint64_t own_flags) {
 }
 
 /// Calls visit(destination, length, source, sequence, words) for each run in a bucket's streams, and
-/// visit_kept, which returns how many words of it are in the stream, for those with a kept row; for each
+/// visit_self, which returns how many words of it are in the stream, for those with a self message; for each
 /// destination in the order of (source, sequence). Destinations are counted from the first one here.
-template <bool kLastRound, typename Visit, typename VisitKept>
-void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit_kept) const {
+template <bool kLastRound, typename Visit, typename VisitSelf>
+void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitSelf&& visit_self) const {
   constexpr unsigned kDestinationBits = Streams::kDestinationBits;
   const unsigned source_shift = kDestinationBits + streams_.sequence_bits();
   const Word sequence_mask = ones(streams_.sequence_bits());
@@ -193,10 +193,10 @@ void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit
         destination = bucket_begin + static_cast<std::uint16_t>(header - machine_begin);
       }
       if (length - 1 >= Streams::kLongLength - 1) [[unlikely]] {  // zero or all ones
-        const bool has_kept = length == 0;
+        const bool has_self = length == 0;
         length = *at++;
-        if (has_kept) {
-          at += visit_kept(destination, length, source, sequence, at);
+        if (has_self) {
+          at += visit_self(destination, length, source, sequence, at);
           continue;
         }
       }
@@ -206,37 +206,38 @@ void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit
   }
 }
 
-/// Decides which kept rows stay in their buffers, which become older_; the others are spare_ or leaving_.
-void Exchange::settle_kept() {
-  const auto stays = [this](const Buffer<Word>& buffer) {
+/// Decides which self messages stay in their buffers, which become older_; the others are spare_ or leaving_.
+void Exchange::settle_self_messages() {
+  const auto words_in_place = [this](const Buffer<Word>& buffer) {
     std::uint64_t words = 0;
-    const auto within = [&](const Kept& kept) {
-      return kept.words >= buffer.data() && kept.words < buffer.data() + buffer.size();
+    const auto within = [&](const SelfMessage& self_message) {
+      return self_message.words >= buffer.data() && self_message.words < buffer.data() + buffer.size();
     };
-    for (const Kept& kept : streams_.kept()) words += within(kept) ? kept.length : 0;
+    for (const SelfMessage& self_message : streams_.self_messages())
+      words += within(self_message) ? self_message.length : 0;
     if (2 * words < buffer.size() || words == 0) return std::pair(false, words != 0);
-    for (Kept& kept : streams_.kept()) kept.stays |= within(kept);
+    for (SelfMessage& self_message : streams_.self_messages()) self_message.in_place |= within(self_message);
     return std::pair(true, true);
   };
   older_.push_back(std::move(inbox_words_));
   for (std::size_t i = older_.size(); i-- > 0;) {
-    const auto [stay, needed] = stays(older_[i]);
+    const auto [stay, needed] = words_in_place(older_[i]);
     if (stay) continue;
     (needed ? leaving_ : spare_).push_back(std::move(older_[i]));
     older_.erase(older_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  Buffer<Word>& rows = streams_.rows();
-  if (rows.size() != 0) {
-    for (Kept& kept : streams_.kept()) {
-      if (kept.words != nullptr) continue;
-      kept.words = rows.data() + kept.place;
-      kept.stays = true;
+  Buffer<Word>& self_words = streams_.self_words();
+  if (self_words.size() != 0) {
+    for (SelfMessage& self_message : streams_.self_messages()) {
+      if (self_message.words != nullptr) continue;
+      self_message.words = self_words.data() + self_message.position;
+      self_message.in_place = true;
     }
-    older_.push_back(std::move(rows));
-    rows = take_spare(~std::uint64_t{0});  // the next rows may well be as many
+    older_.push_back(std::move(self_words));
+    self_words = take_spare(~std::uint64_t{0});  // the next ones may well be as many
   }
-  held_.clear();
-  if (!older_.empty()) held_.resize(count_);
+  in_place_.clear();
+  if (!older_.empty()) in_place_.resize(count_);
 }
 
 /// The smallest spare buffer that holds so many words, else the largest, else a new one.
@@ -251,8 +252,9 @@ Buffer<Word> Exchange::take_spare(std::uint64_t words) {
   return result;
 }
 
-/// Counts the words and runs of a bucket's machines; returns the kept row behind theirs.
-std::vector<Streams::Kept>::iterator Exchange::count(std::size_t bucket, std::vector<Kept>::iterator kept) {
+/// Counts the words and runs of a bucket's machines; returns the self message after theirs.
+std::vector<Streams::SelfMessage>::iterator Exchange::count(std::size_t bucket,
+                                                            std::vector<SelfMessage>::iterator self_message) {
   const auto count = [cursors = cursors_.data() + 1](Word machine, Word length, MachineId, std::uint32_t,
                                                      const Word*) {
     cursors[machine].word += length;
@@ -262,16 +264,16 @@ std::vector<Streams::Kept>::iterator Exchange::count(std::size_t bucket, std::ve
       bucket, count,
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* words) {
         count(machine, length, source, sequence, words);
-        const std::uint64_t in_stream = length - kept->length;
-        if (kept->stays) cursors_[machine + 1].word -= kept->length;
-        ++kept;
+        const std::uint64_t in_stream = length - self_message->length;
+        if (self_message->in_place) cursors_[machine + 1].word -= self_message->length;
+        ++self_message;
         return in_stream;
       });
-  return kept;
+  return self_message;
 }
 
 /// Moves a bucket's runs to their inboxes; cursors_[m + 1] goes from machine m's begin to its end.
-void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterator kept) {
+void Exchange::scatter(std::size_t bucket, bool large, std::vector<SelfMessage>::iterator self_message) {
   Cursor* const cursors = cursors_.data() + 1;
   Word* const all_words = inbox_words_.data();
   RunHeader* const all_headers = inbox_headers_.data();
@@ -284,7 +286,7 @@ void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterat
         // Each inbox is a stream of its own, too many of them for the processor to foresee.
         __builtin_prefetch(all_words + word + length + kWordsPerLine, 1);
         __builtin_prefetch(all_headers + header + 1 + kHeadersPerLine, 1);
-        large&& length >= kMinRow ? copy_row(all_words + word, run, length)
+        large&& length >= kMinRun ? copy_long_run(all_words + word, run, length)
                                   : copy_run(all_words + word, run, length);
       },
       [&](Word machine, Word length, MachineId source, std::uint32_t sequence, const Word* run) {
@@ -295,24 +297,24 @@ void Exchange::scatter(std::size_t bucket, bool large, std::vector<Kept>::iterat
         };
         all_headers[cursor.run++] = {source, sequence, static_cast<std::uint32_t>(cursor.word)};
         const Word* from = run;
-        put(from, kept->begin);
-        from += kept->begin;
-        if (kept->stays) {
-          held_[machine] = {{kept->words, kept->length}, cursor.word, cursor.run};
+        put(from, self_message->begin);
+        from += self_message->begin;
+        if (self_message->in_place) {
+          in_place_[machine] = {{self_message->words, self_message->length}, cursor.word, cursor.run};
         } else {
-          put(kept->words, kept->length);
+          put(self_message->words, self_message->length);
         }
-        const std::uint64_t behind = length - kept->begin - kept->length;
-        put(from, behind);
-        ++kept;
-        return static_cast<std::uint64_t>(from - run) + behind;
+        const std::uint64_t after = length - self_message->begin - self_message->length;
+        put(from, after);
+        ++self_message;
+        return static_cast<std::uint64_t>(from - run) + after;
       });
 }
 
 Exchange::Received Exchange::fill_inboxes() {
   Received result;
-  settle_kept();
-  std::uint64_t words = 0;  // and headers, so more than will stand in inboxes
+  settle_self_messages();
+  std::uint64_t words = 0;  // and headers, so more than the inboxes will have
   for (const auto& view : views_) words += view.size();
   inbox_words_ = take_spare(words);
   spare_.clear();
@@ -322,18 +324,18 @@ Exchange::Received Exchange::fill_inboxes() {
   std::fill(cursors_.begin(), cursors_.end(), Cursor{});
   const std::uint32_t bucket_size = std::uint32_t{1} << streams_.bucket_bits();
   Cursor next;
-  auto kept = streams_.kept().begin();
+  auto next_self = streams_.self_messages().begin();
   for (std::size_t b = 0; words != 0 && b < streams_.buckets() && !result.overload; ++b) {
     const auto begin = static_cast<std::uint32_t>(b) * bucket_size;
-    const auto kept_begin = std::exchange(kept, count(b, kept));
-    auto of_machine = kept_begin;
+    const auto self_begin = std::exchange(next_self, count(b, next_self));
+    auto of_machine = self_begin;
     for (std::uint32_t m = begin; m < std::min(begin + bucket_size, count_); ++m) {
       const Cursor tally = std::exchange(cursors_[m + 1], next);
       next.word += tally.word;
       next.run += tally.run;
       std::uint64_t received = tally.word;
-      if (of_machine != kept && of_machine->machine == m) {
-        if (of_machine->stays) received += of_machine->length;
+      if (of_machine != next_self && of_machine->machine == m) {
+        if (of_machine->in_place) received += of_machine->length;
         ++of_machine;
       }
       result.max_words = std::max(result.max_words, received);
@@ -343,24 +345,24 @@ Exchange::Received Exchange::fill_inboxes() {
     if (result.overload) break;
     inbox_words_.resize(next.word);
     inbox_headers_.resize(next.run);
-    scatter(b, words * sizeof(Word) >= kMinLarge, kept_begin);
+    scatter(b, words * sizeof(Word) >= kMinLarge, self_begin);
   }
-  if (!result.overload) place_held();
+  if (!result.overload) shift_after_in_place();
   std::swap(spare_, leaving_);  // to be taken in the next round, or given back
   if (others_read_) transport_.barrier();
   streams_.clear();
   return result;
 }
 
-/// Runs behind a kept row begin later by its length.
-void Exchange::place_held() {
-  for (std::uint32_t m = 0; m < held_.size(); ++m) {
-    Held& held = held_[m];
-    if (held.words.empty()) continue;
-    for (std::uint64_t run = held.next_run; run < cursors_[m + 1].run; ++run) {
-      inbox_headers_[run].begin += static_cast<std::uint32_t>(held.words.size());
+/// Runs after a self message that stays in place begin later by its length.
+void Exchange::shift_after_in_place() {
+  for (std::uint32_t m = 0; m < in_place_.size(); ++m) {
+    InPlace& in_place = in_place_[m];
+    if (in_place.words.empty()) continue;
+    for (std::uint64_t run = in_place.next_run; run < cursors_[m + 1].run; ++run) {
+      inbox_headers_[run].begin += static_cast<std::uint32_t>(in_place.words.size());
     }
-    held.begin -= cursors_[m].word;
+    in_place.begin -= cursors_[m].word;
   }
 }
 
@@ -369,12 +371,12 @@ Exchange::Received Exchange::fill_outputs() {
   const std::uint64_t base = first_output(rank_);
   const std::uint64_t count = first_output(rank_ + 1) - base;
   const auto machine_of = [&](std::uint64_t t) { return shape_.output_machine(base + t); };
-  older_.clear();  // read for the last time; outputs take their place
+  older_.clear();  // read for the last time; outputs are next
   spare_.clear();
   inbox_words_.release();
-  streams_.rows().release();
+  streams_.self_words().release();
   inbox_headers_.release();
-  // Rank 0 will gather the others' behind its own, in place.
+  // Rank 0 will gather the others' after its own, in place.
   outputs_.reserve(rank_ == 0 ? shape_.outputs : count);
   outputs_.assign(count, 0);
   std::vector<bool> present(count);

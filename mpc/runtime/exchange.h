@@ -2,9 +2,10 @@
 // bucket, while caches hold its streams, a counting sort by destination machine makes the inboxes, which are
 // views into one buffer. A steady round allocates nothing: the dead inboxes' buffer takes the new ones.
 //
-// A long row of words that a machine sends to itself stays where it is, in the buffer of an older inbox or of
-// rows that were new in their round, as long as at least half of that buffer is such words; then what is left
-// of it is copied, so that buffers take at most twice the words in them. An inbox has one such row at most.
+// A long message of a machine to itself (a self message) stays where it is, in the buffer of an older inbox or
+// of self messages that were new in their round, as long as at least half of that buffer is such words; then
+// what is left of it is copied, so that buffers take at most twice the words in them. An inbox has one such
+// message at most.
 #pragma once
 
 #include <cstdint>
@@ -68,20 +69,21 @@ class Exchange {
     std::uint64_t word = 0;
     std::uint64_t run = 0;
   };
-  using Kept = Streams::Kept;
-  /// Where the kept row of an inbox is; without words on most machines.
-  struct Held {
+  using SelfMessage = Streams::SelfMessage;
+  /// Where the self message of an inbox is; without words on most machines.
+  struct InPlace {
     std::span<const Word> words = {};
-    std::uint64_t begin = 0;     ///< its place in the inbox
-    std::uint64_t next_run = 0;  ///< the header behind its run's
+    std::uint64_t begin = 0;     ///< position of its first word in the inbox
+    std::uint64_t next_run = 0;  ///< the header after its run's
   };
 
-  template <bool kLastRound, typename Visit, typename VisitKept>
-  void for_each_run(std::size_t bucket, Visit&& visit, VisitKept&& visit_kept) const;
-  std::vector<Kept>::iterator count(std::size_t bucket, std::vector<Kept>::iterator kept);
-  void scatter(std::size_t bucket, bool large, std::vector<Kept>::iterator kept);
-  void settle_kept();
-  void place_held();
+  template <bool kLastRound, typename Visit, typename VisitSelf>
+  void for_each_run(std::size_t bucket, Visit&& visit, VisitSelf&& visit_self) const;
+  std::vector<SelfMessage>::iterator count(std::size_t bucket,
+                                           std::vector<SelfMessage>::iterator self_message);
+  void scatter(std::size_t bucket, bool large, std::vector<SelfMessage>::iterator self_message);
+  void settle_self_messages();
+  void shift_after_in_place();
   Buffer<Word> take_spare(std::uint64_t words);
   std::uint64_t first_output(int rank) const;
 
@@ -101,11 +103,11 @@ class Exchange {
   std::vector<Transport::ReceivePiece> receive_pieces_;
   bool others_read_ = false;  // streams in shared memory, until all ranks are done with this round's
 
-  std::vector<Held> held_;             // by machine hosted here; empty if no inbox has a kept row
-  std::vector<Buffer<Word>> older_;    // that hold kept rows
-  std::vector<Buffer<Word>> leaving_;  // whose kept rows are being copied
+  std::vector<InPlace> in_place_;      // by machine hosted here; empty if no inbox has a self message
+  std::vector<Buffer<Word>> older_;    // that hold self messages
+  std::vector<Buffer<Word>> leaving_;  // whose self messages are being copied
   std::vector<Buffer<Word>> spare_;    // empty ones
-  mutable std::vector<Word> whole_;    // an inbox whose reader wants its kept row in a row with the rest
+  mutable std::vector<Word> whole_;    // an inbox whose reader wants its words contiguous
   Buffer<Word> inbox_words_;
   Buffer<RunHeader> inbox_headers_;
   // [0] and, after a fill, the end of machine m's inbox at [m + 1].
@@ -119,10 +121,10 @@ inline Inbox Exchange::inbox(MachineId machine) const {
   const Cursor& end = cursors_[machine - first_ + 1];
   const auto headers = inbox_headers_.span().subspan(begin.run, end.run - begin.run);
   const auto words = inbox_words_.span().subspan(begin.word, end.word - begin.word);
-  if (held_.empty() || held_[machine - first_].words.empty()) return {headers, words};
-  const Held& held = held_[machine - first_];
+  if (in_place_.empty() || in_place_[machine - first_].words.empty()) return {headers, words};
+  const InPlace& in_place = in_place_[machine - first_];
   whole_.clear();
-  return {headers, words, held.words, held.begin, &whole_};
+  return {headers, words, in_place.words, in_place.begin, &whole_};
 }
 
 }  // namespace roundtrip::mpc

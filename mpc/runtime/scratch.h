@@ -13,7 +13,7 @@
 
 namespace roundtrip::mpc {
 
-/// Memory is taken in a row. Giving back the block taken last frees it, any other block stays taken until the
+/// Memory is taken from one end. Giving back the block taken last frees it, any other block stays taken until the
 /// step ends.
 class ScratchArena final : public std::pmr::memory_resource {
  public:

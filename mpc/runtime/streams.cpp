@@ -44,7 +44,7 @@ Streams::Streams(const Shape& shape, std::uint64_t limit_words, const Placement&
       sequence_bits_(bits_for(limit_words)),  // at most 32
       source_apart_(sequence_bits_ + bits_for(placement.block()) > kLengthShift - kDestinationBits),
       source_unit_(source_apart_ ? 0 : Word{1} << (sequence_bits_ + kDestinationBits)),
-      most_short_(source_apart_ ? 0 : kLongLength - 1),
+      max_short_(source_apart_ ? 0 : kLongLength - 1),
       output_to_rank_(placement.block() * shape.block_words),
       chunk_bits_(std::min(static_cast<unsigned>(std::countr_zero(placement.block())), bucket_bits_)),
       streams_(static_cast<std::size_t>(transport.ranks()) * buckets_),
@@ -69,10 +69,10 @@ std::span<const Word> Streams::part(std::span<const Word> memory, std::size_t bu
 
 void Streams::clear() {
   for (Stream& stream : streams_) stream.clear();
-  kept_.clear();
+  self_messages_.clear();
 }
 
-void Streams::Stream::make_room(std::uint64_t words) {
+void Streams::Stream::reserve(std::uint64_t words) {
   const std::uint64_t used = size();
   if (in_buffer()) {
     buffer.set_size(used);
@@ -87,17 +87,17 @@ void Streams::Stream::make_room(std::uint64_t words) {
 }
 
 /// In the stream of the latest run.
-void Streams::make_room(std::uint64_t words) {
-  if (words <= run_stream_->room()) return;
+void Streams::reserve(std::uint64_t words) {
+  if (words <= run_stream_->free_words()) return;
   const auto at = run_ - run_stream_->begin;
-  run_stream_->make_room(words);
+  run_stream_->reserve(words);
   run_ = run_stream_->begin + at;
 }
 
 void Streams::open_run(Stream& stream, Word header) {
   run_stream_ = &stream;
   run_ = stream.end;
-  make_room(kHeaderWords);
+  reserve(kHeaderWords);
   if (source_apart_ && !last_round_) *run_++ = source_;
   *run_ = header;
   stream.end = run_ + 1;
@@ -113,43 +113,43 @@ std::uint64_t Streams::run_length() const {
   return long_run() ? run_[1] : *run_ >> kLengthShift;
 }
 
-/// The latest run's length, and whether one of its rows is kept.
-void Streams::set_length(std::uint64_t length, bool has_kept) {
+/// Sets the latest run's length, and whether part of it is a self message.
+void Streams::set_length(std::uint64_t length, bool has_self) {
   if (length < kLongLength) {
     *run_ = length << kLengthShift | (*run_ & kHeaderRest);
     return;
   }
   if (!long_run()) {
-    make_room(1);
+    reserve(1);
     std::memmove(run_ + 2, run_ + 1, run_length() * sizeof(Word));
     ++run_stream_->end;
   }
   run_[1] = length;
-  *run_ = (has_kept ? 0 : kLongLength) << kLengthShift | (*run_ & kHeaderRest);
+  *run_ = (has_self ? 0 : kLongLength) << kLengthShift | (*run_ & kHeaderRest);
 }
 
 /// Makes the latest run longer, where it goes on.
 void Streams::append_to_run(const Word* words, std::uint64_t length, bool to_itself) {
   const std::uint64_t before = run_length();
-  bool has_kept = *run_ >> kLengthShift == 0 && before != 0;
-  bool to_rows = has_kept && kept_.back().words == nullptr;
-  const auto append_row = [&](const Word* row, std::uint64_t count) {
-    rows_.reserve_more(count);
-    copy_words(rows_.data() + rows_.size(), row, count);
-    rows_.resize(rows_.size() + count);
-    kept_.back().length += count;
+  bool has_self = *run_ >> kLengthShift == 0 && before != 0;
+  bool to_self_words = has_self && self_messages_.back().words == nullptr;
+  const auto append_self_words = [&](const Word* from, std::uint64_t count) {
+    self_words_.reserve_more(count);
+    copy_words(self_words_.data() + self_words_.size(), from, count);
+    self_words_.resize(self_words_.size() + count);
+    self_messages_.back().length += count;
   };
-  if (!has_kept && to_itself && before + length >= kMinKept && may_keep()) {
-    kept_.push_back({source_ - first_, 0, nullptr, 0, rows_.size()});
-    append_row(run_ + (long_run() ? 2 : 1), before);
-    has_kept = to_rows = true;
+  if (!has_self && to_itself && before + length >= kMinInPlace && may_stay_in_place()) {
+    self_messages_.push_back({source_ - first_, 0, nullptr, 0, self_words_.size()});
+    append_self_words(run_ + (long_run() ? 2 : 1), before);
+    has_self = to_self_words = true;
     set_length(before + length, true);
     run_stream_->end = run_ + 2;
   } else {
-    set_length(before + length, has_kept);
+    set_length(before + length, has_self);
   }
-  if (to_rows) return append_row(words, length);
-  make_room(length + 1);
+  if (to_self_words) return append_self_words(words, length);
+  reserve(length + 1);
   copy_words(run_stream_->end, words, length);
   run_stream_->end += length;
 }
@@ -165,14 +165,15 @@ void Streams::append_more(MachineId destination, const Word* words, std::uint64_
   throw;
 }
 
-void Streams::keep(std::span<const Word> words, std::uint64_t sequence) try {
-  if (!may_keep()) return append_more(source_, words.data(), words.size(), sequence);
+void Streams::append_in_place(std::span<const Word> words, std::uint64_t sequence) try {
+  if (!may_stay_in_place()) return append_more(source_, words.data(), words.size(), sequence);
   run_stream_ = &stream_to(source_);
   if (source_ != expected_) open_run(*run_stream_, header(source_, sequence));
   expected_ = source_;
   const std::uint64_t before = run_length();
   set_length(before + words.size(), true);
-  kept_.push_back({source_ - first_, static_cast<std::uint32_t>(before), words.data(), words.size(), 0});
+  self_messages_.push_back(
+      {source_ - first_, static_cast<std::uint32_t>(before), words.data(), words.size(), 0});
 } catch (const std::bad_alloc&) {
   note_exhausted();
   throw;
@@ -186,7 +187,7 @@ void Streams::append_output_more(std::uint32_t index, Word word) try {
     outputs_end_ = first + output_to_rank_.divisor();
   }
   append_to_run(&word, 1, false);
-  expect_output_behind(index);
+  expect_output_after(index);
 } catch (const std::bad_alloc&) {
   note_exhausted();
   throw;
@@ -196,7 +197,7 @@ void Streams::drop_run() {
   if (last_round_ || expected_ == kNone) return;
   const std::uint64_t sequence = *run_ >> kDestinationBits & ((Word{1} << sequence_bits_) - 1);
   if (sequence == 0) return;
-  if (*run_ >> kLengthShift == 0) kept_.pop_back();
+  if (*run_ >> kLengthShift == 0) self_messages_.pop_back();
   stream_to(static_cast<MachineId>(expected_)).end = run_ - (source_apart_ ? 1 : 0);
 }
 

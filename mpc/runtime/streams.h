@@ -2,18 +2,18 @@
 // bucket of neighbouring destination machines (a bucket has so few that caches hold the ends of all their
 // inboxes, and there are so few buckets that they hold the ends of all streams). An outbox writes each
 // message here as its machine sends it. A stream for a rank on the same node is in memory that this rank
-// reads in its place; others, and those that outgrow it, go by messages.
+// reads directly; others, and those that outgrow it, go by messages.
 //
-// A long row that a machine sends to itself is in no stream: if it is in the machine's inbox it stays in its
-// place, else it goes to rows(), and from then on stays there. A machine has one such row a round at most.
+// A long message of a machine to itself (a self message) is in no stream and is not copied: if its words are in
+// the machine's inbox they stay there, else they go to self_words(), and from then on stay there. A machine has
+// one such message a round at most.
 //
-// Wire format. A header announces each run (words in a row from one source to one destination), which
-// follows:
+// Codec. A header announces each run (consecutive words from one source to one destination), which follows:
 //   [8 bits: length | source | sequence | 16 bits: destination, modulo 2^16]
 // with the source counted from the sending rank's first machine. A length that does not fit is sent as all
-// ones, and whole in the next word; likewise, with zero in its place, that of a run with a kept row. If
-// source and sequence don't fit into 40 bits, the source stands in a word of its own before the header. In
-// the last round a run is a row of ascending outputs, all in the rank's first bucket:
+// ones, and whole in the next word; likewise, with zero in its field, that of a run with a self message. If
+// source and sequence don't fit into 40 bits, the source has a word of its own before the header. In the last
+// round a run is consecutive outputs, all in the rank's first bucket:
 //   [8 bits: length | 56 bits: first output, counted from the rank's]
 #pragma once
 
@@ -48,9 +48,9 @@ class Streams {
   /// Runs of so many words and more take a second word for their length: by then it weighs less than a
   /// hundredth of the words.
   static constexpr Word kLongLength = (Word{1} << kLengthBits) - 1;
-  /// Rows to oneself of so many words and more are kept out of the streams.
-  static constexpr std::uint64_t kMinKept = 256;
-  static_assert(kMinKept > kLongLength);  // runs with a kept row are long ones
+  /// Messages of a machine to itself of so many words and more are not in the streams.
+  static constexpr std::uint64_t kMinInPlace = 256;
+  static_assert(kMinInPlace > kLongLength);  // runs with a self message are long ones
 
   /// A stream for one bucket: in memory shared with the bucket's rank as far as it goes, else in the buffer.
   struct Stream {
@@ -66,17 +66,17 @@ class Streams {
     }
     bool in_buffer() const { return begin == buffer.data(); }
     std::uint64_t size() const { return static_cast<std::uint64_t>(end - begin); }
-    std::uint64_t room() const { return static_cast<std::uint64_t>(limit - end); }
-    void make_room(std::uint64_t words);
+    std::uint64_t free_words() const { return static_cast<std::uint64_t>(limit - end); }
+    void reserve(std::uint64_t words);
   };
-  /// A row of words from a machine to itself that is in no stream.
-  struct Kept {
+  /// Words from a machine to itself that are in no stream.
+  struct SelfMessage {
     std::uint32_t machine;  ///< counted from the rank's first
-    std::uint32_t begin;    ///< its place in the run
-    const Word* words;      ///< null while in rows(), which may still grow
+    std::uint32_t begin;    ///< position of its first word in the run
+    const Word* words;      ///< null while in self_words(), which may still grow
     std::uint64_t length;
-    std::uint64_t place;  ///< in rows()
-    bool stays = false;
+    std::uint64_t position;  ///< in self_words()
+    bool in_place = false;   ///< its words stay where they are, for the next inbox to refer to
   };
 
   Streams(const Shape& shape, std::uint64_t limit_words, const Placement& placement, Transport& transport);
@@ -90,14 +90,14 @@ class Streams {
     middle_ = (source - first_) * source_unit_;
     expected_ = kNone;
   }
-  /// Rounds before the last: words in a row, one at least, the first with this sequence number.
+  /// Rounds before the last: consecutive words, one at least, the first with this sequence number.
   void append(MachineId destination, const Word* words, std::uint64_t length, std::uint64_t sequence) {
     ensure_debug(!last_round_ && length != 0, "a message of no words, or in the last round");
-    if (destination == expected_ || length > most_short_) [[unlikely]]
+    if (destination == expected_ || length > max_short_) [[unlikely]]
       return append_more(destination, words, length, sequence);
     Stream& stream = stream_to(destination);
     Word* const end = stream.end;
-    if (length >= stream.room()) [[unlikely]]
+    if (length >= stream.free_words()) [[unlikely]]
       return append_more(destination, words, length, sequence);
     stream.end = end + 1 + length;
     for (std::uint64_t i = 0; i < length; i += kWordsPerLine)
@@ -107,17 +107,17 @@ class Streams {
     expected_ = destination;
     run_ = end;
   }
-  /// Likewise kMinKept words or more of the machine's inbox, to the machine itself.
-  void keep(std::span<const Word> words, std::uint64_t sequence);
+  /// Likewise kMinInPlace words or more of the machine's inbox, to the machine itself.
+  void append_in_place(std::span<const Word> words, std::uint64_t sequence);
   /// Last round: one output word.
   void append_output(std::uint32_t index, Word word) {
     ensure_debug(last_round_, "an output word before the last round");
-    // Most often it makes a long row longer.
-    if (index != expected_ || *run_ >> kLengthShift != kLongLength || run_stream_->room() == 0)
+    // Most often it makes a long run longer.
+    if (index != expected_ || *run_ >> kLengthShift != kLongLength || run_stream_->free_words() == 0)
       return append_output_more(index, word);
     ++run_[1];
     *run_stream_->end++ = word;
-    expect_output_behind(index);
+    expect_output_after(index);
   }
   /// For a defect: forgets the machine's last run.
   void drop_run();
@@ -130,11 +130,13 @@ class Streams {
   /// The part of a rank's shared memory that is for a bucket.
   std::span<Word> part(std::span<Word> memory, std::size_t bucket) const;
   std::span<const Word> part(std::span<const Word> memory, std::size_t bucket) const;
-  std::vector<Kept>& kept() { return kept_; }  ///< of this round, machines ascending
-  Buffer<Word>& rows() { return rows_; }
+  std::vector<SelfMessage>& self_messages() { return self_messages_; }  ///< of this round, machines ascending
+  Buffer<Word>& self_words() { return self_words_; }
 
   /// The layout of a header.
-  unsigned bucket_bits() const { return bucket_bits_; }  ///< of a destination machine's place in its bucket
+  unsigned bucket_bits() const {
+    return bucket_bits_;
+  }  ///< of a destination machine's position in its bucket
   unsigned sequence_bits() const { return sequence_bits_; }
   bool source_apart() const { return source_apart_; }
 
@@ -153,37 +155,39 @@ class Streams {
   }
   void append_more(MachineId destination, const Word* words, std::uint64_t length, std::uint64_t sequence);
   void append_output_more(std::uint32_t index, Word word);
-  /// A row ends where its rank's outputs do.
-  void expect_output_behind(std::uint32_t index) {
+  /// A run ends where its rank's outputs do.
+  void expect_output_after(std::uint32_t index) {
     expected_ = std::uint64_t{index} + 1 == outputs_end_ ? kNone : std::uint64_t{index} + 1;
   }
   void open_run(Stream& stream, Word header);
-  void make_room(std::uint64_t words);
+  void reserve(std::uint64_t words);
   bool long_run() const;
   std::uint64_t run_length() const;
-  void set_length(std::uint64_t length, bool has_kept);
+  void set_length(std::uint64_t length, bool has_self);
   void append_to_run(const Word* words, std::uint64_t length, bool to_itself);
   /// The step may go on to send, but nothing makes the unfinished run longer.
   void note_exhausted() {
     exhausted_ = true;
     expected_ = kNone;
   }
-  bool may_keep() const { return kept_.empty() || kept_.back().machine != source_ - first_; }
+  bool may_stay_in_place() const {
+    return self_messages_.empty() || self_messages_.back().machine != source_ - first_;
+  }
 
   const MachineId first_;
   const unsigned bucket_bits_;
   const std::size_t buckets_;
   const unsigned sequence_bits_;
   const bool source_apart_;
-  const Word source_unit_;          // in a header
-  const std::uint64_t most_short_;  // words of a run that append() writes itself
+  const Word source_unit_;         // in a header
+  const std::uint64_t max_short_;  // words of a run that append() writes itself
   const Divider output_to_rank_;
-  const unsigned chunk_bits_;  // so many machines in a row share a stream
+  const unsigned chunk_bits_;  // so many consecutive machines share a stream
 
   std::vector<Stream> streams_;
   std::vector<std::uint32_t> stream_of_;  // by chunk of destination machines
-  std::vector<Kept> kept_;
-  Buffer<Word> rows_;
+  std::vector<SelfMessage> self_messages_;
+  Buffer<Word> self_words_;
   bool last_round_ = false;
   bool exhausted_ = false;
 

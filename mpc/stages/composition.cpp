@@ -73,7 +73,7 @@ std::span<const Word> Context::after(MachineId source) const {
 void Composition::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {
   std::size_t phase = phases_.size();
   while (phase > 0 && phases_[phase - 1].first_round > step.round) --phase;
-  // Of phases without rounds and the one behind them, which start at the same round, the last is found: it
+  // Of phases without rounds and the one after them, which start at the same round, the last is found: it
   // has the round.
   if (phase == 0 || step.round >= phases_[phase - 1].first_round + phases_[phase - 1].rounds) {
     throw InternalError(fmt::format("round {} is outside of 1..{}", step.round, shape_.rounds));

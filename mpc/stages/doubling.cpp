@@ -14,7 +14,7 @@ Doubling::State Doubling::read(const Context& context, std::uint32_t doublings) 
   std::ranges::fill(words, 0);
   const auto array = [&](std::uint64_t i) { return words.subspan(i * count, count); };
   const State state{first, array(kNext), array(kPrevious), array(kOwn)};
-  const std::span<Word> behind = array(kAfter);
+  const std::span<Word> after = array(kAfter);
   constexpr Word kPresent = Word{1} << 63;
   const Word low = (Word{1} << bits_) - 1;
   for (const Word word : context.inbox.words()) {
@@ -29,8 +29,8 @@ Doubling::State Doubling::read(const Context& context, std::uint32_t doublings) 
   for (std::uint64_t i = 0; i < count; ++i) {
     if (doublings == 0) {
       state.value[i] = options_.start(first + i, state.next[i] != 0);
-    } else if (behind[i] != 0) {
-      state.value[i] = options_.combine(state.value[i], behind[i] & low);
+    } else if (after[i] != 0) {
+      state.value[i] = options_.combine(state.value[i], after[i] & low);
     }
   }
   return state;

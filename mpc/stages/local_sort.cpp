@@ -11,7 +11,7 @@
 namespace roundtrip::mpc {
 namespace {
 
-/// What is moved while sorting: one key word, and where the record stands.
+/// What is moved while sorting: one key word, and the position of the record.
 struct Item {
   Word key;
   std::uint64_t record;

@@ -212,7 +212,7 @@ std::span<const Word> Sort::leaf_samples(const Context& context, const View& vie
 }
 
 /// What the node of this machine has from its children: merged, and the last of every f kept below the root.
-/// All samples of a level thus stand for the same number of records, an only child's too. Above the root of a
+/// All samples of a level thus represent the same number of records, an only child's too. Above the root of a
 /// small group nothing happens.
 std::span<const Word> Sort::node_samples(const Context& context, const Tree& tree,
                                          std::uint32_t level) const {
@@ -354,8 +354,8 @@ void Sort::route(const Context& context, const View& view) const {
       std::uint64_t position = offsets[way];
       expect_received(counts[way] <= slice.count - record);
       for (const std::uint64_t end = record + counts[way]; record < end;) {
-        const std::uint64_t room = plan.machine_records - position % plan.machine_records;
-        const std::uint64_t piece = std::min(room, end - record);
+        const std::uint64_t left = plan.machine_records - position % plan.machine_records;
+        const std::uint64_t piece = std::min(left, end - record);
         for (std::uint64_t i = record; i < record + piece; ++i)
           moved[i * width + width - 1] = packed({start, total});
         context.out.send(machine_of(context.machine, position), moved.subspan(record * width, piece * width));
@@ -368,7 +368,7 @@ void Sort::route(const Context& context, const View& view) const {
   }
 }
 
-/// A group of at most B records stands on the machine of its first position or on that and the next one.
+/// A group of at most B records is on the machine of its first position or on that and the next one.
 void Sort::gather_groups(const Context& context) const {
   const std::uint64_t width = options_.plan.record_words;
   const std::uint64_t first = first_position(context.machine);
@@ -416,7 +416,7 @@ void Sort::place_groups(const Context& context) const {
   }
   const std::span<Word> sorted = context.take(arrived.size());
   for (std::uint64_t i = 0; i < arrived.size();) {
-    // One group behind the other, each of as many records as it says: no place is empty or was taken twice.
+    // One group after the other, each of as many records as it says: no position is empty or was taken twice.
     const std::uint64_t place = i / width;
     const std::uint64_t start = least + place - first;
     expect_received(start < next.size() && next[start] != ~Word{0});

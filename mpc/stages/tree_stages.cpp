@@ -80,7 +80,7 @@ std::uint64_t Broadcast::own_tail_words(MachineId machine, std::uint32_t round) 
 }
 
 // ScanTree: the self-message of a round ends with the children's elements of this machine's inner node (from
-// the round behind their arrival to the one before they are used), then the message up or down if it stays
+// the round after their arrival to the one before they are used), then the message up or down if it stays
 // here.
 
 namespace {

@@ -124,7 +124,7 @@ class Refused(Case):
         small = ("run", "k_hop", "--n", 500, "--quiet")
         self.succeed(*small, "--checkpoint", kept)
         again = ("--resume", kept)
-        self.refuse(*small, "--checkpoint", kept, says=["holds a checkpoint", "--resume"])
+        self.refuse(*small, "--checkpoint", kept, says=["--checkpoint: ", "holds a checkpoint"])
         self.refuse("run", "sort", "--n", 500, *again, says=["protocol = k_hop", "protocol = sort"])
         self.refuse("run", "k_hop", "--n", 501, *again, says=["n = 500", "n = 501"])
         self.refuse(*small, "--seed", 2, *again, says=["seed = 1", "seed = 2"], ranks=3)

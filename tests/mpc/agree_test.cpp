@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <new>
 #include <numeric>
 #include <stdexcept>
@@ -147,16 +146,6 @@ TEST_F(Agree, AnErrorCodeOfMpiIsAnError) {
   if (!kFaultsCompiledIn) return;
   const FaultSwitch dropped("mpi-code");
   EXPECT_NO_THROW(transport_->exchange({&nowhere, 1}, {}));
-}
-
-TEST_F(Agree, TheLastWordIsSaidByTheCallback) {
-  if (transport_->ranks() > 1) GTEST_SKIP() << "it ends the ranks";
-  EXPECT_EXIT(
-      {
-        transport_->on_end([](const std::string& line) { std::fprintf(stderr, "said: %s\n", line.c_str()); });
-        transport_->end_all("why");
-      },
-      ::testing::ExitedWithCode(70), "said: rank 0: why");
 }
 
 }  // namespace

@@ -230,7 +230,7 @@ std::uint64_t sharing_pairs(Transport& transport) {
   return pairs;
 }
 
-// A limit on the size of files stands for whatever keeps a rank from sharing memory: its words, and those of
+// A limit on the size of files is an example of whatever keeps a rank from sharing memory: its words, and those of
 // the others for it as long as they can't be mapped, go by messages.
 TEST(Conformance, WhereMemoryCannotBeSharedWordsGoByMessages) {
   const auto ranks = static_cast<std::uint64_t>(session().ranks());

@@ -148,7 +148,7 @@ TEST(KeptWords, StayWhereTheyAreUntilMostOfTheirBufferIsDead) {
 }
 
 // Inboxes of several MiB a rank, runs of every length, machines in several buckets. With the largest limit,
-// sequence numbers leave no room for a run's source in its header.
+// sequence numbers leave no bits for a run's source in its header.
 TEST(LargeInboxes, AreThoseOfTheInterpreter) {
   const auto transport = roundtrip::tests::session().transport();
   for (const std::uint32_t machines : {40u, 700u}) {

@@ -248,9 +248,9 @@ CaseResult expect_cycles(const Values& values, std::uint64_t kappa = 8) {
   EXPECT_EQ(result.outputs, find_protocol("one_or_two_cycles").oracle(values, parameters));
   const auto n = static_cast<long>(values.size());
   const auto s = static_cast<long>(result.shape.memory_words);
-  const long homes =
+  const long owners =
       (n + static_cast<long>(result.shape.block_words) - 1) / static_cast<long>(result.shape.block_words);
-  const long rounds = formula_t_sort(n, 3, s) + log_up(2, n / 2) + log_up(s, homes) + 3;
+  const long rounds = formula_t_sort(n, 3, s) + log_up(2, n / 2) + log_up(s, owners) + 3;
   EXPECT_EQ(result.shape.rounds, rounds);
   EXPECT_EQ(one_or_two_cycles_rounds(parameters), rounds);
   return result;

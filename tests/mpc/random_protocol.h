@@ -16,7 +16,7 @@
 
 namespace roundtrip::mpc::tests {
 
-/// `length` words in a row from machine source mod q to machine destination mod q.
+/// `length` consecutive words from machine source mod q to machine destination mod q.
 struct Transfer {
   std::uint32_t source, destination, length;
 };

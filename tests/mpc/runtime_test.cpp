@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <numeric>
 #include <stdexcept>
 #include <utility>
@@ -223,6 +224,14 @@ TEST(RunStep, ScratchCountsBeforeAnExceptionAndThatBeforeTheOutbox) {
   EXPECT_EQ(broken(true, false), ModelViolation::Kind::kScratch);
   EXPECT_EQ(broken(true, true), ModelViolation::Kind::kScratch);
   EXPECT_EQ(broken(true, false, true), ModelViolation::Kind::kScratch);
+}
+
+// No library prints: what one rank alone has to say goes to the program.
+TEST(Transport, HasItsLastWordSaidByTheProgram) {
+  const auto transport = make_in_process_transport();
+  EXPECT_EXIT(transport->end_all("why"), ::testing::ExitedWithCode(70), "^$");
+  transport->on_end([](const std::string& line) { std::fprintf(stderr, "said: %s", line.c_str()); });
+  EXPECT_EXIT(transport->end_all("why"), ::testing::ExitedWithCode(70), "^said: rank 0: why$");
 }
 
 TEST(Placement, EveryMachineIsOnTheRankThatTheDividerNames) {
