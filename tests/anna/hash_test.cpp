@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/anna/lsh/gaussian.h"
