@@ -223,9 +223,9 @@ Command add_decompile(CommandLine& line) {
   add_plan_and_output(flags, arguments->common);
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
-      "ema or anna: of a random model (default anna) or a compiled protocol (default ema); low_rank, "
-      "softmax: "
-      "of a random model",
+      fmt::format(
+          "{}: of a random model (default anna) or a compiled protocol (default ema); {}: of a random model",
+          attention_names(true, " or "), attention_names(false, ", ")),
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
   return {
       .name = "decompile",

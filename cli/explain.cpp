@@ -164,8 +164,9 @@ Command add_explain(CommandLine& line) {
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
-      "ema (default of protocols) or anna (default of random models): exact or by hash tables; "
-      "low_rank, softmax: of a random model",
+      fmt::format("ema (default of protocols) or anna (default of random models): exact or by hash tables; "
+                  "{}: of a random model",
+                  attention_names(false, ", ")),
       "");
   flags.value("--round", "R", "This round only, 0 being the input", [arguments](const std::string& text) {
     arguments->round = static_cast<std::uint32_t>(parse_count(text, "--round", 0, 0xffffffffu));

@@ -75,6 +75,14 @@ void require_of_protocols(const ConstructionArguments& construction) {
           construction.attention);
 }
 
+std::string attention_names(bool of_protocols, std::string_view separator) {
+  std::vector<std::string> names;
+  for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
+    if (mechanism->finds_equal_keys == of_protocols) names.push_back(mechanism->name);
+  }
+  return fmt::format("{}", fmt::join(names, separator));
+}
+
 bool names_model(const std::string& name) {
   return name.starts_with("random:") || name.find_first_of("/.") != std::string::npos;
 }

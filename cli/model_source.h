@@ -25,6 +25,8 @@ struct ModelSource {
 
 /// ContractError for an --attention that no protocol can be compiled with.
 void require_of_protocols(const ConstructionArguments& construction);
+/// Names of mechanisms, for help: those that protocols can be compiled with, or the others.
+std::string attention_names(bool of_protocols, std::string_view separator);
 /// Whether the name is that of a random model or of a file (it has a `/` or a `.`), not of a protocol.
 bool names_model(const std::string& name);
 /// Of that name; ContractError unless it is a protocol or names_model().

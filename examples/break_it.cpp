@@ -3,7 +3,7 @@
 // small as it finds.
 #include <fmt/core.h>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/simulate/compile/counterexample.h"
 using namespace roundtrip;
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
 
 namespace roundtrip::proofs_check {
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/anna_formulas.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/transformer/transformer.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/cases.h"

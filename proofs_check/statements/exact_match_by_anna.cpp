@@ -3,6 +3,8 @@
 #include <cmath>
 #include <set>
 
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/cases.h"

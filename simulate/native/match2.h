@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/transformer/transformer.h"
 #include "roundtrip/simulate/compile/translation.h"
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
 
 namespace roundtrip::simulate {
 

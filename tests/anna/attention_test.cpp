@@ -1,5 +1,6 @@
 // Exact match and ANNA against the quadratic oracles, bit for bit, and what they must refuse.
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

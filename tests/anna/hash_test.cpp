@@ -6,6 +6,8 @@
 #include <numbers>
 
 #include "anna/generators.h"
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/anna/lsh/gaussian.h"

@@ -81,14 +81,6 @@ LoadedModel parse(const std::string& description, const std::string& weights,
       description, "m.json", [&](const std::string&) { return weights; }, resolver);
 }
 
-Anna of_family(FamilyKind kind) {
-  Anna anna;
-  anna.parameters.family = kind;
-  if (kind == FamilyKind::kPStable) anna.parameters.width = 2.5;
-  if (kind == FamilyKind::kCrossPolytopeHadamard) anna.parameters.rotations = 3;
-  return anna;
-}
-
 TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
   const Folder folder;
   const std::string path = folder / "m.json";
@@ -115,6 +107,22 @@ TEST(ModelFile, EveryMechanismIsSavedAndLoaded) {
     expect_equal(model, loaded.model);
     EXPECT_EQ(loaded.largest_rounding, 0);
   }
+}
+
+// The page for those who bring a model names every mechanism, in the order of the registry.
+TEST(ModelFile, TheDocsListEveryMechanism) {
+  const std::string page = read_whole(ROUNDTRIP_TEST_SOURCES "/../../docs/own_transformer.md");
+  std::size_t at = page.find("**Attention** is one of");
+  ASSERT_NE(at, std::string::npos);
+  std::vector<std::string> names;
+  for (std::size_t end = at; names.size() < mechanisms().size();) {
+    const std::size_t begin = page.find('`', end);
+    ASSERT_NE(begin, std::string::npos);
+    end = page.find('`', begin + 1);
+    names.push_back(page.substr(begin + 1, end - begin - 1));
+    ++end;
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAreArray(mechanism_names()));
 }
 
 TEST(ModelFile, ALoadedModelEvaluatesAsTheSavedOne) {

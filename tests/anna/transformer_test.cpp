@@ -1,5 +1,7 @@
 // Evaluation of transformers: maps see their token's row alone, rows in any order, twice, and mechanisms
 // exchanged.
+#include "roundtrip/anna/attention/anna.h"
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/transformer/transformer.h"
 
 #include <gtest/gtest.h>

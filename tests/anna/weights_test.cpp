@@ -1,4 +1,5 @@
 // Weight layers: fixed-point maps against rational arithmetic of another kind, proven ranges, refusals.
+#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/transformer/weights.h"
 
 #include <gmock/gmock.h>

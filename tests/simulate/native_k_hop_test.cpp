@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 

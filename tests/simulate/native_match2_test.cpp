@@ -6,7 +6,7 @@
 #include <numbers>
 #include <vector>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/simulate/native/match2.h"

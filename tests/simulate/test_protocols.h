@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "roundtrip/anna/attention/attention.h"
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/protocol.h"
 
