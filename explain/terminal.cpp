@@ -297,7 +297,10 @@ void write_step(const Trace& trace, std::uint32_t r, Writer& out) {
       layers.size() == 1 ? std::to_string(layers[0]) : fmt::format("{}-{}", layers.front(), layers.back()),
       name));
   out.paragraph(round_caption(trace, r));
-  out.paragraph(layer_caption(trace, layers.front()));
+  for (const std::size_t l : layers) {  // each pass once, at its first layer
+    if (l == layers.front() || trace.layers[l].caption != trace.layers[l - 1].caption)
+      out.paragraph(layer_caption(trace, l));
+  }
   std::vector<std::string> right;
   for (const std::size_t l : layers) {
     const std::vector<std::string> lines = layer_lines(trace, l);
