@@ -347,8 +347,8 @@ std::map<WordId, std::uint32_t> holders(const simulate::Construction& constructi
   return holder;
 }
 
-/// How the words of a round change rows in layer `l`, as the construction says and checked against the matches, the
-/// averages and the array that the layer leaves.
+/// How the words of a round change rows in layer `l`, as the construction says and checked against the
+/// matches, the averages and the array that the layer leaves.
 void record_moves(const simulate::Construction& construction, const simulate::LayerRole& role, std::size_t l,
                   const anna::Activations& array, Trace& trace) {
   LayerTrace& layer = trace.layers[l];
@@ -415,8 +415,8 @@ void record_roles(const simulate::Compiled& compiled, const std::vector<anna::Ac
   }
 }
 
-/// simulate/decompile/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the scan
-/// machines.
+/// simulate/decompile/decompile.cpp: copy t of block c is machine t C + c; then the sort machines, then the
+/// scan machines.
 std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::DecompiledLayer& layer) {
   std::vector<Role> roles{{"homes", 0, plan.blocks}};
   const auto add = [&](const char* name, std::uint64_t count) {

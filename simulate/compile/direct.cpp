@@ -360,15 +360,16 @@ const ConstructionInfo& direct_construction() {
       .name = "direct",
       .summary = "depth R + 1",
       .card =
-          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of tokens
-           0 .. outputs - 1.
-Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have distinct
-           codes. If the protocol breaks its model on the input, every output reports a fault; never a wrong word.
-Cost:      L = R + 1 layers; H = s + 1 heads: head h carries each machine's h-th outgoing word, and the last layer has
-           one head more, by which a machine that stopped warns all outputs; m = max(128, b, D) with D = 2q or 4XP.
-           H m is O(s (D + 128)) = O(N^(3 eps) log N) when q <= s.
-Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = O(N^(5 eps) log N)); the packet code,
-           the warning head and the single-sender test at the outputs are ours.
+          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of tokens 0 ..
+           outputs - 1.
+Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have
+           distinct codes. If the protocol breaks its model on the input, every output reports a fault; never
+           a wrong word.
+Cost:      L = R + 1 layers; H = s + 1 heads: head h carries each machine's h-th outgoing word, and the last
+           layer has one head more, by which a machine that stopped warns all outputs; m = max(128, b, D) with
+           D = 2q or 4XP. H m is O(s (D + 128)) = O(N^(3 eps) log N) when q <= s.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = O(N^(5 eps) log N)); the
+           packet code, the warning head and the single-sender test at the outputs are ours.
 Requires:  word_bits <= 48, s < 2^30, machines and outputs below 2^24.)",
       .version = "1",
       .options = {},
