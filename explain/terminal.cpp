@@ -77,8 +77,8 @@ class Writer {
     const std::size_t count = std::max(left.size(), right.size());
     left.resize(count), right.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      std::string row =
-          left[i] + std::string(kColumn + 1 - std::min(kColumn + 1, columns(left[i])), ' ') + "│ " + right[i];
+      const std::size_t used = std::min(kColumn + 1, columns(left[i]));
+      std::string row = left[i] + std::string(kColumn + 1 - used, ' ') + "│ " + right[i];
       row.erase(row.find_last_not_of(' ') + 1);
       if (i == 0 && colours_) {  // what each column is
         const std::size_t bar = row.find("│");

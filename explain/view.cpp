@@ -286,7 +286,8 @@ std::vector<std::string> introduction(const Trace& trace) {
     text.push_back(
         "Token i plays machine i. Say that machine 0 sends a word to machine 2. Token 0 then writes a key "
         "that says \u201cid 2\u201d, and a value that holds the word. Token 2 asks with the query "
-        "\u201cid 2\u201d, finds the key and gets the word. So one layer of attention does what one round of messages does.");
+        "\u201cid 2\u201d, finds the key and gets the word. So one layer of attention does "
+        "what one round of messages does.");
   }
   if (shape.kappa_raised)
     text.push_back(fmt::format(

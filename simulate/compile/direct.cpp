@@ -337,11 +337,12 @@ std::vector<Pass> Direct::passes() const {
           "packet names its sender, so that a token tells apart what several of them sent.",
       .averages =
           coder_.cover_free()
-              ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The average "
-                "divides by how many packets met. Slots that two senders wrote give themselves away and are not "
-                "read."
-              : "Sender j writes 1 as number 2j and its word as number 2j + 1. The average divides by how many "
-                "packets met: a first number of 1/4 says that four met, and four times the second is the word."};
+              ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The "
+                "average divides by how many packets met. Slots that two senders wrote give themselves "
+                "away and are not read."
+              : "Sender j writes 1 as number 2j and its word as number 2j + 1. The average divides by how "
+                "many packets met: a first number of 1/4 says that four met, and four times the second is "
+                "the word."};
   passes[kDeliver] = {
       .name = "deliver",
       .effect = fmt::format("layer {}: outputs to tokens 0..{}, s + 1 = {} heads of value dimension {}",
@@ -360,8 +361,8 @@ const ConstructionInfo& direct_construction() {
       .name = "direct",
       .summary = "depth R + 1",
       .card =
-          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of tokens 0 ..
-           outputs - 1.
+          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of
+           tokens 0 .. outputs - 1.
 Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have
            distinct codes. If the protocol breaks its model on the input, every output reports a fault; never
            a wrong word.
