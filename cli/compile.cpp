@@ -337,10 +337,11 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
 
 Command add_compile(CommandLine& line) {
   Flags& flags = line.add("compile", "Compile a protocol to an ANNA-transformer and compare the two",
-                          "Examples:\n"
-                          "  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4\n"
-                          "  roundtrip compile sort --n 256 --attention anna --json facts.json\n"
-                          "  roundtrip compile k_hop --native --n 64 --export k_hop.json\n");
+                          R"(Examples:
+  roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4
+  roundtrip compile sort --n 256 --attention anna --json facts.json
+  roundtrip compile k_hop --native --n 64 --export k_hop.json
+)");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);

@@ -30,14 +30,15 @@ struct ConstructionArguments {
   simulate::CompileOptions options(const mpc::Parameters& parameters, const std::string& name) const;
 };
 
-/// --construction and the options of constructions (--digits), --eta, --attention, --passes, --roundtrip; `attention` explains the choice among
-/// `attentions`. The last two are left out if `round_trip`, which explains the last, is empty.
+/// --construction and the options of constructions (--digits), --eta, --attention, --passes, --roundtrip;
+/// `attention` explains the choice among `attentions`. The last two are left out if `round_trip`, which
+/// explains the last, is empty.
 void add_construction_arguments(Flags& flags, ConstructionArguments& arguments, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip);
 
-/// The options that only some constructions have, with the values in force in `construction`; null for one that it
-/// does not have, and all of them if there is no construction.
+/// The options that only some constructions have, with the values in force in `construction`; null for one
+/// that it does not have, and all of them if there is no construction.
 nlohmann::ordered_json specific_json(const simulate::Construction* construction);
 
 nlohmann::ordered_json passes_json(const std::vector<simulate::Pass>& passes);

@@ -208,16 +208,16 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
 }  // namespace
 
 Command add_decompile(CommandLine& line) {
-  Flags& flags = line.add(
-      "decompile", "Turn a transformer into a protocol, run it and compare the two",
-      "A PROTOCOL is compiled first. The keys of a random model and what they are without being given:\n"
-      "random:L=2,H=4,d=16,m=8,w=8,p=16,c=4,seed=1 has L layers of H heads, queries and keys of d numbers,\n"
-      "values of m, rows of w, input words of p bits; with --attention anna keys are near within r, far\n"
-      "beyond c r.\n"
-      "Examples:\n"
-      "  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4\n"
-      "  roundtrip decompile ./k_hop.json --n 64    (written by an example of `roundtrip compile --help`)\n"
-      "  roundtrip decompile sum --n 256 --construction routed --roundtrip\n");
+  Flags& flags = line.add("decompile", "Turn a transformer into a protocol, run it and compare the two",
+                          R"(A PROTOCOL is compiled first. The keys of a random model, with their defaults:
+random:L=2,H=4,d=16,m=8,w=8,p=16,c=4,seed=1 has L layers of H heads, queries and keys of d numbers,
+values of m, rows of w, input words of p bits; with --attention anna keys are near within r, far
+beyond c r.
+Examples:
+  roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4
+  roundtrip decompile ./k_hop.json --n 64    (written by an example of `roundtrip compile --help`)
+  roundtrip decompile sum --n 256 --construction routed --roundtrip
+)");
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_plan_and_output(flags, arguments->common);

@@ -148,18 +148,18 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
 Command add_explain(CommandLine& line) {
   Flags& flags = line.add(
       "explain", "Show rounds beside layers: every word a machine sends, every key a query matches",
-      "PROTOCOL is compiled; a MODEL becomes a protocol (`roundtrip decompile --help` has the keys of "
-      "random ones).\n"
-      "N is 2 to 64. In the terminal round r stands on the left and layer r on the right; a page has the "
-      "same and lets\n"
-      "one follow a word through both.\n"
-      "Examples:\n"
-      "  echo the cat sat on the mat and the dog sat on the rug by the fire |\n"
-      "    roundtrip explain k_hop --input - --format words --html k_hop.html\n"
-      "  roundtrip explain sum --n 16\n"
-      "  roundtrip explain k_hop --n 16 --round 9\n"
-      "  roundtrip explain k_hop --n 16 --word 3\n"
-      "  roundtrip explain random:L=1,H=2,d=8,m=2,w=2,c=8 --n 12 --html model.html\n");
+      R"(PROTOCOL is compiled; a MODEL becomes a protocol (`roundtrip decompile --help` has the keys of random
+ones).
+N is 2 to 64. In the terminal round r is on the left and layer r on the right. A page has the same and lets
+one follow a word through both.
+Examples:
+  echo the cat sat on the mat and the dog sat on the rug by the fire |
+    roundtrip explain k_hop --input - --format words --html k_hop.html
+  roundtrip explain sum --n 16
+  roundtrip explain k_hop --n 16 --round 9
+  roundtrip explain k_hop --n 16 --word 3
+  roundtrip explain random:L=1,H=2,d=8,m=2,w=2,c=8 --n 12 --html model.html
+)");
   auto arguments = std::make_shared<ExplainArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_construction_arguments(

@@ -18,7 +18,7 @@
 namespace roundtrip::explain {
 namespace {
 
-/// `{{name}}` in `form` becomes the value of that name; what stands in a value is left alone.
+/// `{{name}}` in `form` becomes the value of that name; the value itself is left alone.
 std::string fill(std::string_view form, const std::map<std::string, std::string, std::less<>>& values) {
   std::string out;
   for (;;) {
@@ -424,7 +424,7 @@ std::string step(const Trace& trace, std::uint32_t number) {
   if (!trace.reverse) {
     html += number == 0 ? input_panel(trace) : round_panel(trace, number);
     if (number == 0) html += layer_panel(trace, 0);
-    // The layers of one round stand below each other.
+    // The layers of one round go below each other.
     std::string layers;
     std::size_t count = 0;
     for (std::size_t l = 1; number > 0 && l < trace.layers.size(); ++l) {
@@ -443,7 +443,7 @@ std::string step(const Trace& trace, std::uint32_t number) {
         html += "</p>\n";
       } else if (layer) {
         html += fmt::format(
-            "<h3>Layer {} goes on</h3>\n<p>Its queries, keys and averages stand at <a "
+            "<h3>Layer {} goes on</h3>\n<p>Its queries, keys and averages are at <a "
             "href=\"#step-{}\">round {}</a>.</p>\n",
             *layer, trace.layers[*layer].first_round, trace.layers[*layer].first_round);
       } else {
@@ -460,7 +460,7 @@ std::string step(const Trace& trace, std::uint32_t number) {
   return html + "</div>\n</section>\n";
 }
 
-// ---- what stands around them
+// ---- what is around them
 
 std::string sentence(const Trace& trace) {
   std::string html = fmt::format(

@@ -13,7 +13,7 @@ namespace roundtrip::explain {
 /// The trace; keys as documented in docs/explain.md.
 nlohmann::ordered_json to_json(const Trace& trace);
 
-/// The page, as UTF-8. What the user wrote stands in it escaped.
+/// The page, as UTF-8. What the user wrote is escaped in it.
 std::string page(const Trace& trace);
 
 }  // namespace roundtrip::explain

@@ -77,8 +77,8 @@ class Writer {
     const std::size_t count = std::max(left.size(), right.size());
     left.resize(count), right.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      std::string row =
-          left[i] + std::string(kColumn + 1 - std::min(kColumn + 1, columns(left[i])), ' ') + "│ " + right[i];
+      const std::size_t used = std::min(kColumn + 1, columns(left[i]));
+      std::string row = left[i] + std::string(kColumn + 1 - used, ' ') + "│ " + right[i];
       row.erase(row.find_last_not_of(' ') + 1);
       if (i == 0 && colours_) {  // what each column is
         const std::size_t bar = row.find("│");
@@ -297,7 +297,10 @@ void write_step(const Trace& trace, std::uint32_t r, Writer& out) {
       layers.size() == 1 ? std::to_string(layers[0]) : fmt::format("{}-{}", layers.front(), layers.back()),
       name));
   out.paragraph(round_caption(trace, r));
-  out.paragraph(layer_caption(trace, layers.front()));
+  for (const std::size_t l : layers) {  // each pass once, at its first layer
+    if (l == layers.front() || trace.layers[l].caption != trace.layers[l - 1].caption)
+      out.paragraph(layer_caption(trace, l));
+  }
   std::vector<std::string> right;
   for (const std::size_t l : layers) {
     const std::vector<std::string> lines = layer_lines(trace, l);

@@ -313,8 +313,8 @@ std::map<WordId, std::uint32_t> holders(const simulate::Construction& constructi
   return holder;
 }
 
-/// How the words of a round change rows in layer `l`, as the construction says and checked against the matches, the
-/// averages and the array that the layer leaves.
+/// How the words of a round change rows in layer `l`, as the construction says and checked against the
+/// matches, the averages and the array that the layer leaves.
 void record_moves(const simulate::Construction& construction, const simulate::LayerRole& role, std::size_t l,
                   const anna::Activations& array, Trace& trace) {
   LayerTrace& layer = trace.layers[l];

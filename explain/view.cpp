@@ -178,8 +178,8 @@ std::vector<std::string> introduction(const Trace& trace) {
   const mpc::Shape& shape = trace.shape;
   std::vector<std::string> text;
   const std::string machine = fmt::format(
-      "Every machine has a memory of s = {} words. In a round it computes on what it holds. Then it sends at most s "
-      "words and receives at most s. It remembers only what it received.",
+      "Every machine has a memory of s = {} words. In a round it computes on what it holds. Then it sends at "
+      "most s words and receives at most s. It remembers only what it received.",
       shape.memory_words);
   const std::string what = trace.summary.empty() ? "" : fmt::format(" computes {}", trace.summary);
   if (trace.reverse) {
@@ -203,9 +203,10 @@ std::vector<std::string> introduction(const Trace& trace) {
         count_of(trace.layers.size(), "layer"), trace.tokens));
     text.push_back(machine);
     text.push_back(
-        "Token i plays machine i. Say that machine 0 sends a word to machine 2. Token 0 then writes a key that says "
-        "\u201cid 2\u201d, and a value that holds the word. Token 2 asks with the query \u201cid 2\u201d, finds the "
-        "key and gets the word. So one layer of attention does what one round of messages does.");
+        "Token i plays machine i. Say that machine 0 sends a word to machine 2. Token 0 then writes a key "
+        "that says \u201cid 2\u201d, and a value that holds the word. Token 2 asks with the query "
+        "\u201cid 2\u201d, finds the key and gets the word. So one layer of attention does "
+        "what one round of messages does.");
   }
   if (shape.kappa_raised)
     text.push_back(fmt::format(
@@ -214,8 +215,8 @@ std::vector<std::string> introduction(const Trace& trace) {
         shape.memory_words, shape.kappa_s, shape.block_words));
   if (trace.bounds_prove_nothing)
     text.push_back(
-        "This size is too small to test the bounds: one machine could hold nearly everything. The steps are the same "
-        "at every size.");
+        "This size is too small to test the bounds: one machine could hold nearly everything. The steps "
+        "are the same at every size.");
   return text;
 }
 

@@ -1,4 +1,4 @@
-// Helps to step and to follow a word. All it shows stands in the page already.
+// Helps to step and to follow a word. All that it shows is in the page already.
 "use strict";
 (() => {
   const steps = [...document.querySelectorAll(".step")];

@@ -29,8 +29,8 @@ struct Compiled {
   std::vector<Pass> passes;                        ///< those that had something to do
   std::optional<mpc::Parameters> parameters = {};  ///< of the registered protocol, if compiled by name
 };
-/// The protocol by the construction that the options name. ContractError, naming protocol and field, for what that
-/// can't serve.
+/// The protocol by the construction that the options name. ContractError, naming protocol and field, for what
+/// that can't serve.
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options = {});
 /// The registered protocol `name` at `parameters`, from which eta and a delta that was given are taken.
 Compiled compile(std::string_view name, const mpc::Parameters& parameters, CompileOptions options = {});

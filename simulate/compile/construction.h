@@ -1,6 +1,7 @@
-// Purpose: constructions by name. A construction is a way to make a transformer of a protocol; one record holds
-// everything that the program knows of it, and the rest (facade, counterexamples, saved models, `explain`, flags,
-// tests) goes over the records. A new one is a record in a file of its own and a line in all_constructions().
+// Purpose: constructions by name. A construction is a way to make a transformer of a protocol; one record
+// holds everything that the program knows of it, and the rest (facade, counterexamples, saved models,
+// `explain`, flags, tests) goes over the records. A new one is a record in a file of its own and a line in
+// all_constructions().
 #pragma once
 
 #include <any>
@@ -30,8 +31,8 @@ struct CompileOptions {
   std::string name = "protocol";        ///< of the protocol, in messages
 };
 
-/// The construction's own options: `options.specific`, or their defaults if it is empty. ContractError if it holds
-/// those of another construction.
+/// The construction's own options: `options.specific`, or their defaults if it is empty. ContractError if it
+/// holds those of another construction.
 template <typename Specific>
 Specific specific_options(const CompileOptions& options) {
   if (!options.specific.has_value()) return {};
@@ -82,7 +83,8 @@ class Construction {
   virtual bool carries(std::size_t layer, anna::EntryView average, const WordInRow& word) const = 0;
   /// The value in force of an option of ConstructionInfo::options, given or chosen; none for other names.
   virtual std::optional<std::uint64_t> chosen(std::string_view option) const;
-  /// The transformer of a protocol of this shape. Its layers hold the protocol, whose pure steps their maps call.
+  /// The transformer of a protocol of this shape. Its layers hold the protocol, whose pure steps their maps
+  /// call.
   virtual anna::Transformer compile(std::shared_ptr<const mpc::Protocol> protocol) const = 0;
 };
 

@@ -349,11 +349,12 @@ std::vector<Pass> Direct::passes() const {
           "packet names its sender, so that a token tells apart what several of them sent.",
       .averages =
           coder_.cover_free()
-              ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The average "
-                "divides by how many packets met. Slots that two senders wrote give themselves away and are not "
-                "read."
-              : "Sender j writes 1 as number 2j and its word as number 2j + 1. The average divides by how many "
-                "packets met: a first number of 1/4 says that four met, and four times the second is the word."};
+              ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The "
+                "average divides by how many packets met. Slots that two senders wrote give themselves "
+                "away and are not read."
+              : "Sender j writes 1 as number 2j and its word as number 2j + 1. The average divides by how "
+                "many packets met: a first number of 1/4 says that four met, and four times the second is "
+                "the word."};
   passes[kDeliver] = {
       .name = "deliver",
       .effect = fmt::format("layer {}: outputs to tokens 0..{}, s + 1 = {} heads of value dimension {}",
@@ -372,15 +373,16 @@ const ConstructionInfo& direct_construction() {
       .name = "direct",
       .summary = "depth R + 1",
       .card =
-          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of tokens
-           0 .. outputs - 1.
-Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have distinct
-           codes. If the protocol breaks its model on the input, every output reports a fault; never a wrong word.
-Cost:      L = R + 1 layers; H = s + 1 heads: head h carries each machine's h-th outgoing word, and the last layer has
-           one head more, by which a machine that stopped warns all outputs; m = max(128, b, D) with D = 2q or 4XP.
-           H m is O(s (D + 128)) = O(N^(3 eps) log N) when q <= s.
-Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = O(N^(5 eps) log N)); the packet code,
-           the warning head and the single-sender test at the outputs are ours.
+          R"(Problem:   the transformer of an R-round MPC protocol: the same output words, from the rows of
+           tokens 0 .. outputs - 1.
+Guarantee: exact for every input, with exact-match attention or one ANNA table in which distinct ids have
+           distinct codes. If the protocol breaks its model on the input, every output reports a fault; never
+           a wrong word.
+Cost:      L = R + 1 layers; H = s + 1 heads: head h carries each machine's h-th outgoing word, and the last
+           layer has one head more, by which a machine that stopped warns all outputs; m = max(128, b, D) with
+           D = 2q or 4XP. H m is O(s (D + 128)) = O(N^(3 eps) log N) when q <= s.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = O(N^(5 eps) log N)); the
+           packet code, the warning head and the single-sender test at the outputs are ours.
 Requires:  word_bits <= 48, s < 2^30, machines and outputs below 2^24.)",
       .version = "1",
       .options = {},

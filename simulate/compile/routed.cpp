@@ -39,8 +39,8 @@ constexpr std::uint8_t kMachineStopped = 2;
 
 constexpr std::string_view kDigitsOption = "digits";
 
-/// The number of a slot that holds a word: whose word it is and where it goes, 1 + destination + n_d (source +
-/// q * sequence) with n_d = max(q', outputs).
+/// The number of a slot that holds a word: whose word it is and where it goes, 1 + destination + n_d (source
+/// + q * sequence) with n_d = max(q', outputs).
 class SlotCodes {
  public:
   SlotCodes(std::uint64_t destinations, std::uint64_t machines)
@@ -164,17 +164,17 @@ class Bundles {
   const Common& common_;
   const Hop& next_;
   const std::uint32_t radix_, own_digit_;
-  struct Room {
+  struct Buffers {
     std::vector<Word> words;
     std::vector<std::uint32_t> place, first;
   };
-  /// Used again, nothing more.
-  static Room& room() {
-    static thread_local Room room;
-    return room;
+  /// Their memory is used again, never what they hold.
+  static Buffers& buffers() {
+    static thread_local Buffers buffers;
+    return buffers;
   }
-  std::vector<Word>& words_ = room().words;
-  std::vector<std::uint32_t>&place_ = room().place, &first_ = room().first;
+  std::vector<Word>& words_ = buffers().words;
+  std::vector<std::uint32_t>&place_ = buffers().place, &first_ = buffers().first;
 };
 
 /// The machine's step and the row of what it sends; a machine that may have missed words does not run, and
@@ -224,8 +224,9 @@ class GatherLayer final : public RoutedLayer {
   }
 };
 
-/// Passes "to intermediates" (a round's first D layers) and "to destinations" (its last D). Digit t has k_t heads: in head h node v's key is id(v) and its value the bundle of the
-/// partner at offset h; node u asks for the node whose partner at offset h it is. Each query matches one key.
+/// Passes "to intermediates" (a round's first D layers) and "to destinations" (its last D). Digit t has k_t
+/// heads: in head h node v's key is id(v) and its value the bundle of the partner at offset h; node u asks
+/// for the node whose partner at offset h it is. Each query matches one key.
 class HopLayer final : public RoutedLayer {
  public:
   HopLayer(std::shared_ptr<const Common> common, std::uint32_t number)
@@ -245,7 +246,7 @@ class HopLayer final : public RoutedLayer {
     const DigitRouting& routing = common_->routing;
     if (row.token >= routing.nodes()) return;
     const std::uint32_t radix = routing.radix(hop_.digit);
-    static thread_local std::vector<Symbol> asked;  // room that is used again
+    static thread_local std::vector<Symbol> asked;  // its memory is used again
     asked.resize(radix);
     routing.for_each_partner(row.token, hop_.digit, [&](std::uint32_t offset, std::uint64_t partner) {
       asked[offset == 0 ? 0 : radix - offset] = partner;
@@ -544,8 +545,8 @@ std::vector<Pass> Routed::passes() const {
   }
   const bool bounded = !specific_options<RoutedOptions>(options_).capacities;
   const std::string slots =
-      "Words are in slots of two numbers, the first of which says where the word goes. One key matched, so the "
-      "average is what its token wrote.";
+      "Words are in slots of two numbers, the first of which says where the word goes. One key matched, so "
+      "the average is what its token wrote.";
   std::vector<Pass> passes(kDeliver + 1);
   passes[kDigits] = {.name = "digits",
                      .effect = fmt::format("D = {}: q' = {} = {} nodes for q = {} machines", digits, radices,
@@ -616,14 +617,15 @@ const ConstructionInfo& routed_construction() {
       .name = "routed",
       .summary = "depth 2 + 2 D R, less width",
       .card = R"(Problem:   the transformer of an R-round MPC protocol, within the theorem's width.
-Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the intermediates. Otherwise,
-           and whenever the protocol breaks its model, every output that a lost word could have reached reports a
-           fault. Each query matches exactly one key: exact-match attention, or one ANNA table that tells the ids
-           apart.
-Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128). H m is O(s log N) with D = 1, and O(s N^delta)
-           with a delta.
-Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 (L = O(R), H m = O(N^(eps + delta))); routing after Valiant
-           1982, "A scheme for fast parallel communication". H = k_t, not the paper's O(N^(delta / 4)).
+Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the intermediates.
+           Otherwise, and whenever the protocol breaks its model, every output that a lost word could have
+           reached reports a fault. Each query matches exactly one key: exact-match attention, or one ANNA
+           table that tells the ids apart.
+Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128). H m is O(s log N) with D = 1, and O(s
+           N^delta) with a delta.
+Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 (L = O(R), H m = O(N^(eps + delta))); routing after
+           Valiant 1982, "A scheme for fast parallel communication". H = k_t, not the paper's O(N^(delta /
+           4)).
 Requires:  word_bits <= 48, q' < 2^24, max(q', outputs) q s < 2^52.)",
       .version = "1",
       .options = {{.name = std::string(kDigitsOption),

@@ -15,8 +15,9 @@ namespace roundtrip::simulate {
 
 class DigitRouting;
 
-/// CompileOptions::specific of "routed". Of the common options, delta fixes the number of digits and eta bounds the
-/// probability of an overflow over the intermediates, for every fixed input; seed draws these, before the input.
+/// CompileOptions::specific of "routed". Of the common options, delta fixes the number of digits and eta
+/// bounds the probability of an overflow over the intermediates, for every fixed input; seed draws these,
+/// before the input.
 struct RoutedOptions {
   std::optional<std::uint32_t> digits = {};                   ///< forces their number
   std::optional<std::vector<std::uint32_t>> capacities = {};  ///< not those from eta (negative controls)

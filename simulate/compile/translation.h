@@ -14,8 +14,9 @@
 
 namespace roundtrip::simulate {
 
-/// Why a row carries a fault instead of words. 1..10 are 1 + mpc::ModelViolation::Kind, a violation of the model that
-/// run() would have thrown; then what an array cannot be decoded to, and what follows from either elsewhere.
+/// Why a row carries a fault instead of words. 1..10 are 1 + mpc::ModelViolation::Kind, a violation of the
+/// model that run() would have thrown; then what an array cannot be decoded to, and what follows from either
+/// elsewhere.
 enum class FaultKind : std::uint8_t {
   kNone = 0,
   kWordsSent,
@@ -97,13 +98,13 @@ struct WordInRow {
   friend bool operator==(const WordInRow&, const WordInRow&) = default;
 };
 
-/// One named pass of a translator, a step of its proof: declared once, where the translator is. What `--passes`
-/// prints, what its layers are called and what `explain` says of them are fields of this record.
+/// One named pass of a translator, a step of its proof: declared once, where the translator is. What
+/// `--passes` prints, what its layers are called and what `explain` says of them are fields of this record.
 struct Pass {
   std::string name;    ///< "to intermediates"
   std::string effect;  ///< what it did to layers, heads, dimensions, rounds, machines in this translation
-  /// For a reader who sees one of its layers: what it does and why, in whole sentences; empty for a pass that only
-  /// prepares others.
+  /// For a reader who sees one of its layers: what it does and why, in whole sentences; empty for a pass that
+  /// only prepares others.
   std::string caption = {};
   std::string averages = {};  ///< how the numbers of an average in its layers are to be read; as above
 };

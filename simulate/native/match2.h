@@ -15,7 +15,8 @@ struct Match2Options {
   std::uint64_t modulus = 0;  ///< M, 1 .. 2^48
   std::uint64_t seed = 1;     ///< of the residues' vectors
   /// Values are the keys' own vectors rather than 1, and the average must hold the query's: tolerates false
-  /// collisions, so that fewer functions do (simulate/native/spread.h). Equal outputs wherever there are none.
+  /// collisions, so that fewer functions do (simulate/native/spread.h). Equal outputs wherever there are
+  /// none.
   bool tolerant = false;
   void validate() const;  ///< ContractError naming field, value and range
 };

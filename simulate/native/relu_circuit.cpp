@@ -56,7 +56,7 @@ std::vector<Affine> ReluCircuit::bits_of(const Affine& x, std::uint32_t count) {
 
 namespace {
 
-// Fills in one row of a stage: scale * expression, whose wires stand in the columns that `columns` says.
+// Fills in one row of a stage: scale * expression, whose wires are in the columns that `columns` says.
 void set_row(anna::Stage& stage, std::uint32_t row, const Affine& expression, std::int64_t scale,
              std::int64_t add, const std::map<std::uint32_t, std::uint32_t>& columns) {
   for (const auto& [wire, weight] : expression.terms()) {
@@ -73,7 +73,7 @@ anna::WeightMap ReluCircuit::compile(std::span<const Affine> outputs,
                                      std::optional<std::int64_t> clamp) const {
   const auto depth = static_cast<std::uint32_t>(kind_of_level_.size());
   const auto inputs = static_cast<std::uint32_t>(bits_.size());
-  // The last level that reads each wire; 0: nobody. Readers come behind what they read.
+  // The last level that reads each wire; 0: nobody. Readers come after what they read.
   std::vector<std::uint32_t> last_reader(inputs + units_.size(), 0);
   const auto read = [&](const Affine& expression, std::uint32_t level) {
     for (const auto& [wire, weight] : expression.terms())

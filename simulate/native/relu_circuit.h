@@ -1,6 +1,6 @@
 // Purpose: element-wise maps on integers written as expressions and compiled to the stages of explicit
-// weights (anna/transformer/weights.h): matrix, bias, ReLU, rounding, clamp. Values that a later stage needs are passed
-// through.
+// weights (anna/transformer/weights.h): matrix, bias, ReLU, rounding, clamp. Values that a later stage needs
+// are passed through.
 #pragma once
 
 #include <cstdint>

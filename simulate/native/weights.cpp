@@ -84,12 +84,12 @@ struct Last {
 };
 Last last_of(ReluCircuit& circuit, const std::vector<Affine>& candidates) {
   Last result{0, std::vector<Affine>(candidates.size())};
-  Affine from_here, behind = 0;
+  Affine from_here, before = 0;
   for (std::size_t c = candidates.size(); c-- > 0;) {
     from_here += candidates[c];
     result.found = circuit.step(from_here);
-    result.place[c] = result.found - behind;
-    behind = result.found;
+    result.place[c] = result.found - before;
+    before = result.found;
   }
   return result;
 }
@@ -180,8 +180,8 @@ class KHopWeights {
   }
 
  private:
-  // Rows behind layer t < a: word bits, then the tree's bits of the predecessor, as far as known, then one
-  // flag for each possible number of known digits. Rows behind layer a: word bits, P (the bits of the token
+  // Rows after layer t < a: word bits, then the tree's bits of the predecessor, as far as known, then one
+  // flag for each possible number of known digits. Rows after layer a: word bits, P (the bits of the token
   // that it points to, all 0 if none), whether there is one, and the same for A.
   std::uint32_t known_column(std::uint32_t digits) const { return word_bits_ + tree_bits_ + digits - 1; }
   std::uint32_t pointer_column(std::uint32_t which) const { return word_bits_ + which * (token_bits_ + 1); }

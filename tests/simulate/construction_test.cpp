@@ -7,6 +7,7 @@
 #include <set>
 
 #include "roundtrip/anna/transformer/activations.h"
+#include "roundtrip/base/read_file.h"
 #include "roundtrip/simulate/compile/compare.h"
 #include "roundtrip/simulate/compile/direct.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -43,6 +44,21 @@ TEST(Construction, RecordsAreComplete) {
       EXPECT_THAT(info->card, HasSubstr(part));
   }
   EXPECT_TRUE(names.contains(CompileOptions{}.construction));
+}
+
+/// The table of docs/translators.md has a row for each, with the file that holds its card.
+TEST(Construction, DocsListAllOfThem) {
+  const std::string page = read_whole(ROUNDTRIP_TEST_SOURCES "/../../docs/translators.md");
+  const std::string start = "| protocol | transformer, ";
+  std::vector<std::string> named, known;
+  for (std::size_t at = page.find(start); at != std::string::npos; at = page.find(start, at + 1)) {
+    const std::size_t begin = at + start.size();
+    named.push_back(page.substr(begin, page.find(' ', begin) - begin));
+    const std::string row = page.substr(at, page.find('\n', at) - at);
+    EXPECT_THAT(row, HasSubstr("`simulate/compile/" + named.back() + ".cpp`"));
+  }
+  for (const ConstructionInfo* info : all_constructions()) known.push_back(info->name);
+  EXPECT_EQ(named, known);
 }
 
 TEST(Construction, UnknownNamesAreRefusedWithTheKnownOnes) {

@@ -69,7 +69,8 @@ TEST(Direct, RandomShapes) {
     const auto shape = make_shape(n, b, kappa * b, q, rounds, outputs);
     const auto code =
         *rc::gen::element(PacketCode::kIdentity, PacketCode::kCoverFree, PacketCode::kAutomatic);
-    const Compiled compiled = compile(full_load(shape, seed), {.code = code, .seed = seed});
+    const Compiled compiled =
+        compile(full_load(shape, seed), {.specific = DirectOptions{.code = code}, .seed = seed});
     const Comparison result = compare_with(compiled, random_input(shape, seed), Mechanism::kExactMatch);
     RC_ASSERT(result.equal);
     RC_ASSERT(result.sizes == compiled.bound);
@@ -231,8 +232,8 @@ TEST(Direct, EveryViolationIsAFaultInTheRowsAndNeverAWrongWord) {
   ASSERT_TRUE(good.equal) << good.run_violation;
   for (const Violator& violator : violators()) {
     for (const PacketCode code : {PacketCode::kIdentity, PacketCode::kCoverFree}) {
-      const Compiled compiled =
-          compile(std::make_shared<TestProtocol>(kHonestShape, violator.step), {.code = code, .name = "bad"});
+      const Compiled compiled = compile(std::make_shared<TestProtocol>(kHonestShape, violator.step),
+                                        {.specific = DirectOptions{.code = code}, .name = "bad"});
       const Comparison result = compare_with(compiled, input, Mechanism::kExactMatch);
       SCOPED_TRACE(violator.what);
       EXPECT_NE(result.run_violation, "");  // the run agrees that the model is broken
