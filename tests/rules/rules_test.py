@@ -25,14 +25,14 @@ def sources(root, folders):
 
 def table():
     """[(room, allowed to all, allowed to .cpp files as well)], the longest room first."""
-    rows = []
+    rows = {}
     for line in (Path(__file__).parent / "layers.txt").read_text().splitlines():
         if line.startswith("#") or not line.strip():
             continue
         room, _, rest = line.partition(":")
         for_all, _, for_sources = rest.partition("|")
-        rows.append((room.strip(), for_all.split() + ["base"], for_sources.split()))
-    return sorted(rows, key=lambda row: -len(row[0]))
+        rows[room.strip()] = (room.strip(), for_all.split() + ["base"], for_sources.split())
+    return sorted(rows.values(), key=lambda row: -len(row[0]))
 
 
 def room_of(rows, path):
