@@ -173,7 +173,7 @@ def components_of(ends):
 
 class Instances(cli_test.Case):
     """Small random instances at random eps and ranks, against oracles by definition."""
-    INSTANCES = int(os.environ.get("ROUNDTRIP_FUZZ_INSTANCES", "2"))  # of each protocol
+    INSTANCES = int(os.environ.get("ROUNDTRIP_FUZZ_INSTANCES", "3"))  # of each protocol
 
     def sorted_out(self, rng, n):
         values = [rng.randrange(-50, 50) for _ in range(n)]
@@ -207,7 +207,8 @@ class Instances(cli_test.Case):
         rng = random.Random(SEED)
         counted = collections.Counter()
         for protocol, i in itertools.product(protocols, range(self.INSTANCES)):
-            name, n, ranks = protocol["name"], rng.randrange(2, 120), rng.choice([0, 0, 0, 1, 2, 3, 4])
+            name, n = protocol["name"], rng.choice([rng.randrange(2, 120), 12 * rng.randrange(1, 10)])
+            ranks = rng.choice([0] * 16 + [1, 2, 3, 4])
             eps = f"{rng.randrange(30, 80)}/100"
             with self.subTest(protocol=name, n=n, eps=eps, ranks=ranks, number=i):
                 if name not in self.ORACLES:
