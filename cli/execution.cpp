@@ -69,11 +69,12 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   instance.shape().validate();
   if (arguments.plan) return instance;
   communicator.on_root([&] {
-    // Half of the bound, what is received were every machine full, and on rank 0 the input as values and as
-    // words.
+    // Every machine full, sent and received (joins come near that); on rank 0 the input as values and as words,
+    // the outputs as words and as values.
     const auto ranks = static_cast<std::uint64_t>(communicator.transport().ranks());
-    require_memory(exchange_bytes(instance.shape()) / 2 / ranks + 2 * sizeof(mpc::Word) * parameters.n,
-                   "the run");
+    require_memory(2 * sizeof(mpc::Word) * parameters.n +
+                       (sizeof(mpc::Word) + sizeof(mpc::Outputs::value_type)) * instance.shape().outputs,
+                   "the run", exchange_bytes(instance.shape()) / ranks);
     if (arguments.input.empty()) instance.input = Input::generate(*instance.info, parameters);
   });
   return instance;

@@ -15,6 +15,7 @@
 #include "roundtrip/cli/communicator.h"
 #include "roundtrip/cli/fields.h"
 #include "roundtrip/cli/launch.h"
+#include "roundtrip/cli/memory.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -73,6 +74,7 @@ int main(int argc, char** argv) {
     if (mpi) start_mpi([&] { session.emplace(argc, argv); });
     transport = mpi ? session->transport() : mpc::make_in_process_transport();
     if (!started_alike(request, *transport)) return kUsage;
+    count_ranks_here(*transport);
   } catch (const std::exception& error) {
     complain(error.what());
     return kInternal;

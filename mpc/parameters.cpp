@@ -40,12 +40,11 @@ std::int64_t Parameters::integer_option(const std::string& name, std::int64_t fa
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (high == std::numeric_limits<std::int64_t>::max()) {
-    require(whole && value >= low, "{} is '{}', allowed is an integer of at least {}", name, text, low);
-  } else {
-    require(whole && value >= low && value <= high, "{} is '{}', allowed is an integer from {} to {}", name,
-            text, low, high);
-  }
+  // A number that is no more than too large is answered with the bound that it exceeds.
+  const bool open =
+      high == std::numeric_limits<std::int64_t>::max() && error != std::errc::result_out_of_range;
+  require(whole && value >= low && value <= high, "{} is '{}', allowed is an integer {}", name, text,
+          open ? fmt::format("of at least {}", low) : fmt::format("from {} to {}", low, high));
   return value;
 }
 

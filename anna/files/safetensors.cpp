@@ -22,7 +22,7 @@ constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limi
 constexpr std::string_view kMetadata = "__metadata__";
 
 struct HeaderEntry {
-  std::optional<Dtype> dtype;
+  std::optional<std::string> dtype;
   std::optional<std::vector<std::uint64_t>> shape, offsets;
 };
 
@@ -80,10 +80,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (level_ != 2 || array_ != nullptr) return fail("a text");
     if (in_metadata_) return metadata.emplace(field_, text), true;
     if (field_ != "dtype") return fail("a text");
-    const std::optional<Dtype> dtype = dtype_of(text);
-    require(dtype && dtype_name(*dtype) == text, "{}: tensor {} has the unknown dtype {}", quote(path_),
-            quote(name_), quote(text));
-    entries.find(name_)->second.dtype = dtype;
+    entries.find(name_)->second.dtype = text;
     return true;
   }
   bool start_array(std::size_t) override {
@@ -154,15 +151,19 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& pat
             quote(path), quote(name),
             fmt::join(offsets.begin(), offsets.begin() + std::min<std::size_t>(offsets.size(), 4), ", "),
             data.size());
+    ranges.push_back({{offsets[0], offsets[1]}, name});
+    const std::optional<Dtype> dtype = dtype_of(*entry.dtype);
+    if (!dtype || dtype_name(*dtype) != *entry.dtype) {  // an 8-bit float, say: refused if it is asked for
+      file.unread_.emplace(name, std::move(*entry.dtype));
+      continue;
+    }
     std::uint64_t size = 0;
-    require(tensor_bytes(*entry.dtype, *entry.shape, size),
-            "{}: the shape of tensor {} has more than 2^64 bytes", quote(path), quote(name));
+    require(tensor_bytes(*dtype, *entry.shape, size), "{}: the shape of tensor {} has more than 2^64 bytes",
+            quote(path), quote(name));
     require(size == offsets[1] - offsets[0],
             "{}: tensor {} has {} bytes by its shape and dtype, {} by its data_offsets", quote(path),
             quote(name), size, offsets[1] - offsets[0]);
-    ranges.push_back({{offsets[0], offsets[1]}, name});
-    file.tensors_.emplace(name,
-                          TensorView{*entry.dtype, std::move(*entry.shape), data.substr(offsets[0], size)});
+    file.tensors_.emplace(name, TensorView{*dtype, std::move(*entry.shape), data.substr(offsets[0], size)});
   }
   std::sort(ranges.begin(), ranges.end());
   std::uint64_t covered = 0;
@@ -184,6 +185,9 @@ SafetensorsFile SafetensorsFile::load(const std::string& path) {
 const TensorView& SafetensorsFile::tensor(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
+  const auto unread = unread_.find(name);
+  require(unread == unread_.end(), "{}: tensor {} has the unknown dtype {}", quote(path_), quote(name),
+          unread == unread_.end() ? "" : quote(unread->second));
   constexpr std::size_t kMaxNames = 4096,
                         kMaxNameBytes = 128;  // the search is quadratic in hostile lengths
   std::vector<std::string> names;

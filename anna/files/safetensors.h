@@ -21,14 +21,15 @@ using TensorMetadata = std::map<std::string, std::string, std::less<>>;
 class SafetensorsFile {
  public:
   /// ContractError naming `path`, the tensor and the field unless `bytes` are a whole, well-formed file:
-  /// header within the file, known dtypes, no name twice, offsets in range that match shape and dtype and
-  /// cover the data without overlap, hole or trailing byte.
+  /// header within the file, no name twice, offsets in range that match shape and dtype and cover the data
+  /// without overlap, hole or trailing byte. A tensor of an unknown dtype is refused when it is asked for.
   static SafetensorsFile parse(std::string bytes, const std::string& path);
   static SafetensorsFile load(const std::string& path);
 
+  /// Those of known dtypes.
   const Tensors& tensors() const { return tensors_; }
   const TensorMetadata& metadata() const { return metadata_; }
-  /// ContractError naming the file and the nearest name it has.
+  /// ContractError naming the file and the nearest name it has, or the tensor's unknown dtype.
   const TensorView& tensor(std::string_view name) const;
   const std::string& path() const { return path_; }
 
@@ -36,6 +37,7 @@ class SafetensorsFile {
   std::string path_;
   std::unique_ptr<const std::string> bytes_;  // on the heap: the views survive a move
   Tensors tensors_;
+  std::map<std::string, std::string, std::less<>> unread_;  // dtypes of tensors that have others than ours
   TensorMetadata metadata_;
 };
 

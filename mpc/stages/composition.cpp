@@ -100,9 +100,40 @@ void Composition::append(std::string name, std::unique_ptr<const Stage> stage) {
 
 namespace {
 
-/// With s = 16 N no protocol of ours lacks a plan: one that still does is a fault of its has_plan.
-void require_some_plan(const Sizes& sizes, std::uint64_t n) {
-  if (sizes.memory_words > 64 * n + 4096) throw InternalError("no memory has a plan");
+constexpr std::uint64_t kMaxMemoryWords = 0xffffffffu;  // as Shape::validate() has it
+
+/// Beyond it, more memory makes no plan possible that was not before.
+bool ample(std::uint64_t memory_words, std::uint64_t n) {
+  return memory_words > 64 * n + 4096;
+}
+
+/// --memory, but no plan: says the least that has one with this kappa_s or, if none has, the least kappa_s.
+[[noreturn]] void refuse_memory(const Sizes& sizes, const Parameters& parameters,
+                                const std::function<bool(const Sizes&)>& has_plan) {
+  const std::uint64_t memory = *parameters.memory_words, n = parameters.n;
+  for (Sizes least = sizes; !ample(least.memory_words, n);) {
+    least.memory_words = sizes.kappa_s * ++least.block_words;
+    if (has_plan(least)) {
+      throw ContractError(fmt::format(
+          "memory is {} words, with kappa_s = {} that is too little for this protocol at N = {}: allowed is "
+          "at least {}",
+          memory, sizes.kappa_s, n, least.memory_words));
+    }
+  }
+  for (Sizes least = sizes; !ample(least.kappa_s, n);) {
+    ++least.kappa_s;
+    for (const std::uint64_t block : {memory / least.kappa_s, ceil_power(n, parameters.epsilon)}) {
+      least.block_words = block;
+      least.memory_words = least.kappa_s * block;
+      if (block >= 1 && has_plan(least)) {
+        throw ContractError(fmt::format(
+            "kappa_s is {}, with memory of {} words or any other that is too little for this protocol at N = {}: "
+            "allowed is at least {}, with memory of {}",
+            sizes.kappa_s, memory, n, least.kappa_s, least.memory_words));
+      }
+    }
+  }
+  throw InternalError("no memory has a plan");  // with s = 64 N every protocol has: a fault of its has_plan
 }
 
 }  // namespace
@@ -114,23 +145,16 @@ Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
   sizes.kappa_s = parameters.kappa_s.value_or(default_kappa_s);
   for (;; ++sizes.kappa_s, sizes.kappa_raised = true) {
     sizes.block_words = block_words(parameters, sizes.kappa_s);
-    sizes.memory_words = sizes.kappa_s * (parameters.memory_words || delta == Rational(0)
-                                              ? sizes.block_words
-                                              : ceil_power(parameters.n, parameters.epsilon + delta));
-    const bool fits = sizes.block_words >= 1 && has_plan(sizes);
-    if (fits) return sizes;
-    if (parameters.memory_words) {
-      Sizes least = sizes;
-      do {
-        least.memory_words = sizes.kappa_s * ++least.block_words;
-        require_some_plan(least, parameters.n);
-      } while (!has_plan(least));
-      throw ContractError(fmt::format(
-          "memory is {} words, with kappa_s = {} that is too little for this protocol at N = {}: allowed is "
-          "at least {}",
-          *parameters.memory_words, sizes.kappa_s, parameters.n, least.memory_words));
-    }
-    require_some_plan(sizes, parameters.n);
+    const std::uint64_t unit = parameters.memory_words || delta == Rational(0)
+                                   ? sizes.block_words
+                                   : ceil_power(parameters.n, parameters.epsilon + delta);
+    require(unit <= kMaxMemoryWords / sizes.kappa_s,
+            "s is kappa_s = {} times {} words, allowed is a product of at most {}", sizes.kappa_s, unit,
+            kMaxMemoryWords);
+    sizes.memory_words = sizes.kappa_s * unit;
+    if (sizes.block_words >= 1 && has_plan(sizes)) return sizes;
+    if (parameters.memory_words) refuse_memory(sizes, parameters, has_plan);
+    if (ample(sizes.memory_words, parameters.n)) throw InternalError("no memory has a plan");
   }
 }
 
