@@ -12,11 +12,11 @@ namespace roundtrip {
 /// A file in memory.
 class NpyFile {
  public:
+  enum class Layout : std::uint8_t { kPlain, kAny };
   /// ContractError naming `path` and the field unless `bytes` are a whole file of version 1, 2 or 3 whose
   /// header has exactly descr, fortran_order and shape, of a known dtype and at most 65535 bytes, and whose
   /// data have exactly the bytes of that shape.
   /// Layout::kAny takes big-endian and Fortran order, too, which are undone, and more dimensions.
-  enum class Layout : std::uint8_t { kPlain, kAny };
   static NpyFile parse(std::string bytes, const std::string& path, Layout layout = Layout::kPlain);
   static NpyFile load(const std::string& path);
 

@@ -16,11 +16,11 @@
 #include "roundtrip/base/quote.h"
 #include "roundtrip/base/rational.h"
 #include "roundtrip/cli/arguments.h"
-#include "roundtrip/cli/byte_source.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/read_array.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -39,10 +39,7 @@ struct AttendArguments {
 };
 
 anna::RealRows read_matrix(const std::string& path, const std::optional<std::uint64_t>& head) {
-  ByteSource source(path, ByteSource::Content::kAny);
-  std::string bytes;
-  source.read_all(bytes);
-  const NpyFile file = NpyFile::parse(std::move(bytes), path, NpyFile::Layout::kAny);
+  const NpyFile file = read_array(path);
   require(file.heads() == 1 || head, "{} has {} heads; --head takes one of them, 0 to {}", quote(path),
           file.heads(), file.heads() - 1);
   require(file.heads() == 1 || *head < file.heads(), "--head {}: {} has heads 0 to {}", head.value_or(0),
@@ -93,8 +90,9 @@ std::string source_of(const AttendArguments& arguments) {
 }
 
 std::string plan_text(const AttendArguments& arguments, const anna::AttendPlan& plan) {
-  std::string text = fmt::format("attend {}: {} queries, {} keys, d = {}, m = {}\n", source_of(arguments),
-                                 plan.queries, plan.keys, plan.dimension, plan.value_dimension);
+  std::string text =
+      fmt::format("attend {}: {} queries, {} keys, d = {}, m = {}\n", printable(source_of(arguments)),
+                  plan.queries, plan.keys, plan.dimension, plan.value_dimension);
   const auto row = [&](std::string_view what, const std::string& facts) {
     text += fmt::format("  {:<17} {}\n", what, facts);
   };
@@ -237,7 +235,7 @@ int attend(const AttendArguments& arguments) {
   require(!arguments.files.empty() || arguments.instance.tokens > 0,
           "no input: give Q.npy K.npy V.npy or --n N");
   std::vector<NamedFile> inputs;
-  for (const std::string& file : arguments.files) inputs.push_back({"attend", file});
+  for (const std::string& file : arguments.files) inputs.push_back({"attend", file_of_array(file)});
   check_files({{"--output", arguments.output}, {"--json", arguments.out.json}}, inputs, arguments.out.quiet);
   if (arguments.files.empty()) arguments.instance.validate();
   const anna::AttendCompare compare =
@@ -318,7 +316,7 @@ Command add_attend(CommandLine& line) {
   };
   flags.positional(
       "QKV", false, true,
-      "Three .npy files, compressed by gzip or not: queries [N_q, d], keys [N_k, d] and values [N_k, m]",
+      "Three .npy files (also .npy.gz, FILE.npz:MEMBER): queries [N_q, d], keys [N_k, d] and values [N_k, m]",
       [a](const std::string& text) { a->files.push_back(text); });
   count("--head", "I", "Of arrays [heads, N, d]: the head, from 0; one with a single head serves all", 0, ~0u,
         [a](std::uint64_t head) { a->head = head; });

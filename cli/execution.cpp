@@ -8,6 +8,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
+#include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/progress.h"
 
@@ -137,7 +138,7 @@ std::string difference(const Instance& instance, const mpc::Outputs& outputs, co
   if (ours == outputs.end()) return {};
   const auto show = [&](const std::optional<std::int64_t>& value) {
     if (!value) return std::string("none");
-    return instance.info->output_form == mpc::OutputForm::kSymbols ? instance.input->text(*value)
+    return instance.info->output_form == mpc::OutputForm::kSymbols ? printable(instance.input->text(*value))
                                                                    : fmt::format("{}", *value);
   };
   return fmt::format("output {} is {}, expected {}", ours - outputs.begin(), show(*ours), show(*theirs));
@@ -171,8 +172,8 @@ std::string output_text(const Instance& instance, const mpc::Outputs& all, bool 
 std::string heading(const Instance& instance) {
   const mpc::Shape& shape = instance.shape();
   std::string text =
-      fmt::format("{}{}: N = {} words, eps = {}\n", instance.info->name, options_text(instance.parameters),
-                  shape.n, epsilon_text(instance.parameters, shape));
+      fmt::format("{}{}: N = {} words, eps = {}\n", printable(instance.info->name),
+                  options_text(instance.parameters), shape.n, epsilon_text(instance.parameters, shape));
   text += fmt::format(
       "  machines          q = {}, with b = {} input words and s = {} words of memory each (kappa_s = {})\n",
       shape.machines, shape.block_words, shape.memory_words, shape.kappa_s);
