@@ -199,10 +199,12 @@ bool takes_after(int file, const Destination& old) {
 bool replace(const Destination& to, const std::string& path, std::string_view bytes) {
   if (to.exists && to.facts.st_nlink > 1) return false;
   static std::atomic<unsigned> number = 0;
-  std::string temporary;  // of bounded length: the file's own name may be as long as names can be
+  // Beside it, by the same name as far as names can be that long: whoever clears up finds both.
+  const std::string stem = folder_of(to.path) + "/" + std::string(name_of(to.path).substr(0, 200));
+  std::string temporary;
   int descriptor = -1;
   do {
-    temporary = fmt::format("{}/.roundtrip-{}-{}", folder_of(to.path), ::getpid(), ++number);
+    temporary = fmt::format("{}.roundtrip-{}-{}", stem, ::getpid(), ++number);
     descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, to.exists ? 0600 : 0666);
   } while (descriptor < 0 && errno == EEXIST);
   if (descriptor < 0) return false;

@@ -1,5 +1,6 @@
 #include "roundtrip/base/npy.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -107,9 +108,30 @@ class HeaderParser {
   const std::string& path_;
 };
 
+/// `data` of elements of `size` bytes with the bytes of each in the other order.
+std::string swapped(std::string_view data, std::size_t size) {
+  std::string out(data);
+  for (std::size_t i = 0; i < out.size(); i += size) std::reverse(out.data() + i, out.data() + i + size);
+  return out;
+}
+
+/// `data` of `shape`, first index fastest, as it is with the last index fastest.
+std::string in_c_order(std::string_view data, const std::vector<std::uint64_t>& shape, std::size_t size) {
+  std::string out;
+  out.reserve(data.size());
+  std::vector<std::uint64_t> index(shape.size());
+  for (std::size_t count = data.size() / size; count > 0; --count) {
+    std::uint64_t at = 0;
+    for (std::size_t d = shape.size(); d-- > 0;) at = at * shape[d] + index[d];
+    out += data.substr(at * size, size);
+    for (std::size_t d = shape.size(); d-- > 0 && ++index[d] == shape[d];) index[d] = 0;
+  }
+  return out;
+}
+
 }  // namespace
 
-NpyFile NpyFile::parse(std::string bytes, const std::string& path) {
+NpyFile NpyFile::parse(std::string bytes, const std::string& path, Layout layout) {
   NpyFile file;
   file.bytes_ = std::make_unique<const std::string>(std::move(bytes));
   const std::string_view all = *file.bytes_;
@@ -126,15 +148,17 @@ NpyFile NpyFile::parse(std::string bytes, const std::string& path) {
           quote(path), header_bytes, all.size() - begin, kMaxHeaderBytes);
   HeaderParser header(all.substr(begin, header_bytes), path);
   header.parse();
-  const std::optional<Dtype> dtype = dtype_of(*header.descr);
-  if (!dtype || numpy_name(*dtype) != *header.descr) {
-    header.fail("has the dtype " + quote(*header.descr) +
-                "; little-endian f2 f4 f8 i1..i8 u1..u8 and b1 are read");
+  const bool any = layout == Layout::kAny, big_endian = any && header.descr->starts_with('>');
+  const std::string little = big_endian ? "<" + header.descr->substr(1) : *header.descr;
+  const std::optional<Dtype> dtype = dtype_of(little);
+  if (!dtype || numpy_name(*dtype) != little) {
+    header.fail("has the dtype " + quote(*header.descr) + "; " + (any ? "" : "little-endian ") +
+                "f2 f4 f8 i1..i8 u1..u8 and b1 are read");
   }
-  const std::size_t dimensions = header.shape->size();
-  if (dimensions < 1 || dimensions > 2)
-    header.fail(fmt::format("has {} dimensions; 1 or 2 are read", dimensions));
-  if (*header.fortran_order && dimensions == 2) {
+  const std::size_t dimensions = header.shape->size(), most = any ? 4 : 2;
+  if (dimensions < 1 || dimensions > most)
+    header.fail(fmt::format("has {} dimensions; 1 {} {} are read", dimensions, any ? "to" : "or", most));
+  if (*header.fortran_order && dimensions >= 2 && !any) {
     header.fail("has fortran_order True; write the array in C order (numpy.ascontiguousarray)");
   }
   for (const std::uint64_t extent : *header.shape) {
@@ -146,8 +170,27 @@ NpyFile NpyFile::parse(std::string bytes, const std::string& path) {
     header.fail(fmt::format("has shape ({}) of {}, which are not the {} bytes behind it",
                             fmt::join(*header.shape, ", "), *header.descr, data.size()));
   }
-  file.array_ = {*dtype, std::move(*header.shape), data};
+  std::unique_ptr<const std::string> ordered;
+  const auto reorder = [&](std::string other) {
+    ordered = std::make_unique<const std::string>(std::move(other));
+  };
+  if (big_endian) reorder(swapped(data, element_bytes(*dtype)));
+  if (*header.fortran_order && dimensions >= 2)
+    reorder(in_c_order(ordered ? *ordered : data, *header.shape, element_bytes(*dtype)));
+  file.array_ = {*dtype, std::move(*header.shape), ordered ? std::string_view(*ordered) : data};
+  if (ordered) file.bytes_ = std::move(ordered);
   return file;
+}
+
+std::uint64_t NpyFile::heads() const {
+  std::uint64_t heads = 1;
+  for (std::size_t d = 0; d + 2 < array_.shape.size(); ++d) heads *= array_.shape[d];
+  return heads;
+}
+
+TensorView NpyFile::head(std::uint64_t index) const {
+  const std::size_t bytes = array_.bytes.size() / heads();
+  return {array_.dtype, {rows(), columns()}, array_.bytes.substr(index * bytes, bytes)};
 }
 
 NpyFile NpyFile::load(const std::string& path) {

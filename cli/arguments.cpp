@@ -112,6 +112,8 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
 void add_plan_and_output(Flags& flags, ProtocolArguments& a) {
   flags.toggle("--plan", a.plan, "Show sizes, rounds and bytes, and stop before anything starts");
   add_output(flags, "--output", "Write the output words, one a line (- is standard output)", a.output);
+  flags.toggle("--output-names", a.output_names,
+               "Before each output its vertex and a tab, for protocols with an output for each vertex");
 }
 
 }  // namespace roundtrip::cli

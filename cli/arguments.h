@@ -30,7 +30,8 @@ struct ProtocolArguments {
   std::string transport;  ///< "inprocess", "mpi" or empty
   bool one_machine_per_rank = false;
   bool plan = false;
-  std::string output;  ///< FILE or "-"; empty: none
+  std::string output;         ///< FILE or "-"; empty: none
+  bool output_names = false;  ///< with the vertex that each output is of
   OutputArguments out;
 };
 
@@ -46,7 +47,7 @@ void add_output_arguments(Flags& flags, OutputArguments& arguments);
 /// PROTOCOL and the flags of input, shape, transport and output.
 /// `what`: PROTOCOL, or PROTOCOL|MODEL where a transformer may be given instead.
 void add_protocol_arguments(Flags& flags, ProtocolArguments& arguments, const std::string& what = "PROTOCOL");
-/// --plan and --output.
+/// --plan, --output and --output-names.
 void add_plan_and_output(Flags& flags, ProtocolArguments& arguments);
 
 }  // namespace roundtrip::cli

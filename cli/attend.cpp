@@ -22,12 +22,14 @@
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/read_array.h"
 
 namespace roundtrip::cli {
 namespace {
 
 struct AttendArguments {
-  std::vector<std::string> files;  ///< Q, K, V; none: generated
+  std::vector<std::string> files;       ///< Q, K, V; none: generated
+  std::optional<std::uint64_t> head{};  ///< of arrays with several
   anna::InstanceParameters instance;
   bool instance_given = false;  ///< any flag of a generated instance
   anna::AttendOptions options;
@@ -38,8 +40,13 @@ struct AttendArguments {
   OutputArguments out;
 };
 
-anna::RealRows read_matrix(const std::string& path) {
-  const NpyFile file = NpyFile::load(path);
+anna::RealRows read_matrix(const std::string& path, const std::optional<std::uint64_t>& head) {
+  const NpyFile file = read_array(path);
+  require(file.heads() == 1 || head, "{} has {} heads; --head takes one of them, 0 to {}", quote(path),
+          file.heads(), file.heads() - 1);
+  require(file.heads() == 1 || *head < file.heads(), "--head {}: {} has heads 0 to {}", head.value_or(0),
+          quote(path), file.heads() - 1);
+  const TensorView array = file.head(file.heads() == 1 ? 0 : *head);
   require(file.columns() >= 1 && file.columns() <= 65536 &&
               file.rows() < std::numeric_limits<std::uint32_t>::max(),
           "{}: an array of {} x {}; allowed are below 2^32 - 1 rows of 1 .. 65536", quote(path), file.rows(),
@@ -55,10 +62,10 @@ anna::RealRows read_matrix(const std::string& path) {
       rows.data.push_back(static_cast<float>(real));
     }
   };
-  if (is_integer(file.array().dtype)) {
-    add(integers_of(file.array(), path));
+  if (is_integer(array.dtype)) {
+    add(integers_of(array, path));
   } else {
-    add(reals_of(file.array(), path));
+    add(reals_of(array, path));
   }
   return rows;
 }
@@ -68,8 +75,9 @@ bool directions(const AttendArguments& arguments) {
 }
 
 anna::DenseHead read_head(const AttendArguments& arguments) {
-  const anna::RealRows queries = read_matrix(arguments.files[0]), keys = read_matrix(arguments.files[1]),
-                       values = read_matrix(arguments.files[2]);
+  const anna::RealRows queries = read_matrix(arguments.files[0], arguments.head),
+                       keys = read_matrix(arguments.files[1], arguments.head),
+                       values = read_matrix(arguments.files[2], arguments.head);
   require(queries.columns == keys.columns, "{} has rows of {} numbers and {} of {}; they must be equal",
           quote(arguments.files[0]), queries.columns, quote(arguments.files[1]), keys.columns);
   require(keys.rows == values.rows, "{} has {} rows and {} has {}; each key needs one value",
@@ -182,7 +190,7 @@ class FactsText {
   void add(const std::string& name, const Facts& value) {
     if (value.is_number_float()) values_.push_back(fmt::arg(name.c_str(), value.get<double>()));
     if (value.is_number_integer()) values_.push_back(fmt::arg(name.c_str(), value.get<std::uint64_t>()));
-    if (value.is_string()) values_.push_back(fmt::arg(name.c_str(), value.get<std::string>()));
+    if (value.is_string()) values_.push_back(fmt::arg(name.c_str(), printable(value.get<std::string>())));
   }
 
   fmt::dynamic_format_arg_store<fmt::format_context> values_;
@@ -244,12 +252,13 @@ std::string facts_text(const Facts& facts) {
 int attend(const AttendArguments& arguments) {
   require(arguments.files.empty() || arguments.files.size() == 3,
           "attend takes three files, Q K V; {} are given", arguments.files.size());
+  require(!arguments.files.empty() || !arguments.head, "--head: only with files");
   require(arguments.files.empty() || !arguments.instance_given,
           "--instance, --n, --dimension and --value-dimension: only without files");
   require(!arguments.files.empty() || arguments.instance.tokens > 0,
           "no input: give Q.npy K.npy V.npy or --n N");
   std::vector<NamedFile> inputs;
-  for (const std::string& file : arguments.files) inputs.push_back({"attend", file});
+  for (const std::string& file : arguments.files) inputs.push_back({"attend", file_of_array(file)});
   check_files({{"--output", arguments.output}, {"--json", arguments.out.json}}, inputs, arguments.out.quiet);
   if (arguments.files.empty()) arguments.instance.validate();
   const anna::AttendCompare compare =
@@ -327,9 +336,12 @@ Examples:
                             const std::function<void(double)>& set) {
     flags.value(flag, name, help, [=](const std::string& text) { set(parse_positive(text, flag)); });
   };
-  flags.positional("QKV", false, true,
-                   "Three .npy files: queries [N_q, d], keys [N_k, d] and values [N_k, m]",
-                   [a](const std::string& text) { a->files.push_back(text); });
+  flags.positional(
+      "QKV", false, true,
+      "Three .npy files (also .npy.gz, FILE.npz:MEMBER): queries [N_q, d], keys [N_k, d] and values [N_k, m]",
+      [a](const std::string& text) { a->files.push_back(text); });
+  count("--head", "I", "Of arrays [heads, N, d]: the head, from 0; one with a single head serves all", 0, ~0u,
+        [a](std::uint64_t head) { a->head = head; });
   flags.choice("--instance", "NAME", {"planted", "clustered", "uniform"},
                "Generated: planted (default), clustered or uniform", [a](const std::string& text) {
                  a->instance.kind = anna::parse_instance(text), a->instance_given = true;

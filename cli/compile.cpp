@@ -232,7 +232,7 @@ Conclusion tell(const CompileArguments& arguments, const Instance& instance, con
                 const simulate::Compiled& compiled, const Findings& found, OutputFiles& files) {
   const ProtocolArguments& common = arguments.common;
   if (!common.output.empty() && !found.comparison.fault) {
-    files.write(common.output, output_text(instance, found.outputs));
+    files.write(common.output, output_text(instance, found.outputs, common.output_names));
   }
   return {found.verdict, side_by_side(arguments, instance, execution, compiled, found),
           compile_json(arguments, instance, execution, compiled, found)};

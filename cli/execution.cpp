@@ -8,6 +8,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
+#include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/progress.h"
 
@@ -55,6 +56,9 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   check_options(*instance.info, parameters);
   require(!arguments.input.empty() || arguments.n, "no input: give --input FILE or --n N");
   require(!arguments.input.empty() || !arguments.format, "--format: only with --input");
+  require(!arguments.output_names || !arguments.output.empty(), "--output-names: only with --output");
+  require(!arguments.output_names || info.drops_absent_tail,
+          "--output-names: the outputs of {} are not those of vertices", info.name);
 
   if (arguments.input.empty()) {
     parameters.n = *arguments.n;
@@ -135,20 +139,23 @@ std::string difference(const Instance& instance, const mpc::Outputs& outputs, co
   if (ours == outputs.end()) return {};
   const auto show = [&](const std::optional<std::int64_t>& value) {
     if (!value) return std::string("none");
-    return instance.info->output_form == mpc::OutputForm::kSymbols ? instance.input->text(*value)
+    return instance.info->output_form == mpc::OutputForm::kSymbols ? printable(instance.input->text(*value))
                                                                    : fmt::format("{}", *value);
   };
   return fmt::format("output {} is {}, expected {}", ours - outputs.begin(), show(*ours), show(*theirs));
 }
 
-std::string output_text(const Instance& instance, const mpc::Outputs& all) {
+std::string output_text(const Instance& instance, const mpc::Outputs& all, bool names) {
   std::span<const std::optional<std::int64_t>> outputs = all;
   while (instance.info->drops_absent_tail && !outputs.empty() && !outputs.back())
     outputs = outputs.first(outputs.size() - 1);
   std::string text;
   switch (instance.info->output_form) {
     case mpc::OutputForm::kSymbols:
-      for (const auto& value : outputs) text += (value ? instance.input->text(*value) : std::string()) + "\n";
+      for (std::size_t t = 0; t < outputs.size(); ++t) {
+        if (names) text += instance.input->text(static_cast<std::int64_t>(t)) + "\t";
+        text += (outputs[t] ? instance.input->text(*outputs[t]) : std::string()) + "\n";
+      }
       break;
     case mpc::OutputForm::kNumbers:
       for (const auto& value : outputs) text += (value ? fmt::format("{}", *value) : std::string()) + "\n";
@@ -166,8 +173,8 @@ std::string output_text(const Instance& instance, const mpc::Outputs& all) {
 std::string heading(const Instance& instance) {
   const mpc::Shape& shape = instance.shape();
   std::string text =
-      fmt::format("{}{}: N = {} words, eps = {}\n", instance.info->name, options_text(instance.parameters),
-                  shape.n, epsilon_text(instance.parameters, shape));
+      fmt::format("{}{}: N = {} words, eps = {}\n", printable(instance.info->name),
+                  options_text(instance.parameters), shape.n, epsilon_text(instance.parameters, shape));
   text += fmt::format(
       "  machines          q = {}, with b = {} input words and s = {} words of memory each (kappa_s = {})\n",
       shape.machines, shape.block_words, shape.memory_words, shape.kappa_s);

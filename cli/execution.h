@@ -54,7 +54,8 @@ mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& word
 /// The first difference between two lists of outputs, in one line; empty if there is none.
 std::string difference(const Instance& instance, const mpc::Outputs& outputs, const mpc::Outputs& expected);
 /// Outputs as `--output` writes them: one a line, absent ones empty; a triple's positions on one line.
-std::string output_text(const Instance& instance, const mpc::Outputs& outputs);
+/// `names`: behind the name of vertex t, for a protocol with an output for each vertex.
+std::string output_text(const Instance& instance, const mpc::Outputs& outputs, bool names);
 
 /// Bytes that the words in flight take at most, over all ranks: every machine full, sent and received.
 std::uint64_t exchange_bytes(const mpc::Shape& shape);

@@ -10,6 +10,7 @@
 
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/quote.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
@@ -61,7 +62,7 @@ void show(const std::string& text) {
 }
 
 std::string title(const Instance& instance) {
-  std::string text = instance.info->name;
+  std::string text = printable(instance.info->name);
   for (const auto& [name, value] : instance.parameters.options) text += fmt::format(" {}={}", name, value);
   return text;
 }
@@ -72,11 +73,11 @@ explain::Names names(const Instance& instance) {
   names.summary = instance.info->summary;
   names.rounds_formula = instance.info->rounds_formula;
   for (const std::int64_t value : instance.input->values())
-    names.input.push_back(instance.input->text(value));
+    names.input.push_back(printable(instance.input->text(value)));
   names.output = [&instance](std::uint64_t output, mpc::Word word) -> std::string {
     const auto value = instance.info->decode(*instance.protocol, output, word);
     if (!value) return {};
-    return instance.info->output_form == mpc::OutputForm::kSymbols ? instance.input->text(*value)
+    return instance.info->output_form == mpc::OutputForm::kSymbols ? printable(instance.input->text(*value))
                                                                    : fmt::format("{}", *value);
   };
   return names;

@@ -9,6 +9,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
+#include "roundtrip/base/quote.h"
 #include "roundtrip/mpc/registry.h"
 
 namespace roundtrip::cli {
@@ -198,7 +199,7 @@ Request CommandLine::parse(std::vector<std::string> arguments) {
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && text.back() == ' ') text.pop_back();
-  return text;
+  return printable(text);
 }
 
 }  // namespace roundtrip::cli

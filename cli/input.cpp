@@ -203,6 +203,12 @@ void Input::parse_edges(ByteSource& source, std::uint64_t limit) {
     notes_.push_back(fmt::format("a comment declares {} vertices, there are {}", vertices, on_edges));
 }
 
+void Input::add_name(std::string_view name, Numbering& numbers) {
+  const auto [entry, fresh] = numbers.try_emplace(name, static_cast<std::int64_t>(words_.size()));
+  if (fresh) words_.push_back(name);
+  values_.push_back(entry->second);
+}
+
 std::vector<mpc::Word> Input::encode(const mpc::Shape& shape) const {
   std::vector<mpc::Word> words(values_.size());
   for (std::size_t i = 0; i < values_.size(); ++i) {

@@ -148,7 +148,8 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
       text += fmt::format("  outputs           {}: --output FILE writes them{}\n", outputs.size(),
                           instance.info->oracle ? ", --check compares them with an oracle's" : "");
     }
-    if (!common.output.empty()) files.write(common.output, output_text(instance, outputs));
+    if (!common.output.empty())
+      files.write(common.output, output_text(instance, outputs, common.output_names));
     if (!arguments.trace.empty()) {
       files.write(arguments.trace,
                   trace_text(instance, execution.result, arguments.clock.value_or(TraceClock::kWall)));

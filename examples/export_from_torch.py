@@ -23,13 +23,14 @@ LIMIT = 2**15 - 1  # of a row's numbers, in units of 2^-ROW_BITS: beyond it they
 
 
 def stages(network):
-    """(weight, bias, relu) of every Linear of a torch.nn.Sequential, or such a list as it is."""
+    """(weight, bias, relu) of every Linear of a torch.nn.Sequential, or of such a list; a bias of None is one of zeros."""
     if isinstance(network, list):
-        return network
+        return [(weight, numpy.zeros(len(weight), "f4") if bias is None else bias, relu) for weight, bias, relu in network]
     found = []
     for module in network:
         if isinstance(module, torch.nn.Linear):
-            found.append((module.weight.detach().numpy(), module.bias.detach().numpy(), False))
+            bias = numpy.zeros(module.out_features, "f4") if module.bias is None else module.bias.detach().numpy()
+            found.append((module.weight.detach().numpy(), bias, False))
         elif isinstance(module, torch.nn.ReLU):
             found[-1] = (*found[-1][:2], True)
         else:

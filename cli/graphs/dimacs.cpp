@@ -13,9 +13,9 @@ class Dimacs final : public GraphFormat {
     const std::vector<std::string_view> words = tokens_of(text);
     if (words.empty() || words[0] == "c" || is_comment(words[0])) return;
     if (!edge_) return problem(number, text, words);
-    const auto u = words.size() > 1 ? whole_number(words[1]) : std::nullopt;
-    const auto v = words.size() > 2 ? whole_number(words[2]) : std::nullopt;
-    const auto vertex = [&](const auto& x) { return x && *x >= 1 && *x <= vertices_; };
+    const std::uint64_t u = words.size() > 1 ? whole_number(words[1]).value_or(0) : 0;
+    const std::uint64_t v = words.size() > 2 ? whole_number(words[2]).value_or(0) : 0;
+    const auto vertex = [&](std::uint64_t x) { return x >= 1 && x <= vertices_; };
     if (words[0] != *edge_ || words.size() > 4 || !vertex(u) || !vertex(v) ||
         (words.size() == 4 ? !is_number(words[3]) : *edge_ == "a")) {
       sink_.refuse(
@@ -23,7 +23,7 @@ class Dimacs final : public GraphFormat {
           fmt::format("'{} u v{}' with vertices 1 .. {}", *edge_, *edge_ == "a" ? " w" : "", vertices_));
     }
     if (words.size() == 4) sink_.note("weights of edges are ignored");
-    sink_.edge(std::to_string(*u), std::to_string(*v));
+    sink_.edge(std::to_string(u), std::to_string(v));
   }
 
   void end() override {

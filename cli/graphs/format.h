@@ -1,11 +1,14 @@
 // Purpose: what the formats of graphs share: where they deliver, how they refuse, and their words.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "roundtrip/cli/graphs/graph.h"

@@ -61,10 +61,10 @@ class Detector {
       comments_ = words[0] == "c" || words[0] == "p";
     }
     if (dot_) {
-      // A name may stand between the first word and the brace, on the next line at last.
+      // Before the brace stand two keywords and a name at most, on lines of their own.
       if (words.empty()) return nullptr;
       if (line.find('{') != std::string_view::npos || words[0].starts_with('/')) return make_dot(sink_);
-      return data_lines_ == 1 ? nullptr : make_table(sink_);
+      return data_lines_ <= 2 ? nullptr : make_table(sink_);
     }
     if (comments_) {
       if (words.empty() || words[0] == "c") return nullptr;

@@ -17,9 +17,11 @@ class MatrixMarket final : public GraphFormat {
     if (number == 1) return header(text, words);
     if (words.empty() || words[0].starts_with('%')) return;
     if (!sized_) return sizes(number, text, words);
-    const auto row = words.size() == 2 + values_ ? index(words[0], rows_) : std::nullopt;
-    const auto column = row ? index(words[1], columns_) : std::nullopt;
-    if (!column || !std::ranges::all_of(words.begin() + 2, words.end(), is_value)) {
+    const bool complete = words.size() == 2 + values_;
+    const std::uint64_t row = complete ? whole_number(words[0]).value_or(0) : 0;
+    const std::uint64_t column = complete ? whole_number(words[1]).value_or(0) : 0;
+    if (row < 1 || row > rows_ || column < 1 || column > columns_ ||
+        !std::ranges::all_of(words.begin() + 2, words.end(), is_value)) {
       sink_.refuse(number, text,
                    fmt::format("an entry: row 1 .. {}, column 1 .. {}{}", rows_, columns_,
                                values_ == 0   ? ""
@@ -28,8 +30,8 @@ class MatrixMarket final : public GraphFormat {
     }
     if (sink_.edges() == entries_)
       sink_.refuse(number, text, fmt::format("announced: there are to be {}", entries_));
-    sink_.edge(std::to_string(*row),
-               rows_ == columns_ ? std::to_string(*column) : "column:" + std::to_string(*column));
+    sink_.edge(std::to_string(row),
+               rows_ == columns_ ? std::to_string(column) : "column:" + std::to_string(column));
   }
 
   void end() override {
@@ -68,11 +70,6 @@ class MatrixMarket final : public GraphFormat {
     const bool square = rows_ == columns_;
     sink_.declare_vertices(square ? rows_ : rows_ + columns_);
     if (!square) sink_.note("rows and columns of the matrix are different vertices: column j is column:j");
-  }
-
-  static std::optional<std::uint64_t> index(std::string_view word, std::uint64_t most) {
-    const auto value = whole_number(word);
-    return value && *value >= 1 && *value <= most ? value : std::nullopt;
   }
 
   static bool is_value(std::string_view word) {

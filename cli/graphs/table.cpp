@@ -76,39 +76,45 @@ class Table final : public GraphFormat {
   const std::vector<std::string_view>& split(std::uint64_t number, std::string_view line) {
     fields_.clear();
     unquoted_.clear();
-    std::string_view rest = trim(line);
-    if (separator_ == ',' || separator_ == ';') rest = line;
+    std::string_view rest = line;
+    const auto skip_blanks = [&] {
+      while (!rest.empty() && is_space(rest[0]) && rest[0] != (separator_ == ' ' ? '\0' : separator_))
+        rest.remove_prefix(1);
+    };
     for (bool more = true; more;) {
-      while (!rest.empty() && is_space(rest[0]) && rest[0] != separator_) rest.remove_prefix(1);
+      skip_blanks();
       if (rest.starts_with('"')) {
-        std::string& text = unquoted_.emplace_back();
-        std::size_t at = 1;
-        for (; at < rest.size(); ++at) {
-          if (rest[at] == '"' && rest.substr(at + 1, 1) != "\"") break;
-          at += rest[at] == '"';
-          text += rest[at];
-        }
-        if (at == rest.size()) sink_.refuse(number, line, "closed: it has a quote without its other one");
-        rest.remove_prefix(at + 1);
-        fields_.push_back(text);
-        while (!rest.empty() && is_space(rest[0]) && rest[0] != separator_) rest.remove_prefix(1);
-        more = !rest.empty();
-        if (more && separator_ != ' ' && rest[0] != separator_)
-          sink_.refuse(number, line, "a line of fields: one goes on after its quotes");
-        if (more && separator_ != ' ') rest.remove_prefix(1);
-        continue;
+        fields_.push_back(unquoted(number, line, rest));
+      } else {
+        std::size_t end = 0;
+        while (end < rest.size() && (separator_ == ' ' ? !is_space(rest[end]) : rest[end] != separator_))
+          ++end;
+        fields_.push_back(trim(rest.substr(0, end)));
+        rest.remove_prefix(end);
       }
-      std::size_t end = separator_ == ' ' ? 0 : std::min(rest.find(separator_), rest.size());
-      while (separator_ == ' ' && end < rest.size() && !is_space(rest[end])) ++end;
-      fields_.push_back(trim(rest.substr(0, end)));
-      more = end < rest.size();
-      rest.remove_prefix(std::min(end + (separator_ != ' '), rest.size()));
-      while (separator_ == ' ' && !rest.empty() && is_space(rest[0])) rest.remove_prefix(1);
-      more = separator_ == ' ' ? !rest.empty() : more;
+      skip_blanks();
+      more = !rest.empty();
+      if (!more || separator_ == ' ') continue;
+      if (rest[0] != separator_) sink_.refuse(number, line, "a line of fields: one goes on after its quotes");
+      rest.remove_prefix(1);
     }
     // Some programs end each line with a separator.
     if (separator_ != ' ' && fields_.size() > 2 && fields_.back().empty()) fields_.pop_back();
     return fields_;
+  }
+
+  /// The text in the quotes that `rest` begins with, which moves behind them; a quote in it is doubled.
+  std::string_view unquoted(std::uint64_t number, std::string_view line, std::string_view& rest) {
+    std::string& text = unquoted_.emplace_back();
+    std::size_t at = 1;
+    for (; at < rest.size(); ++at) {
+      if (rest[at] == '"' && rest.substr(at + 1, 1) != "\"") break;
+      at += rest[at] == '"';
+      text += rest[at];
+    }
+    if (at >= rest.size()) sink_.refuse(number, line, "closed: it has a quote without its other one");
+    rest.remove_prefix(at + 1);
+    return text;
   }
 
   static char separator_of(std::string_view line) {
@@ -163,7 +169,11 @@ class Table final : public GraphFormat {
     columns_ = fields->size();
     if (columns_ < 2) sink_.refuse(first.number, first.text, "two vertices");
     integers_ = integers(*fields);
-    const bool further_numbers = std::all_of(fields->begin() + 2, fields->end(), is_number);
+    const bool further_numbers = std::all_of(fields->begin() + 2, fields->end(), [&](std::string_view field) {
+      std::string number(field);
+      if (separator_ == ';') std::ranges::replace(number, ',', '.');  // where the decimal sign is a comma
+      return is_number(number);
+    });
     if (!further_numbers)
       sink_.refuse(first.number, first.text,
                    "two vertices and numbers, which is what further columns may be");

@@ -6,11 +6,31 @@
 #include "roundtrip/base/divider.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
+#include "roundtrip/base/quote.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/base/rational.h"
 
 namespace roundtrip {
 namespace {
+
+TEST(Quote, LeavesNothingThatBreaksALineOrJson) {
+  EXPECT_EQ(quote("a'b\\\n\x1b\xe9"), R"('a\x27b\x5c\x0a\x1b\xe9')");
+  EXPECT_EQ(quote(std::string(81, 'a')), "'" + std::string(80, 'a') + "..'");
+  EXPECT_EQ(quote("abc", 2), "'ab..'");
+  const std::string text = "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n";
+  EXPECT_EQ(valid_utf8(text), text);
+  EXPECT_EQ(valid_utf8("caf\xe9 \xe2\x82"), "caf\\xe9 \\xe2\\x82");
+  // Longer than need be, a surrogate, above U+10FFFF, a byte that begins nothing.
+  EXPECT_EQ(valid_utf8("\xc0\x80"), "\\xc0\\x80");
+  EXPECT_EQ(valid_utf8("\xe0\x80\x80"), "\\xe0\\x80\\x80");
+  EXPECT_EQ(valid_utf8("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(valid_utf8("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+  EXPECT_EQ(valid_utf8("\xff"), "\\xff");
+  EXPECT_EQ(printable("\x1b[31m\n\x7f"), "\\x1b[31m\\x0a\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m \xc2\xa0"),
+            "\\xc2\\x9b31m \xc2\xa0");  // the C1 form of ESC [
+}
 
 TEST(CeilPower, IsExactWhereFloatingPowIsNot) {
   EXPECT_EQ(ceil_power(1024, Rational(2, 5)), 16u);  // ceil(pow(1024, .4)) is 17

@@ -131,6 +131,32 @@ TEST(Npy, HostileFilesAreRefusedByName) {
   EXPECT_THROW(NpyFile::load("/nonexistent"), ContractError);
 }
 
+TEST(Npy, AnyOrderIsUndoneWhereItIsAskedFor) {
+  const auto read = [](const std::string& header, const std::string& data) {
+    const NpyFile found = NpyFile::parse(file(header, data), "f", NpyFile::Layout::kAny);
+    return integers_of(found.array(), "f");
+  };
+  using Values = std::vector<std::int64_t>;
+  EXPECT_EQ(read("{'descr':'>i2','fortran_order':False,'shape':(2,)}", std::string("\1\2\xff\xfe", 4)),
+            (Values{258, -2}));
+  EXPECT_EQ(read("{'descr':'|u1','fortran_order':True,'shape':(2,3)}", "adbecf"),
+            (Values{'a', 'b', 'c', 'd', 'e', 'f'}));
+  EXPECT_EQ(read("{'descr':'>u2','fortran_order':True,'shape':(2,2)}", std::string("\0\1\0\3\0\2\0\4", 8)),
+            (Values{1, 2, 3, 4}));
+  const NpyFile heads =
+      NpyFile::parse(file("{'descr':'|u1','fortran_order':False,'shape':(2,1,2,3)}", "abcdefghijkl"), "f",
+                     NpyFile::Layout::kAny);
+  EXPECT_EQ((std::vector<std::uint64_t>{heads.heads(), heads.rows(), heads.columns()}),
+            (std::vector<std::uint64_t>{2, 2, 3}));
+  EXPECT_EQ(heads.head(1).bytes, "ghijkl");
+  const NpyFile fortran = NpyFile::parse(
+      file("{'descr':'|u1','fortran_order':True,'shape':(2,2,2)}", "aecgbfdh"), "f", NpyFile::Layout::kAny);
+  EXPECT_EQ(fortran.array().bytes, "abcdefgh");
+  EXPECT_THROW(NpyFile::parse(file("{'descr':'>O','fortran_order':False,'shape':(1,)}", "12345678"), "f",
+                              NpyFile::Layout::kAny),
+               ContractError);
+}
+
 TEST(Npy, AWriterIsHeldToItsShape) {
   EXPECT_THROW(write_npy({Dtype::kU8, {3}, "1234"}), ContractError);
   EXPECT_THROW(write_npy({Dtype::kU8, {1, 2, 2}, "1234"}), ContractError);

@@ -3,10 +3,13 @@
 Arrays are written and read by hand here: nothing of the project's, and no numpy."""
 
 import ast
+import gzip
 import json
 import math
 import random
 import struct
+import subprocess
+import zipfile
 
 import cli_test
 
@@ -170,6 +173,80 @@ class Attend(cli_test.Case):
             done = self.succeed("attend", "--n", 90, "--family", "hyperplane", "--tables", 3, "--functions", 2, "--output", self.path / str(ranks), ranks=ranks)
             self.assertIn("verdict: done", done)
         self.assertEqual((self.path / "1").read_bytes(), (self.path / "3").read_bytes())
+
+
+class Arrays(cli_test.Case):
+    """The same arrays in other wrappings give the same output."""
+
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(3)
+        self.rows = {name: [[rng.gauss(0, 1) for _ in range(width)] for _ in range(24)] for name, width in (("q", 8), ("k", 8), ("v", 3))}
+        for name, rows in self.rows.items():
+            self.file(npy(rows, "<f8"), name + ".npy")
+        self.expected = self.attend("q.npy", "k.npy", "v.npy")
+
+    def attend(self, *names, **options):
+        done = cli_test.call("attend", *(name if isinstance(name, str) and name == "-" else self.path / name for name in names[:3]),
+                             *names[3:], "--c", 16, "--quiet", "--output", self.path / "out", **options)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return (self.path / "out").read_bytes()
+
+    def wrapped(self, descr, order, shape, numbers):
+        header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+        return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(descr[0] + f"{len(numbers)}d", *numbers)
+
+    def test_orders(self):
+        q = self.rows["q"]
+        by_row = [x for row in q for x in row]
+        by_column = [row[c] for c in range(8) for row in q]
+        for name, content in (("big", self.wrapped(">f8", False, (24, 8), by_row)), ("fortran", self.wrapped("<f8", True, (24, 8), by_column)),
+                              ("both", self.wrapped(">f8", True, (24, 8), by_column)), ("batch", self.wrapped("<f8", False, (1, 1, 24, 8), by_row))):
+            self.file(content, name)
+            self.assertEqual(self.attend(name, "k.npy", "v.npy"), self.expected, name)
+
+    def test_heads(self):
+        q = [x for row in self.rows["q"] for x in row]
+        self.file(self.wrapped("<f8", False, (3, 24, 8), [0.5] * 192 + q + [0.25] * 192), "heads.npy")
+        self.assertEqual(self.attend("heads.npy", "k.npy", "v.npy", "--head", 1), self.expected)
+        self.assertNotEqual(self.attend("heads.npy", "k.npy", "v.npy", "--head", 0), self.expected)
+        files = [self.path / name for name in ("heads.npy", "k.npy", "v.npy")]
+        self.refuse("attend", *files, says=["heads.npy", "3 heads", "0 to 2"])
+        self.refuse("attend", *files, "--head", 3, says=["--head 3", "0 to 2"])
+        self.refuse("attend", "--n", 9, "--head", 0, says="only with files")
+
+    def test_gzip_and_pipes(self):
+        plain = (self.path / "q.npy").read_bytes()
+        self.file(gzip.compress(plain), "q.npy.gz")
+        self.assertEqual(self.attend("q.npy.gz", "k.npy", "v.npy"), self.expected)
+        script = f"cat q.npy | '{cli_test.ROUNDTRIP}' attend - k.npy <(gzip -c v.npy) --c 16 --quiet --output out"
+        subprocess.run(["bash", "-c", script], cwd=self.path, timeout=60, check=True)
+        self.assertEqual((self.path / "out").read_bytes(), self.expected)
+
+    def test_archives(self):
+        for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with zipfile.ZipFile(self.path / "all.npz", "w", kind) as archive:
+                for name in self.rows:
+                    with archive.open(name + ".npy", "w", force_zip64=True) as member:  # as numpy.savez does
+                        member.write((self.path / (name + ".npy")).read_bytes())
+            self.assertEqual(self.attend("all.npz:q", "all.npz:k.npy", "all.npz:v"), self.expected)
+            whole = (self.path / "all.npz").read_bytes()
+            names = [self.path / name for name in ("all.npz", "k.npy", "v.npy")]
+            self.refuse("attend", *names, says=["all.npz", "q, k, v"])
+            self.refuse("attend", self.path / "all.npz:x", *names[1:], says=["all.npz", "q, k, v"])
+            self.refuse("attend", self.path / "all.npz:q", *names[1:], "--json", self.path / "all.npz", says="which attend reads")
+            rng = random.Random(kind)
+            for _ in range(40):  # read as it was or refused, never otherwise
+                damaged = bytearray(whole)
+                damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+                self.file(bytes(damaged[:rng.randrange(len(whole))] if rng.random() < 0.3 else damaged), "all.npz")
+                done = cli_test.call("attend", self.path / "all.npz:q", *names[1:], "--c", 16, "--quiet", "--output", self.path / "out")
+                self.assertIn(done.returncode, (0, 2), done.stderr)
+                if done.returncode == 0:
+                    self.assertEqual((self.path / "out").read_bytes(), self.expected)
+        with zipfile.ZipFile(self.path / "one.npz", "w") as archive:
+            archive.write(self.path / "q.npy", "arr_0.npy")
+        self.assertEqual(self.attend("one.npz", "k.npy", "v.npy"), self.expected)
 
 
 if __name__ == "__main__":

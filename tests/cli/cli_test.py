@@ -143,7 +143,8 @@ class Refusals(Case):
         refuse("%%MatrixMarket matrix array real general\n2 2\n1\n2\n", "line 1", "coordinates")
         refuse("%%MatrixMarket matrix coordinate pattern general\n% 9\n4 4 x\n1 2\n", "line 3", "rows, columns and entries")
         refuse("%%MatrixMarket matrix coordinate pattern general\n4 4 3\n1 2\n3 4\n", "2 entries", "announces 3")
-        refuse('digraph g {\n"a" -> "b"\n"a" -> {b c}\n}\n', "line 3", "vertex to vertex")
+        refuse('digraph g {\n"a" -> "b"\n"a" ->\n}\n', "line 4", "vertex to vertex")
+        refuse("one two\n  two three and more\n", "line 2", "2 fields")
         self.refuse("run", "sort", "--format", "edges", "--input", self.file("1 2\n"), "--n", 1, says="even")
         self.refuse("run", "sort", "--format", "edges", "--input", self.file("1 2\n"), "--n", 4, says="only 2 ends of edges")
 
@@ -256,7 +257,7 @@ class Formats(Case):
             "# SNAP\n# FromNodeId\tToNodeId\n30\t1412\r\n30\t3352\n\n1412\t30": "30 30 30 1412 1412 3352",
             "% sym unweighted\n% 3 3 3\n7 5 1 9876543\n5 6 1 9876544\n": "7 5 5 6",
             "%%MatrixMarket matrix coordinate real symmetric\n% by hand\n3 3 2\n3 1 -0.5\n2 2 7\n": "3 1 2 2",
-            "one two\n  two three and more\n": "one two two three",
+            "one two\n  two three\n": "one two two three",
             'digraph packages {\nconcentrate=true;\nsize="30,40";\n"b" [color=orange,shape=box];\n"b" -> "a b"[color=blue];\n'
             '"c++-9" -> "b";\nx->y--z [w=1];\n}\n': "b b a+b c++-9 x y y z",
         }
