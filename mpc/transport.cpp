@@ -21,7 +21,7 @@ class InProcessTransport final : public Transport {
   void maximum(std::span<std::uint64_t>) override {}
   void sum(std::span<std::uint64_t>) override {}
   void barrier() override {}
-  void abort(int status) override { std::exit(status); }
+  [[noreturn]] void abort(int status) override { std::exit(status); }
 };
 
 }  // namespace

@@ -210,6 +210,7 @@ class Batch {
     const std::size_t row_bytes = columns_ * sizeof(*values_);
     const std::span<const std::uint32_t> all = join.all_keys();
     const bool short_count = seeded("bucket-size");
+    const std::uint32_t kept_bits = seeded("counts-of-16-bits") ? 0xffff : ~0u;
     constexpr std::size_t kAhead = 12;  // rows under way: each is a few cache lines from memory
     std::size_t ahead = 0, at = 0;
     for (std::size_t b = 0; b < join.buckets(); ++b) {
@@ -218,7 +219,7 @@ class Batch {
       for (; ahead < std::min(all.size(), at + kAhead); ++ahead)
         prefetch(values_ + std::size_t{all[ahead]} * columns_, row_bytes);
       if (keys.size() > most_) return false;
-      sum_counts_[join.row(b)] = static_cast<std::uint32_t>(keys.size() - short_count);
+      sum_counts_[join.row(b)] = static_cast<std::uint32_t>(keys.size() - short_count) & kept_bits;
       for (int times = seeded("sums-twice") ? 2 : 1; times > 0; --times) {
         add(kernels_, values_, sums_.data(), columns_, {keys.data(), keys.size(), nullptr, 0}, true,
             sums_.data() + std::size_t{join.row(b)} * columns_);
@@ -511,7 +512,8 @@ class DenseBuckets final : public DenseAttention {
       const auto row = static_cast<std::uint64_t>(i);
       const auto from = head.values.row(row);
       std::int16_t* to = values.data() + row * columns;
-      std::fill(std::copy(from.begin(), from.end(), to), to + columns, std::int16_t{0});
+      const bool cut = from.size() % 16 == 1 && seeded("column-tail");
+      std::fill(std::copy(from.begin(), from.end() - cut, to), to + columns, std::int16_t{0});
       for (const std::int16_t v : from) largest = std::max(largest, std::abs(std::int32_t{v}));
     }
     DenseResult result;

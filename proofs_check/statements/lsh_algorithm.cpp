@@ -244,7 +244,7 @@ Recounted recount(const anna::DenseHead& head, const anna::AnnaParameters& param
       return values;
     };
     std::map<std::vector<std::uint64_t>, std::vector<std::uint64_t>> keys;
-    for (std::uint64_t j = 0; j < n; ++j) keys[code(head.keys.row(j))].push_back(j);
+    for (std::uint64_t j = 0; j < head.keys.rows; ++j) keys[code(head.keys.row(j))].push_back(j);
     std::map<std::vector<std::uint64_t>, bool> asked;
     for (std::uint64_t i = 0; i < n; ++i) {
       const auto own = code(head.queries.row(i));
@@ -318,6 +318,44 @@ std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& c
                   own.functions * kRunDimension),
       compare(configuration, "rows added by the kernels", static_cast<double>(seen[5]), Relation::kEqual,
               static_cast<double>(seen[6]))};
+}
+
+// Sizes at both sides of what changes something in the dense engine: blocks of 16 vectors, partitions of 512
+// keys, columns by 16, batches of 16 tables, counts of 2^8 and 2^16.
+constexpr std::uint64_t kBorderSizes[] = {1,   2,   15,  16,  17,  31,  32,   33,
+                                          255, 256, 257, 511, 512, 513, 1024, 1025};
+constexpr std::uint64_t kBorderCounts[] = {65535, 65536, 65537};
+constexpr std::uint32_t kBorderColumns[] = {1, 15, 16, 17};
+constexpr std::uint32_t kBorderTables[] = {1, 15, 16, 17, 33};
+
+/// At one size, over columns and tables; `alike`: all keys are the one query, so that its count is N.
+Check border_check(std::uint64_t n, bool alike, std::uint64_t altered, Context& context) {
+  context.progress("borders, N = " + std::to_string(n));
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> cells;
+  for (const std::uint32_t columns : kBorderColumns) {
+    for (const std::uint32_t tables : kBorderTables) {
+      // Every pair where N is small; elsewhere one of the two is 1, the other 17.
+      const bool few = columns * tables == 17 && !alike;
+      if (n <= 64 || few || (alike && columns * tables == 1)) cells.emplace_back(columns, tables);
+    }
+  }
+  const auto parts = spread(context.transport, cells.size(), 1, [&](std::size_t cell) {
+    const auto [columns, tables] = cells[cell];
+    anna::DenseHead head = random_head(n, 8, columns, context.seed);
+    for (std::uint64_t i = 8; alike && i < head.keys.data.size(); ++i)
+      head.keys.data[i] = head.keys.data[i - 8];
+    if (alike) head.queries = {1, 8, 1, 0, {head.keys.data.begin(), head.keys.data.begin() + 8}};
+    const anna::AnnaParameters parameters{.tables = tables, .functions = 3, .seed = context.seed};
+    const anna::DenseResult result = anna::make_dense_anna(parameters, {.threads = 1})->attend(head);
+    const Recounted own = recount(head, parameters);
+    std::uint64_t unlike = altered;
+    for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
+    return std::vector{unlike};
+  });
+  std::uint64_t unlike = 0;
+  for (const auto& part : parts) unlike += part[0];
+  return compare(place_at(n, context), "borders of blocks: numbers unlike the definition's",
+                 static_cast<double>(unlike), Relation::kEqual, 0);
 }
 
 /// Distinct vectors of 16 numbers.
@@ -489,6 +527,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
       if (!context.wants("", n)) continue;
       for (Check& check : time_checks(n, {}, context)) all.push_back(std::move(check));
     }
+    for (const std::uint64_t n : kBorderSizes) {
+      if (context.wants("borders", n)) all.push_back(border_check(n, false, 0, context));
+    }
+    for (const std::uint64_t n : kBorderCounts) {
+      if (context.wants("borders", n)) all.push_back(border_check(n, true, 0, context));
+    }
     for (const bool dense : {true, false}) {
       if (context.wants(dense ? "dense engine" : "sparse engine", 2048))
         all.push_back(smoke_check(dense, false, context));
@@ -544,6 +588,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     judge("a product that the engine does not count", time_checks(300, {.functions = 1}, context)[4],
           time[4]);
     judge("a row that the engine does not count", time_checks(300, {.rows = 1}, context)[5], time[5]);
+    judge("one number altered at the border of a block", border_check(17, false, 1, context),
+          border_check(17, false, 0, context));
     for (const bool dense : {true, false})
       judge("all pairs compared besides, uncounted", smoke_check(dense, true, context),
             smoke_check(dense, false, context));

@@ -22,6 +22,8 @@ namespace {
 constexpr const char* kName = "model_limits";
 constexpr std::uint64_t kToySize = 1000;
 constexpr std::uint64_t kMaxInTurns = 1024;
+// Words that a toy machine sends itself: at both sides of powers of two at which runs change how they are kept.
+constexpr std::uint64_t kBorderBlocks[] = {7, 8, 9, 15, 16, 17, 63, 64, 65, 255, 256, 257, 1025};
 
 /// A protocol on one input, and what must come of it.
 struct LimitCase {
@@ -218,8 +220,8 @@ std::vector<LimitCase> cases_of(const Case& c, std::uint64_t seed) {
 }
 
 /// The toy protocol, on an input whose first word is odd and one whose first word is even.
-std::vector<LimitCase> toys(const ToyDefects& defects, std::uint64_t seed) {
-  const Expectation expectation = toy_expectation(kToySize);
+std::vector<LimitCase> toys(const ToyDefects& defects, std::uint64_t seed, std::uint64_t n = kToySize) {
+  const Expectation expectation = toy_expectation(n);
   std::vector<LimitCase> cases;
   for (const std::int64_t first : {1, 2}) {
     Numbers input(expectation.n, 3);
@@ -343,6 +345,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
       all.push_back(check_broken_rules(context, false));
     }
     if (context.wants("transport: ", kToySize)) all.push_back(check_mpi_codes(context, false));
+    for (const std::uint64_t block : kBorderBlocks) {
+      if (!context.wants("specimen: ", block * block)) continue;
+      for (Check& check : check_limits(toys({}, context.seed, block * block), {}, context))
+        all.push_back(std::move(check));
+    }
     return all;
   }
 
