@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
 #include "roundtrip/mpc/stages/tree_stages.h"

@@ -3,6 +3,7 @@
 // and rows are counted on runs; memory is what the process grows by.
 #include <malloc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
