@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "roundtrip/base/fault.h"

@@ -1,5 +1,6 @@
 // Statement: exact-match attention is ANNA with one table, once distinct ids have distinct codes; z is as
 // large as the exact collision probability of random sign vectors asks, and no larger.
+#include <algorithm>
 #include <cmath>
 #include <set>
 

@@ -1,6 +1,7 @@
 // The protocol as a list of passes, what every kind of layer needs, and the functions of decompile.h.
 #include "roundtrip/simulate/decompile/decompile.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 
