@@ -275,7 +275,7 @@ TEST(Model, LayersThatDoNotFitEachOtherAreRefused) {
     Model model;
     model.transformer.tokens = 1;
     model.transformer.input_dimension = 1;
-    model.mechanisms.resize(layers.size());
+    model.mechanisms.assign(layers.size(), ExactMatch{});
     model.transformer.layers = std::move(layers);
     try {
       model.validate();
