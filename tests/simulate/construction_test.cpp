@@ -48,7 +48,7 @@ TEST(Construction, RecordsAreComplete) {
 
 /// The table of docs/translators.md has a row for each, with the file that holds its card.
 TEST(Construction, DocsListAllOfThem) {
-  const std::string page = read_whole(ROUNDTRIP_TEST_SOURCES "/../../docs/translators.md");
+  const std::string page = read_whole(TRANSLATORS_PAGE);
   const std::string start = "| protocol | transformer, ";
   std::vector<std::string> named, known;
   for (std::size_t at = page.find(start); at != std::string::npos; at = page.find(start, at + 1)) {
