@@ -111,8 +111,9 @@ class MpiTransport final : public Transport {
 
   template <typename Operation>
   void reduce(std::span<std::uint64_t> values, Operation operation) {
-    boost::mpi::all_reduce(world_, boost::mpi::inplace(values.data()), static_cast<int>(values.size()),
-                           operation);
+    // Not in place: Boost.MPI 1.74 binds a reference to MPI_IN_PLACE there, which is no address.
+    mine_.assign(values.begin(), values.end());
+    boost::mpi::all_reduce(world_, mine_.data(), static_cast<int>(mine_.size()), values.data(), operation);
   }
 
   template <typename Call>
@@ -126,6 +127,7 @@ class MpiTransport final : public Transport {
   std::uint64_t chunk_words_;
   SharedMemory shared_;
   std::vector<MPI_Request> requests_;
+  std::vector<std::uint64_t> mine_;  // what this rank brings to a reduction
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory_resource>
 #include <ostream>
 #include <tuple>
 #include <vector>
@@ -189,7 +190,8 @@ inline Interpreted interpret(const Protocol& protocol, const std::vector<Word>& 
                     .word_bits = shape.word_bits,
                     .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
                     .last_round = last});
-      protocol.step({round, machine, std::pmr::new_delete_resource()}, Inbox(runs, words), outbox);
+      std::pmr::monotonic_buffer_resource scratch;  // a step gives nothing back
+      protocol.step({round, machine, &scratch}, Inbox(runs, words), outbox);
       std::uint64_t sequence = 0;
       outbox.for_each_word([&](std::uint32_t destination, Word word) {
         add(last ? result.delivered : result.sent, round, machine, destination, sequence, word);
