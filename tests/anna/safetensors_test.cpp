@@ -158,7 +158,7 @@ TEST(Safetensors, UnknownDtypesAreRefusedWhereTheyAreAskedForAlone) {
   EXPECT_EQ(file.tensor("b").bytes, "z");
   EXPECT_FALSE(file.tensors().contains("a"));
   EXPECT_THAT([&] { file.tensor("a"); },
-              ThrowsMessage<ContractError>(HasSubstr("tensor 'a' has the unknown dtype 'F8_E4M3'")));
+              ::testing::ThrowsMessage<ContractError>(HasSubstr("tensor 'a' has the unknown dtype 'F8_E4M3'")));
 }
 
 TEST(Safetensors, BrokenHeadersAreRefusedByName) {
