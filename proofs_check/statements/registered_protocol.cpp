@@ -3,6 +3,8 @@
 // to. What it declares is taken at its word here: whether R is the formula that it should be is for a
 // statement of its own.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
@@ -26,7 +28,7 @@ constexpr std::uint32_t kMaxCompiledBits = 48;  // wider words are for runs alon
 struct Defect {
   bool output_altered = false;
   bool remembers = false;          ///< machines know whether they have stepped before
-  bool counts = false;             ///< and, over all machines of the process, how many have
+  bool counts = false;             ///< and which machines of the process have, in the same round
   std::uint64_t memory_words = 0;  ///< declared instead of s
 };
 
@@ -45,11 +47,14 @@ class Defective final : public mpc::Protocol {
     own.reset(limits);
     inner_->step(step, inbox, own);
     const bool last = own.limits().last_round;
-    // In round R, whether more machines have stepped since round 1 than one run has.
-    static std::uint64_t first_steps = 0;
-    const bool other_run = defect_.counts && last && first_steps > shape_.machines;
-    if (defect_.counts && step.round == 1) ++first_steps;
-    if (defect_.counts && last) --first_steps;
+    // In round R, whether a machine of this number has stepped before in the process.
+    static std::uint32_t round = 0;
+    static std::set<mpc::MachineId> stepped;
+    bool other_run = false;
+    if (defect_.counts) {
+      if (std::exchange(round, step.round) != step.round) stepped.clear();
+      other_run = !stepped.insert(step.machine).second && last;
+    }
     const bool alters = defect_.output_altered || (defect_.remembers && stepped_before_) || other_run;
     stepped_before_ = stepped_before_ || !last;
     own.for_each_word([&](std::uint64_t destination, mpc::Word word) {
