@@ -143,7 +143,7 @@ const MechanismInfo& LowRank::info() {
       },
       .samples =
           [] {
-            return std::vector<Mechanism>{LowRank{}, LowRank{3, 4}};
+            return std::vector<Mechanism>{LowRank{}, LowRank{2, 4}};
           }};
   return info;
 }
