@@ -30,7 +30,8 @@ class Graphs(cli_test.Case):
                 "4 2\n2\n1\n4\n3\n": "1 1 3 3",
                 "% bip unweighted\n1 1\n2 1\n3 2\n": "1 1 1 3 3",
                 "digraph g {\na -> b; b -> c;\nd -> e;\n}\n": "a a a d d"}.items():
-            self.assertEqual(self.components(text, "--output", "-").split(), expected.split(), text)
+            done = cli_test.call("run", "components", "--format", "edges", "--input", self.file(text), "--output", "-")
+            self.assertEqual((done.returncode, done.stdout.split()), (0, expected.split()), text)
 
     def test_names(self):
         self.assertEqual(self.components("b a\nc d\nd a\n", "--output", "-", "--output-names"), "b\tb\na\tb\nc\tb\nd\tb\n")
@@ -141,7 +142,7 @@ class Streams(cli_test.Case):
         self.assertLess(time.monotonic() - begun, seconds)
 
     def run_of(self, kind, n):
-        return f"\"$R\" run sort --input - --format {kind} --n {n} --output - 2>&1; echo end"
+        return f"\"$R\" run sort --input - --format {kind} --n {n} --output - 2>/dev/null; echo end"
 
     def test_a_pipe_that_stays_open(self):
         for kind, text, n, expected in (("numbers", "3 1\\n", 2, "1 3"), ("words", "b a c ", 3, "b a c"), ("bytes", "ba", 2, "97 98"),
