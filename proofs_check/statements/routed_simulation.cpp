@@ -135,7 +135,10 @@ std::vector<Check> check_plan(const Rational& epsilon, const Rational& delta, st
   const Stated sizes = stated_sizes(c, expectation, delta);
   const auto protocol = mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed));
   const simulate::TransformerSizes planned =
-      simulate::routed_sizes(protocol->shape(), {.delta = delta, .eta = kEta, .seed = context.seed});
+      simulate::routed_construction()
+          .make(protocol->shape(),
+                {.construction = "routed", .delta = delta, .eta = kEta, .seed = context.seed})
+          ->sizes();
   const std::uint64_t width = planned.width + more_heads * kIdDimension;
   Configuration configuration = configuration_of(kName, c, expectation, context.seed);
   configuration.delta = delta;
@@ -249,17 +252,18 @@ Check check_traffic(const TrafficPattern& pattern, std::uint32_t side, bool mean
   const std::uint64_t q = std::uint64_t{side} * side;
   const auto parts = spread(context.transport, 3 * kSeeds, 1, [&](std::size_t part) {
     const std::shared_ptr<const mpc::Protocol> protocol = make_traffic(pattern, side, memory);
+    simulate::RoutedOptions routed{.digits = static_cast<std::uint32_t>(1 + part % 3)};
     simulate::CompileOptions options{.construction = "routed",
-                                     .digits = static_cast<std::uint32_t>(1 + part % 3),
+                                     .specific = routed,
                                      .eta = kEtaOfTraffic,
                                      .seed = context.seed * kSeeds + part / 3};
     if (mean) {
-      const simulate::DigitRouting routing =
-          simulate::plan_routing(protocol->shape(), simulate::routed_options(options));
-      options.capacities.emplace();
+      const simulate::DigitRouting routing = simulate::plan_routing(protocol->shape(), options);
+      routed.capacities.emplace();
       for (std::uint32_t t = 0; t < routing.digits(); ++t) {
-        options.capacities->push_back(static_cast<std::uint32_t>(memory / routing.radix(t) + 1));
+        routed.capacities->push_back(static_cast<std::uint32_t>(memory / routing.radix(t) + 1));
       }
+      options.specific = routed;
     }
     const simulate::Compiled compiled = simulate::compile(protocol, options);
     RandomStream random(options.seed, Domain::kInstance, q);
