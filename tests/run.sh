@@ -21,6 +21,7 @@ case "${1-}" in
 esac
 
 install_packages build test
+[ ${#configuration[@]} -eq 0 ] || install_packages long
 command -v npm >/dev/null || install_packages npm
 tests/browser/setup.sh
 mpi_environment

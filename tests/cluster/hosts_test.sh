@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two and three hosts on one machine: network namespaces on a bridge, Open MPI's messages over TCP between them, ranks
-# started by `ip netns exec` in place of ssh. Looks at: results equal to one process, a killed rank and a lost host end all
-# ranks within seconds, a resumed run gives the same bytes, and so does a network that loses and delays packets.
+# started by `ip netns exec` in place of ssh. Looks at: results equal to one process, a killed rank ends all ranks within
+# seconds, a resumed run gives the same bytes, and so does a network that loses and delays packets where that is permitted.
 # Usage: hosts_test.sh PROGRAM. Exit status 77: network namespaces are not permitted here (root makes them).
 set -euo pipefail
 program=$(readlink -f "$1")
@@ -62,7 +62,7 @@ for count in 2 3; do
   echo "RESULT $count hosts: equal to one process"
 done
 
-# A rank is killed, then the link of a host is taken away: all end within seconds, and the run is resumed.
+# A rank is killed: all end within seconds, and the run is resumed.
 large=(run k_hop --n 3000000 --param k=4 --quiet)
 ended_by() { # WHAT COMMAND..: while a run with checkpoints is on
   rm -rf "$work/kept"
