@@ -72,7 +72,7 @@ int list(const ListArguments& arguments, const Communicator& communicator) {
     const auto other = [&](const auto* info) { return info->name != arguments.name; };
     std::erase_if(protocols, other);
     std::erase_if(constructions, other);
-    if (protocols.empty() && constructions.empty()) mpc::find_protocol(arguments.name);  // says what there is
+    if (protocols.empty() && constructions.empty()) (void)mpc::find_protocol(arguments.name);  // throws
   }
   communicator.on_root([&] {
     if (!arguments.out.json.empty()) {
