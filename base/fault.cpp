@@ -5,9 +5,9 @@
 namespace roundtrip {
 
 void require_faults() {
-  require(kFaultsCompiledIn,
-          "--faults: no defects are seeded in this build; they are for tests (cmake -DROUNDTRIP_FAULTS=ON, "
-          "preset dev)");
+  require_field(
+      kFaultsCompiledIn, "faults",
+      "no defects are seeded in this build; they are for tests (cmake -DROUNDTRIP_FAULTS=ON, preset dev)");
 }
 
 #ifdef ROUNDTRIP_FAULTS

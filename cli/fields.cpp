@@ -14,8 +14,11 @@ struct Field {
 constexpr Field kFields[] = {
     {"checkpoint folder", "--checkpoint"},
     {"checkpoint interval", "--every"},
+    {"faults", "--faults"},
+    {"n", "--n"},
     {"resume folder", "--resume"},
     {"round", "--round"},
+    {"seed", "--seed"},
     {"word", "--word"},
 };
 

@@ -395,9 +395,9 @@ std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::
 }
 
 void begin(std::span<const mpc::Word> input, const Names& names, Trace& trace) {
-  require(input.size() >= kMinWords && input.size() <= kMaxWords,
-          "explain draws every word: N is {}, allowed is {} to {}; --n takes the first N words", input.size(),
-          kMinWords, kMaxWords);
+  require_field(input.size() >= kMinWords && input.size() <= kMaxWords, "n",
+                "{} words; explain draws every word, allowed are {} to {}", input.size(), kMinWords,
+                kMaxWords);
   trace.title = printable(names.title, 200);
   trace.summary = names.summary;
   trace.rounds_formula = names.rounds_formula;
@@ -475,7 +475,7 @@ Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
   }
   const simulate::OutputWords read = simulate::read_outputs(array, trace.shape.outputs);
   if (!read.faulty.empty() && read.reasons.front() == simulate::FaultKind::kOverflow)
-    throw ContractError(fmt::format("a bundle overflowed with these intermediates; try another --seed"));
+    throw ContractError("seed", "a bundle overflowed with these intermediates; try another");
   if (!read.faulty.empty() || read.words != outputs)
     throw InternalError("the transformer's outputs are not the run's");
   record_roles(compiled, arrays, trace);

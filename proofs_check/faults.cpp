@@ -194,9 +194,9 @@ std::vector<const SeededFault*> chosen(const std::vector<std::string>& names) {
     for (const std::string_view name : {fault.name, fault.area, fault.theorem}) known.emplace_back(name);
   }
   for (const std::string& name : names) {
-    require(std::ranges::find(known, name) != known.end(),
-            "--faults: '{}' is no fault, area or theorem that has one; the nearest is '{}'", name,
-            nearest_name(name, known));
+    require_field(std::ranges::find(known, name) != known.end(), "faults",
+                  "'{}' is no fault, area or theorem that has one; the nearest is '{}'", name,
+                  nearest_name(name, known));
   }
   std::vector<const SeededFault*> faults;
   for (const SeededFault& fault : kFaults) {

@@ -630,7 +630,7 @@ Requires:  word_bits <= 48, q' < 2^24, max(q', outputs) q s < 2^52.)",
       .version = "1",
       .options = {{.name = std::string(kDigitsOption),
                    .value_name = "D",
-                   .help = "digits of a machine's address (default: from --delta, else 1 if q <= s)",
+                   .help = "digits of a machine's address (default: from delta, else 1 if q <= s)",
                    .least = 1,
                    .most = kMaxDigits,
                    .set =

@@ -153,7 +153,29 @@ def references(root):
     return problems
 
 
-RULES = {"includes": includes, "files": files, "references": references}
+STRING = re.compile(r'R"(\w*)\([\s\S]*?\)\1"|"(?:\\.|[^"\\\n])*"')
+FIELD = re.compile(r'(?:require_field\([^;]*?|ContractError\()"([a-z][a-z ]*)",\s*"')
+SPEAKS = re.compile(r"\b(?:std::)?(?:cout|cerr|clog|printf|fprintf|fputs|fwrite|puts|perror|abort|exit|_exit|terminate)\(|\bstd::c(?:out|err)\b")
+
+
+def speech(root):
+    """A library says nothing itself, and knows no flags: errors name fields, which cli/fields.cpp has the flags of."""
+    problems = []
+    flags = (root / "cli/fields.cpp").read_text()
+    for path in sources(root, [layer for layer in LAYERS if layer != "cli"]):
+        text = re.sub(r"//.*|#include.*", "", (root / path).read_text())
+        if path.as_posix() != "proofs_check/report/html.cpp":  # which shows the command that it came from
+            problems += [f"{path} knows a flag: {match[0]}" for match in STRING.finditer(text)
+                         if re.search(r"(?<![\w-])--[a-z]", match[0])]
+        problems += [f"{path}: field '{field}' has no flag in cli/fields.cpp" for field in FIELD.findall(text)
+                     if f'{{"{field}", ' not in flags]
+        # Transports end ranks when told to; evaluation.cpp ends a process of its own.
+        if not path.as_posix().startswith(("mpc/transport", "mpc/runtime/transport_mpi", "proofs_check/evaluation")):
+            problems += [f"{path} speaks or ends the process: {word}" for word in SPEAKS.findall(STRING.sub('""', text))]
+    return problems
+
+
+RULES = {"includes": includes, "files": files, "references": references, "speech": speech}
 
 # (rule, file to change, text to add at its end, words of the problem expected)
 BROKEN = [
@@ -166,6 +188,9 @@ BROKEN = [
     ("includes", "anna/cave/new.h", "", "is no room"),
     ("files", "simulate/new.h", "", "belong into its rooms"),
     ("files", "anna/lsh/new.cpp", "", "is not in anna/CMakeLists.txt"),
+    ("speech", "mpc/registry.cpp", 'const char* k = "--gone";\n', "knows a flag"),
+    ("speech", "mpc/registry.cpp", 'void f() { require_field(a, "gone", "is"); }\n', "field 'gone' has no flag"),
+    ("speech", "mpc/registry.cpp", 'void f() { std::puts("x"); }\n', "speaks or ends"),
     ("references", "base/error.h", "// See mpc/gone.h.\n", "names mpc/gone.h"),
     ("references", "base/error.h", "// See gone.h.\n", "names gone.h"),
     ("references", "docs/glossary.md", "[the code](../mpc/gone.cpp)\n", "names ../mpc/gone.cpp"),
