@@ -6,8 +6,8 @@
 
 #include "roundtrip/anna/attention/kernel_attention.h"
 #include "roundtrip/anna/files/json_field.h"
-#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fixed_point.h"
 
 namespace roundtrip::anna {
 namespace {

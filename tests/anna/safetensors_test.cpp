@@ -157,8 +157,8 @@ TEST(Safetensors, UnknownDtypesAreRefusedWhereTheyAreAskedForAlone) {
   const SafetensorsFile file = SafetensorsFile::parse(bytes + header + "wxyz", "f");
   EXPECT_EQ(file.tensor("b").bytes, "z");
   EXPECT_FALSE(file.tensors().contains("a"));
-  EXPECT_THAT([&] { file.tensor("a"); },
-              ::testing::ThrowsMessage<ContractError>(HasSubstr("tensor 'a' has the unknown dtype 'F8_E4M3'")));
+  EXPECT_THAT([&] { file.tensor("a"); }, ::testing::ThrowsMessage<ContractError>(
+                                             HasSubstr("tensor 'a' has the unknown dtype 'F8_E4M3'")));
 }
 
 TEST(Safetensors, BrokenHeadersAreRefusedByName) {

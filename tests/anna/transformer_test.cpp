@@ -1,8 +1,8 @@
 // Evaluation of transformers: maps see their token's row alone, rows in any order, twice, and mechanisms
 // exchanged.
+#include "roundtrip/anna/transformer/transformer.h"
 #include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/attention/exact_match.h"
-#include "roundtrip/anna/transformer/transformer.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

@@ -1,6 +1,6 @@
 // Weight layers: fixed-point maps against rational arithmetic of another kind, proven ranges, refusals.
-#include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/transformer/weights.h"
+#include "roundtrip/anna/attention/exact_match.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -33,7 +33,7 @@ class Faults(cli_test.Case):
                 with self.subTest(how=how, ranks=ranks), unittest.mock.patch.dict(os.environ, environment):
                     begin = time.monotonic()
                     kept = self.path / "kept"
-                    self.refuse(*arguments, "--param", f"how={how}", "--output", kept, "--json", kept, ranks=ranks,
+                    self.refuse(*arguments, "--param", f"how={how}", "--output", kept, "--json", f"{kept}.json", ranks=ranks,
                                 status=70, says=says)
                     self.assertLess(time.monotonic() - begin, 20)
 

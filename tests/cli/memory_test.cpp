@@ -26,8 +26,8 @@ class Host : public testing::Test {
     std::ofstream(root_ / file) << text;
   }
   void mounted(const std::string& group, const std::string& type, const std::string& options) {
-    put("proc/self/mountinfo", fmt::format("30 23 0:26 {} /sys/fs/cgroup rw shared:4 - {} cgroup {}\n", group, type,
-                                           options));
+    put("proc/self/mountinfo",
+        fmt::format("30 23 0:26 {} /sys/fs/cgroup rw shared:4 - {} cgroup {}\n", group, type, options));
   }
   std::optional<std::uint64_t> available() const { return available_bytes(root_); }
   fs::path root_;
