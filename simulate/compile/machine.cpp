@@ -86,7 +86,7 @@ Stepped run_step(const mpc::Protocol& protocol, std::uint32_t round, mpc::Machin
   if (messages.size() > shape.memory_words)  // received in the round before
     return fail(FaultKind::kWordsReceived, round - 1, messages.size());
   const bool swapped = seeded("inbox-order");
-  const auto place = [swapped](const Message& m) {
+  const auto place = [&](const Message& m) {
     return swapped ? std::uint64_t{m.sequence} << 32 | m.source : std::uint64_t{m.source} << 32 | m.sequence;
   };
   Workspace workspace;

@@ -238,10 +238,10 @@ TEST(Safetensors, AMissingTensorIsNamedWithItsNearest) {
   } catch (const ContractError& error) {
     EXPECT_THAT(error.what(), HasSubstr("'f' has no tensor 'wieght'; nearest is 'weight'"));
   }
-  EXPECT_THROW(integers_of(read.tensor("weight"), "weight"), ContractError);
+  EXPECT_THROW(static_cast<void>(integers_of(read.tensor("weight"), "weight")), ContractError);
   const std::string ones(8, '\xff');
-  EXPECT_THROW(integers_of({Dtype::kU64, {1}, ones}, "t"), ContractError);
-  EXPECT_THROW(reals_of({Dtype::kI64, {1}, ones}, "t"), ContractError);
+  EXPECT_THROW(static_cast<void>(integers_of({Dtype::kU64, {1}, ones}, "t")), ContractError);
+  EXPECT_THROW(static_cast<void>(reals_of({Dtype::kI64, {1}, ones}, "t")), ContractError);
 }
 
 TEST(Safetensors, UnreadablePathsAreRefused) {
