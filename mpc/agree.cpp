@@ -1,5 +1,6 @@
 #include "roundtrip/mpc/agree.h"
 
+#include <algorithm>
 #include <boost/serialization/string.hpp>
 #include <cstdint>
 #include <new>
@@ -64,7 +65,7 @@ std::vector<std::string> all_gather(Transport& transport, const std::string& min
   transport.all_to_all(send, sizes);
   const auto words_of = [](std::uint64_t bytes) { return ceil_div(bytes, sizeof(std::uint64_t)); };
   std::vector<std::uint64_t> words(words_of(mine.size()));
-  std::memcpy(words.data(), mine.data(), mine.size());
+  std::copy_n(mine.data(), mine.size(), reinterpret_cast<char*>(words.data()));  // of no words, too
   std::vector<std::vector<std::uint64_t>> received(ranks);
   std::vector<Transport::SendPiece> sending;
   std::vector<Transport::ReceivePiece> receiving;

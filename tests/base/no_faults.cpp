@@ -11,8 +11,7 @@ int main() {
   try {
     roundtrip::require_faults();
   } catch (const roundtrip::ContractError& error) {  // exit status 2
-    return std::strstr(error.what(), "--faults") != nullptr && std::strchr(error.what(), '\n') == nullptr ? 0
-                                                                                                          : 1;
+    return error.field() == "faults" && std::strchr(error.what(), '\n') == nullptr ? 0 : 1;
   }
   return 1;
 }
