@@ -337,13 +337,15 @@ template <typename To>
 inline void add_rows_as(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, typename To::Number* total) {
   constexpr std::uint32_t kOne = kBytes / sizeof(typename To::Number), kEight = 8 * kOne;
-  const auto sums_from = [&](std::uint32_t c) { return sums == nullptr ? sums : sums + c; };  // null: none
+  const auto from = [](const auto* rows_of, std::uint32_t c) {  // null: no list names a row of these
+    return rows_of == nullptr ? rows_of : rows_of + c;
+  };
   std::uint32_t c = 0;
   for (; c + kEight <= columns; c += kEight) {
-    add_columns<8, To>(values + c, sums_from(c), columns, rows, fresh, total + c);
+    add_columns<8, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
   }
   for (; c < columns; c += kOne) {
-    add_columns<1, To>(values + c, sums_from(c), columns, rows, fresh, total + c);
+    add_columns<1, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
   }
 }
 
