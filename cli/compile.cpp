@@ -76,14 +76,14 @@ struct Findings {
 };
 
 /// Where run and transformer part, on the smallest input found: other N where the protocol takes them, and
-/// only on exact match, since ANNA's table is drawn for the ids of one N.
+/// not on tables that were drawn for the ids of one N.
 std::optional<simulate::Counterexample> counterexample(const CompileArguments& arguments,
                                                        const Instance& instance, const Execution& execution,
                                                        const simulate::Compiled& compiled,
                                                        anna::Attention& attention) {
   const auto compile_at = [&](std::uint64_t n) -> std::optional<simulate::Compiled> {
     if (n == instance.shape().n) return compiled;
-    if (arguments.construction.mechanism() == simulate::Mechanism::kAnna) return {};
+    if (arguments.construction.mechanism().drawn) return {};
     mpc::Parameters parameters = instance.parameters;
     parameters.n = n;
     try {
@@ -99,7 +99,7 @@ std::optional<simulate::Counterexample> counterexample(const CompileArguments& a
 
 Findings evaluate(const CompileArguments& arguments, const Instance& instance, const Execution& execution,
                   const simulate::Compiled& compiled) {
-  const simulate::Mechanism mechanism = arguments.construction.mechanism();
+  const std::string& mechanism = arguments.construction.mechanism().name;
   const std::unique_ptr<anna::Attention> attention = simulate::make_attention(compiled, mechanism);
   Findings found;
   found.comparison = simulate::compare(compiled, execution.words, *attention);
@@ -286,7 +286,7 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
     const bool holds = comparison.equal && comparison.sizes.depth == task.bound.depth &&
                        comparison.sizes.width <= task.bound.width && found.oracle_differs.empty();
     // With ANNA it may differ with probability eta, where hash functions of different words collide.
-    const bool chance = construction.mechanism() == simulate::Mechanism::kAnna && !comparison.equal;
+    const bool chance = construction.mechanism().drawn && !comparison.equal;
     found.verdict = holds ? "verified" : chance ? "inconclusive" : "refuted";
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
@@ -325,7 +325,7 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
     const Findings found = evaluate(arguments, instance, execution, compiled);
     if (!arguments.export_to.empty() && found.verdict == "verified") {
       files.attempt([&] {
-        anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism()),
+        anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism().name),
                          arguments.export_to);
       });
     }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/simulate/compile/compile.h"
 
@@ -23,8 +24,8 @@ struct ConstructionArguments {
 
   /// Of a compiled protocol, with its default.
   std::string protocol_attention() const { return attention.empty() ? "ema" : attention; }
-  simulate::Mechanism mechanism() const {
-    return attention == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch;
+  const anna::MechanismInfo& mechanism() const {
+    return anna::mechanism_for_equal_keys(protocol_attention());
   }
   /// ContractError for flags that don't go together.
   simulate::CompileOptions options(const mpc::Parameters& parameters, const std::string& name) const;

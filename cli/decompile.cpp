@@ -59,8 +59,7 @@ Findings judge(const DecompileArguments& arguments, const Instance& instance, co
                    "evaluating the transformer made again");
     const simulate::Compiled again = simulate::compile(instance.protocol, options);
     found.recompiled_bound = again.bound;
-    found.recompiled = simulate::compare(again, execution.words,
-                                         *simulate::make_attention(again, simulate::Mechanism::kExactMatch));
+    found.recompiled = simulate::compare(again, execution.words, *simulate::make_attention(again, "ema"));
     overflow = found.recompiled->overflow;
     holds = holds && found.recompiled->equal && found.recompiled->sizes.depth == again.bound.depth &&
             found.recompiled->sizes.width <= again.bound.width;

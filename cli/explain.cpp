@@ -139,8 +139,8 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
     require_memory(simulate::plan(instance.shape(), options).peak_bytes * 4, "drawing the transformer");
   });
   return explain_instance(arguments, instance, communicator, [&](const std::vector<mpc::Word>& words) {
-    return explain::record(simulate::compile(instance.protocol, options), arguments.construction.mechanism(),
-                           words, names(instance));
+    return explain::record(simulate::compile(instance.protocol, options),
+                           arguments.construction.mechanism().name, words, names(instance));
   });
 }
 

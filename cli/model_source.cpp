@@ -51,7 +51,7 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     own.memory_words.reset();
     own.machines.reset();
     model_source.compiled = simulate::compile(name, own, construction.options(parameters, name));
-    model_source.model = simulate::as_model(*model_source.compiled, construction.mechanism());
+    model_source.model = simulate::as_model(*model_source.compiled, construction.mechanism().name);
   } else {
     require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
             name);  // read by as_protocol()

@@ -17,14 +17,9 @@ simulate::Match2Options match2_options(const mpc::Parameters& parameters) {
   return {.n = parameters.n, .modulus = static_cast<std::uint64_t>(modulus), .seed = parameters.seed};
 }
 
-anna::Mechanism with_tables(simulate::Mechanism mechanism, const anna::AnnaParameters& tables) {
-  if (mechanism == simulate::Mechanism::kExactMatch) return anna::ExactMatch{};
-  return anna::Anna{.parameters = tables, .near_radius = {}, .factor = {}};
-}
-
 }  // namespace
 
-NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism) {
+NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mechanism) {
   const mpc::Parameters& parameters = instance.parameters;
   const std::string& name = instance.info->name;
   require(name == "match2" || name == "k_hop",
@@ -37,8 +32,8 @@ NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism) 
       const auto modulus = static_cast<std::int64_t>(options.modulus);
       task.words.push_back(static_cast<mpc::Word>((value % modulus + modulus) % modulus));
     }
-    task.model =
-        simulate::match2_model(options, with_tables(mechanism, simulate::match2_tables(options, eta)));
+    task.model = simulate::match2_model(
+        options, mechanism.for_equal_keys([&] { return simulate::match2_tables(options, eta); }));
     task.bound = simulate::match2_sizes(options);
     return task;
   }
@@ -55,7 +50,8 @@ NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism) 
       .word_bits = std::max(1u, word_bits),
       .seed = parameters.seed,
       .binary = true};
-  task.model = simulate::k_hop_model(options, with_tables(mechanism, simulate::k_hop_tables(options, eta)));
+  task.model = simulate::k_hop_model(
+      options, mechanism.for_equal_keys([&] { return simulate::k_hop_tables(options, eta); }));
   task.bound = simulate::k_hop_sizes(options);
   return task;
 }

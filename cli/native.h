@@ -22,7 +22,7 @@ struct NativeTask {
 
 /// ContractError unless the protocol is match2 or k_hop, with words that the weights can hold. Rank 0 alone
 /// has an input, and calls it.
-NativeTask native_task(const Instance& instance, simulate::Mechanism mechanism);
+NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mechanism);
 
 /// The outputs as the user sees them, of the rows of the last array; a row without a word is nothing.
 mpc::Outputs native_outputs(const Instance& instance, const NativeTask& task, const anna::Activations& rows);

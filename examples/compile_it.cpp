@@ -13,7 +13,7 @@ int main() {
   for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
     const simulate::Compiled sort =
         simulate::compile("sort", parameters, {.construction = construction->name});
-    const auto attention = simulate::make_attention(sort, simulate::Mechanism::kAnna);
+    const auto attention = simulate::make_attention(sort, "anna");
     const simulate::Comparison both = simulate::compare(sort, words, *attention);
     const simulate::TransformerSizes &bound = sort.bound, &sizes = both.sizes;
     fmt::print("{}: {} rounds on {} machines\n", construction->name, both.rounds,

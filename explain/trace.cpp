@@ -450,8 +450,8 @@ std::string printable(const std::string& text, std::size_t most) {
   return out;
 }
 
-Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
-             std::span<const mpc::Word> input, const Names& names) {
+Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std::span<const mpc::Word> input,
+             const Names& names) {
   Trace trace;
   begin(input, names, trace);
   const mpc::Protocol& protocol = *compiled.protocol;

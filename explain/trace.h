@@ -158,8 +158,8 @@ struct Names {
 /// Runs the protocol in process and evaluates its transformer, layer by layer. ContractError unless N is in
 /// kMinWords .. kMaxWords; ModelViolation as run() throws it; InternalError if an average is not that of
 /// the matches written down, if a layer moves other words than its round sent, or an output differs.
-Trace record(const simulate::Compiled& compiled, simulate::Mechanism mechanism,
-             std::span<const mpc::Word> input, const Names& names);
+Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std::span<const mpc::Word> input,
+             const Names& names);
 
 /// The same for a transformer and the protocol that simulate::decompile() makes of it.
 Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, const mpc::Protocol& protocol,

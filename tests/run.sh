@@ -5,9 +5,9 @@
 #   build     compiler                          holds
 #   dev       g++ 12, precompiled headers       everything, with assertions and seeded faults; all tests
 #   release   g++ 12, no precompiled headers    the library and the program as they are installed: no warning at -O3
-#   asan      clang 14, precompiled tests alone address and undefined-behaviour sanitizers: tests in process and under mpirun
+#   asan      clang 14, precompiled tests alone address and undefined-behaviour sanitizers: tests in process and under mpirun;
+#                                               the fuzzers, which run with --long
 #   tsan      clang 14                          thread sanitizer: tests of the dense engine, which has threads
-#   fuzz      clang 14                          the fuzzers are built
 #   tidy      clang 14, with --long             nothing is built: clang-tidy reads every file, with clang's own warnings
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,7 +35,6 @@ build dev -DROUNDTRIP_TESTS=ON
 build asan -DROUNDTRIP_TESTS=ON
 build tsan -DROUNDTRIP_TESTS=ON
 build release -DROUNDTRIP_TESTS=OFF -DROUNDTRIP_EXAMPLES=OFF
-build fuzz
 
 if [ ${#configuration[@]} -ne 0 ]; then # the tests' precompiled headers and the commands for clang-tidy, which takes long
   build tidy -DROUNDTRIP_TESTS=ON -DROUNDTRIP_EXAMPLES=ON

@@ -198,6 +198,10 @@ const MechanismInfo& Anna::info() {
       .card =
           "approximate nearest neighbors: keys weighted by the number of hash tables in which they meet the query",
       .finds_equal_keys = true,
+      .for_equal_keys = [](const std::function<AnnaParameters()>& tables) -> Mechanism {
+        return Anna{.parameters = tables(), .near_radius = {}, .factor = {}};
+      },
+      .drawn = true,
       .options = {},
       .read = read,
       .draw = [](const MechanismDraw& draw) -> Mechanism {

@@ -42,6 +42,7 @@ const MechanismInfo& ExactMatch::info() {
       .name = "ema",
       .card = "exact match: the plain average over the keys that equal the query",
       .finds_equal_keys = true,
+      .for_equal_keys = [](const std::function<AnnaParameters()>&) -> Mechanism { return ExactMatch{}; },
       .options = {},
       .read = [](const JsonField& object) -> Mechanism { return object.object({"kind"}), ExactMatch{}; },
       .draw = [](const MechanismDraw&) -> Mechanism { return ExactMatch{}; },

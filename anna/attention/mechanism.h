@@ -19,9 +19,10 @@
 
 namespace roundtrip::anna {
 
-class JsonField;     // anna/files/json_field.h
-struct JsonObject;   // anna/files/json_field.h
-struct RandomModel;  // anna/transformer/random_model.h
+struct AnnaParameters;  // anna/attention/anna.h
+class JsonField;        // anna/files/json_field.h
+struct JsonObject;      // anna/files/json_field.h
+struct RandomModel;     // anna/transformer/random_model.h
 class Mechanism;
 
 /// A whole number that a random model's mechanism takes.
@@ -46,6 +47,11 @@ struct MechanismInfo {
   /// Whether weights are collision counts c_ij, which are largest for equal vectors: then tokens find each other
   /// by ids, and the transformers that protocols are compiled to can use it. Else every key may have a weight.
   bool finds_equal_keys = false;
+  /// If so: the parameters with which unequal keys of a set never meet, by hash tables that `tables` draws for the
+  /// set where the mechanism has any.
+  Mechanism (*for_equal_keys)(const std::function<AnnaParameters()>& tables) = nullptr;
+  /// Whether that takes a draw: it then holds for the set alone, with the probability of the draw.
+  bool drawn = false;
   std::vector<MechanismOption> options;  ///< of random models
   /// The parameters, from a model file's object; "kind" has been read. ContractError naming the field.
   Mechanism (*read)(const JsonField& object) = nullptr;

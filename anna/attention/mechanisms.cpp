@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "roundtrip/base/error.h"
+
 namespace roundtrip::anna {
 
 std::span<const MechanismInfo* const> mechanisms() {
@@ -19,6 +21,16 @@ std::vector<std::string> mechanism_names() {
 const MechanismInfo* find_mechanism(std::string_view name) {
   const auto found = std::ranges::find(mechanisms(), name, &MechanismInfo::name);
   return found == mechanisms().end() ? nullptr : *found;
+}
+
+const MechanismInfo& mechanism_for_equal_keys(std::string_view name) {
+  const MechanismInfo* found = find_mechanism(name);
+  std::string allowed;
+  for (const MechanismInfo* mechanism : mechanisms())
+    if (mechanism->finds_equal_keys) allowed += (allowed.empty() ? "" : ", ") + mechanism->name;
+  require(found != nullptr && found->finds_equal_keys, "attention is '{}', allowed here are {}", name,
+          allowed);
+  return *found;
 }
 
 }  // namespace roundtrip::anna

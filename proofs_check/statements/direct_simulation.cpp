@@ -44,10 +44,10 @@ Built build(const Job& job, std::uint64_t seed) {
   Built built{simulate::compile(protocol, {.seed = seed, .name = job.c.protocol}), nullptr};
   switch (job.mechanism) {
     case Mechanism::kExactMatch:
-      built.attention = simulate::make_attention(built.compiled, simulate::Mechanism::kExactMatch);
+      built.attention = simulate::make_attention(built.compiled, "ema");
       break;
     case Mechanism::kAnna:
-      built.attention = simulate::make_attention(built.compiled, simulate::Mechanism::kAnna);
+      built.attention = simulate::make_attention(built.compiled, "anna");
       break;
     case Mechanism::kReference:
     case Mechanism::kSums:

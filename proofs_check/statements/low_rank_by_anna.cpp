@@ -106,8 +106,7 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
                                   rows[instance].row(t / kRow)[static_cast<std::uint32_t>(t % kRow)];
                          }});
   }
-  const auto attention = simulate::make_attention(
-      compiled, job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
+  const auto attention = simulate::make_attention(compiled, job.anna ? "anna" : "ema");
   return evaluate_mutant(compiled.transformer, job.mutant, *attention, instances);
 }
 

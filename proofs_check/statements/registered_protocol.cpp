@@ -229,7 +229,7 @@ class RegisteredProtocol final : public Statement {
         const auto compiled = simulate::compile(
             std::shared_ptr<const mpc::Protocol>(make()),
             {.construction = construction->name, .seed = parameters.seed, .name = info_.name});
-        const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+        const auto attention = simulate::make_attention(compiled, "ema");
         // The same on every rank: a transformer's evaluation knows nothing of ranks.
         const simulate::Comparison both = simulate::compare(compiled, input, *attention);
         const std::vector<mpc::Word> sound =

@@ -53,8 +53,7 @@ simulate::Compiled compile_job(const Job& job, std::uint64_t seed) {
 }
 
 std::unique_ptr<anna::Attention> attention_of(const Job& job, const simulate::Compiled& compiled) {
-  return simulate::make_attention(compiled,
-                                  job.anna ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch);
+  return simulate::make_attention(compiled, job.anna ? "anna" : "ema");
 }
 
 /// On two inputs in turns by exact match, on one by ANNA.
@@ -272,7 +271,7 @@ Check check_traffic(const TrafficPattern& pattern, std::uint32_t side, bool mean
     const std::vector<mpc::Word> outputs = execute_in_turns({&run, 1}, options.seed)[0].outputs;
     const Instance instance{run.input, outputs.size(),
                             [&](std::uint64_t t, mpc::Word word) { return word == outputs[t]; }};
-    const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+    const auto attention = simulate::make_attention(compiled, "ema");
     const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
     return std::vector{facts.flagged + facts.wrong};
   });

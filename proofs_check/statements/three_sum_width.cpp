@@ -245,7 +245,7 @@ std::vector<Check> transformer_checks(std::uint64_t n, bool evaluated, const Def
                              return true;
                            }});
     }
-    const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+    const auto attention = simulate::make_attention(compiled, "ema");
     Evaluation e = evaluate_measured(network, *attention, instances);
     e.wrong = !right(inputs[0], positions[0], true) + !right(inputs[1], positions[1], false);
     return e.numbers();

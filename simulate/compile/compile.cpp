@@ -45,18 +45,21 @@ std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mp
   return compiled.transformer.layers[number];
 }
 
-anna::Mechanism mechanism_for(const anna::Codebook& codebook, Mechanism mechanism, std::uint64_t seed) {
-  if (mechanism == Mechanism::kExactMatch) return anna::ExactMatch{};
-  const std::uint32_t functions = anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
-  return anna::Anna{anna::verified_draw(codebook, functions, seed).parameters, {}, {}};
+anna::Mechanism mechanism_for(const anna::Codebook& codebook, std::string_view mechanism,
+                              std::uint64_t seed) {
+  return anna::mechanism_for_equal_keys(mechanism).for_equal_keys([&] {
+    const std::uint32_t functions =
+        anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
+    return anna::verified_draw(codebook, functions, seed).parameters;
+  });
 }
 
-std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
+std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, std::string_view mechanism,
                                                 std::uint64_t seed) {
   return mechanism_for(codebook, mechanism, seed).make();
 }
 
-std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism) {
+std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, std::string_view mechanism) {
   return make_attention(compiled.transformer.layers.front()->codebook(), mechanism, compiled.options.seed);
 }
 

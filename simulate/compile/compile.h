@@ -17,8 +17,6 @@
 
 namespace roundtrip::simulate {
 
-enum class Mechanism : std::uint8_t { kExactMatch, kAnna };
-
 /// A compiled protocol.
 struct Compiled {
   std::shared_ptr<const mpc::Protocol> protocol;
@@ -40,13 +38,14 @@ Compiled compile(std::string_view name, const mpc::Parameters& parameters, Compi
 std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mpc::Parameters& parameters,
                                                  std::uint32_t number, const CompileOptions& options = {});
 
-/// The mechanism for a layer's ids: exact match, or ANNA with one table, drawn from `seed` on until distinct
-/// ids have distinct codes (then it is exact for this codebook and every input).
-anna::Mechanism mechanism_for(const anna::Codebook& codebook, Mechanism mechanism, std::uint64_t seed);
-std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, Mechanism mechanism,
+/// The mechanism named `mechanism`, one that finds equal keys, for a layer's ids: exact match, or ANNA with one table,
+/// drawn from `seed` on until distinct ids have distinct codes (then it is exact for this codebook and every input).
+/// ContractError for another name.
+anna::Mechanism mechanism_for(const anna::Codebook& codebook, std::string_view mechanism, std::uint64_t seed);
+std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, std::string_view mechanism,
                                                 std::uint64_t seed);
 /// .. for a compiled transformer, whose layers share their ids.
-std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, Mechanism mechanism);
+std::unique_ptr<anna::Attention> make_attention(const Compiled& compiled, std::string_view mechanism);
 
 /// Upper bounds from the shape alone, for every input: known before anything is evaluated.
 struct EvaluationPlan {

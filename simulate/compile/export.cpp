@@ -49,7 +49,7 @@ anna::ProtocolMaps maps_of(const Compiled& compiled) {
 
 }  // namespace
 
-anna::Model as_model(const Compiled& compiled, Mechanism mechanism) {
+anna::Model as_model(const Compiled& compiled, std::string_view mechanism) {
   anna::Model model;
   model.transformer = compiled.transformer;
   model.mechanisms.assign(

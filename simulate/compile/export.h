@@ -11,7 +11,7 @@ namespace roundtrip::simulate {
 /// The transformer with `mechanism` in every layer. Its maps are named by the registered protocol, its
 /// parameters and the construction if it was compiled by name (then it can be saved), else by options.name
 /// alone.
-anna::Model as_model(const Compiled& compiled, Mechanism mechanism);
+anna::Model as_model(const Compiled& compiled, std::string_view mechanism);
 
 /// The compiled protocol that a saved model's maps name; ContractError for parameters that it can't be made
 /// of.

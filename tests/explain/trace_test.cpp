@@ -53,7 +53,7 @@ Made make(const std::string& name, const Values& values,
   return made;
 }
 
-Trace trace_of(const Made& made, simulate::Mechanism mechanism = simulate::Mechanism::kExactMatch) {
+Trace trace_of(const Made& made, std::string_view mechanism = "ema") {
   return record(made.compiled, mechanism, made.input, made.names);
 }
 
@@ -140,15 +140,15 @@ void expect_whole_moves(const Trace& trace) {
 TEST(Trace, ShowsWhatTheRunDid) {
   for (const char* name : {"sum", "sort", "k_hop", "join", "list_ranking", "match2"}) {
     for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
-      for (const auto mechanism : {simulate::Mechanism::kExactMatch, simulate::Mechanism::kAnna}) {
-        SCOPED_TRACE(fmt::format("{} {} {}", name, construction->name, static_cast<int>(mechanism)));
+      for (const std::string_view mechanism : {"ema", "anna"}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", name, construction->name, mechanism));
         const Made made = make(name, generated(name, 16), construction->name);
         const Trace trace = trace_of(made, mechanism);
         expect_equal_to_run(made, trace);
         expect_whole_moves(trace);
         for (const LayerTrace& layer : trace.layers) {
           for (const HeadTrace& head : layer.heads) {
-            EXPECT_EQ(head.collisions.has_value(), mechanism == simulate::Mechanism::kAnna);
+            EXPECT_EQ(head.collisions.has_value(), mechanism == "anna");
             if (head.collisions) {
               EXPECT_EQ(head.collisions->far, 0u) << "the draw tells all ids apart";
             }

@@ -97,7 +97,7 @@ TEST(Construction, OptionsAreSetReadChosenAndSaved) {
       EXPECT_EQ(option.given(options), value);
       const Compiled compiled = compile("sum", mpc::Parameters{.n = 256}, options);
       EXPECT_EQ(compiled.construction->chosen(option.name), value);
-      anna::ProtocolMaps maps = *as_model(compiled, Mechanism::kExactMatch).protocol;
+      anna::ProtocolMaps maps = *as_model(compiled, "ema").protocol;
       EXPECT_EQ(maps.construction, info->name);
       EXPECT_EQ(maps.parameters.at(option.name), std::to_string(value));
       EXPECT_EQ(compile(maps).bound, compiled.bound);
@@ -112,7 +112,7 @@ TEST(Construction, OptionsAreSetReadChosenAndSaved) {
 TEST(Construction, ModelsOfAnUnknownConstructionOrAnotherVersionAreNotResolved) {
   for (const ConstructionInfo* info : all_constructions()) {
     const Compiled compiled = compile("sum", mpc::Parameters{.n = 64}, {.construction = info->name});
-    anna::ProtocolMaps maps = *as_model(compiled, Mechanism::kExactMatch).protocol;
+    anna::ProtocolMaps maps = *as_model(compiled, "ema").protocol;
     const anna::Resolver resolve = protocol_resolver();
     ASSERT_TRUE(resolve(maps));
     EXPECT_EQ(resolve(maps)->transformer.depth(), compiled.transformer.depth());
@@ -213,7 +213,7 @@ TEST(Construction, ThePlanIsAnUpperBoundOnWhatIsHeld) {
     EXPECT_EQ(compiled.construction->load().tokens, compiled.transformer.tokens);
     EXPECT_EQ(planned.sizes, compiled.bound);
     EXPECT_EQ(planned.words_a_layer, 160u);
-    const auto attention = make_attention(compiled, Mechanism::kExactMatch);
+    const auto attention = make_attention(compiled, "ema");
     std::uint64_t most = 0;
     anna::evaluate(
         compiled.transformer, *attention,

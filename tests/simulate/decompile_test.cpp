@@ -250,8 +250,7 @@ TEST(Decompile, AndCompiledAgain) {
     const anna::Activations expected = anna::evaluate(made, input_activations(words, 40));
     for (const ConstructionInfo* construction : all_constructions()) {
       const Compiled compiled = compile_model(made, parameters, {.construction = construction->name});
-      const Comparison comparison =
-          compare(compiled, words, *make_attention(compiled, Mechanism::kExactMatch));
+      const Comparison comparison = compare(compiled, words, *make_attention(compiled, "ema"));
       EXPECT_TRUE(comparison.equal);
       EXPECT_EQ(comparison.sizes, compiled.bound);
       EXPECT_EQ(compiled.protocol->shape().rounds, plan.rounds);
@@ -404,7 +403,7 @@ TEST(Decompile, AnyInbox) {
 
 /// A compiled protocol as a protocol again: the same words as its run.
 void check_compiled(const std::string& name, std::uint64_t n, const CompileOptions& options,
-                    Mechanism mechanism) {
+                    std::string_view mechanism) {
   SCOPED_TRACE(name);
   mpc::Parameters parameters;
   parameters.n = n;
@@ -421,17 +420,17 @@ void check_compiled(const std::string& name, std::uint64_t n, const CompileOptio
 
 TEST(Decompile, CompiledProtocolsBecomeProtocolsAgain) {
   const CompileOptions direct, routed{.construction = "routed"};
-  check_compiled("sum", 256, direct, Mechanism::kExactMatch);
-  check_compiled("sum", 256, direct, Mechanism::kAnna);
-  check_compiled("sum", 256, routed, Mechanism::kExactMatch);
-  check_compiled("sum", 256, routed, Mechanism::kAnna);
-  check_compiled("k_hop", 64, routed, Mechanism::kExactMatch);
+  check_compiled("sum", 256, direct, "ema");
+  check_compiled("sum", 256, direct, "anna");
+  check_compiled("sum", 256, routed, "ema");
+  check_compiled("sum", 256, routed, "anna");
+  check_compiled("k_hop", 64, routed, "ema");
 }
 TEST(DecompileLong, CompiledKHopAt256) {
   const CompileOptions direct, routed{.construction = "routed"};
-  check_compiled("k_hop", 256, routed, Mechanism::kExactMatch);
-  check_compiled("k_hop", 256, routed, Mechanism::kAnna);
-  check_compiled("k_hop", 256, direct, Mechanism::kExactMatch);
+  check_compiled("k_hop", 256, routed, "ema");
+  check_compiled("k_hop", 256, routed, "anna");
+  check_compiled("k_hop", 256, direct, "ema");
 }
 
 TEST(Decompile, NativeLayersAndModelsFromFiles) {
@@ -466,9 +465,9 @@ TEST(Decompile, NativeLayersAndModelsFromFiles) {
   mpc::Parameters sum;
   sum.n = 64;
   const Compiled compiled = compile("sum", sum, {.construction = "routed"});
-  anna::save_model(as_model(compiled, Mechanism::kExactMatch), folder + "/sum.json");
+  anna::save_model(as_model(compiled, "ema"), folder + "/sum.json");
   const anna::Model loaded = anna::load_model(folder + "/sum.json", protocol_resolver()).model;
-  EXPECT_EQ(loaded.protocol, as_model(compiled, Mechanism::kExactMatch).protocol);
+  EXPECT_EQ(loaded.protocol, as_model(compiled, "ema").protocol);
   check(loaded, random_input(compiled.protocol->shape(), 4), sum);
   std::filesystem::remove_all(folder);
 }

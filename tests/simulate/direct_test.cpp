@@ -18,8 +18,8 @@ namespace {
 
 using testing::HasSubstr;
 
-Comparison compare_with(const Compiled& compiled, const std::vector<mpc::Word>& input, Mechanism mechanism,
-                        const anna::EvaluateOptions& options = {}) {
+Comparison compare_with(const Compiled& compiled, const std::vector<mpc::Word>& input,
+                        std::string_view mechanism, const anna::EvaluateOptions& options = {}) {
   const auto attention = make_attention(compiled, mechanism);
   return compare(compiled, input, *attention, options);
 }
@@ -29,7 +29,7 @@ TEST(Direct, FullLoadGivesTheRunsWordsOnBothMechanismsAndBothCodes) {
                             make_shape(64, 8, 16, 9, 3, 50), make_shape(100, 1, 1, 128, 6, 100)}) {
     for (const PacketCode code : {PacketCode::kIdentity, PacketCode::kCoverFree}) {
       const Compiled compiled = compile(full_load(shape, 5), {.specific = DirectOptions{.code = code}});
-      for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna}) {
+      for (const std::string_view mechanism : {"ema", "anna"}) {
         const Comparison result = compare_with(compiled, random_input(shape, 3), mechanism);
         EXPECT_TRUE(result.equal) << shape.n << ": " << result.run_violation;
         EXPECT_FALSE(result.fault);
@@ -71,7 +71,7 @@ TEST(Direct, RandomShapes) {
         *rc::gen::element(PacketCode::kIdentity, PacketCode::kCoverFree, PacketCode::kAutomatic);
     const Compiled compiled =
         compile(full_load(shape, seed), {.specific = DirectOptions{.code = code}, .seed = seed});
-    const Comparison result = compare_with(compiled, random_input(shape, seed), Mechanism::kExactMatch);
+    const Comparison result = compare_with(compiled, random_input(shape, seed), "ema");
     RC_ASSERT(result.equal);
     RC_ASSERT(result.sizes == compiled.bound);
   }));
@@ -81,10 +81,10 @@ TEST(Direct, OneTransformerServesEveryInput) {
   const auto shape = make_shape(48, 4, 8, 12, 4, 48);
   const Compiled compiled = compile(full_load(shape, 5));  // before any input is drawn
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    EXPECT_TRUE(compare_with(compiled, random_input(shape, seed), Mechanism::kExactMatch).equal);
+    EXPECT_TRUE(compare_with(compiled, random_input(shape, seed), "ema").equal);
   }
-  EXPECT_TRUE(compare_with(compiled, std::vector<mpc::Word>(48, 0), Mechanism::kAnna).equal);
-  EXPECT_TRUE(compare_with(compiled, std::vector<mpc::Word>(48, (1ull << 48) - 1), Mechanism::kAnna).equal);
+  EXPECT_TRUE(compare_with(compiled, std::vector<mpc::Word>(48, 0), "anna").equal);
+  EXPECT_TRUE(compare_with(compiled, std::vector<mpc::Word>(48, (1ull << 48) - 1), "anna").equal);
 }
 
 TEST(Direct, SmallAndLopsidedSizes) {
@@ -93,7 +93,7 @@ TEST(Direct, SmallAndLopsidedSizes) {
         make_shape(2, 4, 8, 6, 3, 24), make_shape(5, 2, 2, 3, 2, 1)}) {  // N = 1, N < b, outputs > N
     const Compiled compiled = compile(full_load(shape, 2));
     EXPECT_EQ(compiled.transformer.tokens, std::max({shape.n, std::uint64_t{shape.machines}, shape.outputs}));
-    EXPECT_TRUE(compare_with(compiled, random_input(shape, 4), Mechanism::kExactMatch).equal) << shape.n;
+    EXPECT_TRUE(compare_with(compiled, random_input(shape, 4), "ema").equal) << shape.n;
   }
 }
 
@@ -101,9 +101,9 @@ TEST(Direct, RowsInRandomOrderAndTwiceChangeNothing) {
   const auto shape = make_shape(64, 4, 8, 20, 4, 64);
   const Compiled compiled = compile(full_load(shape, 5));
   const auto input = random_input(shape, 8);
-  const Comparison plain = compare_with(compiled, input, Mechanism::kExactMatch);
+  const Comparison plain = compare_with(compiled, input, "ema");
   const Comparison shuffled =
-      compare_with(compiled, input, Mechanism::kExactMatch, {.order_seed = 9, .twice = true, .observe = {}});
+      compare_with(compiled, input, "ema", {.order_seed = 9, .twice = true, .observe = {}});
   ASSERT_TRUE(plain.equal);
   EXPECT_EQ(plain.outputs.words, shuffled.outputs.words);
 }
@@ -126,7 +126,7 @@ TEST(Direct, WordsTravelByTheirKeysAndNotBesideThem) {
 TEST(Direct, PerturbingOneRowChangesItsReadersOnly) {
   const auto shape = make_shape(64, 4, 8, 20, 4, 64);
   const Compiled compiled = compile(full_load(shape, 5));
-  const auto attention = make_attention(compiled, Mechanism::kExactMatch);
+  const auto attention = make_attention(compiled, "ema");
   anna::Activations array = input_activations(random_input(shape, 8), compiled.transformer.tokens);
   for (std::uint32_t l = 0; l < 4; ++l) {
     const anna::Layer& layer = *compiled.transformer.layers[l];
@@ -227,14 +227,14 @@ std::vector<Violator> violators() {
 
 TEST(Direct, EveryViolationIsAFaultInTheRowsAndNeverAWrongWord) {
   const auto input = random_input(kHonestShape, 3);
-  const Comparison good = compare_with(compile(std::make_shared<TestProtocol>(kHonestShape, honest)), input,
-                                       Mechanism::kExactMatch);
+  const Comparison good =
+      compare_with(compile(std::make_shared<TestProtocol>(kHonestShape, honest)), input, "ema");
   ASSERT_TRUE(good.equal) << good.run_violation;
   for (const Violator& violator : violators()) {
     for (const PacketCode code : {PacketCode::kIdentity, PacketCode::kCoverFree}) {
       const Compiled compiled = compile(std::make_shared<TestProtocol>(kHonestShape, violator.step),
                                         {.specific = DirectOptions{.code = code}, .name = "bad"});
-      const Comparison result = compare_with(compiled, input, Mechanism::kExactMatch);
+      const Comparison result = compare_with(compiled, input, "ema");
       SCOPED_TRACE(violator.what);
       EXPECT_NE(result.run_violation, "");  // the run agrees that the model is broken
       EXPECT_TRUE(result.fault);
@@ -262,7 +262,7 @@ TEST(Direct, EveryViolationIsAFaultInTheRowsAndNeverAWrongWord) {
 TEST(Direct, WithoutTheWarningHeadAWordWouldBeWrong) {
   // Machine 0 stops in round 1; machine 1 never hears of it and would deliver the digest of an empty inbox.
   const Compiled compiled = compile(std::make_shared<TestProtocol>(kHonestShape, violators().front().step));
-  const Comparison result = compare_with(compiled, random_input(kHonestShape, 3), Mechanism::kExactMatch);
+  const Comparison result = compare_with(compiled, random_input(kHonestShape, 3), "ema");
   ASSERT_EQ(result.outputs.machine_faults.size(), 1u);
   EXPECT_EQ(result.outputs.machine_faults[0].machine, 0u);
   EXPECT_EQ(result.outputs.machine_faults[0].fault, (RowFault{FaultKind::kWordsSent, 1, 5}));
@@ -280,13 +280,12 @@ TEST(Direct, OverloadWithoutTheVarianceTestDeliversWrongWords) {
         if (step.round == 2 && step.machine == 0) outbox.deliver(0, inbox.empty() ? 0 : inbox[0].source);
       });
   const auto input = random_input(shape, 1);
-  const Comparison with =
-      compare_with(compile(protocol, {.specific = DirectOptions{.code = PacketCode::kCoverFree}}), input,
-                   Mechanism::kExactMatch);
+  const Comparison with = compare_with(
+      compile(protocol, {.specific = DirectOptions{.code = PacketCode::kCoverFree}}), input, "ema");
   EXPECT_TRUE(with.fault);
   const Comparison without = compare_with(
       compile(protocol, {.specific = DirectOptions{.code = PacketCode::kCoverFree, .variance_test = false}}),
-      input, Mechanism::kExactMatch);
+      input, "ema");
   EXPECT_FALSE(without.fault);
   EXPECT_EQ(without.outputs.words[0], 40u);
   EXPECT_NE(without.run_violation, "");

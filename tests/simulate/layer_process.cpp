@@ -30,10 +30,7 @@ int evaluate_layer(char** arguments) {
   compile_options.construction = arguments[6];
   const auto layer = simulate::compile_layer(
       name, parameters, static_cast<std::uint32_t>(std::stoul(arguments[8])), compile_options);
-  const auto attention = simulate::make_attention(
-      layer->codebook(),
-      std::string(arguments[7]) == "anna" ? simulate::Mechanism::kAnna : simulate::Mechanism::kExactMatch,
-      parameters.seed);
+  const auto attention = simulate::make_attention(layer->codebook(), arguments[7], parameters.seed);
   anna::evaluate(*layer, *attention, anna::Activations::load(arguments[9])).save(arguments[10]);
   return 0;
 }

@@ -94,7 +94,7 @@ TEST(Library, EveryConstructionHasATheory) {
 }
 
 /// Compiles, evaluates, and compares with the run, the oracle and the formulas.
-void check(const Case& one, std::uint64_t n, Mechanism mechanism, const mpc::Parameters& parameters,
+void check(const Case& one, std::uint64_t n, std::string_view mechanism, const mpc::Parameters& parameters,
            const CompileOptions& options = {}) {
   SCOPED_TRACE(one.protocol + " N = " + std::to_string(n));
   const mpc::ProtocolInfo& info = mpc::find_protocol(one.protocol);
@@ -132,40 +132,39 @@ const std::vector<Case> kMoreCases = {
     {"components", {}},          {"three_sum", {}},
 };
 
-void check_by_both_constructions(const Case& one, std::uint64_t n, Mechanism mechanism) {
+void check_by_both_constructions(const Case& one, std::uint64_t n, std::string_view mechanism) {
   for (const ConstructionInfo* construction : all_constructions())
     check(one, n, mechanism, parameters_of(one, n), {.construction = construction->name});
 }
 
 TEST(Library, TheRestAt256ByBothConstructionsOnBothMechanisms) {
   for (const Case& one : kMoreCases) {
-    for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
-      check_by_both_constructions(one, 256, mechanism);
+    for (const std::string_view mechanism : {"ema", "anna"}) check_by_both_constructions(one, 256, mechanism);
   }
 }
 
 TEST(Library, TheRestAt1024ByBothConstructions) {
-  for (const Case& one : kMoreCases) check_by_both_constructions(one, 1024, Mechanism::kExactMatch);
+  for (const Case& one : kMoreCases) check_by_both_constructions(one, 1024, "ema");
 }
 
 const Case kThreeSum = {"three_sum", {}};
 TEST(Library, ThreeSumAt1024OnAnna) {
-  check_by_both_constructions(kThreeSum, 1024, Mechanism::kAnna);
+  check_by_both_constructions(kThreeSum, 1024, "anna");
 }
 TEST(LibraryLong, ThreeSumAt4096OnBothMechanisms) {
-  for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
+  for (const std::string_view mechanism : {"ema", "anna"})
     check_by_both_constructions(kThreeSum, 4096, mechanism);
 }
 TEST(LibraryLong, SumSortMatch2AndKHopAt4096OnBothMechanisms) {
   for (const Case& one : kCases) {
-    for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna})
+    for (const std::string_view mechanism : {"ema", "anna"})
       check_by_both_constructions(one, 4096, mechanism);
   }
 }
 TEST(LibraryLong, TheRestAt1024OnAnnaAndAt4096) {
   for (const Case& one : kMoreCases) {
-    check_by_both_constructions(one, 1024, Mechanism::kAnna);
-    check_by_both_constructions(one, 4096, Mechanism::kExactMatch);
+    check_by_both_constructions(one, 1024, "anna");
+    check_by_both_constructions(one, 4096, "ema");
   }
 }
 
@@ -195,8 +194,7 @@ void check_three_sum_layers(int least_bits, int most_bits) {
                 {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
     const mpc::Shape& shape = compiled.protocol->shape();
     const mpc::Values values = info.generate(parameters);
-    const Comparison result =
-        compare(compiled, encode(values, shape), *make_attention(compiled, Mechanism::kExactMatch));
+    const Comparison result = compare(compiled, encode(values, shape), *make_attention(compiled, "ema"));
     EXPECT_TRUE(result.equal);
     EXPECT_EQ(result.rounds, rounds);
     EXPECT_EQ(result.sizes, compiled.bound);
@@ -241,7 +239,7 @@ TEST(Library, NoProtocolIsLeftOut) {
 TEST(Library, DirectAt256And1024OnBothMechanisms) {
   for (const Case& one : kCases) {
     for (const std::uint64_t n : {256, 1024}) {
-      for (const Mechanism mechanism : {Mechanism::kExactMatch, Mechanism::kAnna}) {
+      for (const std::string_view mechanism : {"ema", "anna"}) {
         check(one, n, mechanism, parameters_of(one, n));
       }
     }
@@ -252,16 +250,16 @@ TEST(Library, RoutedAt256And1024WithOneDigitAndWithTwo) {
   for (const Case& one : kCases) {
     for (const std::uint64_t n : {256, 1024}) {
       for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)}) {
-        check(one, n, Mechanism::kExactMatch, parameters_of(one, n),
+        check(one, n, "ema", parameters_of(one, n),
               {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
       }
     }
-    check(one, 256, Mechanism::kAnna, parameters_of(one, 256), {.construction = "routed"});
+    check(one, 256, "anna", parameters_of(one, 256), {.construction = "routed"});
   }
 }
 
 TEST(Library, DirectAt4096OnExactMatch) {
-  for (const Case& one : kCases) check(one, 4096, Mechanism::kExactMatch, parameters_of(one, 4096));
+  for (const Case& one : kCases) check(one, 4096, "ema", parameters_of(one, 4096));
 }
 
 TEST(Library, SumAtAQuarterSelectsTheCoverFreeCodeByItself) {
@@ -273,7 +271,7 @@ TEST(Library, SumAtAQuarterSelectsTheCoverFreeCodeByItself) {
   EXPECT_NE(compiled.passes[1].effect.find("cover-free: k = 2, P = 23, X = 8: value dimension 4XP = 736"),
             std::string::npos)
       << compiled.passes[1].effect;
-  check({"sum", {}}, 4096, Mechanism::kExactMatch, parameters);
+  check({"sum", {}}, 4096, "ema", parameters);
 }
 
 // ---- every layer in a fresh process
@@ -305,7 +303,7 @@ void check_in_fresh_processes(const Case& one, const std::string& construction,
   options.construction = construction;
   const Compiled compiled = compile(one.protocol, parameters, options);
   const std::vector<mpc::Word> input = encode(instance(info, parameters), compiled.protocol->shape());
-  const auto attention = make_attention(compiled, Mechanism::kExactMatch);
+  const auto attention = make_attention(compiled, "ema");
   const Comparison here = compare(compiled, input, *attention);
   ASSERT_TRUE(here.equal);
   const std::filesystem::path folder =
@@ -342,12 +340,12 @@ void check_all_exponents(const Case& one, std::uint64_t n) {
   for (const Rational& epsilon : {Rational(1, 3), Rational(1, 2), Rational(2, 3)}) {
     mpc::Parameters parameters = parameters_of(one, n);
     parameters.epsilon = epsilon;
-    check(one, n, Mechanism::kExactMatch, parameters);
+    check(one, n, "ema", parameters);
     for (const Rational& delta : {Rational(1, 10), Rational(1, 5), Rational(3, 10)}) {
       parameters.delta = delta;
       parameters.delta_given = true;
       for (const std::optional<std::uint32_t> digits : {std::optional<std::uint32_t>(), std::optional(2u)})
-        check(one, n, Mechanism::kExactMatch, parameters,
+        check(one, n, "ema", parameters,
               {.construction = "routed", .specific = RoutedOptions{.digits = digits}});
     }
   }
