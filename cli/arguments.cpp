@@ -87,7 +87,9 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
 
   add_rational(flags, "--eps", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
                a.parameters.epsilon);
-  add_rational(flags, "--gamma", "q = O(N^(1+gamma-eps)) machines (default 0)", a.parameters.gamma);
+  add_rational(flags, "--gamma",
+               "q = ceil(kappa_q N^(1+gamma) / b) machines, kappa_q as gamma = 0 needs (default 0)",
+               a.parameters.gamma);
   flags.value("--delta", "P/Q", "Slack exponent of protocols that state one (default 1/5)",
               [&a](const std::string& text) {
                 a.parameters.delta = Rational::parse(text, "--delta");

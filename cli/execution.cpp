@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
@@ -178,6 +179,12 @@ std::string heading(const Instance& instance) {
   text += fmt::format(
       "  machines          q = {}, with b = {} input words and s = {} words of memory each (kappa_s = {})\n",
       shape.machines, shape.block_words, shape.memory_words, shape.kappa_s);
+  if (instance.parameters.gamma > Rational(0) && shape.kappa_q) {
+    text += fmt::format("  gamma             {}, kappa_q = {}: {}\n", instance.parameters.gamma.to_string(),
+                        shape.kappa_q->to_string(),
+                        instance.info->uses_more_machines ? "the input is spread over more machines"
+                                                          : "machines that are not needed idle");
+  }
   text += fmt::format("  rounds            R = {} = {}\n", shape.rounds, instance.info->rounds_formula);
   if (shape.kappa_raised)
     text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
@@ -200,8 +207,17 @@ std::string run_table(const Instance& instance, const Execution& execution) {
                       shape.memory_words);
   text += fmt::format("  words received    {} of {}\n", facts.max_words_received, shape.memory_words);
   text += fmt::format("  scratch words     {} of {}\n", facts.max_scratch_words, shape.scratch_words);
+  text +=
+      HeapMeter::available()
+          ? fmt::format("  heap words        {} of {}\n", facts.max_heap_words, shape.allowed_heap_words())
+          : "  heap words        not metered: this program has an operator new of its own\n";
   text += fmt::format("  words in all      {}\n", facts.total_words);
   return text;
+}
+
+/// Null where it is not metered.
+nlohmann::ordered_json heap_json(const mpc::RoundFacts& facts) {
+  return HeapMeter::available() ? nlohmann::ordered_json(facts.max_heap_words) : nlohmann::ordered_json();
 }
 
 nlohmann::ordered_json run_json(const Instance& instance, const Execution& execution,
@@ -230,6 +246,8 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
       {"max_words_sent", facts.max_words_sent},
       {"max_words_received", facts.max_words_received},
       {"max_scratch_words", facts.max_scratch_words},
+      {"max_heap_words", heap_json(facts)},
+      {"working_words", shape.scratch_words + shape.allowed_heap_words()},
       {"total_words", facts.total_words},
       {"below_range", shape.below_range()},
       {"transport", execution.transport},
@@ -250,6 +268,7 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
     ledger.push_back({{"max_words_sent", round.max_words_sent},
                       {"max_words_received", round.max_words_received},
                       {"max_scratch_words", round.max_scratch_words},
+                      {"max_heap_words", heap_json(round)},
                       {"total_words", round.total_words}});
   }
   return json;

@@ -23,8 +23,13 @@ nlohmann::ordered_json describe(const mpc::ProtocolInfo& info) {
   for (const mpc::OptionInfo& option : info.options) {
     options.push_back({{"name", option.name}, {"default", option.fallback}, {"help", option.help}});
   }
-  return {{"name", info.name},       {"summary", info.summary}, {"rounds_formula", info.rounds_formula},
-          {"kappa_s", info.kappa_s}, {"options", options},      {"oracle", static_cast<bool>(info.oracle)}};
+  return {{"name", info.name},
+          {"summary", info.summary},
+          {"rounds_formula", info.rounds_formula},
+          {"kappa_s", info.kappa_s},
+          {"uses_more_machines", info.uses_more_machines},
+          {"options", options},
+          {"oracle", static_cast<bool>(info.oracle)}};
 }
 
 nlohmann::ordered_json describe(const simulate::ConstructionInfo& info) {
@@ -50,6 +55,8 @@ std::string details(const mpc::ProtocolInfo& info) {
   text += fmt::format(
       "\nrounds   R = {}\nmemory   s = kappa_s * b words, kappa_s = {} unless --kappa-s says otherwise\n",
       info.rounds_formula, info.kappa_s);
+  text += info.uses_more_machines ? "machines --gamma above 0 spreads the input over more of them\n"
+                                  : "machines those that --gamma adds idle\n";
   text += info.oracle ? "check    --check compares with a sequential oracle\n"
                       : "check    none: no sequential oracle\n";
   for (const mpc::OptionInfo& option : info.options) {

@@ -198,7 +198,7 @@ Command add_run(CommandLine& line) {
                [arguments](const std::string& text) {
                  arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
                });
-  output("--csv", "Write words sent, received and scratch, a row for each round and machine", arguments->csv);
+  output("--csv", "Write words sent, received and held, a row for each round and machine", arguments->csv);
   return {.name = "run",
           .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; },

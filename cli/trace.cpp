@@ -44,7 +44,8 @@ class Trace {
     counter(time, "words of the busiest machine",
             {{"sent", facts.max_words_sent},
              {"received", facts.max_words_received},
-             {"scratch", facts.max_scratch_words}});
+             {"scratch", facts.max_scratch_words},
+             {"heap", facts.max_heap_words}});
     counter(time, "words in all", {{"sent", facts.total_words}});
   }
   Json events() && { return std::move(events_); }
@@ -110,13 +111,13 @@ std::string trace_text(const Instance& instance, const mpc::RunResult& result, T
 }
 
 std::string csv_text(const mpc::Profile& profile) {
-  std::string text = "round,machine,words_sent,words_received,scratch_words\n";
+  std::string text = "round,machine,words_sent,words_received,scratch_words,heap_words\n";
   std::uint32_t round = profile.first_round;
   for (const auto& machines : profile.rounds) {
     std::size_t machine = 0;
     for (const mpc::MachineFacts& facts : machines) {
-      fmt::format_to(std::back_inserter(text), "{},{},{},{},{}\n", round, machine++, facts.words_sent,
-                     facts.words_received, facts.scratch_words);
+      fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{}\n", round, machine++, facts.words_sent,
+                     facts.words_received, facts.scratch_words, facts.heap_words);
     }
     ++round;
   }

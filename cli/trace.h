@@ -14,12 +14,12 @@ enum class TraceClock : std::uint8_t {
 };
 
 /// JSON in Chrome's trace-event format: one track a rank with rounds and, inside them, step, exchange and
-/// scatter; counters of the words that the busiest machine sent, received and took as scratch, and of all
+/// scatter; counters of the words that the busiest machine sent, received and took as scratch and from the heap, and of all
 /// words. On the logical clock there is one track, on which a round's parts last one tick and one more for
 /// each word that the busiest machine sent (step) and received (exchange, scatter).
 std::string trace_text(const Instance& instance, const mpc::RunResult& result, TraceClock clock);
 
-/// CSV with a header: round, machine, words_sent, words_received, scratch_words; by round, then machine.
+/// CSV with a header: round, machine, words_sent, words_received, scratch_words, heap_words; by round, then machine.
 std::string csv_text(const mpc::Profile& profile);
 
 }  // namespace roundtrip::cli

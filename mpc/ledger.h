@@ -1,4 +1,4 @@
-// Purpose: the measured facts of a run: words and scratch memory round by round (always), machine by machine and
+// Purpose: the measured facts of a run: words and working memory round by round (always), machine by machine and
 // with times (if asked for).
 #pragma once
 
@@ -12,6 +12,7 @@ struct RoundFacts {
   std::uint64_t max_words_sent = 0;
   std::uint64_t max_words_received = 0;
   std::uint64_t max_scratch_words = 0;
+  std::uint64_t max_heap_words = 0;  ///< 0 if HeapMeter::available() is false
   std::uint64_t total_words = 0;
   friend bool operator==(const RoundFacts&, const RoundFacts&) = default;
 };
@@ -30,6 +31,7 @@ struct MachineFacts {
   std::uint64_t words_sent = 0;
   std::uint64_t words_received = 0;
   std::uint64_t scratch_words = 0;
+  std::uint64_t heap_words = 0;
   friend bool operator==(const MachineFacts&, const MachineFacts&) = default;
 };
 

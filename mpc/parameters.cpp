@@ -65,6 +65,8 @@ void Shape::validate() const {
   require(input_bits >= 1 && input_bits <= word_bits, "p_in is {} bits, allowed is 1 to p = {}", input_bits,
           word_bits);
   require(scratch_words <= kMaxWords, "scratch is {} words, allowed is at most {}", scratch_words, kMaxWords);
+  require(allowed_heap_words() <= kMaxWords, "heap is {} words, allowed is at most {}", allowed_heap_words(),
+          kMaxWords);
 }
 
 std::uint64_t block_words(const Parameters& parameters, std::uint64_t kappa_s) {

@@ -48,6 +48,8 @@ struct Shape {
   std::uint32_t word_bits = 48;
   std::uint32_t input_bits = 48;    ///< p_in <= p: width of an input word
   std::uint64_t scratch_words = 0;  ///< working memory that a step may take from its arena, in 8-byte words
+  /// Working memory that a step may take from the heap beside it, by operator new, in 8-byte words; s if not declared.
+  std::optional<std::uint64_t> heap_words{};
   /// s = kappa_s * b (or * ceil(N^(eps+delta)) for protocols that state a delta).
   std::uint64_t kappa_s = 0;
   bool kappa_raised =
@@ -57,6 +59,8 @@ struct Shape {
   /// s > N/4: one machine could nearly hold the input; outputs, depth and R must still be right, bounds prove
   /// nothing.
   [[nodiscard]] bool below_range() const { return memory_words > n / 4; }
+  /// Words that a step may hold on the heap at once.
+  std::uint64_t allowed_heap_words() const { return heap_words.value_or(memory_words); }
   /// Machines that hold input: ceil(N / b).
   std::uint64_t input_machines() const { return ceil_div(n, block_words); }
   /// Machine that receives output t.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/mpc/runtime/streams.h"
 
 namespace roundtrip::mpc {
@@ -15,6 +16,7 @@ std::span<const Word> Inbox::words_around_in_place(std::size_t begin, std::size_
     if (begin >= in_place_end) return words_.subspan(begin - in_place_.size(), count);
     if (begin >= in_place_begin_ && end <= in_place_end)
       return in_place_.subspan(begin - in_place_begin_, count);
+    const HeapPause ours;
     const auto middle = words_.begin() + static_cast<std::ptrdiff_t>(in_place_begin_);
     whole_->reserve(size());
     whole_->assign(words_.begin(), middle);
@@ -98,6 +100,7 @@ void Outbox::push(std::uint32_t destination, std::span<const Word> words, bool o
 
 void Outbox::store(std::uint32_t destination, std::span<const Word> words) {
   if (words_used_ + words.size() > words_.size()) {
+    const HeapPause ours(this);  // not of an outbox that a step makes
     words_.resize(std::max({words_used_ + words.size(), 2 * words_.size(), std::size_t{64}}));
     sendings_.resize(words_.size());
   }

@@ -11,6 +11,7 @@
 #include "roundtrip/base/ensure.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/runtime/checkpoint.h"
@@ -42,15 +43,21 @@ class Instrumented final : public Protocol {
   const Shape& shape() const override { return protocol_.shape(); }
   void step(const Step& step, const Inbox& inbox, Outbox& outbox) const override {
     if (options_.rebuild) {
-      options_.rebuild()->step(step, inbox, outbox);
+      rebuilt()->step(step, inbox, outbox);
     } else {
       protocol_.step(step, inbox, outbox);
     }
     if (options_.observer == nullptr || scratch_.exceeded() || outbox.fault() != Outbox::Fault::kNone) return;
+    const HeapPause ours;
     options_.observer->stepped(step.round, step.machine, inbox, outbox);
   }
 
  private:
+  std::unique_ptr<const Protocol> rebuilt() const {
+    const HeapPause ours;
+    return options_.rebuild();
+  }
+
   const Protocol& protocol_;
   const RunOptions& options_;
   const ScratchArena& scratch_;
@@ -172,8 +179,10 @@ class Execution {
     if (outbox.sent() == 0 && scratch_.untouched() && !profiler_) return true;
     facts.max_words_sent = std::max(facts.max_words_sent, outbox.sent());
     facts.max_scratch_words = std::max(facts.max_scratch_words, scratch_.peak_words());
+    facts.max_heap_words = std::max(facts.max_heap_words, scratch_.heap().peak_words());
     facts.total_words += outbox.sent() - (forgets_ ? sent_to_itself(outbox, machine) : 0);
-    if (profiler_) profiler_->stepped(round, machine, outbox.sent(), scratch_.peak_words());
+    if (profiler_)
+      profiler_->stepped(round, machine, outbox.sent(), scratch_.peak_words(), scratch_.heap().peak_words());
     return true;
   }
 
@@ -200,13 +209,15 @@ class Execution {
   void reduce(Ledger& ledger) {
     std::vector<std::uint64_t> maxima, totals;
     for (const RoundFacts& facts : ledger.rounds) {
-      maxima.insert(maxima.end(), {facts.max_words_sent, facts.max_words_received, facts.max_scratch_words});
+      maxima.insert(maxima.end(), {facts.max_words_sent, facts.max_words_received, facts.max_scratch_words,
+                                   facts.max_heap_words});
       totals.push_back(facts.total_words);
     }
     transport_.maximum(maxima);
     transport_.sum(totals);
     for (std::size_t i = 0; i < ledger.rounds.size(); ++i) {
-      ledger.rounds[i] = {maxima[3 * i], maxima[3 * i + 1], maxima[3 * i + 2], totals[i]};
+      const std::uint64_t* const most = &maxima[4 * i];
+      ledger.rounds[i] = {most[0], most[1], most[2], most[3], totals[i]};
     }
   }
 

@@ -31,6 +31,8 @@ std::string describe(const ModelViolation::Facts& facts, const std::string& deta
       return fmt::format("{} received output word {} more than once, allowed once", where, used);
     case Kind::kScratch:
       return fmt::format("{} took {} words of scratch memory, allowed {}", where, used, allowed);
+    case Kind::kHeap:
+      return fmt::format("{} took {} words from the heap, allowed {}", where, used, allowed);
     case Kind::kStepFailed:
       return fmt::format("{} failed: {}", where, detail);
   }

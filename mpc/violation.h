@@ -24,6 +24,7 @@ class ModelViolation : public Error {
     kMissingOutput,
     kDuplicateOutput,
     kScratch,
+    kHeap,
     kStepFailed,
   };
   struct Facts {

@@ -39,6 +39,8 @@ constexpr const char* kByProtocol = "mpc_simulates_anna";
 constexpr const char* kLowRank = "low_rank_by_anna";
 constexpr const char* kReports = "reports";
 
+constexpr const char* kHeapMisjudged = "heap of a step: limits misjudged";
+
 constexpr SeededFault kFaults[] = {
     {"send-limit", kRuntime, "a machine may send s + 1 words", kModelLimits,
      "specimen: broken rules not stopped as such", 1000},
@@ -54,6 +56,25 @@ constexpr SeededFault kFaults[] = {
      "specimen: steps, inboxes, outputs amiss", 1000},
     {"sum-of-process", kRuntime, "machines add up in a static of the process", kModelLimits,
      "sum: message lists unlike with two runs in turns", 1024},
+    {"heap-of-machine", kRuntime, "a machine holds 16384 words on the heap", kModelLimits,
+     "sum: runs stopped by the runtime", 1024},
+    {"heap-unmetered", kRuntime, "no step's heap is metered", kModelLimits, kHeapMisjudged, 64},
+    {"heap-unlimited", kRuntime, "the heap is metered and not limited", kModelLimits, kHeapMisjudged, 64},
+    {"heap-limit", kRuntime, "a step may hold one word more on the heap", kModelLimits, kHeapMisjudged, 64},
+    {"heap-at-end", kRuntime, "what a step held at its end counts, not the most", kModelLimits,
+     kHeapMisjudged, 64},
+    {"heap-aligned", kRuntime, "aligned blocks of the heap are not counted", kModelLimits, kHeapMisjudged,
+     64},
+    {"heap-never-given-back", kRuntime, "blocks count on when they are given back", kModelLimits,
+     kHeapMisjudged, 64},
+    {"heap-of-runtime", kRuntime, "a step is charged what the runtime takes", kModelLimits, kHeapMisjudged,
+     64},
+    {"gamma-overlooked", kRuntime, "gamma is read and used nowhere", kModelLimits,
+     "gamma: machines unlike ceil(kappa_q N^(1 + gamma) / b)", 1024},
+    {"gamma-rounded-down", kRuntime, "gamma gives one machine too few", kModelLimits,
+     "gamma: machines unlike ceil(kappa_q N^(1 + gamma) / b)", 1024},
+    {"gamma-idle", kRuntime, "machines beyond gamma = 0 idle where they should not", kModelLimits,
+     "gamma: spare machines that idle or work against the card", 1024},
     {"input-shifted", kRuntime, "input blocks begin one word late", kModelLimits,
      "specimen: steps, inboxes, outputs amiss", 1000},
     {"mpi-code", kRuntime, "error codes of MPI's calls are dropped", kModelLimits,

@@ -20,6 +20,11 @@ Expectation toy_expectation(std::uint64_t n) {
           .n = n};
 }
 
+std::uint64_t toy_heap_words(const Expectation& expectation) {
+  constexpr std::uint64_t kNodeWords = 8;  // of a map that remembers
+  return expectation.memory_words + kNodeWords;
+}
+
 ToyProtocol::ToyProtocol(const Expectation& expectation, const ToyDefects& defects, mpc::Word first_word)
     : defects_(defects), machines_(static_cast<std::uint32_t>(expectation.machines)) {
   shape_.n = expectation.n;
@@ -32,6 +37,7 @@ ToyProtocol::ToyProtocol(const Expectation& expectation, const ToyDefects& defec
   shape_.word_bits = std::max(expectation.word_bits, defects.wide_bits);
   shape_.input_bits = expectation.word_bits;
   shape_.kappa_s = 2;
+  shape_.heap_words = toy_heap_words(expectation) + defects.extra_words;
 }
 
 void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const {
@@ -39,6 +45,7 @@ void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outb
   const std::uint64_t begin = step.machine * shape_.block_words;
   const std::uint64_t size = std::min(shape_.block_words, shape_.n - begin);
   std::vector<mpc::Word> own;
+  own.reserve(std::max<std::uint64_t>(inbox.size(), size));
   for (const mpc::Run run : inbox) {
     if (run.source == step.machine) own.insert(own.end(), run.words.begin(), run.words.end());
   }
@@ -112,6 +119,12 @@ void ToyProtocol::break_rule(const mpc::Step& step, mpc::Outbox& outbox) const {
       return;
     case Kind::kScratch:
       if (early && first) static_cast<void>(step.scratch->allocate(sizeof(mpc::Word)));
+      return;
+    case Kind::kHeap:
+      if (early && first) {  // beside the b + 1 words of step()
+        const std::vector<mpc::Word> held(*shape_.heap_words - shape_.block_words, 1);
+        if (std::ranges::count(held, 0) != 0) throw std::runtime_error("words that changed");
+      }
       return;
     case Kind::kStepFailed:
       if (early && first) throw std::runtime_error("a step that fails");

@@ -51,5 +51,7 @@ class ToyProtocol : public mpc::Protocol {
 };
 
 Expectation toy_expectation(std::uint64_t n);
+/// What the toy protocol declares of the heap, without defects.
+std::uint64_t toy_heap_words(const Expectation& expectation);
 
 }  // namespace roundtrip::proofs_check

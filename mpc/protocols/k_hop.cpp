@@ -31,8 +31,9 @@ class KHop final : public Composition {
     require(!parameters.kappa_s || *parameters.kappa_s >= kMinKappa,
             "kappa_s is {}, allowed for k_hop is at least {}", parameters.kappa_s.value_or(0), kMinKappa);
     const Sizes sizes = sort_sizes(parameters, kDefaultKappa);
-    const SortPlan plan = *plan_sort(parameters.n, 3, sizes.memory_words);
-    shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);
+    const SortShape sorted = declare_sort(parameters, sizes);
+    const SortPlan& plan = sorted.plan;
+    shape_ = sorted.shape;
     shape_.word_bits = std::max({shape_.word_bits, 2 + 2 * value_bits_, sort_group_bits(parameters.n)});
     shape_.input_bits = kSymbolBits;
 
@@ -181,11 +182,13 @@ find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is
 Guarantee: exact and deterministic, for any k >= 1.
 Cost: R = T_sort(N, 3) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a machine,
 kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6); words of max(48, 2 + 2
-ceil(log2(N+1))) bits, symbols of 47.
+ceil(log2(N+1))) bits, symbols of 47. With gamma above 0, B is the least that takes no more rounds on ceil(q N^gamma)
+machines.
 Source: the task is of Sanford, Hsu, Telgarsky 2024 (arXiv 2402.09268); find_k is injective where it is not 0, so
 doubling a power of find_1 is one push round along inverse pointers.)";
   info.rounds_formula = "T_sort(N, 3) + 3 + ceil(log2 k)";
   info.kappa_s = kDefaultKappa;
+  info.uses_more_machines = true;
   info.options = {{"k", "2", "number of hops, an integer of at least 1; more than N is allowed"}};
   info.output_form = OutputForm::kSymbols;
   info.make = [](const Parameters& parameters) { return std::make_unique<KHop>(parameters); };

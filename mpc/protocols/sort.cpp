@@ -22,17 +22,14 @@ std::uint64_t record_input_words(const Parameters& parameters) {
   return words;
 }
 
-SortPlan record_plan(const Parameters& parameters, std::uint64_t words, const Sizes& sizes) {
-  return *plan_sort(parameters.n / words, words + kAddedWords, sizes.memory_words);
-}
-
 class SortProtocol final : public Composition {
  public:
   explicit SortProtocol(const Parameters& parameters) {
     const std::uint64_t words = record_input_words(parameters);
     const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
-    const SortPlan plan = record_plan(parameters, words, sizes);
-    shape_ = declare_shape(parameters, sizes, parameters.n, plan.machines);
+    const SortShape sorted = declare_sort(parameters, sizes, words);
+    const SortPlan& plan = sorted.plan;
+    shape_ = sorted.shape;
     shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(plan.records));
     // With everything on one sort machine there is no round in which to deliver but the first, and that will
     // do only if the input is on one machine too.
@@ -85,6 +82,16 @@ Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s, st
   });
 }
 
+SortShape declare_sort(const Parameters& parameters, const Sizes& sizes, std::uint64_t record_words) {
+  const std::uint64_t records = parameters.n / record_words;
+  const std::uint64_t width = record_words + kAddedWords;
+  SortShape sorted{.shape = {}, .plan = *plan_sort(records, width, sizes.memory_words)};
+  sorted.shape = declare_shape(parameters, sizes, parameters.n, sorted.plan.machines);
+  if (parameters.gamma > Rational(0) && !seeded("gamma-idle"))
+    sorted.plan = *plan_sort(records, width, sizes.memory_words, 2, sorted.shape.machines);
+  return sorted;
+}
+
 void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan) {
   const std::uint64_t machine_words = plan.machine_records * (plan.record_words - kAddedWords);
   std::uint64_t position = context.machine * shape.block_words;
@@ -109,13 +116,13 @@ void load_input_words(const Context& context, std::uint64_t first_position, std:
 }
 
 std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t default_kappa_s) {
-  return record_plan(parameters, 1, sort_sizes(parameters, default_kappa_s)).rounds;
+  return declare_sort(parameters, sort_sizes(parameters, default_kappa_s)).plan.rounds;
 }
 
 std::uint32_t sort_rounds(const Parameters& parameters) {
   const std::uint64_t words = record_input_words(parameters);
   const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
-  const std::uint32_t rounds = record_plan(parameters, words, sizes).rounds;
+  const std::uint32_t rounds = declare_sort(parameters, sizes, words).plan.rounds;
   const bool spread = parameters.n > sizes.block_words;
   return rounds > 0 ? 1 + rounds : spread ? 2 : 1;
 }
@@ -131,7 +138,8 @@ Guarantee: exact and deterministic; records of equal keys keep their order, so e
 position.
 Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but is on several); at most
 s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s / (2 L + 4)).
-kappa_s is 8, raised to the least that has a plan at tiny N.
+kappa_s is 8, raised to the least that has a plan at tiny N. With gamma above 0, B is the least that takes no more rounds
+on ceil(q N^gamma) machines.
 Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions ours.)";
   info.rounds_formula = "1 + T_sort(N / record, record + 2)";
   info.kappa_s = kDefaultKappa;
@@ -141,6 +149,7 @@ Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constant
   info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {
     return decode_input(word, protocol.shape());
   };
+  info.uses_more_machines = true;
   info.output_form = OutputForm::kSymbols;
   info.oracle = [](std::span<const std::int64_t> values, const Parameters& parameters) {
     return oracles::sort(values, record_input_words(parameters));

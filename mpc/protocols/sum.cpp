@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/protocols/library.h"
@@ -25,6 +26,12 @@ Word* sum_of_process() {
   return seeded("sum-of-process") ? &sum : nullptr;
 }
 
+/// A defect: words that a machine holds beside its memory s.
+std::vector<Word> held_words(std::span<const Word> words) {
+  constexpr std::size_t kHeld = 16384;
+  return std::vector<Word>(seeded("heap-of-machine") ? kHeld : 0, words.empty() ? 0 : words[0]);
+}
+
 Tree sum_tree(std::uint64_t n, const Sizes& sizes) {
   const auto leaves = static_cast<std::uint32_t>(ceil_div(n, sizes.block_words));
   return Tree::over(0, leaves, static_cast<std::uint32_t>(std::max<std::uint64_t>(sizes.memory_words, 2)));
@@ -39,7 +46,8 @@ class Sum final : public Composition {
         "add", {.tree = sum_tree(parameters.n, sizes),
                 .load =
                     [](const Context& context, std::span<Word> element) {
-                      element[0] = 0;
+                      const std::vector<Word> held = held_words(context.inbox.words());
+                      element[0] = held.empty() ? 0 : held.back() - held.front();
                       for (const Word word : context.inbox.words()) element[0] = (element[0] + word) & kMask;
                       if (Word* const all = sum_of_process()) *all += element[0];
                     },

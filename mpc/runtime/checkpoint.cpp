@@ -39,7 +39,7 @@ static_assert(std::endian::native == std::endian::little,
               "files of inboxes hold words as they are in memory");
 
 constexpr std::string_view kMagic = "roundtrip-checkpoint";
-constexpr std::string_view kVersion = "2";
+constexpr std::string_view kVersion = "3";
 constexpr std::string_view kManifestPrefix = "manifest-";
 constexpr std::string_view kInboxesPrefix = "inboxes-";
 constexpr const char* kFolder = "checkpoint folder";  // fields, as errors name them
@@ -224,7 +224,8 @@ struct Checkpoints::Manifest {
       transfer_text(archive, entry.second, max);
     });
     transfer_list(archive, ledger.rounds, max, [&](RoundFacts& facts) {
-      archive& facts.max_words_sent& facts.max_words_received& facts.max_scratch_words& facts.total_words;
+      archive& facts.max_words_sent& facts.max_words_received& facts.max_scratch_words& facts
+          .max_heap_words& facts.total_words;
     });
     transfer_list(archive, pieces, max, [&](Piece& piece) { piece.transfer(archive); });
   }
@@ -287,6 +288,7 @@ Checkpoints::Checkpoints(const CheckpointOptions& options, const Shape& shape, s
   add("word_bits", shape.word_bits);
   add("input_bits", shape.input_bits);
   add("scratch_words", shape.scratch_words);
+  add("heap_words", shape.allowed_heap_words());
   add("limit_words", limit_words);
   identity_.emplace_back("input checksum", input_checksum);
 }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint64_t kMarks = 4;  // of a round: RoundTimes
 static_assert(sizeof(RoundTimes) == kMarks * sizeof(double) && sizeof(double) == sizeof(std::uint64_t));
-static_assert(sizeof(MachineFacts) == 3 * sizeof(std::uint64_t));
+constexpr std::uint64_t kFacts = 4;  // of a machine: MachineFacts
+static_assert(sizeof(MachineFacts) == kFacts * sizeof(std::uint64_t));
 
 }  // namespace
 
@@ -31,9 +32,10 @@ void Profiler::mark() {
 }
 
 void Profiler::stepped(std::uint32_t round, MachineId machine, std::uint64_t words_sent,
-                       std::uint64_t scratch_words) {
+                       std::uint64_t scratch_words, std::uint64_t heap_words) {
   facts(round, machine).words_sent = words_sent;
   facts(round, machine).scratch_words = scratch_words;
+  facts(round, machine).heap_words = heap_words;
 }
 
 void Profiler::received(std::uint32_t round, const Exchange& exchange) {
@@ -48,9 +50,9 @@ void Profiler::received(std::uint32_t round, const Exchange& exchange) {
 
 Profile Profiler::gather(Transport& transport) const {
   // Each rank's facts, then its marks, in one list.
-  std::vector<std::uint64_t> mine(3 * facts_.size() + marks_.size());
+  std::vector<std::uint64_t> mine(kFacts * facts_.size() + marks_.size());
   if (!facts_.empty()) std::memcpy(mine.data(), facts_.data(), facts_.size() * sizeof(MachineFacts));
-  std::memcpy(mine.data() + 3 * facts_.size(), marks_.data(), marks_.size() * sizeof(double));
+  std::memcpy(mine.data() + kFacts * facts_.size(), marks_.data(), marks_.size() * sizeof(double));
   const auto ranks = static_cast<std::size_t>(transport.ranks());
   std::vector<std::uint64_t> send(ranks, machines_), machines(ranks);
   transport.all_to_all(send, machines);
@@ -61,7 +63,7 @@ Profile Profiler::gather(Transport& transport) const {
   if (transport.rank() == 0) {
     lists[0] = std::move(mine);
     for (std::size_t rank = 1; rank < ranks; ++rank) {
-      lists[rank].resize((3 * machines[rank] + kMarks) * rounds);
+      lists[rank].resize((kFacts * machines[rank] + kMarks) * rounds);
       receiving.push_back({static_cast<int>(rank), lists[rank]});
     }
   } else {
@@ -76,8 +78,8 @@ Profile Profiler::gather(Transport& transport) const {
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     const std::uint64_t* next = lists[rank].data();
     for (auto& round : profile.rounds) {
-      for (std::uint64_t m = 0; m < machines[rank]; ++m, next += 3)
-        round.push_back({next[0], next[1], next[2]});
+      for (std::uint64_t m = 0; m < machines[rank]; ++m, next += kFacts)
+        round.push_back({next[0], next[1], next[2], next[3]});
     }
     for (std::uint64_t round = 0; round < rounds; ++round, next += kMarks) {
       const auto mark = [&](std::size_t i) { return std::bit_cast<double>(next[i]); };

@@ -20,7 +20,8 @@ class Profiler {
 
   /// Begin, and then the end of each part of a round.
   void mark();
-  void stepped(std::uint32_t round, MachineId machine, std::uint64_t words_sent, std::uint64_t scratch_words);
+  void stepped(std::uint32_t round, MachineId machine, std::uint64_t words_sent, std::uint64_t scratch_words,
+               std::uint64_t heap_words);
   /// After the inboxes, or the outputs, of a round were filled without a finding.
   void received(std::uint32_t round, const Exchange& exchange);
 

@@ -1,5 +1,5 @@
-// Purpose: the working memory of a step: a bounded arena that counts what is taken. Offsets, and so counts,
-// do not depend on addresses; resetting allocates nothing.
+// Purpose: the working memory of a step: a bounded arena that counts what is taken, and the meter of what is taken from
+// the heap beside it. Offsets, and so counts, do not depend on addresses; resetting allocates nothing.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <memory_resource>
 #include <new>
 
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/rational.h"
 #include "roundtrip/mpc/runtime/buffer.h"
 
@@ -23,7 +24,7 @@ class ScratchArena final : public std::pmr::memory_resource {
 
   void reset() { used_bytes_ = peak_bytes_ = asked_bytes_ = 0; }
   /// Whether nothing was taken or refused since reset().
-  bool untouched() const { return (peak_bytes_ | asked_bytes_) == 0; }
+  bool untouched() const { return (peak_bytes_ | asked_bytes_ | heap_.peak_words()) == 0; }
   std::uint64_t allowed_words() const { return allowed_words_; }
   /// Most words taken at once since reset(), those of a refused request included.
   std::uint64_t peak_words() const {
@@ -31,6 +32,9 @@ class ScratchArena final : public std::pmr::memory_resource {
   }
   /// Whether a request was refused since reset(), even if the step caught the std::bad_alloc.
   bool exceeded() const { return asked_bytes_ != 0; }
+  /// What the step that ran last took beside the arena.
+  HeapMeter& heap() { return heap_; }
+  const HeapMeter& heap() const { return heap_; }
 
  private:
   static constexpr std::size_t kMaxAlignment = 4096;  // storage starts at a page
@@ -55,6 +59,7 @@ class ScratchArena final : public std::pmr::memory_resource {
 
   std::uint64_t allowed_words_;
   Buffer<std::byte> storage_;
+  HeapMeter heap_;
   std::size_t used_bytes_ = 0;
   std::size_t peak_bytes_ = 0;
   std::size_t asked_bytes_ = 0;

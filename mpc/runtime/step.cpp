@@ -6,6 +6,8 @@
 #include <string>
 
 #include "roundtrip/base/ensure.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/heap_meter.h"
 
 namespace roundtrip::mpc {
 namespace {
@@ -35,6 +37,28 @@ ModelViolation violation_of(std::uint32_t round, MachineId machine, const Outbox
   throw InternalError("asked for the violation of a machine that broke no rule");
 }
 
+/// A meter that runs as long as it lives.
+class Metered {
+ public:
+  Metered(HeapMeter& meter, const Outbox& outbox) : meter_(meter) {
+    meter_.start(&outbox);
+    if (seeded("heap-unmetered")) meter_.stop();
+  }
+  ~Metered() {
+    if (!seeded("heap-unmetered")) meter_.stop();
+  }
+  Metered(const Metered&) = delete;
+  Metered& operator=(const Metered&) = delete;
+
+ private:
+  HeapMeter& meter_;
+};
+
+bool takes_too_much(const Protocol& protocol, const HeapMeter& heap) {
+  if (heap.peak_words() == 0 || seeded("heap-unlimited")) return false;  // most steps take nothing
+  return heap.peak_words() > protocol.shape().allowed_heap_words() + seeded("heap-limit");
+}
+
 }  // namespace
 
 Outbox::Limits outbox_limits(const Shape& shape, std::uint32_t round, std::uint64_t limit_words) {
@@ -52,10 +76,13 @@ std::optional<ModelViolation> run_step(const Protocol& protocol, std::uint32_t r
     if (!scratch.exceeded())
       failed.emplace(ModelViolation::Facts{Kind::kStepFailed, round, machine, 0, 0}, what);
   };
+  bool out_of_memory = false;
   scratch.reset();
   try {
+    const Metered metered(scratch.heap(), outbox);
     protocol.step({round, machine, &scratch}, inbox, outbox);
   } catch (const std::bad_alloc&) {
+    out_of_memory = true;
     fail("out of memory");
   } catch (const std::exception& error) {
     fail(error.what());
@@ -66,7 +93,12 @@ std::optional<ModelViolation> run_step(const Protocol& protocol, std::uint32_t r
   if (scratch.exceeded()) {
     return ModelViolation({Kind::kScratch, round, machine, scratch.peak_words(), scratch.allowed_words()});
   }
-  if (failed) return failed;
+  const bool heap_exceeded = takes_too_much(protocol, scratch.heap());
+  if (failed && !(out_of_memory && heap_exceeded)) return failed;
+  if (heap_exceeded) [[unlikely]] {
+    return ModelViolation(
+        {Kind::kHeap, round, machine, scratch.heap().peak_words(), protocol.shape().allowed_heap_words()});
+  }
   if (outbox.fault() != Outbox::Fault::kNone) return violation_of(round, machine, outbox);
   return std::nullopt;
 }

@@ -16,7 +16,8 @@ namespace roundtrip::mpc {
                                            std::uint64_t limit_words);
 
 /// Steps `machine`, for which `outbox` has begun. Returns the rule that it broke: first of all scratch memory, then an
-/// exception of the step (kStepFailed), then what the outbox says. Throws std::bad_alloc if the memory that ran out
+/// exception of the step (kStepFailed; kHeap if memory ran out beyond what is allowed), then the heap, then what the
+/// outbox says. The heap is metered where HeapMeter::available(). Throws std::bad_alloc if the memory that ran out
 /// was not the step's but the streams'.
 [[nodiscard]] std::optional<ModelViolation> run_step(const Protocol& protocol, std::uint32_t round,
                                                      MachineId machine, const Inbox& inbox, Outbox& outbox,

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/mpc/transport.h"
 
 namespace roundtrip::mpc {
@@ -128,6 +129,11 @@ void Streams::set_length(std::uint64_t length, bool has_self) {
   *run_ = (has_self ? 0 : kLongLength) << kLengthShift | (*run_ & kHeaderRest);
 }
 
+void Streams::note_self_message(const SelfMessage& message) {
+  const HeapPause ours;
+  self_messages_.push_back(message);
+}
+
 /// Makes the latest run longer, where it goes on.
 void Streams::append_to_run(const Word* words, std::uint64_t length, bool to_itself) {
   const std::uint64_t before = run_length();
@@ -140,7 +146,7 @@ void Streams::append_to_run(const Word* words, std::uint64_t length, bool to_its
     self_messages_.back().length += count;
   };
   if (!has_self && to_itself && before + length >= kMinInPlace && may_stay_in_place()) {
-    self_messages_.push_back({source_ - first_, 0, nullptr, 0, self_words_.size()});
+    note_self_message({source_ - first_, 0, nullptr, 0, self_words_.size()});
     append_self_words(run_ + (long_run() ? 2 : 1), before);
     has_self = to_self_words = true;
     set_length(before + length, true);
@@ -172,8 +178,7 @@ void Streams::append_in_place(std::span<const Word> words, std::uint64_t sequenc
   expected_ = source_;
   const std::uint64_t before = run_length();
   set_length(before + words.size(), true);
-  self_messages_.push_back(
-      {source_ - first_, static_cast<std::uint32_t>(before), words.data(), words.size(), 0});
+  note_self_message({source_ - first_, static_cast<std::uint32_t>(before), words.data(), words.size(), 0});
 } catch (const std::bad_alloc&) {
   note_exhausted();
   throw;

@@ -164,6 +164,7 @@ class Streams {
   bool long_run() const;
   std::uint64_t run_length() const;
   void set_length(std::uint64_t length, bool has_self);
+  void note_self_message(const SelfMessage& message);
   void append_to_run(const Word* words, std::uint64_t length, bool to_itself);
   /// The step may go on to send, but nothing makes the unfinished run longer.
   void note_exhausted() {

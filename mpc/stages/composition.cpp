@@ -1,6 +1,10 @@
 #include "roundtrip/mpc/stages/composition.h"
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::mpc {
 namespace {
@@ -102,6 +106,15 @@ namespace {
 
 constexpr std::uint64_t kMaxMemoryWords = 0xffffffffu;  // as Shape::validate() has it
 
+constexpr std::uint64_t kMachinesEnd = std::uint64_t{1} << 31;  // as Shape::validate() has it
+
+/// a / b, or nothing if its parts in lowest terms leave 31 bits.
+std::optional<Rational> quotient(std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t common = std::gcd(a, b);
+  if (std::max(a, b) / common >= kMachinesEnd) return std::nullopt;
+  return Rational(static_cast<std::int64_t>(a / common), static_cast<std::int64_t>(b / common));
+}
+
 /// Beyond it, more memory makes no plan possible that was not before.
 bool ample(std::uint64_t memory_words, std::uint64_t n) {
   return memory_words > 64 * n + 4096;
@@ -167,12 +180,22 @@ Shape declare_shape(const Parameters& parameters, const Sizes& sizes, std::uint6
   shape.memory_words = sizes.memory_words;
   shape.kappa_s = sizes.kappa_s;
   shape.kappa_raised = sizes.kappa_raised;
+  shape.heap_words = 0;
   const std::uint64_t needed =
       std::max({shape.input_machines(), ceil_div(outputs, sizes.block_words), machines});
   require(!parameters.machines || *parameters.machines >= needed, "machines is {}, allowed is at least {}",
           parameters.machines.value_or(0), needed);
-  const std::uint64_t q = parameters.machines.value_or(needed);
-  require(q < (std::uint64_t{1} << 31), "N = {} needs {} machines, allowed is below 2^31", parameters.n, q);
+  std::uint64_t q = parameters.machines.value_or(needed);
+  if (!parameters.machines) {
+    shape.kappa_q = quotient(needed * shape.block_words, parameters.n);
+    // kappa_q N / b is what is needed, so that q is just that at gamma = 0.
+    if (parameters.gamma > Rational(0) && needed < kMachinesEnd && !seeded("gamma-overlooked")) {
+      q = ceil_power(parameters.n, parameters.gamma, Rational(static_cast<std::int64_t>(needed))) -
+          seeded("gamma-rounded-down");
+    }
+  }
+  require(q < kMachinesEnd, "N = {} needs {} machines with gamma = {}, allowed is below 2^31", parameters.n,
+          q, parameters.gamma.to_string());
   shape.machines = static_cast<std::uint32_t>(q);
   return shape;
 }

@@ -134,8 +134,8 @@ Sizes choose_sizes(const Parameters& parameters, std::uint64_t default_kappa_s,
                    const std::function<bool(const Sizes&)>& has_plan, const Rational& delta = Rational(0));
 
 /// A shape of `outputs` outputs on exactly max(ceil(N / b), machines, output machines) machines, or
-/// Parameters::machines if that is no less (ContractError otherwise). p = p_in = 48; rounds and scratch are left to
-/// the composition.
+/// Parameters::machines if that is no less (ContractError otherwise). p = p_in = 48; nothing from the heap; rounds and
+/// scratch are left to the composition.
 Shape declare_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs,
                     std::uint64_t machines);
 

@@ -22,7 +22,7 @@ struct SortPlan {
   std::uint64_t records = 0;          ///< n
   std::uint64_t record_words = 0;     ///< w
   std::uint64_t key_words = 0;        ///< w_k, the tie included
-  std::uint64_t machine_records = 0;  ///< B = floor(s / 2w)
+  std::uint64_t machine_records = 0;  ///< B = floor(s / 2w), or less on more machines
   std::uint64_t machines = 0;         ///< M = ceil(n / B)
   std::uint64_t fan = 0;              ///< f
   std::uint64_t samples = 0;          ///< sigma
@@ -36,8 +36,10 @@ struct SortPlan {
 
 /// The plan of least T_sort, of the smallest f among equals; nothing if no f in 2..M+1 serves. Every split
 /// shrinks the bound on the largest group by at least one twentieth, so that the levels are bounded by the
-/// exponents alone.
+/// exponents alone. With more `machines` than ceil(n / floor(s / 2w)) records are spread over them as far as that takes no
+/// more rounds: B is the least from ceil(n / machines) on with such a plan, to within a sixteenth.
 [[nodiscard]] std::optional<SortPlan> plan_sort(std::uint64_t records, std::uint64_t record_words,
-                                                std::uint64_t memory_words, std::uint64_t key_words = 2);
+                                                std::uint64_t memory_words, std::uint64_t key_words = 2,
+                                                std::uint64_t machines = 1);
 
 }  // namespace roundtrip::mpc

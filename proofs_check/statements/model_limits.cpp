@@ -12,9 +12,11 @@
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spare_machines.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/toy_protocol.h"
+#include "roundtrip/proofs_check/working_memory.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -265,16 +267,18 @@ Check check_broken_rules(Context& context, bool none_broken) {
   const Expectation expectation = toy_expectation(kToySize);
   const std::uint64_t s = expectation.memory_words;
   using Kind = mpc::ModelViolation::Kind;
-  const Breach breaches[] = {{{Kind::kWordsSent, 2, 0, s + 1, s}},
-                             {{Kind::kWordsReceived, 2, 0, s + 1, s}},
-                             {{Kind::kWordWidth, 2, 0, expectation.word_bits + 1, expectation.word_bits}},
-                             {{Kind::kDestination, 2, 0, expectation.machines, expectation.machines - 1}},
-                             {{Kind::kMessageAfterEnd, 4, 0, 0, 0}},
-                             {{Kind::kEarlyOutput, 2, 0, 0, 0}},
-                             {{Kind::kMissingOutput, 4, 0, 0, expectation.outputs - 1}},
-                             {{Kind::kDuplicateOutput, 4, 0, 0, expectation.outputs - 1}},
-                             {{Kind::kScratch, 2, 0, 1, 0}},
-                             {{Kind::kStepFailed, 2, 0, 0, 0}}};
+  const Breach breaches[] = {
+      {{Kind::kWordsSent, 2, 0, s + 1, s}},
+      {{Kind::kWordsReceived, 2, 0, s + 1, s}},
+      {{Kind::kWordWidth, 2, 0, expectation.word_bits + 1, expectation.word_bits}},
+      {{Kind::kDestination, 2, 0, expectation.machines, expectation.machines - 1}},
+      {{Kind::kMessageAfterEnd, 4, 0, 0, 0}},
+      {{Kind::kEarlyOutput, 2, 0, 0, 0}},
+      {{Kind::kMissingOutput, 4, 0, 0, expectation.outputs - 1}},
+      {{Kind::kDuplicateOutput, 4, 0, 0, expectation.outputs - 1}},
+      {{Kind::kScratch, 2, 0, 1, 0}},
+      {{Kind::kHeap, 2, 0, toy_heap_words(expectation) + 1, toy_heap_words(expectation)}},
+      {{Kind::kStepFailed, 2, 0, 0, 0}}};
   std::uint64_t missed = 0;
   for (const Breach& breach : breaches) {
     ToyDefects defects;
@@ -304,6 +308,30 @@ Check check_mpi_codes(const Context& context, bool ignored) {
                  static_cast<double>(mistaken), Relation::kEqual, 0);
 }
 
+/// `unseen`: as if nobody metered.
+Check check_working_memory(const Context& context, bool unseen) {
+  context.progress("working memory");
+  return compare({.theorem = kName, .n = kHolderSize, .epsilon = Rational(1, 2), .seed = context.seed},
+                 "heap of a step: limits misjudged",
+                 static_cast<double>(working_memory_mistakes(context.transport, context.seed, unseen)),
+                 Relation::kEqual, 0);
+}
+
+/// Protocols on more machines than N words need.
+std::vector<Check> check_gamma(const Context& context, GammaDefect defect) {
+  context.progress("gamma");
+  const SpareMachines found = spare_machines(context.transport, context.seed, defect);
+  std::vector<Check> all;
+  for (const auto& [quantity, measured] :
+       {std::pair("gamma: machines unlike ceil(kappa_q N^(1 + gamma) / b)", found.wrong_q),
+        {"gamma: outputs unlike the oracle's", found.wrong_outputs},
+        {"gamma: spare machines that idle or work against the card", found.wrong_use}}) {
+    all.push_back(compare({.theorem = kName, .n = kSpareSize, .seed = context.seed}, quantity,
+                          static_cast<double>(measured), Relation::kEqual, 0));
+  }
+  return all;
+}
+
 void cap_ledger(mpc::RunResult& result, std::uint64_t words) {
   for (mpc::RoundFacts& round : result.ledger.rounds) {
     round.max_words_sent = std::min(round.max_words_sent, words);
@@ -324,7 +352,8 @@ Guarantee: in every round every machine sends at most s words and receives at mo
 Check:     recounted from the messages of every machine and round, on random, all-equal, sorted and reversed inputs;
            outputs against oracles written from the definitions; a limit one word below the maximum must stop the run.
            Up to N = 1024 two runs are executed again by the verifier itself, machine by machine in turns, protocols made
-           anew for each step: message lists must be those of the runs.
+           anew for each step: message lists must be those of the runs. A step that holds one word more on the heap than
+           declared must be stopped, whatever form of operator new it came from; malloc, mmap and the stack are not seen.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -343,6 +372,10 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     if (context.wants("specimen: ", kToySize)) {
       for (Check& check : check_limits(toys({}, context.seed), {}, context)) all.push_back(std::move(check));
       all.push_back(check_broken_rules(context, false));
+    }
+    if (context.wants("heap of a step: ", kHolderSize)) all.push_back(check_working_memory(context, false));
+    if (context.wants("gamma: ", kSpareSize)) {
+      for (Check& check : check_gamma(context, GammaDefect::kNone)) all.push_back(std::move(check));
     }
     if (context.wants("transport: ", kToySize)) all.push_back(check_mpi_codes(context, false));
     for (const std::uint64_t block : kBorderBlocks) {
@@ -468,6 +501,20 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
     const Check all_stopped = check_broken_rules(context, false);
     all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",
                                 all_stopped.quantity, {check_broken_rules(context, true)}, {all_stopped}));
+
+    const Check metered = check_working_memory(context, false);
+    all.push_back(judge_control(kName, "words taken where no meter sees them", metered.quantity,
+                                {check_working_memory(context, true)}, {metered}));
+
+    const std::vector<Check> gammas = check_gamma(context, GammaDefect::kNone);
+    const std::pair<const char*, GammaDefect> gamma_defects[] = {
+        {"gamma printed and used nowhere", GammaDefect::kOverlooked},
+        {"an output altered where machines are spare", GammaDefect::kOutput},
+        {"machines of gamma that all idle", GammaDefect::kIdle}};
+    for (std::size_t i = 0; i < std::size(gamma_defects); ++i) {
+      all.push_back(judge_control(kName, gamma_defects[i].first, gammas[i].quantity,
+                                  check_gamma(context, gamma_defects[i].second), gammas));
+    }
 
     const Check codes = check_mpi_codes(context, false);
     all.push_back(judge_control(kName, "a transport that looks at no return code of MPI", codes.quantity,

@@ -29,6 +29,8 @@ std::string to_string(FaultKind kind) {
       return "output delivered twice";
     case FaultKind::kScratch:
       return "too much scratch memory";
+    case FaultKind::kHeap:
+      return "too much taken from the heap";
     case FaultKind::kStepFailed:
       return "step failed";
     case FaultKind::kUndecodable:

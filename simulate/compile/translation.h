@@ -14,7 +14,7 @@
 
 namespace roundtrip::simulate {
 
-/// Why a row carries a fault instead of words. 1..10 are 1 + mpc::ModelViolation::Kind, a violation of the
+/// Why a row carries a fault instead of words. 1..11 are 1 + mpc::ModelViolation::Kind, a violation of the
 /// model that run() would have thrown; then what an array cannot be decoded to, and what follows from either
 /// elsewhere.
 enum class FaultKind : std::uint8_t {
@@ -28,6 +28,7 @@ enum class FaultKind : std::uint8_t {
   kMissingOutput,
   kDuplicateOutput,
   kScratch,
+  kHeap,
   kStepFailed,
   kUndecodable,  ///< the head outputs are no average of packets that the construction sends
   kElsewhere,    ///< some machine reported a fault, on which this output may depend

@@ -196,6 +196,10 @@ DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& pa
     require(*parameters.machines >= plan->machines, "machines is {}, allowed is at least {}",
             *parameters.machines, plan->machines);
     plan->machines = *parameters.machines;
+  } else if (parameters.gamma > Rational(0) &&
+             plan->machines < (std::uint64_t{1} << 31)) {  // the others idle
+    plan->machines =
+        ceil_power(plan->n, parameters.gamma, Rational(static_cast<std::int64_t>(plan->machines)));
   }
   return *plan;
 }
@@ -206,6 +210,7 @@ std::optional<DecompilePlan> size_contrast(const anna::Model& model, const mpc::
   contrast.mechanisms.assign(model.transformer.depth(), anna::Softmax{});
   mpc::Parameters own = parameters;
   own.machines.reset();
+  own.gamma = Rational(0);
   if (!own.memory_words && !own.kappa_s) own.kappa_s = size_decompile(model, own, options).kappa_s;
   try {
     return size_decompile(contrast, own, options);

@@ -6,8 +6,10 @@ leave a partial file or hang (each call has a timeout)."""
 import argparse
 import contextlib
 import csv
+import fractions
 import gzip
 import json
+import math
 import os
 import pathlib
 import pty
@@ -26,8 +28,8 @@ LICENCES = pathlib.Path("/usr/share/common-licenses")
 # Of a run's JSON, what may differ between ranks and transports.
 PLACE_KEYS = ("transport", "ranks", "seconds")
 RUN_KEYS = """schema protocol n epsilon gamma delta eta kappa_s kappa_q seed machines memory_words word_bits rounds
- rounds_bound max_words_sent max_words_received max_scratch_words total_words below_range transport ranks seconds
- verdict""".split()
+ rounds_bound max_words_sent max_words_received max_scratch_words max_heap_words working_words total_words
+ below_range transport ranks seconds verdict""".split()
 TRANSFORMER_KEYS = """construction digits depth depth_bound heads embedding_dim width width_bound overflow
  equal""".split()
 
@@ -379,10 +381,10 @@ class Reports(Case):
 class Ranks(Case):
     """Output, ledger and JSON are the same on any number of ranks and in process."""
 
-    def compare(self, *arguments):
+    def compare(self, *arguments, rank_counts=RANKS):
         facts, output = self.run_facts(*arguments)
         self.assertEqual((facts["transport"], facts["ranks"]), ("inprocess", 1))
-        for ranks in RANKS:
+        for ranks in rank_counts:
             others, theirs = self.run_facts(*arguments, ranks=ranks)
             self.assertEqual((others["transport"], others["ranks"]), ("mpi", ranks))
             self.assertEqual({k: v for k, v in others.items() if k not in PLACE_KEYS},
@@ -405,6 +407,44 @@ class Ranks(Case):
     def test_others(self):
         for protocol in ("sum", "sort", "match2"):
             self.assertEqual(self.compare(protocol, "--n", 1000, "--check")[0]["verdict"], "verified")
+
+    def test_gamma(self):
+        """q = ceil(kappa_q N^(1 + gamma) / b); outputs and rounds are those of gamma = 0, and machines hold fewer words."""
+        for protocol, spreads in (("sort", True), ("k_hop", True), ("sum", False)):
+            for n in (256, 1000, 4096):
+                arguments = (protocol, "--n", n, "--check")
+                plain, output = self.run_facts(*arguments)
+                b = math.isqrt(n - 1) + 1
+                kappa = fractions.Fraction(plain["kappa_q"])
+                self.assertEqual(kappa * n, plain["machines"] * b)
+                for gamma in ("0", "1/4", "1/2"):
+                    rank_counts = RANKS if n == 1000 and gamma == "1/4" else ()
+                    facts, words = self.compare(*arguments, "--gamma", gamma, rank_counts=rank_counts)
+                    target = (kappa * n / b) ** 4 * n ** int(4 * fractions.Fraction(gamma))  # q^4 is at least that
+                    q = facts["machines"]
+                    self.assertTrue((q - 1) ** 4 < target <= q ** 4, (protocol, n, gamma, q))
+                    self.assertEqual((facts["kappa_q"], facts["verdict"]), (plain["kappa_q"], "verified"))
+                    self.assertEqual(words, output)
+                    self.assertLessEqual(facts["rounds"], plain["rounds"])
+                most = [f["ledger"][0]["max_words_received"] for f in (facts, plain)]
+                if spreads and n == 4096:  # at gamma = 1/2
+                    self.assertLess(*most)
+                if not spreads:
+                    self.assertEqual(*most)
+        self.refuse("run", "sort", "--n", 4096, "--gamma", "-1", says=["gamma", "-1"])
+        self.refuse("run", "sort", "--n", 4096, "--gamma", "3", says=["gamma = 3", "below 2^31"])
+        self.refuse("compile", "sort", "--n", 4096, "--gamma", "9", "--plan", says="63 bits")
+        self.assertIn("spreads the input", self.succeed("list", "sort"))
+        self.assertIn("idle", self.succeed("list", "sum"))
+        for construction in ("direct", "routed"):
+            compiled = self.path / "compiled"
+            self.succeed("compile", "sort", "--n", 64, "--gamma", "1/2", "--construction", construction, "--check", "--json",
+                         compiled)
+            facts = json.loads(compiled.read_text())
+            self.assertEqual((facts["verdict"], facts["gamma"]), ("verified", "1/2"))
+            plan = json.loads(self.succeed("compile", "sort", "--n", 64, "--gamma", "1/2", "--construction", construction,
+                                           "--plan", "--json", "-"))
+            self.assertEqual(plan["machines"], facts["machines"])
 
     def test_more_ranks_than_machines(self):
         self.compare("k_hop", "--n", 5)
@@ -451,12 +491,13 @@ class Traces(Case):
         for ranks in RANKS:
             self.assertEqual(self.written("--csv", ranks)[0], text)
         rows = [{key: int(value) for key, value in row.items()} for row in csv.DictReader(text.splitlines())]
-        self.assertEqual(list(rows[0]), ["round", "machine", "words_sent", "words_received", "scratch_words"])
+        self.assertEqual(list(rows[0]), ["round", "machine", "words_sent", "words_received", "scratch_words",
+                                         "heap_words"])
         self.assertEqual([(r["round"], r["machine"]) for r in rows],
                          [(r, m) for r in range(1, facts["rounds"] + 1) for m in range(facts["machines"])])
         for number, ledger in enumerate(facts["ledger"], 1):
             these = [r for r in rows if r["round"] == number]
-            for key in ("words_sent", "words_received", "scratch_words"):
+            for key in ("words_sent", "words_received", "scratch_words", "heap_words"):
                 self.assertEqual(max(r[key] for r in these), ledger["max_" + key])
             for key in ("words_sent", "words_received"):
                 self.assertEqual(sum(r[key] for r in these), ledger["total_words"])
@@ -490,7 +531,8 @@ class Traces(Case):
                 self.assertAlmostEqual(at, before, places=3)
         busiest, total = counters[::2], counters[1::2]
         self.assertEqual(busiest, [{"sent": r["max_words_sent"], "received": r["max_words_received"],
-                                    "scratch": r["max_scratch_words"]} for r in facts["ledger"]])
+                                    "scratch": r["max_scratch_words"], "heap": r["max_heap_words"]}
+                                   for r in facts["ledger"]])
         self.assertEqual(total, [{"sent": r["total_words"]} for r in facts["ledger"]])
         return found
 

@@ -37,6 +37,13 @@ class Faults(cli_test.Case):
                                 status=70, says=says)
                     self.assertLess(time.monotonic() - begin, 20)
 
+    def test_one_word_more_from_the_heap(self):
+        for ranks in (0, 2, 3):
+            self.refuse("run", "faulty", "--n", 12, "--quiet", "--param", "how=heap", ranks=ranks, status=3,
+                        says="machine 9 in round 3 took 65 words from the heap, allowed 64")
+        facts, _ = self.run_facts("run", "faulty", "--n", 12)
+        self.assertEqual((facts["max_heap_words"], facts["working_words"]), (64, 64))
+
     def test_counterexample(self):
         numbers = self.file("1 2 3 4 7 6 5 8 9 10\n")
         for construction in (c["name"] for c in json.loads(self.succeed("list", "--json", "-"))["constructions"]):

@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/cli.h"
@@ -34,6 +35,7 @@ class Faulty : public mpc::Protocol {
     shape_ = {.n = parameters.n, .outputs = 0, .block_words = 1, .memory_words = 1 << 20};
     shape_.machines = static_cast<std::uint32_t>(parameters.n);
     shape_.rounds = 5;
+    shape_.heap_words = 64;
     const char* const rank = std::getenv("OMPI_COMM_WORLD_RANK");
     if (how_ == "make" && (rank == nullptr || std::string(rank) == "1")) throw std::logic_error("made badly");
   }
@@ -43,7 +45,8 @@ class Faulty : public mpc::Protocol {
     if (step.round == shape_.rounds) return;
     const bool now = step.round == kRound && step.machine == kMachine;
     outbox.send((step.machine + 1) % shape_.machines, inbox.words());
-    if (!now) return;
+    const std::vector<mpc::Word> held(now && how_ == "heap" ? 65 : 64, step.machine);
+    if (!now || held.front() != step.machine) return;
     if (how_ == "throw") throw std::runtime_error("thrown\nin two lines");
     if (how_ == "internal") throw roundtrip::InternalError("a fault of ours");
     if (how_ == "contract") throw roundtrip::ContractError("no contract");
@@ -99,7 +102,8 @@ int main(int argc, char** argv) {
       .card = {},
       .rounds_formula = "5",
       .kappa_s = 1,
-      .options = {{"how", "not", "throw, internal, contract, alien, memory, send, swallow, make or not"}},
+      .options = {{"how", "not",
+                   "throw, internal, contract, alien, memory, heap, send, swallow, make or not"}},
       .output_form = mpc::OutputForm::kNumbers,
       .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
       .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },

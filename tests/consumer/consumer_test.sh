@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 mkdir "$work/source" # outside the repository: no header of its tree can be found by accident
-cp "$here/CMakeLists.txt" "$here/../../examples/own_protocol.cpp" "$work/source"
+cp "$here/CMakeLists.txt" "$here/heap.cpp" "$here/../../examples/own_protocol.cpp" "$work/source"
 (cd "$work/prefix/include/roundtrip" && find . -name '*.h' -printf '%P\n') >"$work/headers"
 grep -qx mpc/protocol.h "$work/headers"
 if grep -v -e '^base/' -e '^mpc/' -e '^anna/' -e '^simulate/' -e '^cli/cli.h$' "$work/headers"; then
@@ -41,6 +41,10 @@ done
 "$program" compile above_mean --input numbers --check --quiet --output transformer --json - | tee facts
 expect "compile" transformer
 grep -q '"verdict": "verified"' facts
+grep -q '"max_heap_words": 0' facts
+[ "$(build/heap 100)" = "held 100" ]
+status=0; said=$(build/heap 101) || status=$?
+[ $status = 3 ] && [ "$said" = "machine 1 in round 1 took 101 words from the heap, allowed 100" ] || { echo "$said"; exit 1; }
 "$program" verify above_mean | tee verified
 "$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statement,'
 grep -q '^verified: 1 statement,' verified

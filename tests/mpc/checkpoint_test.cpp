@@ -162,7 +162,7 @@ TEST_F(CheckpointTest, DamageIsNamedAndTheOneBeforeTaken) {
               AllOf(HasSubstr("no checkpoint"), HasSubstr("is whole"), HasSubstr("round 4")));
 }
 
-constexpr std::string_view kFirstLine = "roundtrip-checkpoint 2\n";
+constexpr std::string_view kFirstLine = "roundtrip-checkpoint 3\n";
 
 // Files whose checksums are right and whose contents are not: nothing may be read or written out of place.
 TEST_F(CheckpointTest, CarefulForgeriesAreDamageToo) {
@@ -179,11 +179,11 @@ TEST_F(CheckpointTest, CarefulForgeriesAreDamageToo) {
     write_whole((base_ / "a" / "manifest-0000000004").string(), sealed);
     EXPECT_THAT(refusal(options({}, "a")), AllOf(HasSubstr("is whole"), HasSubstr(says)));
   };
-  // The archive: identity, four rounds of four numbers, one file of four numbers; a count before each list.
+  // The archive: identity, four rounds of five numbers, one file of four numbers; a count before each list.
   const auto numbers = [](std::initializer_list<std::uint64_t> values) {
     return std::string(reinterpret_cast<const char*>(std::data(values)), 8 * values.size());
   };
-  const std::size_t pieces = body.size() - 5 * 8, rounds = pieces - 17 * 8;
+  const std::size_t pieces = body.size() - 5 * 8, rounds = pieces - 21 * 8;
   const std::string start = body.substr(0, pieces), piece = body.substr(pieces + 8);
   const std::string identity = body.substr(0, rounds);
   ASSERT_EQ(body.substr(pieces, 8), numbers({1}));
@@ -192,8 +192,9 @@ TEST_F(CheckpointTest, CarefulForgeriesAreDamageToo) {
   expect(seal(start + numbers({2}) + piece + piece), "each machine once");
   expect(seal(start + numbers({1, 0, ~std::uint64_t{0}, 1, 1})), "each machine once");
   expect(seal(start + numbers({1, 1, 1, 1, 1})), "each machine once");
-  expect(seal(identity + numbers({5}) + body.substr(rounds + 8, 16 * 8) + numbers({1, 2, 3, 4, 1}) + piece),
-         "counts 5 rounds");
+  expect(
+      seal(identity + numbers({5}) + body.substr(rounds + 8, 20 * 8) + numbers({1, 2, 3, 4, 5, 1}) + piece),
+      "counts 5 rounds");
   expect(seal(body.substr(0, body.size() - 1)), "ends within a list");
   expect(seal(body + "x"), "goes on after the last list");
   for (const std::uint64_t count :
@@ -205,8 +206,8 @@ TEST_F(CheckpointTest, CarefulForgeriesAreDamageToo) {
   }
   expect(seal(numbers({body.size()}) + body.substr(8)), "more than its bytes");  // numbers read as names
   expect(seal({}), "cut short");
-  expect(seal(body, "roundtrip-checkpoint 1\n"), "version '1', this program reads 2");
-  expect("roundtrip-checkpoint 1\nis n = 500\n0123456789abcdef\n", "version '1', this program reads 2");
+  expect(seal(body, "roundtrip-checkpoint 1\n"), "version '1', this program reads 3");
+  expect("roundtrip-checkpoint 1\nis n = 500\n0123456789abcdef\n", "version '1', this program reads 3");
   expect("something else\n", "doesn't start");
 
   std::uint64_t machines = 0;

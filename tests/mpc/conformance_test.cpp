@@ -61,7 +61,7 @@ std::vector<Word> input_of(const Case& c) {
 }
 
 Ledger without_scratch(Ledger ledger) {
-  for (RoundFacts& facts : ledger.rounds) facts.max_scratch_words = 0;
+  for (RoundFacts& facts : ledger.rounds) facts.max_scratch_words = facts.max_heap_words = 0;
   return ledger;
 }
 
@@ -140,6 +140,7 @@ bool fits(const Profile& profile, const Ledger& ledger) {
       facts.max_words_sent = std::max(facts.max_words_sent, machine.words_sent);
       facts.max_words_received = std::max(facts.max_words_received, machine.words_received);
       facts.max_scratch_words = std::max(facts.max_scratch_words, machine.scratch_words);
+      facts.max_heap_words = std::max(facts.max_heap_words, machine.heap_words);
       facts.total_words += machine.words_sent;
     }
     same = facts == ledger.rounds[profile.first_round - 1 + i];

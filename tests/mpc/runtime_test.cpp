@@ -6,11 +6,13 @@
 
 #include <cstdio>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "roundtrip/base/divider.h"
 #include "roundtrip/base/ensure.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/mpc/runtime/buffer.h"
 #include "roundtrip/mpc/runtime/exchange.h"
 #include "roundtrip/mpc/runtime/placement.h"
@@ -50,8 +52,11 @@ TEST(Run, RingShiftMovesEachBlockRMinus1MachinesOn) {
   const auto transport = make_in_process_transport();
   const RunResult result = run(RingShift(12, 3, 3), input, *transport);
   EXPECT_EQ(result.outputs, (std::vector<Word>{106, 107, 108, 109, 110, 111, 100, 101, 102, 103, 104, 105}));
-  const RoundFacts each{
-      .max_words_sent = 3, .max_words_received = 3, .max_scratch_words = 0, .total_words = 12};
+  const RoundFacts each{.max_words_sent = 3,
+                        .max_words_received = 3,
+                        .max_scratch_words = 0,
+                        .max_heap_words = 0,
+                        .total_words = 12};
   EXPECT_EQ(result.ledger.rounds, std::vector<RoundFacts>(3, each));
   EXPECT_EQ(result.ledger.overall().total_words, 36u);
 }
@@ -224,6 +229,42 @@ TEST(RunStep, ScratchCountsBeforeAnExceptionAndThatBeforeTheOutbox) {
   EXPECT_EQ(broken(true, false), ModelViolation::Kind::kScratch);
   EXPECT_EQ(broken(true, true), ModelViolation::Kind::kScratch);
   EXPECT_EQ(broken(true, false, true), ModelViolation::Kind::kScratch);
+}
+
+TEST(RunStep, AnExceptionCountsBeforeTheHeapAndThatBeforeTheOutbox) {
+  if (!HeapMeter::available()) GTEST_SKIP() << "operator new is the sanitizer's";
+  struct Taking final : Protocol {
+    Shape own = RingShift(12, 3, 3).shape();
+    std::uint64_t words = 0;
+    bool throws = false;
+    const Shape& shape() const override { return own; }
+    void step(const Step&, const Inbox&, Outbox& outbox) const override {
+      outbox.send(own.machines, 1);  // no such machine
+      const std::vector<Word> held(words, 1);
+      if (throws) throw std::runtime_error("thrown, with a text that takes some words from the heap");
+    }
+  };
+  const auto broken = [](std::uint64_t words, std::optional<std::uint64_t> declared, bool throws) {
+    Taking protocol;
+    protocol.own.heap_words = declared;
+    protocol.words = words;
+    protocol.throws = throws;
+    ScratchArena scratch(0);
+    Outbox outbox;
+    outbox.reset(outbox_limits(protocol.own, 1, 3));
+    const auto violation = run_step(protocol, 1, 2, {}, outbox, scratch);
+    EXPECT_GE(scratch.heap().peak_words(), words);
+    return violation.value().facts();
+  };
+  EXPECT_EQ(broken(20, 20, false).kind, ModelViolation::Kind::kDestination);
+  EXPECT_EQ(broken(21, 20, false).kind, ModelViolation::Kind::kHeap);
+  EXPECT_EQ(broken(21, 20, false).used, 21u);
+  EXPECT_EQ(broken(21, 20, false).allowed, 20u);
+  EXPECT_EQ(broken(21, 20, true).kind, ModelViolation::Kind::kStepFailed);
+  EXPECT_EQ(broken(0, 0, true).kind, ModelViolation::Kind::kStepFailed);
+  // Not declared: as much as s.
+  EXPECT_EQ(broken(3, std::nullopt, false).kind, ModelViolation::Kind::kDestination);
+  EXPECT_EQ(broken(4, std::nullopt, false).allowed, 3u);
 }
 
 // No library prints: what one rank alone has to say goes to the program.

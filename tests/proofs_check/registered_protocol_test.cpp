@@ -61,8 +61,11 @@ TEST(RegisteredProtocol, AWrongAnswerIsRefuted) {
 /// Adds how often it was stepped to what it delivers.
 class Remembering final : public mpc::Protocol {
  public:
-  explicit Remembering(std::unique_ptr<const mpc::Protocol> inner) : inner_(std::move(inner)) {}
-  const mpc::Shape& shape() const override { return inner_->shape(); }
+  explicit Remembering(std::unique_ptr<const mpc::Protocol> inner)
+      : inner_(std::move(inner)), shape_(inner_->shape()) {
+    shape_.heap_words = 1000;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
     ++steps_;
     if (step.round < shape().rounds) return inner_->step(step, inbox, outbox);
@@ -74,6 +77,7 @@ class Remembering final : public mpc::Protocol {
 
  private:
   std::unique_ptr<const mpc::Protocol> inner_;
+  mpc::Shape shape_;
   mutable std::uint64_t steps_ = 0;
 };
 
@@ -92,8 +96,11 @@ TEST(RegisteredProtocol, AMemoryBetweenRoundsIsRefuted) {
 /// Adds up beside its messages: machines of all runs in one number.
 class AddingUp final : public mpc::Protocol {
  public:
-  explicit AddingUp(std::unique_ptr<const mpc::Protocol> inner) : inner_(std::move(inner)) {}
-  const mpc::Shape& shape() const override { return inner_->shape(); }
+  explicit AddingUp(std::unique_ptr<const mpc::Protocol> inner)
+      : inner_(std::move(inner)), shape_(inner_->shape()) {
+    shape_.heap_words = 1000;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
     static std::map<mpc::MachineId, mpc::Word> kept;
     if (step.round == 1) kept[step.machine] = inbox.empty() ? 0 : inbox.words()[0];
@@ -106,6 +113,7 @@ class AddingUp final : public mpc::Protocol {
 
  private:
   std::unique_ptr<const mpc::Protocol> inner_;
+  mpc::Shape shape_;
 };
 
 TEST(RegisteredProtocol, AMemoryOfTheProcessIsRefuted) {
