@@ -167,6 +167,16 @@ std::string output_text(const Instance& instance, const mpc::Outputs& all, bool 
       }
       text += "\n";
       break;
+    case mpc::OutputForm::kRecords: {
+      const std::string& record = instance.info->output_record;
+      for (std::size_t t = 0; t < outputs.size(); ++t) {
+        const std::size_t at = t % record.size();
+        if (outputs[t])
+          text += record[at] == 's' ? instance.input->text(*outputs[t]) : fmt::format("{}", *outputs[t]);
+        text += at + 1 == record.size() ? "\n" : " ";
+      }
+      break;
+    }
   }
   return text;
 }

@@ -17,8 +17,8 @@
 namespace roundtrip::mpc {
 
 /// How output words are written: as the input's symbols (a word as read, a number), as numbers whatever the
-/// input was, or as one line of three positions.
-enum class OutputForm : std::uint8_t { kSymbols, kNumbers, kTriple };
+/// input was, as one line of three positions, or as records of output_record, one a line.
+enum class OutputForm : std::uint8_t { kSymbols, kNumbers, kTriple, kRecords };
 
 struct OptionInfo {
   std::string name;      ///< in Parameters::options
@@ -41,6 +41,8 @@ struct ProtocolInfo {
   bool uses_more_machines = false;
   std::vector<OptionInfo> options;
   OutputForm output_form = OutputForm::kNumbers;
+  /// Of kRecords: what each word of a record is, s a symbol and n a number: "sn" is a symbol and its number.
+  std::string output_record{};
   /// Outputs from the last one on that are absent are not written (numbers of vertices).
   bool drops_absent_tail = false;
   /// Throws ContractError for parameters that it can't serve.

@@ -172,9 +172,18 @@ void ScanTree::step(const Context& context, std::uint32_t round, std::span<const
   } else {
     std::ranges::copy(message_from(context, tree.host(level + 1, leaf), 2 * element_words), message.begin());
   }
-  for (std::uint32_t child = 0; child < children; ++child) {
+  const std::span<Word> behind = backward ? context.take(element_words) : std::span<Word>{};
+  for (std::uint32_t i = 0; i < children; ++i) {
+    const std::uint32_t child = backward ? children - 1 - i : i;
     context.out.send(tree.child_host(level, leaf, child), message);
-    if (child + 1 < children) combine(before, element_of(child));
+    if (i + 1 == children) continue;
+    if (backward) {
+      std::ranges::copy(element_of(child), behind.begin());
+      combine(behind, before);
+      std::ranges::copy(behind, before.begin());
+    } else {
+      combine(before, element_of(child));
+    }
   }
 }
 

@@ -32,6 +32,7 @@ struct TreeOptions {
   /// Words that this machine (of the tree or not) will still want after the stage; called in the first step.
   std::function<std::span<const Word>(const Context&)> keep = {};
   std::uint64_t load_scratch_words = 0;  ///< that load and keep take together
+  bool backward = false;  ///< TreeScan: what is behind a machine's element, instead of before it
 };
 
 /// What the three have in common: elements of W words, and words kept by their machine.
@@ -106,6 +107,8 @@ struct ScanTree {
   Tree tree;
   std::uint64_t element_words;
   const Combine& combine;
+  bool backward =
+      false;  ///< what is behind instead of what is before; `start`: what is behind the last element
 
   /// The part of the self-message of `round` (1..2 depth) that belongs to the scan, at its end.
   std::uint64_t own_tail_words(MachineId machine, std::uint32_t round) const;
@@ -117,8 +120,8 @@ struct ScanTree {
   std::span<const Word> result(const Context& context) const;
 };
 
-/// On every machine of the tree: all elements before its own combined (the identity on the first), and those
-/// of all machines. A segmented scan is a scan over (flag, value) elements: see segmented().
+/// On every machine of the tree: all elements before its own combined (the identity on the first; backward: those
+/// behind it), and those of all machines. A segmented scan is a scan over (flag, value) elements: see segmented().
 class TreeScan final : public TreeStage {
  public:
   using TreeStage::TreeStage;
@@ -129,7 +132,7 @@ class TreeScan final : public TreeStage {
   std::uint32_t rounds() const override { return 2 * options_.tree.depth; }
   void step(const Context& context, std::uint32_t round) const override;
   std::uint64_t scratch_words() const override {
-    return 3 * options_.element_words + options_.load_scratch_words;
+    return (options_.backward ? 4 : 3) * options_.element_words + options_.load_scratch_words;
   }
   Result result(const Context& context) const;
 
@@ -137,7 +140,9 @@ class TreeScan final : public TreeStage {
   std::uint64_t own_tail_words(MachineId machine, std::uint32_t round) const override {
     return options_.tree.covers(machine) ? scan().own_tail_words(machine, round) : 0;
   }
-  ScanTree scan() const { return {options_.tree, options_.element_words, options_.combine}; }
+  ScanTree scan() const {
+    return {options_.tree, options_.element_words, options_.combine, options_.backward};
+  }
 };
 
 /// The combination of a segmented scan: elements are one word that is 1 where a segment starts, then those of
