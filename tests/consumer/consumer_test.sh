@@ -41,6 +41,8 @@ done
 "$program" compile above_mean --input numbers --check --quiet --output transformer --json - | tee facts
 expect "compile" transformer
 grep -q '"verdict": "verified"' facts
+"$program" compile above_mean --input numbers --quiet --certificate certificate
+"$work/prefix/share/roundtrip/check_certificate.py" certificate | grep 'accepted: above_mean .* not looked at'
 "$program" verify above_mean | tee verified
 "$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statement,'
 grep -q '^verified: 1 statement,' verified
