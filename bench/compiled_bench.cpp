@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
   for (std::uint64_t i = 0; i < parameters.n; ++i)
     words.push_back(
         mpc::encode_input(static_cast<std::int64_t>(draw_below(64, 1, Domain::kInstance, i)), shape, "x"));
-  const simulate::Mechanism mechanisms[] = {"ema", "anna"};
+  const std::string_view mechanisms[] = {"ema", "anna"};
   std::unique_ptr<anna::Attention> attentions[2];
   for (int m = 0; m < 2; ++m) attentions[m] = simulate::make_attention(compiled, mechanisms[m]);
   const auto transport = mpc::make_in_process_transport();

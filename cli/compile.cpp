@@ -10,6 +10,7 @@
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/cli/certificate.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
@@ -28,7 +29,8 @@ struct CompileArguments {
   ConstructionArguments construction;
   bool check = false;
   bool native = false;
-  std::string export_to;  ///< FILE; empty: none
+  std::string export_to;    ///< FILE; empty: none
+  std::string certificate;  ///< FILE; empty: none
 };
 
 int show_plan(const CompileArguments& arguments, const Instance& instance,
@@ -243,8 +245,8 @@ int beside_run(const CompileArguments& arguments, const Instance& instance, cons
                const std::function<Conclusion(const Execution&, OutputFiles&)>& evaluate_and_tell) {
   const ProtocolArguments& common = arguments.common;
   const Execution execution = execute(instance, common, communicator);
-  return conclude(instance, execution, common.out, common.output == "-", communicator,
-                  [&](OutputFiles& files) {
+  return conclude(instance, execution, common.out, common.output == "-" || arguments.certificate == "-",
+                  communicator, [&](OutputFiles& files) {
                     Progress progress(!common.out.quiet);
                     progress.draw("evaluating the transformer");
                     return evaluate_and_tell(execution, files);
@@ -256,8 +258,9 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
   ConstructionArguments& construction = arguments.construction;
   require(construction.construction == ConstructionArguments{}.construction &&
               construction.specific.empty() && !construction.passes && !construction.round_trip &&
-              !arguments.common.plan,
-          "--native: goes without --construction and its options, --passes, --roundtrip and --plan");
+              !arguments.common.plan && arguments.certificate.empty(),
+          "--native: goes without --construction and its options, --passes, --roundtrip, --plan and "
+          "--certificate");
   construction.construction = "native";
   const Instance instance = prepare(arguments.common, communicator);
   return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
@@ -301,10 +304,12 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   const ProtocolArguments& common = arguments.common;
   require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
           "--export {}: a model's file ends in .json", arguments.export_to);
+  require(arguments.certificate.empty() || !common.plan, "--certificate: goes without --plan");
   require(!arguments.check || mpc::find_protocol(common.protocol).oracle,
           "--check: {} has no sequential oracle", common.protocol);
   communicator.on_root([&] {
-    std::vector<NamedFile> outputs = {{"--output", common.output}, {"--json", common.out.json}};
+    std::vector<NamedFile> outputs = {
+        {"--output", common.output}, {"--json", common.out.json}, {"--certificate", arguments.certificate}};
     if (!arguments.export_to.empty()) {
       outputs.push_back({"--export", arguments.export_to});
       outputs.push_back({"--export", beside(arguments.export_to, ".safetensors")});
@@ -321,6 +326,16 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   compiled.parameters = instance.parameters;
   if (common.plan) return show_plan(arguments, instance, plan, compiled.passes, communicator);
   communicator.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
+  const auto certified = [&](const Execution& execution, const Findings& found) {
+    const mpc::RoundFacts facts = execution.result.ledger.overall();
+    nlohmann::ordered_json claims = sizes_json(found.comparison.sizes);
+    claims["tokens"] = compiled.transformer.tokens;
+    claims["max_words_sent"] = facts.max_words_sent;
+    claims["max_words_received"] = facts.max_words_received;
+    claims["total_words"] = facts.total_words;
+    return certificate_bytes(compiled, arguments.construction.mechanism().name, instance, execution, claims,
+                             found.outputs);
+  };
   return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
     const Findings found = evaluate(arguments, instance, execution, compiled);
     if (!arguments.export_to.empty() && found.verdict == "verified") {
@@ -328,6 +343,9 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
         anna::save_model(simulate::as_model(compiled, arguments.construction.mechanism().name),
                          arguments.export_to);
       });
+    }
+    if (!arguments.certificate.empty() && found.verdict == "verified") {
+      files.attempt([&] { write_whole(arguments.certificate, certified(execution, found)); });
     }
     return tell(arguments, instance, execution, compiled, found, files);
   });
@@ -355,6 +373,11 @@ Command add_compile(CommandLine& line) {
               "Save the verified transformer as a model, FILE ending in .json; a native one with its weights "
               "and tables",
               [arguments](const std::string& text) { arguments->export_to = text; });
+  flags.value(
+      "--certificate", "FILE",
+      "Write run and verified transformer, all messages, queries, keys, values and rows, for a checker "
+      "that shares nothing with this program (JSON Lines, gzip)",
+      [arguments](const std::string& text) { arguments->certificate = output_path("--certificate", text); });
   flags.toggle("--check", arguments->check, "Compare with the protocol's sequential oracle as well");
   return {.name = "compile",
           .act = [arguments](const Communicator& communicator) { return compile(*arguments, communicator); },

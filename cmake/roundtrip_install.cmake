@@ -22,3 +22,4 @@ install(FILES ${PROJECT_BINARY_DIR}/cli/roundtrip.bash RENAME roundtrip
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_SOURCE_DIR}/cli/roundtrip.zsh RENAME _roundtrip
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/proofs_check/check_certificate.py DESTINATION ${CMAKE_INSTALL_DATADIR}/roundtrip)

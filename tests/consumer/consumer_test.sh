@@ -45,6 +45,8 @@ grep -q '"max_heap_words": 0' facts
 [ "$(build/heap 100)" = "held 100" ]
 status=0; said=$(build/heap 101) || status=$?
 [ $status = 3 ] && [ "$said" = "machine 1 in round 1 took 101 words from the heap, allowed 100" ] || { echo "$said"; exit 1; }
+"$program" compile above_mean --input numbers --quiet --certificate certificate
+"$work/prefix/share/roundtrip/check_certificate.py" certificate | grep 'accepted: above_mean .* not looked at'
 "$program" verify above_mean | tee verified
 "$mpiexec" --oversubscribe -n 2 "$program" verify above_mean | grep -q '^verified: 1 statement,'
 grep -q '^verified: 1 statement,' verified
