@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/simulate/compile/compile.h"
