@@ -35,7 +35,7 @@ struct ProtocolInfo {
   std::string name;
   std::string summary;         ///< one line
   std::string card;            ///< theorem card: problem, guarantee, preconditions, cost, source
-  std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 3) + 3 + ceil(log2 k)"
+  std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 2) + 3 + ceil(log2 k)"
   std::uint64_t kappa_s = 0;   ///< default
   std::vector<OptionInfo> options;
   OutputForm output_form = OutputForm::kNumbers;
