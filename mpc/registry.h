@@ -35,7 +35,7 @@ struct ProtocolInfo {
   std::string name;
   std::string summary;         ///< one line
   std::string card;            ///< theorem card: problem, guarantee, preconditions, cost, source
-  std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 3) + 3 + ceil(log2 k)"
+  std::string rounds_formula;  ///< R as text, e.g. "T_sort(N, 2) + 3 + ceil(log2 k)"
   std::uint64_t kappa_s = 0;   ///< default
   /// Machines beyond those that N words need (Parameters::gamma, Parameters::machines) take part; elsewhere they idle.
   bool uses_more_machines = false;

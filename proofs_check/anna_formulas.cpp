@@ -86,14 +86,14 @@ std::optional<ProtocolExpectation> anna_protocol_expectation(std::uint64_t n, co
                 expectation.blocks});
   expectation.rounds = 2;
   for (const LayerExpectation& layer : layers) {
-    const auto sort = sort_rounds(2 * n, layer.code_words + 2, s, layer.code_words + 1);
+    const std::uint64_t record = layer.code_words + 1;
+    const auto sort = sort_sizes(2 * n, record, s, record);
     const auto scan = scan_of(n, s, layer);
     if (!sort || !scan) return std::nullopt;
-    const std::uint64_t sort_machines = up(2 * n, s / (2 * (layer.code_words + 2)));
     expectation.machines =
         std::max(expectation.machines,
-                 layer.tables * (expectation.blocks + layer.heads * (sort_machines + scan->machines)));
-    expectation.rounds += 2 * log_ceil(fan + 1, layer.tables) + *sort + 2 * scan->depth + 4;
+                 layer.tables * (expectation.blocks + layer.heads * (sort->machines + scan->machines)));
+    expectation.rounds += 2 * log_ceil(fan + 1, layer.tables) + sort->rounds + 2 * scan->depth + 4;
   }
   expectation.below_range = s > n / 4 || 16 * s > n * expectation.state_words;
   return expectation;

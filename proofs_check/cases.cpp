@@ -44,11 +44,12 @@ Expectation expectation_of(const Case& c) {
     return expectation;
   }
   if (c.protocol == "sort" || c.protocol == "k_hop") {
-    // Records (value, position, group) on machines of B = floor(s / 6) records.
-    const SortMemory sort = sort_memory(c.n, 3, c.kappa_s, expectation.block_words);
-    expectation.memory_words = sort.memory_words;
-    expectation.machines = std::max(input_machines, ceil_of(c.n, sort.memory_words / 6));
-    expectation.rounds = sort.sort_rounds + 1;
+    // Records are values, for hops with their positions, on machines of B records.
+    const std::uint64_t record_words = c.protocol == "sort" ? 1 : 2;
+    const SortMemory memory = sort_memory(c.n, record_words, c.kappa_s, expectation.block_words);
+    expectation.memory_words = memory.memory_words;
+    expectation.machines = std::max(input_machines, memory.sort.machines);
+    expectation.rounds = memory.sort.rounds + 1;
     if (c.protocol == "k_hop")
       expectation.rounds += 2 + log_ceil(2, static_cast<std::uint64_t>(option(c, "k")));
     return expectation;

@@ -16,14 +16,13 @@ std::uint64_t up(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
 }
 
-/// Rounds of the plan with fan-out f, empty if f has none.
-std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::uint64_t s, std::uint64_t w,
-                                         std::uint64_t key_words) {
-  const std::uint64_t records = s / (2 * w);              // B
-  const std::uint64_t machines = up(n, records);          // M
-  const std::uint64_t spare = s - records * w;            // h
-  const std::uint64_t samples = spare / (f * key_words);  // sigma
-  const std::uint64_t ways = std::min(spare / ((f + 4) * key_words), samples * std::min(f, machines));  // F
+/// Rounds of the plan with fan-out f, empty if f has none; `records` a machine (B), `spare` words beside them (h).
+std::optional<std::uint32_t> rounds_with(std::uint64_t f, std::uint64_t n, std::uint64_t records,
+                                         std::uint64_t spare, std::uint64_t sample_words) {
+  const std::uint64_t machines = up(n, records);             // M
+  const std::uint64_t samples = spare / (f * sample_words);  // sigma
+  const std::uint64_t ways =
+      std::min(spare / ((f + 4) * sample_words), samples * std::min(f, machines));  // F
   if (samples < 1 || ways < 2) return std::nullopt;
   const std::uint64_t stride = up(records, samples);  // t0
   std::uint32_t rounds = 2;
@@ -77,23 +76,28 @@ std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value) {
   return e;
 }
 
-std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t w, std::uint64_t s,
-                                         std::uint64_t key_words) {
-  if (s < 2 * w) return std::nullopt;
-  const std::uint64_t machines = up(n, s / (2 * w));
-  if (machines <= 1) return 0;
-  std::optional<std::uint32_t> least;
-  for (std::uint64_t f = 2; f <= machines + 1; ++f) {
-    const auto rounds = rounds_with(f, n, s, w, key_words);
-    if (rounds && (!least || *rounds < *least)) least = rounds;
+std::optional<SortSizes> sort_sizes(std::uint64_t n, std::uint64_t w, std::uint64_t s,
+                                    std::uint64_t sample_words, std::uint64_t most_records) {
+  constexpr std::uint64_t kGroups = 4;  // first and last group of a machine, by start and length
+  std::optional<SortSizes> least;
+  for (const std::uint64_t part : {2, 3, 4}) {
+    const std::uint64_t records = std::min(s / (part * w), most_records);
+    if (records == 0) continue;
+    const std::uint64_t machines = up(n, records);
+    if (machines == 1) return SortSizes{0, records, 1};
+    if (s < records * w + kGroups) continue;
+    for (std::uint64_t f = 2; f <= machines + 1; ++f) {
+      const auto rounds = rounds_with(f, n, records, s - records * w - kGroups, sample_words);
+      if (rounds && (!least || *rounds < least->rounds)) least = {*rounds, records, machines};
+    }
   }
   return least;
 }
 
 SortMemory sort_memory(std::uint64_t n, std::uint64_t w, std::uint64_t kappa_s, std::uint64_t block_words) {
   for (std::uint64_t kappa = kappa_s;; ++kappa) {
-    const auto rounds = sort_rounds(n, w, kappa * block_words);
-    if (rounds) return {kappa, kappa * block_words, *rounds};
+    const std::uint64_t s = kappa * block_words;
+    if (const auto sort = sort_sizes(n, w, s)) return {kappa, s, *sort};
   }
 }
 

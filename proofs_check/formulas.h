@@ -20,18 +20,25 @@ std::uint64_t root_floor(std::uint64_t n, const Rational& exponent);
 /// Least e >= 0 with base^e >= value; base >= 2.
 std::uint32_t log_ceil(std::uint64_t base, std::uint64_t value);
 
-/// T_sort(n, w; s): rounds of the deterministic sort of n records of w words (key, tie, group, payload ..) to
-/// exact positions on machines of s words, `key_words` of them key and tie; empty if no sampling fan-out f
-/// works at this s.
-std::optional<std::uint32_t> sort_rounds(std::uint64_t n, std::uint64_t record_words,
-                                         std::uint64_t memory_words, std::uint64_t key_words = 2);
+/// T_sort(n, w; s), the rounds of the deterministic sort of n records of w words to exact positions on machines of s
+/// words, with the records a machine and the machines that take it.
+struct SortSizes {
+  std::uint32_t rounds = 0;
+  std::uint64_t machine_records = 0;  ///< B
+  std::uint64_t machines = 0;         ///< M
+};
+/// At most `most_records` a machine; a sample takes `sample_words`, its key and position. Empty if no sampling fan-out
+/// f works at this s.
+std::optional<SortSizes> sort_sizes(std::uint64_t n, std::uint64_t record_words, std::uint64_t memory_words,
+                                    std::uint64_t sample_words = 2,
+                                    std::uint64_t most_records = ~std::uint64_t{0});
 
-/// s of a protocol that sorts n records of `record_words`: kappa_s * b, kappa_s raised to the least that has
-/// a plan.
+/// s of a protocol that sorts n records of `record_words`, samples of two: kappa_s * b, kappa_s raised to the least
+/// that has a plan.
 struct SortMemory {
   std::uint64_t kappa_s = 0;
   std::uint64_t memory_words = 0;
-  std::uint32_t sort_rounds = 0;
+  SortSizes sort{};
 };
 SortMemory sort_memory(std::uint64_t n, std::uint64_t record_words, std::uint64_t kappa_s,
                        std::uint64_t block_words);

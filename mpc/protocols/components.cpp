@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
@@ -105,11 +106,22 @@ Plan make_plan(const Parameters& parameters) {
   Plan plan{};
   plan.label_bits = static_cast<std::uint32_t>(std::bit_width(parameters.n - 1));
   plan.sizes = choose_sizes(parameters, kDefaultKappa, [&](const Sizes& sizes) {
-    const auto sort = plan_sort(parameters.n, 3, sizes.memory_words);
-    if (!sort) return false;
-    plan.sort = *sort;
-    plan.sizes = sizes;
-    return make_trees(plan, parameters.n);
+    // With fewer records a machine a sort may take longer, and what follows it less.
+    std::optional<Plan> best;
+    for (const std::uint64_t part : {4, 6, 8}) {
+      Plan candidate = plan;
+      candidate.sizes = sizes;
+      const auto sort = plan_sort({.records = parameters.n,
+                                   .record_words = 2,
+                                   .memory_words = sizes.memory_words,
+                                   .machine_records = sizes.memory_words / part});
+      if (!sort) continue;
+      candidate.sort = *sort;
+      if (make_trees(candidate, parameters.n) && (!best || candidate.rounds() < best->rounds()))
+        best = candidate;
+    }
+    if (best) plan = *best;
+    return best.has_value();
   });
   return plan;
 }
@@ -456,17 +468,17 @@ ProtocolInfo components_protocol() {
       R"(Problem: edges u0 v0 u1 v1 .., N words, vertices numbered from 0 (below N); output v is the least vertex of v's
 component, or nothing if v has no edge.
 Guarantee: exact and deterministic, O(log N) rounds at fixed eps.
-Cost: R = P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3. In a phase at least a quarter of the parts
+Cost: R = P (T_sort(N, 2) + 2 C d + 1) + 2 dz + T_sort(N, 2) + 2 d1 + 3. In a phase at least a quarter of the parts
 that still have a neighbour merge into it (sides by a mask of label bits, chosen in C = ceil(bits(N - 1) / c) chunks
 by counting, see the source), so after P phases, P the least with N reduced P times by n -> n - ceil(n / 4) to at
-most Z, the rest fits a table of Z words: P <= log_(4/3)(N / Z) + 1. With M = ceil(N / B) machines, B = floor(s / 6),
-and S = s - 2 B - 4: d = ceil(log_f M), f = floor(S / 2 (1 + 2^(c+1))), c of least C d; dz = ceil(log_z M),
+most Z, the rest fits a table of Z words: P <= log_(4/3)(N / Z) + 1. With M = ceil(N / B) machines of T_sort's B
+records, at most floor(s / 4), (s / 6) or (s / 8), which makes R least, and S = s - 2 B - 4: d = ceil(log_f M), f = floor(S / 2 (1 + 2^(c+1))), c of least C d; dz = ceil(log_z M),
 Z = floor(S / z), z of least R; d1 = ceil(log_(floor(S / 2)) M). At most s = kappa_s b words sent and received by a
 machine, kappa_s = 16, raised to the least that has a plan. N below 2^24.
 Source: contraction in the manner of Boruvka 1926 and of random mates (Reif 1985), with the coins replaced by
 conditional expectations over a linear hash function; constants ours. O(log N) is optimal under the conjecture on
 one or two cycles.)";
-  info.rounds_formula = "P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3";
+  info.rounds_formula = "P (T_sort(N, 2) + 2 C d + 1) + 2 dz + T_sort(N, 2) + 2 d1 + 3";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kSymbols;
   info.drops_absent_tail = true;  // there are fewer vertices than ends of edges

@@ -27,15 +27,19 @@ Plan make_plan(const Parameters& parameters) {
   Plan plan{};
   require(parameters.n <= std::uint64_t{1} << 30, "N is {}, allowed for join is 1 to 2^30", parameters.n);
   plan.sizes = choose_sizes(parameters, kDefaultKappa, [&](const Sizes& sizes) {
-    const auto sort = plan_sort(parameters.n, 3, sizes.memory_words);
-    if (!sort || sizes.kappa_s < kMinKappa) return false;
+    if (sizes.memory_words < 8 || sizes.kappa_s < kMinKappa) return false;
+    // A machine sends its records and one of the machine before, with their number, and at most 3 words a record.
+    SortTask task = numbered_words(parameters.n, sizes.memory_words);
+    task.machine_records = (sizes.memory_words - 3) / 5;
+    const auto sort = plan_sort(task);
+    if (!sort) return false;
     plan.sort = *sort;
     // A machine keeps its records, one of the machine before, their number, and up to B answers.
     const std::uint64_t kept = 3 * sort->machine_records + 3;
     const std::uint64_t fan = sizes.memory_words < kept ? 0 : (sizes.memory_words - kept) / 2;
     plan.tree = Tree::over(0, static_cast<std::uint32_t>(sort->machines),
                            static_cast<std::uint32_t>(std::max<std::uint64_t>(fan, 2)));
-    return sort->machines == 1 || (fan >= 2 && 5 * sort->machine_records + 3 <= sizes.memory_words);
+    return sort->machines == 1 || fan >= 2;
   });
   return plan;
 }
@@ -45,7 +49,6 @@ class Join final : public Composition {
   explicit Join(const Parameters& parameters) {
     const Plan plan = make_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n, plan.sort.machines);
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(parameters.n));
     shape_.input_bits = kInputBits;
     const std::uint64_t block = plan.sort.machine_records;
     then("to the sort machines", 1, 0, [this, plan](const Context& context, std::uint32_t) {
@@ -53,7 +56,7 @@ class Join final : public Composition {
     });
     const Sort& sort = then<Sort>("sort by what is read",
                                   {.plan = plan.sort,
-                                   .load = load_input_words,
+                                   .load = load_numbered_words,
                                    .place = [this, block](const Context& context, std::uint64_t position,
                                                           std::span<const Word> record) {
                                      const auto machine = static_cast<MachineId>(position / block);
@@ -207,11 +210,11 @@ ProtocolInfo join_protocol() {
       R"(Problem: numbers x_0..x_(N-1) of 47 bits; output i is the word at position x_i (from 0), or nothing if x_i is not
 in 0..N-1.
 Guarantee: exact and deterministic, however many read one position.
-Cost: R = T_sort(N, 3) + 2 ceil(log_f M) + 4 rounds, M = ceil(N / B) machines that sort, B = floor(s / 6),
-f = floor((s - 3 B - 3) / 2); at most s = kappa_s b words sent and received by a machine, kappa_s = 8 (at least 6);
-q = max(ceil(N / b), M).
+Cost: R = T_sort(N, 2) + 2 ceil(log_f M) + 4 rounds, M = ceil(N / B) machines that sort, T_sort's B at
+most floor((s - 3) / 5), f = floor((s - 3 B - 3) / 2); at most s = kappa_s b words sent and received by a
+machine, kappa_s = 8 (at least 6); q = max(ceil(N / b), M).
 Source: concurrent reads by sorting, as in Goodrich, Sitchinava, Zhang 2011.)";
-  info.rounds_formula = "T_sort(N, 3) + 2 ceil(log_f M) + 4";
+  info.rounds_formula = "T_sort(N, 2) + 2 ceil(log_f M) + 4";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kSymbols;
   info.make = [](const Parameters& parameters) { return std::make_unique<Join>(parameters); };

@@ -30,11 +30,11 @@ class KHop final : public Composition {
       : hops_(hops(parameters)), value_bits_(static_cast<std::uint32_t>(std::bit_width(parameters.n))) {
     require(!parameters.kappa_s || *parameters.kappa_s >= kMinKappa,
             "kappa_s is {}, allowed for k_hop is at least {}", parameters.kappa_s.value_or(0), kMinKappa);
-    const Sizes sizes = sort_sizes(parameters, kDefaultKappa);
-    const SortShape sorted = declare_sort(parameters, sizes);
+    const Sizes sizes = sort_sizes(parameters, kDefaultKappa, numbered_words(parameters.n));
+    const SortShape sorted = declare_sort(parameters, sizes, numbered_words(parameters.n));
     const SortPlan& plan = sorted.plan;
     shape_ = sorted.shape;
-    shape_.word_bits = std::max({shape_.word_bits, 2 + 2 * value_bits_, sort_group_bits(parameters.n)});
+    shape_.word_bits = std::max(shape_.word_bits, 2 + 2 * value_bits_);
     shape_.input_bits = kSymbolBits;
 
     then("to the sort machines", 1, 0,
@@ -47,7 +47,8 @@ class KHop final : public Composition {
       context.out.send(machine, record);
       if (position % block == block - 1 && position + 1 < shape_.n) context.out.send(machine + 1, record);
     };
-    const Sort& sort = then<Sort>("sort by symbol", {.plan = plan, .load = load_input_words, .place = place});
+    const Sort& sort =
+        then<Sort>("sort by symbol", {.plan = plan, .load = load_numbered_words, .place = place});
     then("find_1 and its inverse to their owners", 1, 0,
          [this, &sort](const Context& context, std::uint32_t) {
            send_predecessors(context, sort.result(context), sort.rounds() > 0 && context.machine > 0);
@@ -170,7 +171,9 @@ class KHop final : public Composition {
 }  // namespace
 
 std::uint32_t k_hop_rounds(const Parameters& parameters) {
-  return sort_stage_rounds(parameters, kDefaultKappa) + 3 + ceil_log(2, hops(parameters));
+  const Sizes sizes = sort_sizes(parameters, kDefaultKappa, numbered_words(parameters.n));
+  return declare_sort(parameters, sizes, numbered_words(parameters.n)).plan.rounds + 3 +
+         ceil_log(2, hops(parameters));
 }
 
 ProtocolInfo k_hop_protocol() {
@@ -180,13 +183,13 @@ ProtocolInfo k_hop_protocol() {
   info.card = R"(Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =
 find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.
 Guarantee: exact and deterministic, for any k >= 1.
-Cost: R = T_sort(N, 3) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a machine,
-kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6); words of max(48, 2 + 2
+Cost: R = T_sort(N, 2) + 3 + ceil(log2 k) rounds; at most s = kappa_s b words sent and received by a machine,
+kappa_s = 8 (at least 6); q = max(ceil(N / b), ceil(N / B)), B of T_sort; words of max(48, 2 + 2
 ceil(log2(N+1))) bits, symbols of 47. With gamma above 0, B is the least that takes no more rounds on ceil(q N^gamma)
 machines.
 Source: the task is of Sanford, Hsu, Telgarsky 2024 (arXiv 2402.09268); find_k is injective where it is not 0, so
 doubling a power of find_1 is one push round along inverse pointers.)";
-  info.rounds_formula = "T_sort(N, 3) + 3 + ceil(log2 k)";
+  info.rounds_formula = "T_sort(N, 2) + 3 + ceil(log2 k)";
   info.kappa_s = kDefaultKappa;
   info.uses_more_machines = true;
   info.options = {{"k", "2", "number of hops, an integer of at least 1; more than N is allowed"}};

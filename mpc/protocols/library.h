@@ -13,16 +13,16 @@ ProtocolInfo sum_protocol();
 std::uint32_t sum_rounds(const Parameters& parameters);
 
 ProtocolInfo sort_protocol();
-/// 1 + T_sort(N / L, L + 2) for records of L words; if that is 1 but the input is on several machines, 2.
+/// 1 + T_sort(N / L, L) for records of L words; if that is 1 but the input is on several machines, 2.
 std::uint32_t sort_rounds(const Parameters& parameters);
 
 ProtocolInfo match2_protocol();
-/// 2 ceil(log_f ceil(N / b)) + 1, or by sorting T_sort(2N, 3) + 2 ceil(log_f M_s) + 2: see the protocol's
+/// 2 ceil(log_f ceil(N / b)) + 1, or by sorting T_sort(2N, 2) + 2 ceil(log_f M_s) + 2: see the protocol's
 /// card.
 std::uint32_t match2_rounds(const Parameters& parameters);
 
 ProtocolInfo k_hop_protocol();
-/// T_sort(N, 3) + 3 + ceil(log2 k).
+/// T_sort(N, 2) + 3 + ceil(log2 k).
 std::uint32_t k_hop_rounds(const Parameters& parameters);
 
 ProtocolInfo broadcast_protocol();
@@ -50,7 +50,7 @@ ProtocolInfo low_rank_sums_protocol();
 std::uint32_t low_rank_sums_rounds(const Parameters& parameters);
 
 ProtocolInfo three_sum_protocol();
-/// T_sort(N, 3) + 5 + 2 d1 + db + dd + dr: see the protocol's card.
+/// T_sort(N, 2) + 5 + 2 d1 + db + dd + dr: see the protocol's card.
 std::uint32_t three_sum_rounds(const Parameters& parameters);
 
 ProtocolInfo list_ranking_protocol();
@@ -58,15 +58,15 @@ ProtocolInfo list_ranking_protocol();
 std::uint32_t list_ranking_rounds(const Parameters& parameters);
 
 ProtocolInfo one_or_two_cycles_protocol();
-/// T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3.
+/// T_sort(N, 2) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3.
 std::uint32_t one_or_two_cycles_rounds(const Parameters& parameters);
 
 ProtocolInfo components_protocol();
-/// P (T_sort(N, 3) + 2 C d + 1) + 2 dz + T_sort(N, 3) + 2 d1 + 3: see the protocol's card.
+/// P (T_sort(N, 2) + 2 C d + 1) + 2 dz + T_sort(N, 2) + 2 d1 + 3: see the protocol's card.
 std::uint32_t components_rounds(const Parameters& parameters);
 
 ProtocolInfo join_protocol();
-/// T_sort(N, 3) + 2 ceil(log_f M) + 4.
+/// T_sort(N, 2) + 2 ceil(log_f M) + 4.
 std::uint32_t join_rounds(const Parameters& parameters);
 
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.

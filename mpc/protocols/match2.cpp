@@ -51,10 +51,10 @@ Plan make_plan(const Parameters& parameters) {
   }
   require(n <= std::uint64_t{1} << 30, "N is {}, allowed for match2 is 1 to 2^30", n);
   plan.sizes = choose_sizes(parameters, kSortKappa, [&plan, n](const Sizes& sizes) {
-    plan.sort = plan_sort(2 * n, 3, sizes.memory_words);
+    plan.sort = plan_sort({.records = 2 * n, .record_words = 2, .memory_words = sizes.memory_words});
     return plan.sort.has_value();
   });
-  // Beside a machine's pairs (key, position) the scan has at least s - 2 B >= 4 B words for 2 f.
+  // Beside a machine's pairs (key, position) the scan has at least s - 2 B >= 2 B words for 2 f.
   const std::uint64_t fan = (plan.sizes.memory_words - 2 * plan.sort->machine_records) / 2;
   plan.tree = Tree::over(0, static_cast<std::uint32_t>(plan.sort->machines), static_cast<std::uint32_t>(fan));
   return plan;
@@ -119,7 +119,6 @@ class Match2 final : public Composition {
   // keys 2 r and 2 r' + 1, ties i and N + i. A question is answered by the last record before it, which is
   // the largest.
   void compose_by_sort(const Plan& plan) {
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(2 * shape_.n));
     const std::uint64_t block = plan.sort->machine_records;
     then("to the sort machines", 1, 0, [this, block](const Context& context, std::uint32_t) {
       for (const bool asks : {false, true}) {
@@ -197,11 +196,11 @@ ProtocolInfo match2_protocol() {
       R"(Problem: signed numbers x_1..x_N of 48 bits; output i is 1 iff some j (j = i allowed) has x_i + x_j = 0 mod M.
 Guarantee: exact and deterministic, for 1 <= M <= 2^46.
 Cost: with W = ceil(M / 48) and 2 W <= b (or M <= 48): R = 2 ceil(log_f ceil(N / b)) + 1, f = floor((s - b) / W),
-kappa_s = 2, q = ceil(N / b). Otherwise R = T_sort(2N, 3) + 2 ceil(log_f M_s) + 2, M_s = ceil(2N / B) machines that
-sort, B = floor(s / 6), f = floor((s - 2B) / 2), kappa_s = 8. At most s words sent and received by a machine.
+kappa_s = 2, q = ceil(N / b). Otherwise R = T_sort(2N, 2) + 2 ceil(log_f M_s) + 2, M_s = ceil(2N / B) machines that
+sort, B of T_sort, f = floor((s - 2B) / 2), kappa_s = 8. At most s words sent and received by a machine.
 Source: the task is of Sanford, Hsu, Telgarsky 2023 (arXiv 2306.02896), studied for ANNA by Liu et al. 2025.)";
   info.rounds_formula =
-      "2 ceil(log_f ceil(N / b)) + 1 if M is small, else T_sort(2N, 3) + 2 ceil(log_f M_s) + 2";
+      "2 ceil(log_f ceil(N / b)) + 1 if M is small, else T_sort(2N, 2) + 2 ceil(log_f M_s) + 2";
   info.kappa_s = kSetKappa;
   info.options = {
       {"M", "37", "the modulus, an integer from 1 to 2^46; large ones (above 24 b) are served by sorting"}};

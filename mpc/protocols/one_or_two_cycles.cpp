@@ -20,11 +20,17 @@ constexpr std::uint64_t kDefaultKappa = 8;
 constexpr std::uint64_t kMinKappa = 4;
 constexpr Word kBad = Word{1} << 40;  // more than there are darts
 
+/// Two records of a machine go to the next one, too.
+SortTask sort_task(const Parameters& parameters, std::uint64_t memory_words) {
+  SortTask task = numbered_words(parameters.n, memory_words);
+  task.machine_records = memory_words < 8 ? 0 : memory_words / 4 - 1;
+  return task;
+}
+
 Sizes cycles_sizes(const Parameters& parameters) {
   require_edges(parameters.n, "one_or_two_cycles", std::uint64_t{1} << 30);
   return choose_sizes(parameters, kDefaultKappa, [&parameters](const Sizes& sizes) {
-    const auto sort = plan_sort(parameters.n, 3, sizes.memory_words);
-    // Two records of the machine before are wanted.
+    const auto sort = plan_sort(sort_task(parameters, sizes.memory_words));
     return sizes.kappa_s >= kMinKappa && sort && (sort->machines == 1 || sort->machine_records >= 2);
   });
 }
@@ -37,9 +43,8 @@ class OneOrTwoCycles final : public Composition {
  public:
   explicit OneOrTwoCycles(const Parameters& parameters) {
     const Sizes sizes = cycles_sizes(parameters);
-    const SortPlan plan = *plan_sort(parameters.n, 3, sizes.memory_words);
+    const SortPlan plan = *plan_sort(sort_task(parameters, sizes.memory_words));
     shape_ = declare_shape(parameters, sizes, 1, plan.machines);
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(parameters.n));
     then("to the sort machines", 1, 0,
          [this, plan](const Context& context, std::uint32_t) { send_input_to_sort(context, shape_, plan); });
     const auto place = [this, block = plan.machine_records](const Context& context, std::uint64_t position,
@@ -49,7 +54,8 @@ class OneOrTwoCycles final : public Composition {
       if (position % block + 2 >= block && (machine + 1) * block < shape_.n)
         context.out.send(machine + 1, record);
     };
-    const Sort& sort = then<Sort>("sort by vertex", {.plan = plan, .load = load_input_words, .place = place});
+    const Sort& sort =
+        then<Sort>("sort by vertex", {.plan = plan, .load = load_numbered_words, .place = place});
     const Doubling& orbits =
         then<Doubling>("least dart of every orbit",
                        {.elements = shape_.n,
@@ -111,7 +117,7 @@ class OneOrTwoCycles final : public Composition {
 std::uint32_t one_or_two_cycles_rounds(const Parameters& parameters) {
   const Sizes sizes = cycles_sizes(parameters);
   const std::uint64_t owners = ceil_div(parameters.n, sizes.block_words);
-  return plan_sort(parameters.n, 3, sizes.memory_words)->rounds + 3 + doublings(parameters) +
+  return plan_sort(sort_task(parameters, sizes.memory_words))->rounds + 3 + doublings(parameters) +
          ceil_log(sizes.memory_words, owners);
 }
 
@@ -123,12 +129,13 @@ ProtocolInfo one_or_two_cycles_protocol() {
       R"(Problem: edges u0 v0 u1 v1 .., N words; if every vertex has two ends of edges, output the number of cycles (a loop
 and a double edge are cycles), otherwise nothing. The conjecture is about telling one from two.
 Guarantee: exact and deterministic, on any graph.
-Cost: R = T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3 rounds; at most s = kappa_s b words sent
-and received by a machine, kappa_s = 8 (at least 4); q = max(ceil(N / b), ceil(N / B)), B = floor(s / 6).
+Cost: R = T_sort(N, 2) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3 rounds; at most s = kappa_s b words sent
+and received by a machine, kappa_s = 8 (at least 4); q = max(ceil(N / b), ceil(N / B)), T_sort's B at
+most floor(s / 4) - 1.
 Source: pointer doubling along both directions of the cycles. Omega(log N) rounds are conjectured to be needed with
 s = N^(1 - Omega(1)) (Yaroslavtsev, Vadapalli 2018; Roughgarden, Vassilvitskii, Wang 2018), which makes
 conditional lower bounds on the depth of ANNA-transformers (Liu et al. 2025).)";
-  info.rounds_formula = "T_sort(N, 3) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3";
+  info.rounds_formula = "T_sort(N, 2) + ceil(log2(N / 2)) + ceil(log_s ceil(N / b)) + 3";
   info.kappa_s = kDefaultKappa;
   info.make = [](const Parameters& parameters) { return std::make_unique<OneOrTwoCycles>(parameters); };
   info.decode = [](const Protocol&, std::uint64_t, Word word) -> std::optional<std::int64_t> {

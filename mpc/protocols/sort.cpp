@@ -1,7 +1,6 @@
 #include "roundtrip/mpc/stages/sort.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
@@ -12,7 +11,6 @@
 namespace roundtrip::mpc {
 namespace {
 
-constexpr std::uint64_t kAddedWords = 2;  // to a record: its position, after the key, and its group
 constexpr std::uint64_t kDefaultKappa = 8;
 
 /// L: input words of a record, of which the first is the key.
@@ -22,78 +20,73 @@ std::uint64_t record_input_words(const Parameters& parameters) {
   return words;
 }
 
+SortTask task_of(const Parameters& parameters, std::uint64_t record_words) {
+  return {.records = parameters.n / record_words, .record_words = record_words};
+}
+
 class SortProtocol final : public Composition {
  public:
   explicit SortProtocol(const Parameters& parameters) {
     const std::uint64_t words = record_input_words(parameters);
-    const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
-    const SortShape sorted = declare_sort(parameters, sizes, words);
+    const SortTask task = task_of(parameters, words);
+    const Sizes sizes = sort_sizes(parameters, kDefaultKappa, task);
+    const SortShape sorted = declare_sort(parameters, sizes, task);
     const SortPlan& plan = sorted.plan;
     shape_ = sorted.shape;
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(plan.records));
     // With everything on one sort machine there is no round in which to deliver but the first, and that will
     // do only if the input is on one machine too.
     const bool at_once = plan.rounds == 0 && parameters.n <= shape_.block_words;
     if (!at_once)
-      then("to the sort machines", 1, 0, [this, plan](const Context& context, std::uint32_t) {
-        send_input_to_sort(context, shape_, plan);
+      then("to the sort machines", 1, 0, [this, plan, words](const Context& context, std::uint32_t) {
+        send_input_to_sort(context, shape_, plan, words);
       });
     const auto place = [words](const Context& context, std::uint64_t position, std::span<const Word> record) {
-      context.out.deliver(position * words, record[0]);
-      for (std::uint64_t i = 1; i < words; ++i) context.out.deliver(position * words + i, record[i + 1]);
+      for (std::uint64_t i = 0; i < words; ++i) context.out.deliver(position * words + i, record[i]);
     };
-    const Sort& sort = then<Sort>(
-        "sort", {.plan = plan,
-                 .load = [words](const Context& context, std::uint64_t first,
-                                 std::span<Word> records) { load_records(context, first, words, records); },
-                 .place = place});
+    const Sort& sort = then<Sort>("sort", {.plan = plan, .load = load_words, .place = place});
     if (sort.rounds() == 0) {
       then("deliver", 1, 0, [&sort, place, words](const Context& context, std::uint32_t) {
         const std::span<const Word> records = sort.result(context);
-        for (std::uint64_t i = 0; i < records.size() / (words + 1); ++i)
-          place(context, i, records.subspan(i * (words + 1), words + 1));
+        for (std::uint64_t i = 0; i < records.size() / words; ++i)
+          place(context, i, records.subspan(i * words, words));
       });
     }
     shape_.validate();
   }
 
  private:
-  /// Records (key, position, the other words).
-  static void load_records(const Context& context, std::uint64_t first_position, std::uint64_t words,
-                           std::span<Word> records) {
-    if (words == 1) return load_input_words(context, first_position, records);
-    const std::span<const Word> arrived = context.inbox.words();
-    for (std::uint64_t r = 0; r < records.size() / (words + 1); ++r) {
-      Word* const record = records.data() + r * (words + 1);
-      for (std::uint64_t i = 0; i < words; ++i)
-        record[i == 0 ? 0 : i + 1] = r * words + i < arrived.size() ? arrived[r * words + i] : 0;
-      record[1] = first_position + r;
-    }
+  static void load_words(const Context& context, std::uint64_t, std::span<Word> records) {
+    const std::span<const Word> words = context.inbox.words();
+    expect_received(words.size() == records.size());
+    std::ranges::copy(words, records.begin());
   }
 };
 
 }  // namespace
 
-Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s, std::uint64_t record_words) {
+Sizes sort_sizes(const Parameters& parameters, std::uint64_t default_kappa_s, SortTask task) {
   require(parameters.n <= std::uint64_t{1} << 31, "N is {}, allowed is 1 to 2^31 for protocols that sort",
           parameters.n);
   return choose_sizes(parameters, default_kappa_s, [&](const Sizes& sizes) {
-    return plan_sort(parameters.n / record_words, record_words + kAddedWords, sizes.memory_words).has_value();
+    task.memory_words = sizes.memory_words;
+    return plan_sort(task).has_value();
   });
 }
 
-SortShape declare_sort(const Parameters& parameters, const Sizes& sizes, std::uint64_t record_words) {
-  const std::uint64_t records = parameters.n / record_words;
-  const std::uint64_t width = record_words + kAddedWords;
-  SortShape sorted{.shape = {}, .plan = *plan_sort(records, width, sizes.memory_words)};
+SortShape declare_sort(const Parameters& parameters, const Sizes& sizes, SortTask task) {
+  task.memory_words = sizes.memory_words;
+  SortShape sorted{.shape = {}, .plan = *plan_sort(task)};
   sorted.shape = declare_shape(parameters, sizes, parameters.n, sorted.plan.machines);
-  if (parameters.gamma > Rational(0) && !seeded("gamma-idle"))
-    sorted.plan = *plan_sort(records, width, sizes.memory_words, 2, sorted.shape.machines);
+  if (parameters.gamma > Rational(0) && !seeded("gamma-idle")) {
+    task.machines = sorted.shape.machines;
+    sorted.plan = *plan_sort(task);
+  }
   return sorted;
 }
 
-void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan) {
-  const std::uint64_t machine_words = plan.machine_records * (plan.record_words - kAddedWords);
+void send_input_to_sort(const Context& context, const Shape& shape, const SortPlan& plan,
+                        std::uint64_t record_input_words) {
+  const std::uint64_t machine_words = plan.machine_records * record_input_words;
   std::uint64_t position = context.machine * shape.block_words;
   std::span<const Word> words = context.inbox.words();
   while (!words.empty()) {
@@ -105,7 +98,7 @@ void send_input_to_sort(const Context& context, const Shape& shape, const SortPl
   }
 }
 
-void load_input_words(const Context& context, std::uint64_t first_position, std::span<Word> records) {
+void load_numbered_words(const Context& context, std::uint64_t first_position, std::span<Word> records) {
   const std::span<const Word> words = context.inbox.words();
   expect_received(2 * words.size() == records.size());
   const std::uint64_t origin = seeded("local-positions") ? 0 : first_position;
@@ -115,14 +108,10 @@ void load_input_words(const Context& context, std::uint64_t first_position, std:
   }
 }
 
-std::uint32_t sort_stage_rounds(const Parameters& parameters, std::uint64_t default_kappa_s) {
-  return declare_sort(parameters, sort_sizes(parameters, default_kappa_s)).plan.rounds;
-}
-
 std::uint32_t sort_rounds(const Parameters& parameters) {
-  const std::uint64_t words = record_input_words(parameters);
-  const Sizes sizes = sort_sizes(parameters, kDefaultKappa, words);
-  const std::uint32_t rounds = declare_sort(parameters, sizes, words).plan.rounds;
+  const SortTask task = task_of(parameters, record_input_words(parameters));
+  const Sizes sizes = sort_sizes(parameters, kDefaultKappa, task);
+  const std::uint32_t rounds = declare_sort(parameters, sizes, task).plan.rounds;
   const bool spread = parameters.n > sizes.block_words;
   return rounds > 0 ? 1 + rounds : spread ? 2 : 1;
 }
@@ -136,12 +125,13 @@ ProtocolInfo sort_protocol() {
 order of their first numbers.
 Guarantee: exact and deterministic; records of equal keys keep their order, so every record has one exact
 position.
-Cost: R = 1 + T_sort(N / L, L + 2) rounds (2 if everything fits one sort machine but is on several); at most
-s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B = floor(s / (2 L + 4)).
+Cost: R = 1 + T_sort(N / L, L) rounds (2 if everything fits one sort machine but is on several); at most
+s = kappa_s b words sent and received by a machine; q = max(ceil(N / b), ceil(N / L B)), B of T_sort.
 kappa_s is 8, raised to the least that has a plan at tiny N. With gamma above 0, B is the least that takes no more rounds
 on ceil(q N^gamma) machines.
-Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants and exact positions ours.)";
-  info.rounds_formula = "1 + T_sort(N / record, record + 2)";
+Source: sample sort over trees, after Goodrich, Sitchinava, Zhang 2011; constants, exact positions and ties that
+take no words ours.)";
+  info.rounds_formula = "1 + T_sort(N / record, record)";
   info.kappa_s = kDefaultKappa;
   info.options = {
       {"record", "1", "L, words a record, of which the first is the key, an integer from 1 to 64"}};

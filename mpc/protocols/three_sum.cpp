@@ -62,7 +62,9 @@ Plan make_plan(const Parameters& parameters) {
         if (s < 16 || s < 2 * cell_words + ends_words || s < 2 * kOccurrences * plan.blocks) return false;
         plan.fan = (s - cell_words - ends_words) / cell_words;
         plan.growth = (s - ends_words) / ends_words;
-        const auto sort = plan_sort(n, 3, s);
+        SortTask task = numbered_words(n, s);
+        task.machine_records = s / 4 - (kOccurrences - 1);  // its last three go to the next machine, too
+        const auto sort = plan_sort(task);
         if (!sort || plan.fan < 2 || plan.growth < 2) return false;
         plan.sort = *sort;
         return sort->machines <= q && (sort->machines == 1 || sort->machine_records >= kOccurrences);
@@ -132,7 +134,6 @@ class ThreeSum final : public Composition {
  public:
   explicit ThreeSum(const Parameters& parameters) : plan_(make_plan(parameters)) {
     shape_ = declare_shape(parameters, plan_.sizes, kOutputs, plan_.diagonals + plan_.blocks);
-    shape_.word_bits = std::max(shape_.word_bits, sort_group_bits(parameters.n));
     shape_.input_bits = kValueBits;
     const std::uint64_t s = shape_.memory_words;
 
@@ -147,7 +148,7 @@ class ThreeSum final : public Composition {
       const bool is_copied = position % block + kOccurrences >= block;
       if (is_copied && (machine + 1) * block < shape_.n) context.out.send(machine + 1, record);
     };
-    const Sort& sort = then<Sort>("sort", {.plan = plan_.sort, .load = load_input_words, .place = place});
+    const Sort& sort = then<Sort>("sort", {.plan = plan_.sort, .load = load_numbered_words, .place = place});
     const TreeScan& ranks = then<TreeScan>(
         "ranks of values",
         {.tree = plan_.ranks,
@@ -492,15 +493,15 @@ ProtocolInfo three_sum_protocol() {
       R"(Problem: numbers x_1..x_N, |x| < 2^45; output distinct positions a, b, c (from 1) with x_a + x_b + x_c = 0, or
 nothing. Of all solutions the one whose values, ascending, are least; of equal values the first ones.
 Guarantee: exact and deterministic.
-Cost: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds with g = ceil(sqrt N), q = g (g + 1) / 2 + g,
+Cost: R = T_sort(N, 2) + 5 + 2 d1 + db + dd + dr rounds with g = ceil(sqrt N), q = g (g + 1) / 2 + g,
 W = g + 5, f = floor((s - 3 W - 2 g) / 3 W): d1 = ceil(log_(floor(s / 8)) M) for M = ceil(N / B) machines that
-sort, B = floor(s / 6); db = ceil(log_F q), F = floor((s - 2 g) / 2 g); dd = max(1, ceil(log_f (q - g)));
-dr = ceil(log_(floor(s / 4)) q). At most s = kappa_s ceil(N^(eps + delta)) words sent and received by a
+sort, T_sort's B at most floor(s / 4) - 2; db = ceil(log_F q), F = floor((s - 2 g) / 2 g);
+dd = max(1, ceil(log_f (q - g))); dr = ceil(log_(floor(s / 4)) q). At most s = kappa_s ceil(N^(eps + delta)) words sent and received by a
 machine, kappa_s = 3 with delta = 1/5, raised to the least that has a plan; at most three blocks of values reach
 a machine.
 Source: Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the diagonals of
 disjoint sum intervals, trees over recomputed targets and constants are ours.)";
-  info.rounds_formula = "T_sort(N, 3) + 5 + 2 d1 + db + dd + dr";
+  info.rounds_formula = "T_sort(N, 2) + 5 + 2 d1 + db + dd + dr";
   info.kappa_s = kDefaultKappa;
   info.output_form = OutputForm::kTriple;
   info.make = [](const Parameters& parameters) { return std::make_unique<ThreeSum>(parameters); };

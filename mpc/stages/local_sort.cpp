@@ -57,13 +57,16 @@ void local_sort(std::span<const Word> from, std::span<Word> to, std::uint64_t wi
     const Word key = keys[i * width];
     items[ends[(key - least) >> shift]++] = {key, i};
   }
-  const bool ties = !seeded("tie-rule");
+  const bool reversed = seeded("tie-rule");
+  const std::uint64_t rest = key_words - key_word;
   const auto less = [&](const Item& a, const Item& b) {
     if (a.key != b.key) return a.key < b.key;
-    const Word* const x = keys + a.record * width;
-    const Word* const y = keys + b.record * width;
-    const std::uint64_t rest = ties ? key_words - key_word : 0;
-    return std::lexicographical_compare(x + 1, x + 1 + rest, y + 1, y + 1 + rest);
+    const Word* const x = keys + a.record * width + 1;
+    const Word* const y = keys + b.record * width + 1;
+    for (std::uint64_t i = 0; i < rest; ++i) {
+      if (x[i] != y[i]) return x[i] < y[i];
+    }
+    return reversed ? b.record < a.record : a.record < b.record;
   };
   begin = 0;
   for (std::size_t b = 0; b < buckets; begin = ends[b++]) {

@@ -11,7 +11,8 @@
 namespace roundtrip::mpc {
 
 /// Writes the records of `width` words in `from`, ordered by their first `key_words` words, to `to` (same
-/// size, elsewhere). Takes local_sort_scratch_words(records) from `scratch` and gives them back.
+/// size, elsewhere); equal ones keep their order. Takes local_sort_scratch_words(records) from `scratch` and
+/// gives them back.
 void local_sort(std::span<const Word> from, std::span<Word> to, std::uint64_t width, std::uint64_t key_words,
                 std::pmr::memory_resource* scratch);
 

@@ -18,9 +18,6 @@ namespace {
 constexpr std::uint32_t kBits = 48;
 constexpr std::int64_t kOffset = std::int64_t{1} << (kBits - 1);
 
-// Words of a sort's record beside key and value: its tie and, of the sort's own, its group.
-constexpr std::uint64_t kSortWords = 2;
-
 Word word_of(std::int64_t number) {
   if (number < -kOffset || number >= kOffset - 1) {
     throw Error(
@@ -98,7 +95,10 @@ bool plan_job(const MapReduce& work, std::size_t i, std::uint64_t records, std::
     behind = std::max(behind, next.pairs * (next.key_words + next.value_words));
   }
   const std::uint64_t part = std::max<std::uint64_t>(1, ceil_div(behind, 2 * width));
-  const auto sort = plan_sort(plan.pairs, width + kSortWords, memory / part, job.key_words + 1);
+  const auto sort = plan_sort({.records = plan.pairs,
+                               .record_words = width,
+                               .memory_words = memory / part,
+                               .key_words = job.key_words});
   if (!sort || sort->machine_records < job.pairs) return false;
   plan.sort = *sort;
   const std::uint64_t block = sort->machine_records;
@@ -137,14 +137,10 @@ class MapReduceProtocol final : public Composition {
   MapReduceProtocol(std::shared_ptr<const MapReduce> work, const Parameters& parameters)
       : work_(std::move(work)), plan_(make_plan(*work_, parameters)) {
     std::uint64_t machines = 1;
-    std::uint32_t bits = kBits;
-    for (const JobPlan& job : plan_.jobs) {
-      machines = std::max(machines, job.sort.machines);
-      bits = std::max(bits, sort_group_bits(job.pairs));
-    }
+    for (const JobPlan& job : plan_.jobs) machines = std::max(machines, job.sort.machines);
     const std::uint64_t made = record_words(work_->jobs.back());
     shape_ = declare_shape(parameters, plan_.sizes, plan_.jobs.back().results * made, machines);
-    shape_.word_bits = bits;
+    shape_.word_bits = kBits;
     shape_.input_bits = kBits;
     const WholeRecords& input =
         then<WholeRecords>("whole records", {.words = parameters.n,
@@ -168,7 +164,7 @@ class MapReduceProtocol final : public Composition {
         {.plan = plan.sort,
          .load =
              [this, i, &input](const Context& context, std::uint64_t first, std::span<Word> records) {
-               i == 0 ? load_input(context, input, first, records) : load_pairs(context, i, first, records);
+               i == 0 ? load_input(context, input, first, records) : load_pairs(context, i, records);
              },
          .place =
              [block, keys](const Context& context, std::uint64_t position, std::span<const Word> record) {
@@ -176,7 +172,7 @@ class MapReduceProtocol final : public Composition {
                for (const MachineId to : {machine - 1, machine}) {
                  if (to != machine && (position % block != 0 || position == 0)) continue;
                  context.out.send(to, record.first(keys));
-                 context.out.send(to, record.subspan(keys + 1));
+                 context.out.send(to, record.subspan(keys));
                }
              },
          .load_scratch_words = work_->record_words + 2 * width});
@@ -190,8 +186,7 @@ class MapReduceProtocol final : public Composition {
          .key_words = keys,
          .group_words = job.group_words > 0 ? job.group_words : keys,
          .value_words = job.value_words,
-         .load = [&sort, keys,
-                  width](const Context& context) { return without_ties(context, sort, keys, width); },
+         .load = [&sort](const Context& context) { return sort.result(context); },
          .combine = [&job](std::span<Word> left, std::span<const Word> right) { combine(job, left, right); },
          .load_scratch_words = load_words});
     const std::uint64_t made_words = block * record_words(job);
@@ -214,19 +209,6 @@ class MapReduceProtocol final : public Composition {
            const Compact::Result records = numbered(context, i, scan, compact);
            last ? deliver(context, records) : map_on(context, i + 1, records);
          });
-  }
-
-  static std::span<const Word> without_ties(const Context& context, const Sort& sort, std::uint64_t keys,
-                                            std::uint64_t width) {
-    const std::span<const Word> sorted = sort.result(context);
-    if (sort.rounds() > 0) return sorted;  // placed without
-    const std::span<Word> records = context.take(sorted.size() / (width + 1) * width);
-    auto next = records.begin();
-    for (std::size_t r = 0; r + width + 1 <= sorted.size(); r += width + 1) {
-      next = std::ranges::copy(sorted.subspan(r, keys), next).out;
-      next = std::ranges::copy(sorted.subspan(r + keys + 1, width - keys), next).out;
-    }
-    return records;
   }
 
   /// In the values' own places: a step need not be told how large they are.
@@ -256,25 +238,19 @@ class MapReduceProtocol final : public Composition {
     job.map(record, Emit(take));
   }
 
-  /// A record of the sort: key, tie, value.
-  static void fill(std::span<Word> place, std::uint64_t tie, Record key, Record value) {
+  /// A record of the sort: key, value.
+  static void fill(std::span<Word> place, Record key, Record value) {
     for (std::size_t i = 0; i < key.size(); ++i) place[i] = word_of(key[i]);
-    place[key.size()] = tie;
-    for (std::size_t i = 0; i < value.size(); ++i) place[key.size() + 1 + i] = word_of(value[i]);
-  }
-  static void fill_none(std::span<Word> records, std::uint64_t first, std::uint64_t keys,
-                        std::uint64_t width) {
-    std::ranges::fill(records, kNoRecord);
-    for (std::size_t r = 0; r * width < records.size(); ++r) records[r * width + keys] = first + r;
+    for (std::size_t i = 0; i < value.size(); ++i) place[key.size() + i] = word_of(value[i]);
   }
 
   /// Pair e of record r is at position r E + e.
   void load_input(const Context& context, const WholeRecords& input, std::uint64_t first,
                   std::span<Word> records) const {
     const MapReduceJob& job = work_->jobs[0];
-    const std::uint64_t width = job.key_words + job.value_words + 1;
+    const std::uint64_t width = job.key_words + job.value_words;
     const std::uint64_t count = records.size() / width;
-    fill_none(records, first, job.key_words, width);
+    std::ranges::fill(records, kNoRecord);
     const WholeRecords::Result given = input.result(context);
     const std::span<Word> place = context.take(work_->record_words);
     for (std::uint64_t r = 0; r * work_->record_words < given.words.size(); ++r) {
@@ -282,24 +258,18 @@ class MapReduceProtocol final : public Composition {
           numbers_of(given.words.subspan(r * work_->record_words, work_->record_words), place);
       map_record(job, record, [&](std::uint64_t pair, Record key, Record value) {
         const std::uint64_t at = (given.first + r) * job.pairs + pair - first;
-        if (at < count) fill(records.subspan(at * width, width), first + at, key, value);
+        if (at < count) fill(records.subspan(at * width, width), key, value);
       });
     }
   }
 
   /// Pairs as they arrived, in any order of the records before, on places of their machine.
-  void load_pairs(const Context& context, std::size_t i, std::uint64_t first, std::span<Word> records) const {
+  void load_pairs(const Context& context, std::size_t i, std::span<Word> records) const {
     const MapReduceJob& job = work_->jobs[i];
-    const std::uint64_t keys = job.key_words, pair = keys + job.value_words;
-    fill_none(records, first, keys, pair + 1);
     const std::span<const Word> arrived = context.inbox.words();
-    expect_received(arrived.size() % pair == 0 && arrived.size() / pair <= records.size() / (pair + 1));
-    for (std::size_t r = 0; r * pair < arrived.size(); ++r) {
-      const std::span<Word> record = records.subspan(r * (pair + 1), pair + 1);
-      std::ranges::copy(arrived.subspan(r * pair, keys), record.begin());
-      std::ranges::copy(arrived.subspan(r * pair + keys, pair - keys),
-                        record.begin() + static_cast<std::ptrdiff_t>(keys) + 1);
-    }
+    expect_received(arrived.size() % (job.key_words + job.value_words) == 0 &&
+                    arrived.size() <= records.size());
+    std::ranges::fill(std::ranges::copy(arrived, records.begin()).out, records.end(), kNoRecord);
   }
 
   /// What reduce() makes here, in order.

@@ -1,7 +1,6 @@
 #include "roundtrip/mpc/stages/sort.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
@@ -20,26 +19,18 @@ bool key_less(const Word* a, const Word* b, std::uint64_t words) {
 
 }  // namespace
 
-std::uint32_t sort_group_bits(std::uint64_t records) {
-  return 2 * static_cast<std::uint32_t>(std::bit_width(records - 1));
-}
-
-Sort::Sort(Options options)
-    : options_(std::move(options)), group_bits_(sort_group_bits(options_.plan.records) / 2) {
+Sort::Sort(Options options) : options_(std::move(options)) {
   const SortPlan& plan = options_.plan;
   const std::uint64_t block = std::min(plan.machine_records, plan.records) * plan.record_words;
-  const std::uint64_t samples = plan.fan * plan.samples * plan.key_words;
-  // Loading and arranging: records as loaded, with their group, in parts, and sorted. Nodes: samples gathered
-  // and merged, splitters. Scans: counts, one element and its message. Placing: groups gathered, sorted,
-  // stripped.
-  const std::uint64_t arranging = 4 * block + local_sort_scratch_words(plan.machine_records) + samples;
+  const std::uint64_t samples = plan.fan * plan.samples * plan.sample_words;
+  // Loading: records as loaded or arrived, and sorted; a leaf's samples. Nodes: samples gathered and merged,
+  // splitters. Scans: counts, one element and its message. Placing: two blocks, sorted.
+  const std::uint64_t loading = 2 * block + local_sort_scratch_words(plan.machine_records) + samples;
   const std::uint64_t merging =
-      2 * samples + local_sort_scratch_words(plan.fan * plan.samples) + plan.ways * plan.key_words;
+      2 * samples + local_sort_scratch_words(plan.fan * plan.samples) + plan.ways * plan.sample_words;
   const std::uint64_t scanning = 5 * plan.ways;
-  const std::uint64_t placing =
-      6 * block + plan.machine_records + local_sort_scratch_words(2 * plan.machine_records);
-  scratch_words_ =
-      std::max({arranging + options_.load_scratch_words, merging, scanning + 2 * block, placing});
+  const std::uint64_t placing = 2 * block + local_sort_scratch_words(2 * plan.machine_records);
+  scratch_words_ = std::max({loading + options_.load_scratch_words, merging, scanning, placing});
 }
 
 MachineId Sort::machine_of(MachineId near, std::uint64_t position) const {
@@ -60,22 +51,41 @@ std::uint64_t Sort::count(MachineId machine) const {
   return std::min(options_.plan.machine_records, options_.plan.records - first_position(machine));
 }
 
-// What a machine sends to itself in the rounds of a level starts with its records; extra words follow.
+// What a machine sends to itself in the rounds of a level starts with the groups of its ends and its records;
+// extra words follow.
 std::span<const Word> Sort::extra_from(const Context& context, MachineId source) const {
-  const std::uint64_t own = source == context.machine ? count(source) * options_.plan.record_words : 0;
+  const std::uint64_t own =
+      source == context.machine ? kSortGroupWords + count(source) * options_.plan.record_words : 0;
   expect_received(context.count_from(source) >= own);
   return context.from(source, own);
 }
 
-Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std::uint32_t level) const {
+Sort::Ends Sort::ends_from(const Context& context) const {
+  const std::span<const Word> words = context.from(context.machine, 0, kSortGroupWords);
+  expect_received(words.size() == kSortGroupWords);
+  const Ends ends{{words[0], words[1]}, {words[2], words[3]}};
+  const std::uint64_t first = first_position(context.machine);
+  const std::uint64_t last = first + count(context.machine) - 1;
+  const auto holds = [this](const Group& group, std::uint64_t position) {
+    return group.start <= position && position - group.start < group.length &&
+           group.length <= options_.plan.records - group.start;
+  };
+  expect_received(holds(ends.head, first) && holds(ends.tail, last));
+  return ends;
+}
+
+void Sort::send_ends(const Context& context, const Ends& ends) const {
+  const Word words[kSortGroupWords] = {ends.head.start, ends.head.length, ends.tail.start, ends.tail.length};
+  context.out.send(context.machine, words);
+}
+
+Sort::Slices Sort::slices(MachineId machine, const Ends& ends, std::uint32_t level) const {
   const SortPlan& plan = options_.plan;
   const std::uint64_t first = first_position(machine);
   const std::uint64_t end = first + count(machine);
   const MachineId base = machine_of(machine, 0);
   Slices result;
-  const auto add = [&](const Group& group, std::uint64_t inside) {
-    expect_received(group.start <= inside && inside - group.start < group.length &&
-                    group.start + group.length <= plan.records);
+  const auto add = [&](const Group& group) {
     if (group.length > plan.levels[level].group_records)
       throw InternalError("sort: a group exceeds its bound n_l");
     const std::uint64_t group_end = group.start + group.length;
@@ -86,28 +96,49 @@ Sort::Slices Sort::slices(MachineId machine, std::span<const Word> records, std:
                     last_leaf - first_leaf + 1};
     result.slice[result.size++] = {group, begin - first, std::min(group_end, end) - begin, tree};
   };
-  const Group head = unpacked(records[plan.record_words - 1]);
-  const Group tail = unpacked(records.back());
-  if (head.length > plan.machine_records) add(head, first);
-  if (tail.length > plan.machine_records && tail.start != head.start) add(tail, end - 1);
+  if (ends.head.length > plan.machine_records) add(ends.head);
+  if (ends.tail.length > plan.machine_records && ends.tail.start != ends.head.start) {
+    expect_received(result.size == 0 || ends.tail.start >= ends.head.start + ends.head.length);
+    add(ends.tail);
+  }
   return result;
 }
 
 std::span<const Word> Sort::loaded(const Context& context) const {
   const SortPlan& plan = options_.plan;
-  const std::span<Word> records = context.take(count(context.machine) * (plan.record_words - 1));
+  const std::span<Word> records = context.take(count(context.machine) * plan.record_words);
   options_.load(context, first_position(context.machine), records);
   return records;
+}
+
+/// The records that a level has brought here, in the order of their former positions.
+std::span<const Word> Sort::arrived(const Context& context) const {
+  const std::span<Word> records = context.take(count(context.machine) * options_.plan.record_words);
+  expect_received(context.inbox.size() == records.size() + kSortGroupWords);
+  auto next = records.begin();
+  for (const std::span<const Word> words :
+       {context.before(context.machine), context.from(context.machine, kSortGroupWords),
+        context.after(context.machine)})
+    next = std::ranges::copy(words, next).out;
+  return records;
+}
+
+/// Ties in the order in which they are.
+std::span<const Word> Sort::sorted(const Context& context, std::span<const Word> records) const {
+  const SortPlan& plan = options_.plan;
+  const std::span<Word> result = context.take(records.size());
+  local_sort(records, result, plan.record_words, plan.key_words, context.scratch);
+  if (seeded("part-unsorted")) {
+    const std::size_t half = records.size() / plan.record_words / 2 * plan.record_words;
+    std::ranges::copy(records.subspan(half), result.subspan(half).begin());
+  }
+  return result;
 }
 
 std::span<const Word> Sort::result(const Context& context) const {
   if (rounds() > 0) return context.inbox.words();
   if (!takes_part(context.machine)) return {};
-  const SortPlan& plan = options_.plan;
-  const std::span<const Word> records = loaded(context);
-  const std::span<Word> sorted = context.take(records.size());
-  local_sort(records, sorted, plan.record_words - 1, plan.key_words, context.scratch);
-  return sorted;
+  return sorted(context, loaded(context));
 }
 
 void Sort::step(const Context& context, std::uint32_t round) const {
@@ -123,26 +154,22 @@ void Sort::step(const Context& context, std::uint32_t round) const {
 void Sort::step_level(const Context& context, std::uint32_t level, std::uint32_t round) const {
   const std::uint32_t depth = options_.plan.levels[level].depth;
   View view;
-  if (round > 1) {
-    const std::uint64_t words = count(context.machine) * options_.plan.record_words;
-    view.records = context.from(context.machine, 0, words);
-    expect_received(view.records.size() == words);
-  } else if (level > 0) {
-    expect_received(context.inbox.words().size() == count(context.machine) * options_.plan.record_words);
-    view.records = arrange(context, context.inbox.words());
+  if (level == 0 && round == 1) {
+    view.ends.head = view.ends.tail = {0, options_.plan.records};
+    view.records = sorted(context, loaded(context));
   } else {
-    const std::uint64_t width = options_.plan.record_words;
-    const std::span<const Word> records = loaded(context);
-    const std::span<Word> grouped = context.take(count(context.machine) * width);
-    const Word everything = packed({0, options_.plan.records});
-    for (std::uint64_t i = 0; i < count(context.machine); ++i) {
-      std::copy_n(records.data() + i * (width - 1), width - 1, grouped.data() + i * width);
-      grouped[i * width + width - 1] = everything;
+    view.ends = ends_from(context);
+    if (round == 1) {
+      view.records = sorted(context, arrived(context));
+    } else {
+      const std::uint64_t words = count(context.machine) * options_.plan.record_words;
+      view.records = context.from(context.machine, kSortGroupWords, words);
+      expect_received(view.records.size() == words);
     }
-    view.records = arrange(context, grouped);
   }
-  view.slices = slices(context.machine, view.records, level);
+  view.slices = slices(context.machine, view.ends, level);
   if (round == 4 * depth + 1) return route(context, view);
+  send_ends(context, view.ends);
   context.out.send(context.machine, view.records);
   if (round <= depth) {
     samples_up(context, view, round);
@@ -151,41 +178,6 @@ void Sort::step_level(const Context& context, std::uint32_t level, std::uint32_t
   } else {
     scan_counts(context, view, round - 2 * depth);
   }
-}
-
-// Records arrive in any order within the machine. Those of an active group that lies to the left come first,
-// those of one that goes on to the right last, each sorted; groups that are small enough already wait in
-// between.
-std::span<const Word> Sort::arrange(const Context& context, std::span<const Word> arrived) const {
-  const SortPlan& plan = options_.plan;
-  const std::uint64_t width = plan.record_words;
-  const std::uint64_t first = first_position(context.machine);
-  const auto part_of = [&](const Word* record) {
-    const Group group = unpacked(record[width - 1]);
-    return group.length <= plan.machine_records ? 1 : group.start <= first ? 0 : 2;
-  };
-  std::uint64_t words[3] = {0, 0, 0};
-  for (std::uint64_t i = 0; i < arrived.size(); i += width) words[part_of(arrived.data() + i)] += width;
-  std::span<const Word> parts = arrived;
-  if (std::max({words[0], words[1], words[2]}) < arrived.size()) {
-    const std::span<Word> split = context.take(arrived.size());
-    Word* next[3] = {split.data(), split.data() + words[0], split.data() + words[0] + words[1]};
-    for (std::uint64_t i = 0; i < arrived.size(); i += width) {
-      Word*& to = next[part_of(arrived.data() + i)];
-      to = std::copy_n(arrived.data() + i, width, to);
-    }
-    parts = split;
-  }
-  const std::span<Word> sorted = context.take(arrived.size());
-  local_sort(parts.first(words[0]), sorted.first(words[0]), width, plan.key_words, context.scratch);
-  std::ranges::copy(parts.subspan(words[0], words[1]),
-                    sorted.begin() + static_cast<std::ptrdiff_t>(words[0]));
-  if (seeded("part-unsorted")) {
-    std::ranges::copy(parts.last(words[2]), sorted.last(words[2]).begin());
-  } else {
-    local_sort(parts.last(words[2]), sorted.last(words[2]), width, plan.key_words, context.scratch);
-  }
-  return sorted;
 }
 
 void Sort::samples_up(const Context& context, const View& view, std::uint32_t round) const {
@@ -198,15 +190,16 @@ void Sort::samples_up(const Context& context, const View& view, std::uint32_t ro
   }
 }
 
-/// The last of every t0 records.
+/// The last of every t0 records: its key, and its position unless keys are distinct.
 std::span<const Word> Sort::leaf_samples(const Context& context, const View& view, const Slice& slice) const {
   const SortPlan& plan = options_.plan;
   const std::uint64_t samples = slice.count / plan.sample_distance;
-  const std::span<Word> keys = context.take(samples * plan.key_words);
+  const std::span<Word> keys = context.take(samples * plan.sample_words);
   for (std::uint64_t i = 0; i < samples; ++i) {
     const std::uint64_t record = slice.begin + (i + 1) * plan.sample_distance - 1;
-    std::copy_n(view.records.data() + record * plan.record_words, plan.key_words,
-                keys.data() + i * plan.key_words);
+    Word* const sample = keys.data() + i * plan.sample_words;
+    std::copy_n(view.records.data() + record * plan.record_words, plan.key_words, sample);
+    if (plan.sample_words > plan.key_words) sample[plan.key_words] = first_position(context.machine) + record;
   }
   return keys;
 }
@@ -230,29 +223,29 @@ std::span<const Word> Sort::node_samples(const Context& context, const Tree& tre
   for (std::uint32_t child = 0; child < children; ++child) {
     next = std::ranges::copy(extra_from(context, tree.child_host(level, leaf, child)), next).out;
   }
-  words -= words % plan.key_words;
+  words -= words % plan.sample_words;
   const std::span<Word> merged = context.take(words);
-  local_sort(gathered.first(words), merged, plan.key_words, plan.key_words, context.scratch);
+  local_sort(gathered.first(words), merged, plan.sample_words, plan.sample_words, context.scratch);
   if (level == root_level) return merged;
-  const std::uint64_t kept = words / plan.key_words / plan.fan;
+  const std::uint64_t kept = words / plan.sample_words / plan.fan;
   for (std::uint64_t i = 0; i < kept; ++i) {
-    std::copy_n(merged.data() + ((i + 1) * plan.fan - 1) * plan.key_words, plan.key_words,
-                merged.data() + i * plan.key_words);
+    std::copy_n(merged.data() + ((i + 1) * plan.fan - 1) * plan.sample_words, plan.sample_words,
+                merged.data() + i * plan.sample_words);
   }
-  return merged.first(kept * plan.key_words);
+  return merged.first(kept * plan.sample_words);
 }
 
 /// Samples floor(j L / F) for j = 1..F-1; none if there is no sample.
 std::span<const Word> Sort::splitters(const Context& context, std::span<const Word> samples) const {
   const SortPlan& plan = options_.plan;
-  const std::uint64_t count = samples.size() / plan.key_words;
+  const std::uint64_t count = samples.size() / plan.sample_words;
   if (count == 0) return {};
-  const std::span<Word> chosen = context.take((plan.ways - 1) * plan.key_words);
+  const std::span<Word> chosen = context.take((plan.ways - 1) * plan.sample_words);
   const bool unspaced = seeded("splitters-unspaced");
   for (std::uint64_t j = 1; j < plan.ways; ++j) {
     const std::uint64_t sample = unspaced ? j % count : j * count / plan.ways;
-    std::copy_n(samples.data() + sample * plan.key_words, plan.key_words,
-                chosen.data() + (j - 1) * plan.key_words);
+    std::copy_n(samples.data() + sample * plan.sample_words, plan.sample_words,
+                chosen.data() + (j - 1) * plan.sample_words);
   }
   return chosen;
 }
@@ -272,19 +265,27 @@ void Sort::splitters_down(const Context& context, const View& view, std::uint32_
 }
 
 /// Way j holds the records above splitter j and not above splitter j + 1.
-void Sort::count_ways(const View& view, const Slice& slice, std::span<const Word> splitters,
-                      std::span<Word> counts) const {
+void Sort::count_ways(const Context& context, const View& view, const Slice& slice,
+                      std::span<const Word> splitters, std::span<Word> counts) const {
   const SortPlan& plan = options_.plan;
-  expect_received(splitters.empty() || splitters.size() == (plan.ways - 1) * plan.key_words);
+  expect_received(splitters.empty() || splitters.size() == (plan.ways - 1) * plan.sample_words);
   const Word* const records = view.records.data() + slice.begin * plan.record_words;
+  const std::uint64_t first = first_position(context.machine) + slice.begin;
+  const bool positions = plan.sample_words > plan.key_words;
+  const bool tied_below = seeded("ties-unsplit");
+  const auto is_above = [&](std::uint64_t record, const Word* splitter) {
+    const Word* const key = records + record * plan.record_words;
+    if (!positions || !std::equal(key, key + plan.key_words, splitter))
+      return key_less(splitter, key, plan.key_words);
+    return !tied_below && splitter[plan.key_words] < first + record;
+  };
   std::uint64_t begin = 0;
   for (std::uint64_t way = 0; way + 1 < plan.ways && !splitters.empty(); ++way) {
-    const Word* const splitter = splitters.data() + way * plan.key_words;
+    const Word* const splitter = splitters.data() + way * plan.sample_words;
     std::uint64_t end = slice.count;  // first record above the splitter lies in low..end
     for (std::uint64_t low = begin; low < end;) {
       const std::uint64_t middle = (low + end) / 2;
-      key_less(splitter, records + middle * plan.record_words, plan.key_words) ? end = middle
-                                                                               : low = middle + 1;
+      is_above(middle, splitter) ? end = middle : low = middle + 1;
     }
     counts[way] = end - begin;
     begin = end;
@@ -304,7 +305,7 @@ void Sort::scan_counts(const Context& context, const View& view, std::uint32_t r
     std::uint64_t at = 0;
     for (const Slice& slice : view.slices) {
       const MachineId parent = slice.tree.host(1, context.machine - slice.tree.first);
-      count_ways(view, slice, extra_from(context, parent), fresh.subspan(at, plan.ways));
+      count_ways(context, view, slice, extra_from(context, parent), fresh.subspan(at, plan.ways));
       at += plan.ways;
     }
     counts = fresh;
@@ -329,125 +330,107 @@ void Sort::scan_counts(const Context& context, const View& view, std::uint32_t r
   }
 }
 
+/// The groups of the ends after the level: those of active groups are ways, whose totals came down the tree.
+Sort::Ends Sort::next_ends(const Context& context, const View& view) const {
+  const SortPlan& plan = options_.plan;
+  Ends ends = view.ends;
+  const auto way_of = [&](const Slice& slice, std::uint64_t position) {
+    const std::span<const Word> totals =
+        ScanTree{slice.tree, plan.ways, kAddCounts}.result(context).subspan(plan.ways);
+    std::uint64_t start = slice.group.start;
+    std::size_t way = 0;
+    for (; way < totals.size() && totals[way] <= position - start; ++way) start += totals[way];
+    expect_received(way < totals.size());
+    return Group{start, totals[way]};
+  };
+  for (const Slice& slice : view.slices) {
+    const std::uint64_t first = first_position(context.machine) + slice.begin;
+    if (slice.begin == 0) ends.head = way_of(slice, first);
+    if (slice.begin + slice.count == count(context.machine))
+      ends.tail = way_of(slice, first + slice.count - 1);
+  }
+  return ends;
+}
+
+/// In the order of positions, so that a receiver has equal keys in theirs: a slice at the front, records of groups
+/// that are short enough already, a slice at the back.
 void Sort::route(const Context& context, const View& view) const {
   const SortPlan& plan = options_.plan;
   const std::uint64_t width = plan.record_words;
   std::span<const Word> counts = extra_from(context, context.machine);
   expect_received(counts.size() >= view.slices.size * plan.ways);
-  std::uint64_t waiting_begin = 0;  // records that belong to no slice
-  std::uint64_t waiting_end = count(context.machine);
+  send_ends(context, next_ends(context, view));
+  std::uint64_t sent = 0;  // records
+  const auto keep_until = [&](std::uint64_t end) {
+    context.out.send(context.machine, view.records.subspan(sent * width, (end - sent) * width));
+    sent = end;
+  };
   for (const Slice& slice : view.slices) {
-    slice.begin == 0 ? waiting_begin = slice.count : waiting_end = slice.begin;
-  }
-  if (waiting_begin < waiting_end) {
-    context.out.send(context.machine,
-                     view.records.subspan(waiting_begin * width, (waiting_end - waiting_begin) * width));
-  }
-  for (const Slice& slice : view.slices) {
+    keep_until(slice.begin);
     const std::span<const Word> offsets = ScanTree{slice.tree, plan.ways, kAddCounts}.result(context);
-    const std::span<Word> moved = context.take(slice.count * width);
-    std::ranges::copy(view.records.subspan(slice.begin * width, slice.count * width), moved.begin());
-    std::uint64_t record = 0;
-    std::uint64_t start = slice.group.start;
+    const std::uint64_t slice_end = slice.begin + slice.count;
     for (std::uint64_t way = 0; way < plan.ways; ++way) {
-      const std::uint64_t total = offsets[plan.ways + way];
       std::uint64_t position = offsets[way];
-      expect_received(counts[way] <= slice.count - record);
-      for (const std::uint64_t end = record + counts[way]; record < end;) {
+      expect_received(
+          counts[way] <= slice_end - sent &&
+          (counts[way] == 0 || (position < plan.records && counts[way] <= plan.records - position)));
+      for (const std::uint64_t end = sent + counts[way]; sent < end;) {
         const std::uint64_t left = plan.machine_records - position % plan.machine_records;
-        const std::uint64_t piece = std::min(left, end - record);
-        for (std::uint64_t i = record; i < record + piece; ++i)
-          moved[i * width + width - 1] = packed({start, total});
-        context.out.send(machine_of(context.machine, position), moved.subspan(record * width, piece * width));
-        record += piece;
+        const std::uint64_t piece = std::min(left, end - sent);
+        context.out.send(machine_of(context.machine, position),
+                         view.records.subspan(sent * width, piece * width));
+        sent += piece;
         position += piece;
       }
-      start += total;
     }
+    expect_received(sent == slice_end);
     counts = counts.subspan(plan.ways);
   }
+  keep_until(count(context.machine));
 }
 
 /// A group of at most B records is on the machine of its first position or on that and the next one.
 void Sort::gather_groups(const Context& context) const {
-  const std::uint64_t width = options_.plan.record_words;
+  const SortPlan& plan = options_.plan;
+  const Ends ends = ends_from(context);
+  if (std::max(ends.head.length, ends.tail.length) > plan.machine_records)
+    throw InternalError("sort: a group exceeds its bound B");
+  const std::span<const Word> records = sorted(context, arrived(context));
   const std::uint64_t first = first_position(context.machine);
-  const std::span<const Word> arrived = context.inbox.words();
-  expect_received(arrived.size() % width == 0);
-  const std::span<Word> records = context.take(arrived.size());
-  std::uint64_t back = 0;  // words for the machine before, in front; words that stay, from the end on
-  std::uint64_t stay = arrived.size();
-  for (std::uint64_t i = 0; i < arrived.size(); i += width) {
-    const Group group = unpacked(arrived[i + width - 1]);
-    if (group.length > options_.plan.machine_records)
-      throw InternalError("sort: a group exceeds its bound B");
-    const bool goes_back = group.start < first;
-    if (!goes_back) stay -= width;
-    std::copy_n(arrived.data() + i, width, records.data() + (goes_back ? back : stay));
-    if (goes_back) back += width;
-  }
-  if (back > 0) context.out.send(context.machine - 1, records.first(back));
-  context.out.send(context.machine, records.subspan(back));
+  const std::uint64_t back =
+      ends.head.start < first ? std::min(ends.head.start + ends.head.length - first, count(context.machine))
+                              : 0;
+  if (back > 0) context.out.send(context.machine - 1, records.first(back * plan.record_words));
+  context.out.send(context.machine, records.subspan(back * plan.record_words));
 }
 
 void Sort::place_groups(const Context& context) const {
   const SortPlan& plan = options_.plan;
-  const std::uint64_t width = plan.record_words;
-  const std::uint64_t first = first_position(context.machine);
-  const std::span<const Word> arrived = context.inbox.words();
-  if (arrived.empty()) return;
-  expect_received(arrived.size() % width == 0);
-  // Records into the places of their groups; next[p] is the next free place of the group that starts at first
-  // + p.
-  const std::span<Word> next = context.take(count(context.machine));
-  std::ranges::fill(next, ~Word{0});
-  const std::span<Word> grouped = context.take(arrived.size());
-  std::uint64_t least = ~std::uint64_t{0};  // first position of any group that starts here
-  for (std::uint64_t i = 0; i < arrived.size(); i += width) {
-    least = std::min(least, unpacked(arrived[i + width - 1]).start);
-  }
-  for (std::uint64_t i = 0; i < arrived.size(); i += width) {
-    const std::uint64_t start = unpacked(arrived[i + width - 1]).start;
-    expect_received(start >= first && start - first < next.size());
-    Word& place = next[start - first];
-    if (place == ~Word{0}) place = start - least;
-    expect_received(place < arrived.size() / width);
-    std::copy_n(arrived.data() + i, width, grouped.data() + place++ * width);
-  }
-  const std::span<Word> sorted = context.take(arrived.size());
-  for (std::uint64_t i = 0; i < arrived.size();) {
-    // One group after the other, each of as many records as it says: no position is empty or was taken twice.
-    const std::uint64_t place = i / width;
-    const std::uint64_t start = least + place - first;
-    expect_received(start < next.size() && next[start] != ~Word{0});
-    const Group group = unpacked(grouped[i + width - 1]);
-    expect_received(group.start == least + place && next[start] == place + group.length &&
-                    group.length <= arrived.size() / width - place);
-    const std::uint64_t words = group.length * width;
-    local_sort(grouped.subspan(i, words), sorted.subspan(i, words), width, plan.key_words, context.scratch);
-    i += words;
-  }
-  const std::uint64_t narrow = width - 1;
-  const std::span<Word> stripped = context.take(arrived.size() / width * narrow);
-  for (std::uint64_t i = 0; i < arrived.size() / width; ++i) {
-    std::copy_n(sorted.data() + i * width, narrow, stripped.data() + i * narrow);
-  }
-  place_run(context, least, stripped);
+  const std::span<const Word> records = context.inbox.words();
+  if (records.empty()) return;
+  const std::uint64_t own = context.count_from(context.machine);
+  const std::uint64_t here = count(context.machine);
+  expect_received(own % plan.record_words == 0 && own <= here * plan.record_words);
+  const std::uint64_t position = first_position(context.machine) + here - own / plan.record_words;
+  expect_received(records.size() % plan.record_words == 0 &&
+                  records.size() <= 2 * plan.machine_records * plan.record_words &&
+                  records.size() / plan.record_words <= plan.records - position);
+  place_run(context, position, sorted(context, records));
 }
 
 void Sort::place_run(const Context& context, std::uint64_t position, std::span<const Word> records) const {
   const std::uint64_t block = options_.plan.machine_records;
-  const std::uint64_t narrow = options_.plan.record_words - 1;
+  const std::uint64_t width = options_.plan.record_words;
   while (!records.empty()) {
     const std::uint64_t piece =
-        options_.place ? 1 : std::min(block - position % block, records.size() / narrow);
+        options_.place ? 1 : std::min(block - position % block, records.size() / width);
     if (options_.place) {
-      options_.place(context, position, records.first(narrow));
+      options_.place(context, position, records.first(width));
     } else {
-      context.out.send(machine_of(context.machine, position), records.first(piece * narrow));
+      context.out.send(machine_of(context.machine, position), records.first(piece * width));
     }
     position += piece;
-    records = records.subspan(piece * narrow);
+    records = records.subspan(piece * width);
   }
 }
 

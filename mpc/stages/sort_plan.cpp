@@ -2,11 +2,17 @@
 
 #include <algorithm>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/rational.h"
 
 namespace roundtrip::mpc {
 namespace {
+
+// Two blocks of records must fit a machine in the end. Fewer records leave more words for samples: worth it where s is
+// small.
+constexpr std::uint64_t kMinSortPart = 2;
+constexpr std::uint64_t kMaxSortPart = 4;
 
 /// The levels and rounds with plan.fan; false if some level does not shrink the groups enough.
 bool plan_levels(SortPlan& plan) {
@@ -29,45 +35,50 @@ bool plan_levels(SortPlan& plan) {
   return true;
 }
 
-/// The best plan with plan.machine_records.
-std::optional<SortPlan> plan_block(SortPlan plan, std::uint64_t memory_words) {
+/// The plan of least rounds with plan.machine_records, if there is one that takes fewer than `best`.
+void plan_fans(SortPlan plan, std::uint64_t memory_words, std::optional<SortPlan>& best) {
   plan.machines = ceil_div(plan.records, plan.machine_records);
-  if (plan.machines <= 1) return plan;
-  const std::uint64_t spare = memory_words - plan.machine_records * plan.record_words;  // h
-  std::optional<SortPlan> best;
+  const std::uint64_t taken = plan.machine_records * plan.record_words + kSortGroupWords;
+  if (plan.machines > 1 && taken > memory_words) return;
+  const bool longest = seeded("longest-sort-plan");
+  const auto offer = [&] {
+    if (!best || (longest ? plan.rounds > best->rounds : plan.rounds < best->rounds)) best = plan;
+  };
+  if (plan.machines == 1) return offer();
+  const std::uint64_t spare = memory_words - taken;  // h
   for (std::uint64_t fan = 2; fan <= plan.machines + 1; ++fan) {
     plan.fan = fan;
-    plan.samples = spare / (fan * plan.key_words);
+    plan.samples = spare / (fan * plan.sample_words);
     if (plan.samples < 1) break;  // and for no larger f either
-    plan.ways = std::min(spare / ((fan + 4) * plan.key_words), plan.samples * std::min(fan, plan.machines));
+    plan.ways =
+        std::min(spare / ((fan + 4) * plan.sample_words), plan.samples * std::min(fan, plan.machines));
     if (plan.ways < 2) continue;
     plan.sample_distance = ceil_div(plan.machine_records, plan.samples);
-    if (!plan_levels(plan)) continue;
-    const bool longest = seeded("longest-sort-plan");
-    if (!best || (longest ? plan.rounds > best->rounds : plan.rounds < best->rounds)) best = plan;
+    if (plan_levels(plan)) offer();
   }
-  return best;
 }
 
 }  // namespace
 
-std::optional<SortPlan> plan_sort(std::uint64_t records, std::uint64_t record_words,
-                                  std::uint64_t memory_words, std::uint64_t key_words,
-                                  std::uint64_t machines) {
-  const std::uint64_t most = memory_words / (2 * record_words);
-  if (most == 0) return std::nullopt;
-  SortPlan plan{.records = records, .record_words = record_words, .key_words = key_words};
-  plan.machine_records = most;
-  const std::optional<SortPlan> least = plan_block(plan, memory_words);
-  if (!least || least->machines >= machines) return least;
-  plan.machine_records = std::max<std::uint64_t>(1, ceil_div(records, machines));
-  constexpr std::uint64_t kGrowth = 16;  // a finer search would gain less than a sixteenth
-  for (; plan.machine_records < most;
-       plan.machine_records += std::max<std::uint64_t>(1, plan.machine_records / kGrowth)) {
-    const std::optional<SortPlan> spread = plan_block(plan, memory_words);
-    if (spread && spread->rounds <= least->rounds) return spread;
+std::optional<SortPlan> plan_sort(const SortTask& task) {
+  ensure(!task.distinct_keys || task.key_words > 1, "distinct keys of one word");  // counts need w_k >= 2
+  SortPlan plan{.records = task.records, .record_words = task.record_words, .key_words = task.key_words};
+  plan.sample_words = task.key_words + (task.distinct_keys ? 0 : 1);
+  std::optional<SortPlan> best;
+  for (std::uint64_t part = kMinSortPart; part <= kMaxSortPart; ++part) {
+    plan.machine_records = std::min(task.machine_records, task.memory_words / (part * task.record_words));
+    if (plan.machine_records > 0) plan_fans(plan, task.memory_words, best);
   }
-  return least;
+  if (!best || task.machines <= best->machines) return best;
+  constexpr std::uint64_t kGrowth = 16;  // a finer search would gain less than a sixteenth
+  plan.machine_records = ceil_div(task.records, task.machines);
+  for (; plan.machine_records < best->machine_records;
+       plan.machine_records += std::max<std::uint64_t>(1, plan.machine_records / kGrowth)) {
+    std::optional<SortPlan> spread;
+    plan_fans(plan, task.memory_words, spread);
+    if (spread && spread->rounds <= best->rounds) return spread;
+  }
+  return best;
 }
 
 }  // namespace roundtrip::mpc

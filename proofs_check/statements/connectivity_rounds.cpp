@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "roundtrip/base/ensure.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
@@ -34,33 +35,35 @@ std::uint64_t up(std::uint64_t a, std::uint64_t b) {
   return (a + b - 1) / b;
 }
 
-/// Sizes of both protocols: edges as N words, sorted as records of 3 words on machines of B = floor(s / 6).
+/// Sizes of both protocols: edges as N words, sorted as records of 2 words B a machine.
 struct Sized {
   std::uint64_t n, b, s, records, machines, rounds, sort;
 };
 
-Sized sized(std::uint64_t n) {
+/// With at most floor(s / part) - fewer records a machine.
+Sized sized(std::uint64_t n, std::uint64_t part, std::uint64_t fewer) {
   Sized z{};
   z.n = n;
   z.b = root_ceil(n, kEpsilon);
-  const SortMemory memory = sort_memory(n, 3, kKappa, z.b);
-  z.s = memory.memory_words;
-  z.sort = memory.sort_rounds;
-  z.records = z.s / 6;
-  z.machines = std::max(up(n, z.b), up(n, z.records));
+  z.s = kKappa * z.b;
+  const auto sort = sort_sizes(n, 2, z.s, 2, z.s / part - fewer);
+  ensure(sort.has_value(), "a sort that has no plan at kappa 16");
+  z.sort = sort->rounds;
+  z.records = sort->machine_records;
+  z.machines = std::max(up(n, z.b), sort->machines);
   return z;
 }
 
 Sized cycles_expectation(std::uint64_t n) {
-  Sized z = sized(n);
+  Sized z = sized(n, 4, 1);  // two records of a machine go to the next one
   z.rounds = z.sort + log_ceil(2, n / 2) + log_ceil(z.s, up(n, z.b)) + 3;
   return z;
 }
 
 /// R = P (T_sort + 2 C d + 1) + 2 dz + T_sort + 2 d1 + 3: the least over the width c of a chunk of 2 C d, and
 /// over the fan-in z of the table's tree of P (..) + 2 dz.
-Sized components_expectation(std::uint64_t n) {
-  Sized z = sized(n);
+Sized components_with(std::uint64_t n, std::uint64_t part) {
+  Sized z = sized(n, part, 0);
   const std::uint64_t machines = up(n, z.records);
   const std::uint64_t spare = z.s - 2 * z.records - 4;
   const std::uint64_t bits = log_ceil(2, n);
@@ -78,6 +81,12 @@ Sized components_expectation(std::uint64_t n) {
   }
   z.rounds = least + z.sort + 2 * log_ceil(spare / 2, machines) + 3;
   return z;
+}
+
+/// The least R of those with at most floor(s / 4), floor(s / 6) and floor(s / 8) records a machine.
+Sized components_expectation(std::uint64_t n) {
+  return std::ranges::min({components_with(n, 4), components_with(n, 6), components_with(n, 8)}, {},
+                          &Sized::rounds);
 }
 
 /// Edges u0 v0 u1 v1 .. of the cycles over 0 .. N/2 - 1 in random order, cut after `first` vertices.

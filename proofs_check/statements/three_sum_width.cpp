@@ -32,10 +32,6 @@ constexpr std::uint64_t kDepth = 2 + 2 * 5 * 38;
 constexpr std::uint64_t kFirstInRange = 4096;
 constexpr std::uint64_t kTrapSizes[] = {8, 33, 64, 101};
 
-std::uint64_t up(std::uint64_t a, std::uint64_t b) {
-  return (a + b - 1) / b;
-}
-
 Expectation expectation_of(std::uint64_t n) {
   Expectation expectation;
   expectation.n = n;
@@ -48,8 +44,8 @@ Expectation expectation_of(std::uint64_t n) {
   const std::uint64_t diagonals = g * (g + 1) / 2;
   expectation.machines = diagonals + g;
   const std::uint64_t fan = (s - 3 * block - 2 * g) / (3 * block);
-  const std::uint64_t sort_machines = up(n, s / 6);
-  expectation.rounds = *sort_rounds(n, 3, s) + 5 + 2 * std::uint64_t{log_ceil(s / 8, sort_machines)} +
+  const auto sort = sort_sizes(n, 2, s, 2, s / 4 - 2);  // three records of a machine go to the next one
+  expectation.rounds = sort->rounds + 5 + 2 * std::uint64_t{log_ceil(s / 8, sort->machines)} +
                        log_ceil((s - 2 * g) / (2 * g), expectation.machines) +
                        std::max(1u, log_ceil(fan, diagonals)) + log_ceil(s / 4, expectation.machines);
   return expectation;
@@ -284,7 +280,7 @@ class ThreeSumWidth : public Statement {
   std::string title() const override { return "3-SUM in O(1) ANNA layers of width O(N^{1/2 + delta})"; }
   std::string card() const override {
     return R"(Problem:   distinct positions a, b, c with x_a + x_b + x_c = 0.
-Guarantee: R = T_sort(N, 3) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 2 + g machines, g = ceil(sqrt N), of
+Guarantee: R = T_sort(N, 2) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 2 + g machines, g = ceil(sqrt N), of
            s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 382 layers for every N >= 2^12, with
            H = ceil(q^(1/D)) heads and width within 12 kappa_s N^(1/2 + 2 delta) + 128 H.
 Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;

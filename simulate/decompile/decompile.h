@@ -24,7 +24,7 @@
 //                                      5 dc     on C^2 machines, one for each pair of blocks
 //   deliver                            1        row of token t to outputs t d .. t d + d - 1 (once)
 //
-// R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 2, for hashed layers.
+// R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 1, for hashed layers.
 #pragma once
 
 #include <cstdint>

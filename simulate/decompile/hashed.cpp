@@ -570,8 +570,11 @@ bool plan_scan(DecompiledLayer& layer, std::uint64_t tokens, std::uint64_t memor
 }
 
 bool fit(const DecompilePlan& plan, DecompiledLayer& sizes) {
-  const auto sort =
-      mpc::plan_sort(2 * plan.tokens, sizes.code_words + 2, plan.memory_words, sizes.code_words + 1);
+  const auto sort = mpc::plan_sort({.records = 2 * plan.tokens,
+                                    .record_words = sizes.code_words + 1,
+                                    .memory_words = plan.memory_words,
+                                    .key_words = sizes.code_words + 1,
+                                    .distinct_keys = true});
   if (!sort || !plan_scan(sizes, plan.tokens, plan.memory_words)) return false;
   sizes.sort = *sort;
   return true;

@@ -16,8 +16,7 @@ namespace roundtrip::mpc {
 namespace {
 
 using testing::CaseResult;
-using testing::formula_sort;
-using testing::formula_t_sort;
+using testing::formula_plan;
 using testing::FormulaSort;
 using testing::parameters_of;
 using testing::random_values;
@@ -86,14 +85,10 @@ Outputs relaxed(const Values& values) {
   return label;
 }
 
-/// R from the card, in words of the test's own.
-long components_formula(long n, long b, long kappa, bool* feasible) {
-  const long s = kappa * b;
-  const long t = formula_t_sort(n, 3, s);
-  *feasible = t >= 0;
-  if (t == 0) return 3;  // everything on one machine
-  const long B = s / 6;
-  const long M = (n + B - 1) / B;
+/// R from the card, in words of the test's own, with at most `most` records a machine; -1 if there is no plan.
+long components_formula(long n, long s, long most) {
+  const auto [t, B, M] = formula_plan(n, 2, s, 2, most);
+  if (t <= 0) return t == 0 ? 3 : -1;  // everything on one machine
   const long S = s - 2 * B - 4;
   long bits = 0;
   while ((1L << bits) < n) ++bits;
@@ -104,8 +99,7 @@ long components_formula(long n, long b, long kappa, bool* feasible) {
     const long rounds = (bits + c - 1) / c * log_up(f, M);
     if (chunk_rounds < 0 || rounds < chunk_rounds) chunk_rounds = rounds;
   }
-  *feasible &= S >= 4 && chunk_rounds >= 0;
-  if (!*feasible) return -1;
+  if (S < 4 || chunk_rounds < 0) return -1;
   long best = -1;
   for (long z = 2; z <= std::min(M, S); ++z) {
     long phases = 0;
@@ -120,11 +114,12 @@ CaseResult expect_components(const Parameters& parameters, const Values& values)
   SCOPED_TRACE(fmt::format("N = {}, eps = {}", parameters.n, parameters.epsilon.to_string()));
   const CaseResult result = run_case("components", parameters, values);
   EXPECT_EQ(result.outputs, find_protocol("components").oracle(values, parameters));
-  bool feasible = false;
-  const long rounds =
-      components_formula(static_cast<long>(parameters.n), static_cast<long>(result.shape.block_words),
-                         static_cast<long>(result.shape.kappa_s), &feasible);
-  EXPECT_TRUE(feasible);
+  const auto s = static_cast<long>(result.shape.memory_words);
+  long rounds = -1;
+  for (const long part : {4, 6, 8}) {
+    const long with = components_formula(static_cast<long>(parameters.n), s, s / part);
+    if (with >= 0 && (rounds < 0 || with < rounds)) rounds = with;
+  }
   EXPECT_EQ(result.shape.rounds, rounds);
   EXPECT_EQ(components_rounds(parameters), rounds);
   EXPECT_EQ(result.run.ledger.rounds.size(), static_cast<std::size_t>(rounds));
@@ -250,7 +245,7 @@ CaseResult expect_cycles(const Values& values, std::uint64_t kappa = 8) {
   const auto s = static_cast<long>(result.shape.memory_words);
   const long owners =
       (n + static_cast<long>(result.shape.block_words) - 1) / static_cast<long>(result.shape.block_words);
-  const long rounds = formula_t_sort(n, 3, s) + log_up(2, n / 2) + log_up(s, owners) + 3;
+  const long rounds = formula_plan(n, 2, s, 2, s / 4 - 1).T + log_up(2, n / 2) + log_up(s, owners) + 3;
   EXPECT_EQ(result.shape.rounds, rounds);
   EXPECT_EQ(one_or_two_cycles_rounds(parameters), rounds);
   return result;
@@ -445,10 +440,9 @@ CaseResult expect_join(const Parameters& parameters, const Values& values) {
   EXPECT_EQ(result.outputs, expected);
   EXPECT_EQ(find_protocol("join").oracle(values, parameters), expected);
   const auto s = static_cast<long>(result.shape.memory_words);
-  const long block = s / 6;
-  const long machines = (n + block - 1) / block;
-  const long fan = std::max(2L, (s - 3 * block - 3) / 2);
-  EXPECT_EQ(result.shape.rounds, formula_t_sort(n, 3, s) + 2 * log_up(fan, machines) + 4);
+  const auto sort = formula_plan(n, 2, s, 2, (s - 3) / 5);
+  const long fan = std::max(2L, (s - 3 * sort.B - 3) / 2);
+  EXPECT_EQ(result.shape.rounds, sort.T + 2 * log_up(fan, sort.M) + 4);
   EXPECT_EQ(join_rounds(parameters), result.shape.rounds);
   return result;
 }

@@ -55,7 +55,7 @@ void expect_hops(const Parameters& parameters, const Values& values, const Outpu
   long log_k = 0;
   while (log_k < 63 && (std::uint64_t{1} << log_k) < k) ++log_k;
   const long t = formula_sort(static_cast<long>(parameters.n), parameters.epsilon.numerator(),
-                              parameters.epsilon.denominator(), static_cast<long>(*parameters.kappa_s))
+                              parameters.epsilon.denominator(), static_cast<long>(*parameters.kappa_s), 2)
                      .t;
   ASSERT_EQ(result.shape.rounds, t + 3 + log_k);
   ASSERT_EQ(k_hop_rounds(parameters), t + 3 + log_k);

@@ -12,6 +12,7 @@ namespace {
 
 using testing::CaseResult;
 using testing::formula_b;
+using testing::formula_plan;
 using testing::formula_t_sort;
 using testing::parameters_of;
 using testing::random_values;
@@ -40,10 +41,10 @@ long formula_rounds(long n, long num, long den, long modulus) {
   const long w = up(modulus, 48);
   if (2 * w <= b || modulus <= 48) return 2 * (n <= b ? 0 : log_up((2 * b - b) / w, up(n, b))) + 1;
   long kappa = 8;
-  while (formula_t_sort(2 * n, 3, kappa * b) < 0) ++kappa;
+  while (formula_t_sort(2 * n, 2, kappa * b) < 0) ++kappa;
   const long s = kappa * b;
-  const long block = s / 6;
-  return formula_t_sort(2 * n, 3, s) + 2 * log_up((s - 2 * block) / 2, up(2 * n, block)) + 2;
+  const auto sort = formula_plan(2 * n, 2, s);
+  return sort.T + 2 * log_up((s - 2 * sort.B) / 2, sort.M) + 2;
 }
 
 void expect_matches(std::uint64_t n, std::int64_t modulus, Rational epsilon, const Values& values,

@@ -13,6 +13,7 @@ namespace roundtrip::mpc {
 namespace {
 
 using testing::CaseResult;
+using testing::formula_plan;
 using testing::formula_sort;
 using testing::formula_t_sort;
 using testing::parameters_of;
@@ -72,7 +73,7 @@ void expect_sorted(std::uint64_t n, Rational epsilon, std::uint64_t kappa, Kind 
   ASSERT_TRUE(
       std::ranges::equal(result.outputs, values, [](const auto& a, std::int64_t b) { return a == b; }));
   const auto formula = formula_sort(static_cast<long>(n), epsilon.numerator(), epsilon.denominator(),
-                                    static_cast<long>(kappa));
+                                    static_cast<long>(kappa), 1);
   ASSERT_EQ(result.shape.kappa_s, static_cast<std::uint64_t>(formula.kappa));
   ASSERT_EQ(result.shape.kappa_raised, static_cast<std::uint64_t>(formula.kappa) > kappa);
   const bool spread = n > static_cast<std::uint64_t>(formula.b);
@@ -82,37 +83,73 @@ void expect_sorted(std::uint64_t n, Rational epsilon, std::uint64_t kappa, Kind 
   ASSERT_EQ(sort_rounds(parameters), rounds);
 }
 
+std::uint32_t t_sort(std::uint64_t n, std::uint64_t w, std::uint64_t s) {
+  return plan_sort({.records = n, .record_words = w, .memory_words = s})->rounds;
+}
+
+// By hand, n = 2^16 keys, s = 8 2^8: B = 1024, M = 64, h = 1020. f = 9: sigma = floor(1020 / 18) = 56, F =
+// floor(1020 / 26) = 39, t0 = ceil(1024 / 56) = 19. Level 0: m = 65, d = 2, n_1 = 1681 + 65 19 2 + 19 9 = 4322; level
+// 1: m = 6, d = 1, n_2 = 111 + 6 19 + 19 = 244 <= B. T = 2 + 9 + 5 = 16; f <= 8 would need d = 3, and one level alone
+// cannot do. With their positions, w = 2: B = 512, M = 128, h = 1020. f = 12: sigma 42, F 31, t0 13; m = 129, d = 2,
+// n_1 = 2115 + 129 13 2 + 13 12 = 5625; m = 12, d = 1, n_2 = 182 + 12 13 + 13 = 351: 16, too.
 TEST(SortPlan, HasTheLiteralValues) {
-  const auto t = [](std::uint64_t n, std::uint64_t kappa, Rational epsilon) {
-    return plan_sort(n, 3, kappa * ceil_power(n, epsilon))->rounds;
-  };
-  const std::vector<std::pair<int, std::uint32_t>> eight = {{8, 48},  {10, 29}, {12, 25},
-                                                            {14, 25}, {16, 24}, {20, 24}};
-  for (const auto& [bits, rounds] : eight) EXPECT_EQ(t(1u << bits, 8, {1, 2}), rounds) << bits;
-  for (int bits = 8; bits <= 24; bits += 2) EXPECT_EQ(t(1u << bits, 16, {1, 2}), 16u) << bits;
-  const std::vector<std::uint32_t> two_fifths = {30, 29, 29, 29, 29, 29};
-  const std::vector<std::uint32_t> three_fifths = {16, 16, 12, 12, 12, 12};
+  EXPECT_EQ(t_sort(1 << 16, 1, 2048), 16u);
+  EXPECT_EQ(t_sort(1 << 16, 2, 2048), 16u);
   const std::vector<int> sizes = {8, 10, 12, 14, 16, 20};
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    EXPECT_EQ(t(1u << sizes[i], 16, {2, 5}), two_fifths[i]) << sizes[i];
-    EXPECT_EQ(t(1u << sizes[i], 8, {3, 5}), three_fifths[i]) << sizes[i];
-  }
-  const std::vector<std::uint32_t> doubled = {87, 42, 29, 29, 25, 25};  // n = 2N at kappa = 8
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    EXPECT_EQ(plan_sort(2u << sizes[i], 3, 8u << sizes[i] / 2)->rounds, doubled[i]) << sizes[i];
-    EXPECT_EQ(plan_sort(2u << sizes[i], 3, 16u << sizes[i] / 2)->rounds, i == 0 ? 25u : 16u) << sizes[i];
-  }
+  using Row = std::vector<std::uint32_t>;
+  const auto expect = [&sizes](std::uint64_t w, std::uint64_t kappa, Rational epsilon, const Row& rounds,
+                               std::uint64_t times = 1) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const std::uint64_t n = std::uint64_t{1} << sizes[i];
+      EXPECT_EQ(t_sort(times * n, w, kappa * ceil_power(n, epsilon)), rounds[i])
+          << w << " " << kappa << " " << epsilon.to_string() << " " << n;
+    }
+  };
+  // Keys alone.
+  expect(1, 8, {1, 2}, {25, 16, 16, 16, 16, 16});
+  expect(1, 16, {1, 2}, {7, 7, 7, 11, 11, 12});
+  expect(1, 16, {2, 5}, {12, 16, 16, 16, 24, 24});
+  expect(1, 8, {3, 5}, {7, 7, 7, 7, 7, 11});
+  expect(1, 8, {1, 2}, {34, 25, 24, 21, 16, 16}, 2);
+  // With a word beside.
+  expect(2, 8, {1, 2}, {38, 25, 25, 21, 16, 16});
+  expect(2, 16, {1, 2}, {12, 12, 12, 12, 16, 16});
+  expect(2, 16, {2, 5}, {25, 25, 25, 25, 25, 25});
+  expect(2, 8, {3, 5}, {12, 12, 11, 11, 11, 11});
+  expect(2, 8, {1, 2}, {51, 29, 29, 25, 25, 24}, 2);
+  expect(2, 16, {1, 2}, {16, 16, 16, 16, 16, 16}, 2);
+  EXPECT_EQ(t_sort(std::uint64_t{1} << 24, 1, 16 << 12), 16u);
+  EXPECT_EQ(t_sort(std::uint64_t{1} << 24, 2, 16 << 12), 16u);
+}
+
+TEST(SortPlan, RoundsOfTheProtocols) {
+  for (const std::uint64_t n : {1000, 1024, 4099, 1 << 14, 1 << 16, 1 << 18, 1 << 22})
+    EXPECT_EQ(sort_rounds(parameters_of(n)), 17u) << n;
+  Parameters parameters = parameters_of(1 << 16);
+  parameters.options["k"] = "4";
+  EXPECT_EQ(k_hop_rounds(parameters), 21u);
 }
 
 TEST(SortPlan, EqualsTheFormulaInTheTests) {
   EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<long>(1, 200000);
-    const auto w = *rc::gen::inRange<long>(3, 9);
-    const auto wk = *rc::gen::inRange<long>(2, w);
+    const auto w = *rc::gen::inRange<long>(1, 9);
+    const auto key = *rc::gen::inRange<long>(1, w + 1);
+    const bool distinct = key > 1 && *rc::gen::arbitrary<bool>();
     const auto s = *rc::gen::inRange<long>(1, 6000);
-    const auto plan = plan_sort(static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(w),
-                                static_cast<std::uint64_t>(s), static_cast<std::uint64_t>(wk));
-    RC_ASSERT((plan ? static_cast<long>(plan->rounds) : -1) == formula_t_sort(n, w, s, wk));
+    const auto most = *rc::gen::inRange<long>(1, 6000);
+    const auto plan = plan_sort({.records = static_cast<std::uint64_t>(n),
+                                 .record_words = static_cast<std::uint64_t>(w),
+                                 .memory_words = static_cast<std::uint64_t>(s),
+                                 .key_words = static_cast<std::uint64_t>(key),
+                                 .distinct_keys = distinct,
+                                 .machine_records = static_cast<std::uint64_t>(most)});
+    const auto formula = formula_plan(n, w, s, distinct ? key : key + 1, most);
+    RC_ASSERT(plan.has_value() == (formula.T >= 0));
+    if (!plan) return;
+    RC_ASSERT(plan->rounds == static_cast<std::uint32_t>(formula.T));
+    RC_ASSERT(plan->machine_records == static_cast<std::uint64_t>(formula.B));
+    RC_ASSERT(plan->machines == static_cast<std::uint64_t>(formula.M));
   }));
 }
 
@@ -187,7 +224,7 @@ TEST(Sort, Records) {
     const CaseResult result = run_case("sort", parameters, values);
     RC_ASSERT(result.outputs == expected);
     RC_ASSERT(find_protocol("sort").oracle(values, parameters) == expected);
-    const long t = formula_t_sort(static_cast<long>(count), static_cast<long>(width) + 2,
+    const long t = formula_t_sort(static_cast<long>(count), static_cast<long>(width),
                                   static_cast<long>(result.shape.memory_words));
     RC_ASSERT(result.shape.rounds == (t > 0 ? 1 + t : parameters.n > result.shape.block_words ? 2 : 1));
     RC_ASSERT(sort_rounds(parameters) == result.shape.rounds);
@@ -210,7 +247,7 @@ TEST(Sort, RandomOrderAndRebuiltProtocolChangeNothing) {
 
 TEST(Sort, RoundsAndLedgerShapeDoNotDependOnData) {
   for (const Kind kind : {kSorted, kReversed, kEqual, kClustered}) {
-    EXPECT_EQ(run_case("sort", parameters_of(1024), data(kind, 1024, 1)).run.ledger.rounds.size(), 30u);
+    EXPECT_EQ(run_case("sort", parameters_of(1024), data(kind, 1024, 1)).run.ledger.rounds.size(), 17u);
   }
 }
 
@@ -230,7 +267,7 @@ TEST(Sort, OneWordLessBreaksTheLimit) {
     EXPECT_EQ(violation.facts().used, most);
     EXPECT_EQ(violation.facts().allowed, most - 1);
     EXPECT_GE(violation.facts().round, 1u);
-    EXPECT_LE(violation.facts().round, 30u);
+    EXPECT_LE(violation.facts().round, 17u);
     EXPECT_LT(violation.facts().machine, 32u);
   }
 }

@@ -12,7 +12,8 @@ namespace {
 
 using testing::CaseResult;
 using testing::formula_b;
-using testing::formula_t_sort;
+using testing::formula_plan;
+using testing::FormulaPlan;
 using testing::parameters_of;
 using testing::random_values;
 using testing::run_case;
@@ -40,7 +41,7 @@ bool is_witness(const Values& x, const Outputs& found) {
   return sum == 0 && found[0] != found[1] && found[0] != found[2] && found[1] != found[2];
 }
 
-/// R from the statement in words: "T_sort(N, 3) + 5 + 2 d1 + db + dd + dr", g = ceil(sqrt N), W = g + 5,
+/// R from the statement in words: "T_sort(N, 2) + 5 + 2 d1 + db + dd + dr", g = ceil(sqrt N), W = g + 5,
 /// f = floor((s - 3W - 2g) / 3W); d1 = ceil(log_{floor(s/8)} M); db = ceil(log_{floor((s-2g)/2g)} q);
 /// dd = ceil(log_f g(g+1)/2), at least 1; dr = ceil(log_{floor(s/4)} q).
 long formula_rounds(long n, long s, long* machines) {
@@ -51,9 +52,9 @@ long formula_rounds(long n, long s, long* machines) {
     for (long power = 1; power < value; power *= base) ++e;
     return e;
   };
-  const long sorting = (n + s / 6 - 1) / (s / 6);
+  const FormulaPlan sort = formula_plan(n, 2, s, 2, s / 4 - 2);
   *machines = q;
-  return formula_t_sort(n, 3, s) + 5 + 2 * log(s / 8, sorting) + log((s - 2 * g) / (2 * g), q) +
+  return sort.T + 5 + 2 * log(s / 8, sort.M) + log((s - 2 * g) / (2 * g), q) +
          std::max(1L, log((s - 3 * (g + 5) - 2 * g) / (3 * (g + 5)), g * (g + 1) / 2)) + log(s / 4, q);
 }
 
@@ -128,9 +129,9 @@ TEST(ThreeSum, PowersOfTwoAndTheirNeighbours) {
 
 TEST(ThreeSum, RoundsOfTheTable) {
   // kappa 3, delta 1/5; s and R as worked out by hand.
-  EXPECT_EQ(three_sum_rounds(parameters_of(1 << 12)), 37u);
-  EXPECT_EQ(three_sum_rounds(parameters_of(1 << 13)), 37u);
-  for (int bits = 14; bits <= 16; ++bits) EXPECT_EQ(three_sum_rounds(parameters_of(1u << bits)), 32u) << bits;
+  EXPECT_EQ(three_sum_rounds(parameters_of(1 << 12)), 33u);
+  EXPECT_EQ(three_sum_rounds(parameters_of(1 << 13)), 33u);
+  for (int bits = 14; bits <= 16; ++bits) EXPECT_EQ(three_sum_rounds(parameters_of(1u << bits)), 31u) << bits;
   const std::uint64_t memory[] = {1014, 1647, 2676};
   for (int bits = 12; bits <= 14; ++bits) {
     const auto protocol = find_protocol("three_sum").make(parameters_of(1u << bits));

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/stages/sort.h"
@@ -19,10 +21,20 @@ struct Layout {
   std::uint32_t instances;
   MachineId first;
   std::uint64_t memory_words;
-  Word key_values;  // keys are below that: few of them make ties
+  Word key_values;     // keys are below that: few of them make ties
+  bool distinct_keys;  // a further key word makes them distinct; its order is not that of positions
+
+  SortTask task() const {
+    const std::uint64_t keys = key_words + distinct_keys;
+    return {.records = records,
+            .record_words = keys + payload_words,
+            .memory_words = memory_words,
+            .key_words = keys,
+            .distinct_keys = distinct_keys};
+  }
 };
 
-using Records = std::vector<std::vector<Word>>;  // key words, tie, payload
+using Records = std::vector<std::vector<Word>>;  // key words, tie if keys are distinct, payload
 
 Records make_records(const Layout& layout, std::uint32_t instance) {
   RandomStream stream(layout.records, Domain::kTest, instance);
@@ -30,14 +42,14 @@ Records make_records(const Layout& layout, std::uint32_t instance) {
   for (std::uint64_t i = 0; i < layout.records; ++i) {
     for (std::uint64_t j = 0; j < layout.key_words; ++j)
       records[i].push_back(stream.below(layout.key_values));
-    records[i].push_back(i * 7919 % layout.records);  // ties need not ascend with positions, only differ
+    if (layout.distinct_keys) records[i].push_back(i * 7919 % layout.records);
     for (std::uint64_t j = 0; j < layout.payload_words; ++j) records[i].push_back(stream.below(1 << 20));
   }
   return records;
 }
 
 /// Every machine makes its records out of nothing (the input word it gets is only there because N >= 1),
-/// sorts and is looked at. The tie is distinct only if `records` is prime to 7919, which the caller sees to.
+/// sorts and is looked at.
 class ManySorts final : public Composition {
  public:
   ManySorts(const Layout& layout, const SortPlan& plan) {
@@ -54,7 +66,7 @@ class ManySorts final : public Composition {
                      [this, plan, layout](const Context& context, std::uint64_t first, std::span<Word> out) {
                        const auto instance = (context.machine - layout.first) / plan.machines;
                        auto next = out.begin();
-                       for (std::uint64_t i = 0; i < out.size() / (plan.record_words - 1); ++i) {
+                       for (std::uint64_t i = 0; i < out.size() / plan.record_words; ++i) {
                          next = std::ranges::copy(records_[instance][first + i], next).out;
                        }
                      },
@@ -77,8 +89,7 @@ class ManySorts final : public Composition {
 };
 
 void expect_sorted(const Layout& layout) {
-  const std::uint64_t width = layout.key_words + 1 + layout.payload_words + 1;
-  const auto plan = plan_sort(layout.records, width, layout.memory_words, layout.key_words + 1);
+  const auto plan = plan_sort(layout.task());
   ASSERT_TRUE(plan.has_value());
   const ManySorts protocol(layout, *plan);
   const std::vector<Word> input(protocol.shape().n, 0);
@@ -87,9 +98,8 @@ void expect_sorted(const Layout& layout) {
   ASSERT_EQ(run_result.ledger.rounds.size(), plan->rounds + 1);
   for (std::uint32_t instance = 0; instance < layout.instances; ++instance) {
     Records expected = make_records(layout, instance);
-    std::ranges::sort(expected, [&](const auto& a, const auto& b) {
-      return std::vector(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(layout.key_words) + 1) <
-             std::vector(b.begin(), b.begin() + static_cast<std::ptrdiff_t>(layout.key_words) + 1);
+    std::ranges::stable_sort(expected, {}, [&](const std::vector<Word>& record) {
+      return std::vector(record.begin(), record.begin() + static_cast<std::ptrdiff_t>(plan->key_words));
     });
     for (std::uint64_t machine = 0; machine < plan->machines; ++machine) {
       std::vector<Word> block;
@@ -104,20 +114,24 @@ void expect_sorted(const Layout& layout) {
 }
 
 TEST(SortStage, WideKeysAndPayloads) {
-  expect_sorted({.records = 500,
-                 .key_words = 2,
-                 .payload_words = 0,
-                 .instances = 1,
-                 .first = 0,
-                 .memory_words = 200,
-                 .key_values = 3});
-  expect_sorted({.records = 2000,
-                 .key_words = 3,
-                 .payload_words = 2,
-                 .instances = 1,
-                 .first = 5,
-                 .memory_words = 600,
-                 .key_values = 4});
+  for (const bool distinct : {false, true}) {
+    expect_sorted({.records = 500,
+                   .key_words = 2,
+                   .payload_words = 0,
+                   .instances = 1,
+                   .first = 0,
+                   .memory_words = 200,
+                   .key_values = 3,
+                   .distinct_keys = distinct});
+    expect_sorted({.records = 2000,
+                   .key_words = 3,
+                   .payload_words = 2,
+                   .instances = 1,
+                   .first = 5,
+                   .memory_words = 600,
+                   .key_values = 4,
+                   .distinct_keys = distinct});
+  }
 }
 
 TEST(SortStage, OneMachineSortsAtOnce) {
@@ -127,7 +141,8 @@ TEST(SortStage, OneMachineSortsAtOnce) {
                  .instances = 3,
                  .first = 2,
                  .memory_words = 300,
-                 .key_values = 2});
+                 .key_values = 2,
+                 .distinct_keys = false});
 }
 
 TEST(SortStage, AnyLayoutProperty) {
@@ -138,13 +153,41 @@ TEST(SortStage, AnyLayoutProperty) {
                   .instances = *rc::gen::inRange<std::uint32_t>(1, 4),
                   .first = *rc::gen::inRange<MachineId>(0, 3),
                   .memory_words = *rc::gen::inRange<std::uint64_t>(20, 900),
-                  .key_values = *rc::gen::element<Word>(1, 2, 5, 1 << 20)};
-    const std::uint64_t width = layout.key_words + layout.payload_words + 2;
-    while (!plan_sort(layout.records, width, layout.memory_words, layout.key_words + 1))
-      layout.memory_words += 10;
+                  .key_values = *rc::gen::element<Word>(1, 2, 5, 1 << 20),
+                  .distinct_keys = *rc::gen::arbitrary<bool>()};
+    while (!plan_sort(layout.task())) layout.memory_words += 10;
     expect_sorted(layout);
     RC_ASSERT(!::testing::Test::HasFatalFailure());
   }));
+}
+
+/// Equal keys with a payload that tells them apart: they keep their order, and no group grows beyond its bound.
+/// Without positions in the samples they would all go one way, and groups would: that is refused, not survived.
+TEST(SortStage, EqualKeysAreSplitByTheirPositions) {
+  std::uint64_t stopped = 0;
+  for (const Word key_values : {1, 2, 3, 7}) {
+    for (const std::uint64_t records : {300, 1000, 4099}) {
+      const Layout layout{.records = records,
+                          .key_words = 1,
+                          .payload_words = 1,
+                          .instances = 1,
+                          .first = 0,
+                          .memory_words = 8 * ceil_power(records, Rational(1, 2)),
+                          .key_values = key_values,
+                          .distinct_keys = false};
+      expect_sorted(layout);
+      if (!kFaultsCompiledIn) continue;
+      const FaultSwitch fault("ties-unsplit");
+      const ManySorts protocol(layout, *plan_sort(layout.task()));
+      const auto transport = make_in_process_transport();
+      try {
+        run(protocol, std::vector<Word>(protocol.shape().n, 0), *transport);
+      } catch (const Error&) {
+        ++stopped;
+      }
+    }
+  }
+  EXPECT_EQ(stopped, kFaultsCompiledIn ? 12u : 0u);
 }
 
 /// Data against the sampling: every leaf's last t0 - 1 records, and every node's last f - 1 samples, which
@@ -153,7 +196,7 @@ TEST(SortStage, AnyLayoutProperty) {
 TEST(SortStage, RecordsThatHideFromTheSamples) {
   for (const std::uint64_t n : {1024, 2000, 4096}) {
     const std::uint64_t s = 8 * ceil_power(n, Rational(1, 2));
-    const auto plan = plan_sort(n, 3, s);
+    const auto plan = plan_sort({.records = n, .record_words = 2, .memory_words = s});
     ASSERT_TRUE(plan.has_value());
     for (const std::uint64_t hidden : {plan->sample_distance - 1, plan->sample_distance * plan->fan - 1}) {
       for (const Word heap : {Word{0}, Word{1} << 20, Word{1} << 40}) {

@@ -34,34 +34,36 @@ struct SortCase {
   std::uint32_t rounds;
 };
 
-TEST(SortRounds, HasTheTabulatedValues) {
+TEST(SortSizes, HaveTheTabulatedValues) {
   const SortCase cases[] = {
-      {8, {1, 2}, 16, 16},  {16, {1, 2}, 16, 16}, {24, {1, 2}, 16, 16}, {8, {1, 2}, 8, 48},
-      {10, {1, 2}, 8, 29},  {12, {1, 2}, 8, 25},  {14, {1, 2}, 8, 25},  {16, {1, 2}, 8, 24},
-      {20, {1, 2}, 8, 24},  {8, {2, 5}, 16, 30},  {10, {2, 5}, 16, 29}, {9, {1, 3}, 16, 87},
-      {10, {1, 3}, 12, 94}, {10, {1, 3}, 16, 60}, {12, {1, 3}, 16, 56}, {12, {3, 5}, 6, 16},
-      {14, {3, 5}, 12, 11}, {12, {2, 3}, 3, 16},  {14, {1, 2}, 24, 11}, {11, {1, 2}, 6, 38},
-      {13, {1, 2}, 4, 42},  {16, {3, 5}, 8, 12},  {9, {2, 3}, 2, 87},   {13, {1, 3}, 32, 25},
-      {14, {2, 5}, 8, 51}};
+      {8, {1, 2}, 16, 12},  {16, {1, 2}, 16, 16}, {24, {1, 2}, 16, 16}, {8, {1, 2}, 8, 38},
+      {10, {1, 2}, 8, 25},  {12, {1, 2}, 8, 25},  {14, {1, 2}, 8, 21},  {16, {1, 2}, 8, 16},
+      {20, {1, 2}, 8, 16},  {8, {2, 5}, 16, 25},  {10, {2, 5}, 16, 25}, {9, {1, 3}, 16, 51},
+      {10, {1, 3}, 12, 72}, {10, {1, 3}, 16, 43}, {12, {1, 3}, 16, 42}, {12, {3, 5}, 6, 16},
+      {14, {3, 5}, 12, 7},  {12, {2, 3}, 3, 16},  {14, {1, 2}, 24, 11}, {11, {1, 2}, 6, 29},
+      {13, {1, 2}, 4, 38},  {16, {3, 5}, 8, 11},  {9, {2, 3}, 2, 51},   {13, {1, 3}, 32, 25},
+      {14, {2, 5}, 8, 42}};
   for (const SortCase& c : cases) {
     const std::uint64_t n = std::uint64_t{1} << c.log_n;
-    const auto rounds = sort_rounds(n, 3, c.kappa * root_ceil(n, c.epsilon));
-    ASSERT_TRUE(rounds.has_value()) << n;
-    EXPECT_EQ(*rounds, c.rounds) << n << " " << c.epsilon.to_string() << " " << c.kappa;
+    const auto sort = sort_sizes(n, 2, c.kappa * root_ceil(n, c.epsilon));
+    ASSERT_TRUE(sort.has_value()) << n;
+    EXPECT_EQ(sort->rounds, c.rounds) << n << " " << c.epsilon.to_string() << " " << c.kappa;
   }
-  EXPECT_EQ(sort_rounds(2u << 8, 3, 8 * 16), 87u);  // n = 2N, kappa 8
-  EXPECT_EQ(sort_rounds(2u << 12, 3, 8 * 64), 29u);
-  EXPECT_EQ(sort_rounds(2u << 10, 3, 16 * 32), 16u);  // n = 2N, kappa 16
-  EXPECT_EQ(sort_rounds(10, 3, 60), 0u);              // one machine
+  EXPECT_EQ(sort_sizes(1 << 16, 1, 8 * 256)->rounds, 16u);  // keys alone: s / 2 of them a machine
+  EXPECT_EQ(sort_sizes(1 << 16, 1, 8 * 256)->machines, 64u);
+  EXPECT_EQ(sort_sizes(2u << 8, 2, 8 * 16)->rounds, 51u);  // n = 2N, kappa 8
+  EXPECT_EQ(sort_sizes(2u << 12, 2, 8 * 64)->rounds, 29u);
+  EXPECT_EQ(sort_sizes(2u << 10, 2, 16 * 32)->rounds, 16u);  // n = 2N, kappa 16
+  EXPECT_EQ(sort_sizes(10, 2, 60)->rounds, 0u);              // one machine
 }
 
 TEST(SortMemory, RaisesKappaToTheLeastThatHasAPlan) {
-  EXPECT_FALSE(sort_rounds(256, 3, 4 * 16).has_value());
-  const SortMemory memory = sort_memory(256, 3, 4, 16);
-  EXPECT_GT(memory.kappa_s, 4u);
-  EXPECT_FALSE(sort_rounds(256, 3, (memory.kappa_s - 1) * 16).has_value());
-  EXPECT_EQ(memory.sort_rounds, *sort_rounds(256, 3, memory.memory_words));
-  EXPECT_EQ(sort_memory(1024, 3, 8, 32).kappa_s, 8u);
+  EXPECT_FALSE(sort_sizes(256, 2, 5 * 16).has_value());
+  const SortMemory memory = sort_memory(256, 2, 4, 16);
+  EXPECT_EQ(memory.kappa_s, 6u);
+  EXPECT_EQ(memory.sort.rounds, 82u);
+  EXPECT_EQ(memory.memory_words, 96u);
+  EXPECT_EQ(sort_memory(1024, 2, 8, 32).kappa_s, 8u);
 }
 
 TEST(IdentityFunctions, HasTheTabulatedValues) {

@@ -65,7 +65,11 @@ std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
     for (std::uint64_t reached = 1; reached < layer.tables; reached *= plan.copies_a_round + 1) ++copies;
     for (std::uint64_t reached = 1; reached < layer.scan_machines; reached *= layer.scan_fan) ++depth;
     rounds += 2 * copies +
-              mpc::plan_sort(2 * plan.tokens, layer.code_words + 2, plan.memory_words, layer.code_words + 1)
+              mpc::plan_sort({.records = 2 * plan.tokens,
+                              .record_words = layer.code_words + 1,
+                              .memory_words = plan.memory_words,
+                              .key_words = layer.code_words + 1,
+                              .distinct_keys = true})
                   ->rounds +
               2 * depth + 4;
   }
