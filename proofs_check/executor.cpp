@@ -1,11 +1,18 @@
 #include "roundtrip/proofs_check/executor.h"
 
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <memory_resource>
 #include <numeric>
+#include <optional>
 #include <tuple>
 
+#include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 
@@ -112,6 +119,34 @@ class Stepper {
     });
   }
   Execution result() && { return std::move(result_); }
+  void fail() { ++result_.broken; }
+
+  /// What a round changed, to and from another process.
+  std::vector<std::uint64_t> changes(std::uint32_t round) const {
+    std::vector<std::uint64_t> list = result_.prints[round - 1];
+    list.insert(list.end(), result_.outputs.begin(), result_.outputs.end());
+    list.push_back(result_.broken);
+    for (const std::vector<Message>& messages : arriving_) {
+      list.push_back(messages.size());
+      for (const Message& m : messages) list.insert(list.end(), {m.source, m.sequence, m.word});
+    }
+    return list;
+  }
+  void change(std::uint32_t round, std::span<const std::uint64_t> list) {
+    std::size_t at = 0;
+    const auto next = [&] { return at < list.size() ? list[at++] : 0; };
+    for (std::uint64_t& print : result_.prints[round - 1]) print = next();
+    for (mpc::Word& word : result_.outputs) word = next();
+    result_.broken = next();
+    for (std::vector<Message>& messages : arriving_) {
+      for (std::uint64_t left = next(); left > 0; --left) {
+        const auto source = static_cast<mpc::MachineId>(next());
+        const auto sequence = static_cast<std::uint32_t>(next());
+        messages.push_back({source, sequence, next()});
+      }
+    }
+    if (at != list.size()) fail();
+  }
 
  private:
   const Run& run_;
@@ -120,6 +155,32 @@ class Stepper {
   std::vector<std::vector<Message>> inboxes_, arriving_;
   std::vector<std::uint64_t> received_;
 };
+
+/// What `work` returns in a process of its own; nothing if that fails.
+std::optional<std::vector<std::uint64_t>> in_own_process(
+    const std::function<std::vector<std::uint64_t>()>& work) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(fdopen(memfd_create("round", MFD_CLOEXEC), "w+"),
+                                                             std::fclose);
+  if (!file) throw InternalError("no file for a round's messages");
+  const pid_t child = fork();
+  if (child < 0) throw InternalError("no process for a round");
+  if (child == 0) {
+    try {
+      const std::vector<std::uint64_t> list = work();
+      const bool whole = std::fwrite(list.data(), sizeof(list[0]), list.size(), file.get()) == list.size();
+      _exit(whole && std::fflush(file.get()) == 0 ? 0 : 1);
+    } catch (...) {
+      _exit(1);
+    }
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return {};
+  std::fseek(file.get(), 0, SEEK_END);
+  std::vector<std::uint64_t> list(static_cast<std::size_t>(std::ftell(file.get())) / sizeof(std::uint64_t));
+  std::rewind(file.get());
+  if (std::fread(list.data(), sizeof(list[0]), list.size(), file.get()) != list.size()) return {};
+  return list;
+}
 
 }  // namespace
 
@@ -163,6 +224,25 @@ std::vector<Execution> execute_in_turns(std::span<const Run> runs, std::uint64_t
   std::vector<Execution> results;
   for (Stepper& stepper : steppers) results.push_back(std::move(stepper).result());
   return results;
+}
+
+Execution execute_in_own_processes(const Run& run) {
+  Stepper stepper(run);
+  for (std::uint32_t round = 1; round <= stepper.rounds(); ++round) {
+    stepper.begin_round();
+    const auto work = [&] {
+      for (mpc::MachineId machine = 0; machine < stepper.machines(); ++machine) stepper.step(round, machine);
+      return stepper.changes(round);
+    };
+    if (seeded("blind-rounds")) {
+      work();
+    } else if (const auto list = in_own_process(work)) {
+      stepper.change(round, *list);
+    } else {
+      stepper.fail();
+    }
+  }
+  return std::move(stepper).result();
 }
 
 std::uint64_t differences(const Execution& execution, const std::vector<std::vector<std::uint64_t>>& prints,

@@ -37,6 +37,11 @@ struct Execution {
 /// filled with garbage. Cost: a step and a make() for each run, round and machine, O(log) a word.
 std::vector<Execution> execute_in_turns(std::span<const Run> runs, std::uint64_t order_seed);
 
+/// Executes one run, each round in a process of its own that is forked from one in which no round was: what a machine
+/// keeps in memory of the process under any key is lost. Call it before anything else steps this protocol on this
+/// input. Broken if a process fails. Cost: a process a round, a step and a make() for each machine.
+Execution execute_in_own_processes(const Run& run);
+
 /// Message lists that differ from `prints`, outputs that differ, and what the execution broke.
 std::uint64_t differences(const Execution& execution, const std::vector<std::vector<std::uint64_t>>& prints,
                           std::span<const mpc::Word> outputs);

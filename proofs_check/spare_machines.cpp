@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/proofs_check/cases.h"
@@ -93,7 +94,7 @@ SpareMachines spare_machines(mpc::Transport& transport, std::uint64_t seed, Gamm
     }
     found.wrong_use += used != uses_more || info.uses_more_machines != uses_more;
   }
-  return found;
+  return seeded("blind-gamma") ? SpareMachines{} : found;
 }
 
 }  // namespace roundtrip::proofs_check

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "roundtrip/proofs_check/formulas.h"
 
@@ -50,7 +52,7 @@ void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outb
     if (run.source == step.machine) own.insert(own.end(), run.words.begin(), run.words.end());
   }
   own.resize(size);  // the copy from the neighbour and extra words are dropped
-  if (defects_.memory != ToyMemory::kNone) own[0] = remembered(step, own[0]);
+  if (defects_.memory != ToyMemory::kNone) own[0] = remembered(step, own);
   if (step.round == shape_.rounds) {
     const bool misses = step.machine == 0 && defects_.breaks == Kind::kMissingOutput;
     for (std::uint64_t i = misses ? 1 : 0; i < size; ++i) outbox.deliver(begin + i, own[i]);
@@ -65,10 +67,13 @@ void ToyProtocol::step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outb
   break_rule(step, outbox);
 }
 
-mpc::Word ToyProtocol::remembered(const mpc::Step& step, mpc::Word word) const {
+mpc::Word ToyProtocol::remembered(const mpc::Step& step, std::span<const mpc::Word> own) const {
   static std::map<mpc::MachineId, mpc::Word> of_process;
   static thread_local std::map<mpc::MachineId, mpc::Word> of_thread;
+  static thread_local std::map<std::pair<mpc::MachineId, std::uint32_t>, mpc::Word> of_round;
+  static std::map<std::uint64_t, mpc::Word> of_input;
   static std::uint64_t sum = 0;
+  const mpc::Word word = own[0];
   const bool keeps = step.round + 1 == shape_.rounds;
   const bool last = step.round == shape_.rounds;
   if (defects_.memory == ToyMemory::kSum) {
@@ -76,6 +81,16 @@ mpc::Word ToyProtocol::remembered(const mpc::Step& step, mpc::Word word) const {
     const bool shared = last && sum > machines_;
     sum -= last;
     return word ^ (shared ? 1 : 0);
+  }
+  if (defects_.memory == ToyMemory::kRound) {
+    if (keeps) of_round[{step.machine, step.round}] = word;
+    return last ? of_round[{step.machine, step.round - 1}] : word;
+  }
+  if (defects_.memory == ToyMemory::kHash) {
+    std::uint64_t hash = step.machine;
+    for (const mpc::Word each : own) hash = (hash ^ each) * 0x9e3779b97f4a7c15u;
+    if (keeps) of_input[hash] = word;
+    return last ? of_input[hash] : word;
   }
   auto& kept = defects_.memory == ToyMemory::kStatic   ? of_process
                : defects_.memory == ToyMemory::kThread ? of_thread

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 
 #include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/violation.h"
@@ -16,7 +17,7 @@ namespace roundtrip::proofs_check {
 /// passing a copy of its first word once around the ring, and delivers it. s = 2b, q = ceil(N / b), R = 4, p
 /// = 48.
 /// Where machines keep what their messages should hold.
-enum class ToyMemory : std::uint8_t { kNone, kStatic, kThread, kMember, kSum };
+enum class ToyMemory : std::uint8_t { kNone, kStatic, kThread, kMember, kSum, kRound, kHash };
 
 struct ToyDefects {
   std::uint64_t extra_words = 0;  ///< machine 0 sends this many more words to itself in round 2
@@ -25,7 +26,8 @@ struct ToyDefects {
   std::uint32_t more_machines = 0;  ///< machines beyond q, that do nothing
   /// Machines keep the first word of their block there in the round before the last, and deliver it from there.
   /// kSum: each adds 1 to a number of all machines instead, takes 1 away in the last round, and delivers its
-  /// first word wrong if the number is larger than q.
+  /// first word wrong if the number is larger than q. kRound: memory of the thread, by machine and round. kHash: a
+  /// static by a hash of the machine's block, so that no run with another input comes upon it.
   ToyMemory memory = ToyMemory::kNone;
   /// A rule that machine 0 breaks, by one word or bit: in round 2, or in round R if it is about outputs.
   /// Those who send too much to machine 0 are the others.
@@ -42,7 +44,7 @@ class ToyProtocol : public mpc::Protocol {
  private:
   void break_rule(const mpc::Step& step, mpc::Outbox& outbox) const;
   /// A machine's first word, by way of the memory that the defect names.
-  mpc::Word remembered(const mpc::Step& step, mpc::Word word) const;
+  mpc::Word remembered(const mpc::Step& step, std::span<const mpc::Word> own) const;
 
   mpc::Shape shape_;
   ToyDefects defects_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/protocol.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/violation.h"
@@ -175,7 +176,7 @@ std::uint64_t working_memory_mistakes(mpc::Transport& transport, std::uint64_t s
       mistakes += !judged_in_map(taken, declared);
     }
   }
-  return mistakes;
+  return seeded("blind-heap") ? 0 : mistakes;
 }
 
 }  // namespace roundtrip::proofs_check

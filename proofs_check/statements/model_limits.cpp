@@ -3,6 +3,7 @@
 // eps, kappa).
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/mpc/registry.h"
@@ -155,13 +156,23 @@ std::uint64_t unlike_in_turns(const std::vector<LimitCase>& cases, const std::ve
   })[0][0];
 }
 
+/// Collective: a run with each round in a process of its own, forked here, before the run itself.
+Execution apart(const LimitCase& e) {
+  return execute_in_own_processes({e.make, encoded(e.input, e.input_bits)});
+}
+
 /// The checks on all inputs of one protocol at one size: the worst of each quantity.
 std::vector<Check> check_limits(const std::vector<LimitCase>& cases, const Mutant& mutant, Context& context) {
   std::vector<Check> worst;
-  std::vector<Seen> in_turns;  // of the first two, where the size is small enough
+  std::vector<Seen> in_turns;       // of the first two, where the size is small enough
+  std::vector<std::uint64_t> lost;  // of the first: message lists unlike with a process for each round
   for (const LimitCase& e : cases) {
     context.progress(e.protocol + " N = " + std::to_string(e.expectation.n));
+    const bool goes_apart = e.expectation.n <= kMaxInTurns && lost.empty() && context.transport.rank() == 0;
+    const std::optional<Execution> rounds = goes_apart ? std::optional(apart(e)) : std::nullopt;
     const Seen seen = observe(e, mutant, context.transport);
+    if (rounds && seen.stopped.empty())
+      lost.push_back(differences(*rounds, seen.trace.prints, seen.trace.outputs));
     if (e.expectation.n <= kMaxInTurns && in_turns.size() < 2 && seen.stopped.empty())
       in_turns.push_back(seen);
     const Trace& trace = seen.trace;
@@ -203,6 +214,13 @@ std::vector<Check> check_limits(const std::vector<LimitCase>& cases, const Mutan
     worst.push_back(
         compare(cases[0].configuration, cases[0].protocol + ": message lists unlike with two runs in turns",
                 static_cast<double>(unlike_in_turns(cases, in_turns, context)), Relation::kEqual, 0));
+  }
+  std::uint64_t unlike[2] = {lost.size(), lost.empty() ? 0 : lost[0]};
+  context.transport.sum(unlike);
+  if (unlike[0] != 0) {
+    worst.push_back(compare(cases[0].configuration,
+                            cases[0].protocol + ": message lists unlike, a process a round",
+                            static_cast<double>(unlike[1]), Relation::kEqual, 0));
   }
   return worst;
 }
@@ -352,7 +370,7 @@ Guarantee: in every round every machine sends at most s words and receives at mo
 Check:     recounted from the messages of every machine and round, on random, all-equal, sorted and reversed inputs;
            outputs against oracles written from the definitions; a limit one word below the maximum must stop the run.
            Up to N = 1024 two runs are executed again by the verifier itself, machine by machine in turns, protocols made
-           anew for each step: message lists must be those of the runs. A step that holds one word more on the heap than
+           anew for each step, and one with a process for each round: message lists must be those of the runs. A step that holds one word more on the heap than
            declared must be stopped, whatever form of operator new it came from; malloc, mmap and the stack are not seen.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds of the protocols are ours.)";
   }
@@ -497,6 +515,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
                                           {"machines remember in a member", ToyMemory::kMember},
                                           {"a static that all machines add to", ToyMemory::kSum}}) {
       judge(control, "message lists unlike with two runs in turns", with({.memory = memory}), {}, sound, {});
+    }
+    for (const auto& [control, memory] :
+         {std::pair("machines remember in memory of the thread, by round", ToyMemory::kRound),
+          {"machines remember in a static, by a hash of their input", ToyMemory::kHash}}) {
+      judge(control, "message lists unlike, a process a round", with({.memory = memory}), {}, sound, {});
     }
     const Check all_stopped = check_broken_rules(context, false);
     all.push_back(judge_control(kName, "rules that nobody breaks, and yet a breach is expected",

@@ -28,7 +28,6 @@ Decompiled::Decompiled(anna::Model model, DecompilePlan plan)
   shape_.input_bits = plan_.input_bits;
   shape_.kappa_s = plan_.kappa_s;
   shape_.kappa_raised = plan_.kappa_raised;
-  shape_.heap_words = 0;
   std::uint64_t scratch_words = 0;
   for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
     layers_.push_back(

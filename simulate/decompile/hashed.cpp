@@ -236,8 +236,7 @@ void HashedRun::update(const Context& context, const VisitNext& visit) const {
                        outputs.add(h, c, static_cast<double>(sum) / count);
                    }
                  }
-                 writer.clear();
-                 layer_.update(row, outputs, writer);
+                 update_row(layer_, row, outputs, writer);
                  visit(row.token, writer.entries());
                });
 }

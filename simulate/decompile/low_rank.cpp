@@ -99,8 +99,7 @@ void LowRankRun::update(const Context& context, const VisitNext& visit) const {
         if (totals[c] != 0) outputs.add(h, c, static_cast<double>(totals[c]) / static_cast<double>(norm));
       }
     }
-    writer.clear();
-    layer_.update(row, outputs, writer);
+    update_row(layer_, row, outputs, writer);
     visit(row.token, writer.entries());
   });
 }

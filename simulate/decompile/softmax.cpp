@@ -334,8 +334,7 @@ void SoftmaxRun::update(const Context& context, const VisitNext& visit) const {
           outputs.add(h, c, static_cast<double>(sum) / total);
       }
     }
-    writer.clear();
-    layer_.update(row, outputs, writer);
+    update_row(layer_, row, outputs, writer);
     visit(row.token, writer.entries());
   });
 }

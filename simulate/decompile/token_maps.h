@@ -9,6 +9,7 @@
 
 #include "roundtrip/anna/transformer/transformer.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/rational.h"
 #include "roundtrip/mpc/stages/composition.h"
 
@@ -50,6 +51,7 @@ class TokenHeads final : public anna::Projection {
     }
     std::ranges::fill(counts_, 0);
     computed_ = 0;
+    const HeapPause models;  // what a model's maps take is not the protocol's
     layer_.project(row, *this);
   }
   anna::Symbol symbol(std::uint32_t head, bool query) const { return points_[2 * head + query]; }
@@ -130,5 +132,14 @@ class TokenOutputs final : public anna::HeadOutputs {
   std::span<std::uint32_t> counts_, nonzero_;
   std::size_t nonzeros_ = 0;
 };
+
+/// The layer's next row of a token, in place of what `writer` holds. What a model's maps take from the heap is not the
+/// protocol's.
+inline void update_row(const anna::Layer& layer, const anna::RowView& row, const TokenOutputs& outputs,
+                       anna::RowWriter& writer) {
+  const HeapPause models;
+  writer.clear();
+  layer.update(row, outputs, writer);
+}
 
 }  // namespace roundtrip::simulate
