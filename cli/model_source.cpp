@@ -31,17 +31,23 @@ const anna::MechanismInfo& random_attention(const ConstructionArguments& constru
   return *found;
 }
 
+/// --param of the mechanism that --attention names, for a model of these sizes.
+anna::Mechanism drawn_attention(const anna::MechanismInfo& mechanism, const anna::RandomModel& model,
+                                std::uint64_t tokens, const mpc::Parameters& parameters) {
+  std::vector<std::uint64_t> options;
+  for (const anna::MechanismOption& option : mechanism.options)
+    options.push_back(parameters.integer_option(option.name, option.value, option.least, option.largest));
+  return mechanism.draw({model, tokens, parameters.eta.to_double(), options});
+}
+
 void make_model(const ConstructionArguments& construction, const mpc::Parameters& parameters,
                 ModelSource& model_source) {
   const std::string& name = model_source.name;
   if (name.starts_with("random:")) {
     const anna::RandomModel random = anna::RandomModel::parse(name);
-    const anna::MechanismInfo& mechanism = random_attention(construction);
-    std::vector<std::uint64_t> options;
-    for (const anna::MechanismOption& option : mechanism.options)
-      options.push_back(parameters.integer_option(option.name, option.value, option.least, option.largest));
     model_source.model = anna::make_random_model(
-        random, parameters.n, mechanism.draw({random, parameters.n, parameters.eta.to_double(), options}));
+        random, parameters.n,
+        drawn_attention(random_attention(construction), random, parameters.n, parameters));
   } else if (model_source.compiled_info != nullptr) {
     require_of_protocols(construction);
     // Memory and machines are those of the protocol that the transformer becomes; the one compiled has its
@@ -52,9 +58,16 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     own.machines.reset();
     model_source.compiled = simulate::compile(name, own, construction.options(parameters, name));
     model_source.model = simulate::as_model(*model_source.compiled, construction.mechanism().name);
-  } else {
-    require(construction.attention.empty(), "--attention: {} says itself what attention its layers have",
-            name);  // read by as_protocol()
+  } else if (!construction.attention.empty()) {  // the file's weights with another attention
+    anna::Model& model = model_source.model;     // read by as_protocol()
+    require(!model.protocol, "--attention: the maps of {} are a protocol's, which has its own", name);
+    for (std::size_t l = 0; l < model.mechanisms.size(); ++l) {
+      anna::RandomModel sizes;
+      sizes.dimension = model.transformer.layers[l]->shape().query_dimension;
+      model.mechanisms[l] =
+          drawn_attention(random_attention(construction), sizes, model.transformer.tokens, parameters);
+    }
+    model.validate();
   }
 }
 
@@ -108,10 +121,11 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
   std::vector<const simulate::LayerDecompiler*> decompilers;
   for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
     decompilers.push_back(&simulate::decompiler_of(mechanism.info()));
-  if (!file) decompilers = {&simulate::decompiler_of(random_attention(construction))};
+  if (!file || !construction.attention.empty())
+    decompilers = {&simulate::decompiler_of(random_attention(construction))};
   info.rounds_formula = simulate::rounds_formula(decompilers);
   if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
-  if (model_source.name.starts_with("random:")) {
+  if (model_source.compiled_info == nullptr && (!file || !construction.attention.empty())) {
     for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
       for (const anna::MechanismOption& option : mechanism->options)
         info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});

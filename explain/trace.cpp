@@ -193,9 +193,8 @@ class RecordingAttention final : public anna::Attention {
     std::vector<std::size_t> query(queries.size()), key(keys.size());
     std::ranges::transform(queries, query.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
     std::ranges::transform(keys, key.begin(), [&](Symbol symbol) { return vectors.number(symbol); });
-    return [query, key, counts = mechanism_.collisions(vectors.all())](std::uint32_t i, std::uint32_t j) {
-      return counts(query[i], key[j]);
-    };
+    return [query, key, causal = mechanism_.causal(), counts = mechanism_.collisions(vectors.all())](
+               std::uint32_t i, std::uint32_t j) { return causal && j > i ? 0 : counts(query[i], key[j]); };
   }
 
   /// The mechanism's averages are those of the matches: S and T exact, each rounded once.

@@ -71,7 +71,8 @@ FamilyKind read_family(const JsonField& field) {
 }
 
 Mechanism read(const JsonField& field) {
-  field.object({"kind", "family", "tables", "functions", "seed", "?width", "?rotations", "?r", "?c"});
+  field.object(
+      {"kind", "family", "tables", "functions", "seed", "?width", "?rotations", "?r", "?c", "?causal"});
   Anna anna;
   anna.parameters.family = read_family(field["family"]);
   anna.parameters.tables = field["tables"].number32(1, 1u << 20);
@@ -90,6 +91,7 @@ Mechanism read(const JsonField& field) {
   anna.parameters.seed = field["seed"].number(0, UINT64_MAX);
   if (const auto radius = field.find("r")) anna.near_radius = radius->positive();
   if (const auto factor = field.find("c")) anna.factor = factor->positive();
+  if (const auto causal = field.find("causal")) anna.parameters.causal = causal->truth();
   return anna;
 }
 
@@ -101,7 +103,7 @@ std::vector<Mechanism> samples() {
     if (kind == FamilyKind::kPStable) anna.parameters.width = 12.5;
     if (kind == FamilyKind::kCrossPolytopeHadamard) anna.parameters.rotations = 3;
     all.push_back(anna);
-    anna.near_radius = 0.25, anna.factor = 4;
+    anna.near_radius = 0.25, anna.factor = 4, anna.parameters.causal = true;
     all.push_back(anna);
   }
   return all;
@@ -115,7 +117,9 @@ void AnnaParameters::validate() const {
 }
 
 std::unique_ptr<Attention> make_anna(const AnnaParameters& parameters) {
-  return make_bucket_attention(std::make_unique<HashBucketing>(parameters));
+  auto bucketing = std::make_unique<HashBucketing>(parameters);
+  return parameters.causal ? make_causal_bucket_attention(std::move(bucketing))
+                           : make_bucket_attention(std::move(bucketing));
 }
 
 void Anna::validate(std::uint32_t query_dimension) const {
@@ -132,11 +136,12 @@ void Anna::write(JsonObject& out) const {
   if (parameters.family == FamilyKind::kCrossPolytopeHadamard) out.json["rotations"] = parameters.rotations;
   if (near_radius) out.json["r"] = *near_radius;
   if (factor) out.json["c"] = *factor;
+  if (parameters.causal) out.json["causal"] = true;
 }
 
 std::string Anna::caption() const {
-  return fmt::format("ANNA: {} hash table{} of {} function{}", parameters.tables,
-                     parameters.tables == 1 ? "" : "s", parameters.functions,
+  return fmt::format("{}ANNA: {} hash table{} of {} function{}", parameters.causal ? "causal " : "",
+                     parameters.tables, parameters.tables == 1 ? "" : "s", parameters.functions,
                      parameters.functions == 1 ? "" : "s");
 }
 

@@ -16,6 +16,7 @@ struct AnnaParameters {
   FamilyKind family = FamilyKind::kHyperplane;
   double width = 0;             ///< p-stable only: w in the vectors' integer units
   std::uint32_t rotations = 2;  ///< Hadamard only
+  bool causal = false;          ///< a token's query meets the keys of the tokens before it and its own alone
   void validate() const;        ///< ContractError naming field, value and range
   /// The family's parameters for vectors of `dimension` coordinates.
   FamilyParameters functions_of(std::uint32_t dimension) const {
@@ -44,6 +45,7 @@ struct Anna {
   std::optional<double> near_radius;  ///< r > 0, on the unit sphere
   std::optional<double> factor;       ///< c > 1
 
+  bool causal() const { return parameters.causal; }
   static const MechanismInfo& info();
   void validate(std::uint32_t query_dimension) const;
   std::unique_ptr<Attention> make() const { return make_anna(parameters); }

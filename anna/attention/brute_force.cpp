@@ -4,6 +4,7 @@
 
 #include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/attention/exact_match.h"
+#include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/base/error.h"
 
@@ -14,6 +15,7 @@ __extension__ using Wide = __int128;
 
 class BruteForce : public Attention {
  public:
+  explicit BruteForce(bool causal) : causal_(causal) {}
   void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) final {
     const std::size_t n = head.tokens, d = codebook.dimension();
     const std::vector<std::int32_t> queries = dense_points(codebook, head.queries, n);
@@ -30,7 +32,7 @@ class BruteForce : public Attention {
     for (std::size_t i = 0; i < n; ++i) {
       std::vector<Wide> sum(columns, 0);
       Wide total = 0;
-      for (std::size_t j = 0; j < n; ++j) {
+      for (std::size_t j = 0; j < (causal_ ? i + 1 : n); ++j) {
         const std::int64_t weight = collisions(i, j);
         if (weight == 0) continue;
         total += weight;
@@ -57,6 +59,7 @@ class BruteForce : public Attention {
   virtual std::int64_t collisions(std::size_t i, std::size_t j) const = 0;  // c_ij
 
  private:
+  const bool causal_;
   // [n, d]
   static std::vector<std::int32_t> dense_points(const Codebook& codebook, const Points& points,
                                                 std::size_t n) {
@@ -71,6 +74,7 @@ class BruteForce : public Attention {
 
 class BruteForceExactMatch final : public BruteForce {
  public:
+  using BruteForce::BruteForce;
   std::string name() const override { return "brute-force ema"; }
 
  protected:
@@ -92,7 +96,8 @@ class BruteForceExactMatch final : public BruteForce {
 
 class BruteForceAnna final : public BruteForce {
  public:
-  explicit BruteForceAnna(const AnnaParameters& parameters) : parameters_(parameters) {
+  explicit BruteForceAnna(const AnnaParameters& parameters)
+      : BruteForce(parameters.causal), parameters_(parameters) {
     parameters.validate();
   }
   std::string name() const override { return "brute-force anna"; }
@@ -135,10 +140,39 @@ class BruteForceAnna final : public BruteForce {
   std::vector<std::uint64_t> query_codes_, key_codes_;  // [n, words]
 };
 
+class BruteForceStateSpace final : public BruteForce {
+ public:
+  BruteForceStateSpace() : BruteForce(true) {}
+  std::string name() const override { return "brute-force state_space"; }
+
+ protected:
+  void prepare(const std::vector<std::int32_t>& queries, const std::vector<std::int32_t>& keys, std::size_t,
+               std::size_t d) override {
+    queries_ = queries, keys_ = keys, d_ = d;
+  }
+  /// The weight of the channels that key j was the last to open when query i reads.
+  std::int64_t collisions(std::size_t i, std::size_t j) const override {
+    std::int64_t weight = 0;
+    for (std::size_t r = 0; r < d_; ++r) {
+      bool last = keys_[j * d_ + r] > 0;
+      for (std::size_t later = j + 1; later <= i; ++later) last = last && keys_[later * d_ + r] <= 0;
+      if (last) weight += std::max<std::int64_t>(0, queries_[i * d_ + r]);
+    }
+    return weight;
+  }
+
+ private:
+  std::vector<std::int32_t> queries_, keys_;
+  std::size_t d_ = 0;
+};
+
 }  // namespace
 
-std::unique_ptr<Attention> make_brute_force_exact_match() {
-  return std::make_unique<BruteForceExactMatch>();
+std::unique_ptr<Attention> make_brute_force_state_space() {
+  return std::make_unique<BruteForceStateSpace>();
+}
+std::unique_ptr<Attention> make_brute_force_exact_match(bool causal) {
+  return std::make_unique<BruteForceExactMatch>(causal);
 }
 std::unique_ptr<Attention> make_brute_force_anna(const AnnaParameters& parameters) {
   return std::make_unique<BruteForceAnna>(parameters);

@@ -436,7 +436,79 @@ class BucketAttention final : public Attention {
   std::vector<std::uint32_t> query_rows_, touched_;
 };
 
+// Table by table, tokens in their order: a token's key joins its bucket, then its query reads its bucket.
+class CausalBucketAttention final : public Attention {
+ public:
+  explicit CausalBucketAttention(std::unique_ptr<Bucketing> bucketing) : bucketing_(std::move(bucketing)) {}
+  std::string name() const override { return bucketing_->name(); }
+
+  void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) override {
+    (void)check_head(codebook, head, bucketing_->tables());
+    out.clear();
+    classes_.use(codebook, *bucketing_);
+    const std::vector<std::uint32_t> queries = classes_of(codebook, head.queries, head.tokens);
+    const std::vector<std::uint32_t> keys = classes_of(codebook, head.keys, head.tokens);
+    std::size_t columns = 0;
+    for (std::size_t row = 0; row < head.values.tokens.size(); ++row) {
+      const EntryView entries = head.values.row(row);
+      if (!entries.empty()) columns = std::max<std::size_t>(columns, entries.back().column + std::size_t{1});
+    }
+    std::vector<Wide> sums(head.tokens * columns, 0), in_bucket;
+    std::vector<std::uint64_t> totals(head.tokens, 0), keys_in_bucket;
+    for (std::uint32_t table = 0; table < bucketing_->tables(); ++table) {
+      in_bucket.assign(bucketing_->buckets(table) * columns, 0);
+      keys_in_bucket.assign(bucketing_->buckets(table), 0);
+      std::size_t row = 0;
+      const auto join = [&](std::uint64_t token) {
+        const std::size_t bucket = bucketing_->bucket(table, keys[token]);
+        ++keys_in_bucket[bucket];
+        if (row == head.values.tokens.size() || head.values.tokens[row] != token) return;
+        for (const Entry& entry : head.values.row(row++))
+          in_bucket[bucket * columns + entry.column] += static_cast<Wide>(entry.value);
+      };
+      for (std::uint64_t token = 0; token < head.tokens; ++token) {
+        join(token);
+        const std::size_t bucket = bucketing_->bucket(table, queries[token]);
+        totals[token] += keys_in_bucket[bucket];
+        for (std::size_t c = 0; c < columns; ++c)
+          sums[token * columns + c] += in_bucket[bucket * columns + c];
+      }
+    }
+    for (std::uint64_t token = 0; token < head.tokens; ++token) {
+      for (std::size_t c = 0; c < columns; ++c) {
+        const Wide sum = sums[token * columns + c];
+        if (sum == 0) continue;  // both rounded once, then divided once
+        out.entries.push_back(
+            {static_cast<std::uint32_t>(c), static_cast<double>(sum) / static_cast<double>(totals[token])});
+      }
+      if (out.entries.size() == out.offsets.back()) continue;
+      out.tokens.push_back(token);
+      out.offsets.push_back(out.entries.size());
+    }
+  }
+
+ private:
+  /// [tokens]
+  std::vector<std::uint32_t> classes_of(const Codebook& codebook, const Points& points,
+                                        std::uint64_t tokens) {
+    std::vector<std::uint32_t> all(tokens, kNone);
+    for (const TokenSymbol& point : points.listed)
+      all[point.token] = classes_.of(codebook, point.symbol, *bucketing_);
+    if (points.listed.size() == tokens) return all;
+    const std::uint32_t other = classes_.of(codebook, points.default_symbol, *bucketing_);
+    std::replace(all.begin(), all.end(), kNone, other);
+    return all;
+  }
+
+  std::unique_ptr<Bucketing> bucketing_;
+  SymbolClasses classes_;
+};
+
 }  // namespace
+
+std::unique_ptr<Attention> make_causal_bucket_attention(std::unique_ptr<Bucketing> bucketing) {
+  return std::make_unique<CausalBucketAttention>(std::move(bucketing));
+}
 
 std::unique_ptr<Attention> make_bucket_attention(std::unique_ptr<Bucketing> bucketing) {
   return std::make_unique<BucketAttention>(std::move(bucketing));

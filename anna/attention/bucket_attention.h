@@ -25,5 +25,7 @@ class Bucketing {
 
 /// c_ij is the number of tables in which query i and key j have one bucket.
 std::unique_ptr<Attention> make_bucket_attention(std::unique_ptr<Bucketing> bucketing);
+/// The same for keys of tokens up to the query's; for later ones it is 0.
+std::unique_ptr<Attention> make_causal_bucket_attention(std::unique_ptr<Bucketing> bucketing);
 
 }  // namespace roundtrip::anna

@@ -27,6 +27,14 @@ std::unique_ptr<Attention> make_exact_match() {
   return make_bucket_attention(std::make_unique<ExactBucketing>());
 }
 
+std::unique_ptr<Attention> make_causal_exact_match() {
+  return make_causal_bucket_attention(std::make_unique<ExactBucketing>());
+}
+
+void ExactMatch::write(JsonObject& out) const {
+  if (masked) out.json["causal"] = true;
+}
+
 CollisionCounts ExactMatch::collisions(std::span<const std::vector<std::int32_t>> vectors) const {
   std::map<std::vector<std::int32_t>, std::uint32_t> classes;
   std::vector<std::uint32_t> class_of;
@@ -44,9 +52,15 @@ const MechanismInfo& ExactMatch::info() {
       .finds_equal_keys = true,
       .for_equal_keys = [](const std::function<AnnaParameters()>&) -> Mechanism { return ExactMatch{}; },
       .options = {},
-      .read = [](const JsonField& object) -> Mechanism { return object.object({"kind"}), ExactMatch{}; },
+      .read = [](const JsonField& object) -> Mechanism {
+        const auto causal = object.object({"kind", "?causal"}).find("causal");
+        return ExactMatch{causal && causal->truth()};
+      },
       .draw = [](const MechanismDraw&) -> Mechanism { return ExactMatch{}; },
-      .samples = [] { return std::vector<Mechanism>{ExactMatch{}}; }};
+      .samples =
+          [] {
+            return std::vector<Mechanism>{ExactMatch{}, ExactMatch{true}};
+          }};
   return info;
 }
 

@@ -82,6 +82,7 @@ struct HashTables {
 ///   CollisionCounts collisions(std::span<const std::vector<std::int32_t>> vectors) const;
 /// and as they apply
 ///   HashTables hash_tables() const;
+///   bool causal() const;                     keys after the query's token have weight 0; else no key is left out
 ///   std::uint64_t coding_operations(std::uint32_t query_dimension) const;   to code a query or key; else 1
 /// A value: copies share what does not change.
 class Mechanism {
@@ -107,6 +108,7 @@ class Mechanism {
   std::uint64_t coding_operations(std::uint32_t query_dimension) const {
     return held_->coding_operations(query_dimension);
   }
+  bool causal() const { return held_->causal(); }
   /// The parameters, if they are a P: for the mechanism's own files.
   template <typename P>
   const P* get_if() const {
@@ -128,6 +130,7 @@ class Mechanism {
     virtual CollisionCounts collisions(std::span<const std::vector<std::int32_t>> vectors) const = 0;
     virtual std::optional<HashTables> hash_tables() const = 0;
     virtual std::uint64_t coding_operations(std::uint32_t query_dimension) const = 0;
+    virtual bool causal() const = 0;
     virtual bool equals(const Any& other) const = 0;
   };
   template <typename P>
@@ -158,6 +161,13 @@ class Mechanism {
         return parameters.coding_operations(query_dimension);
       } else {
         return 1;
+      }
+    }
+    bool causal() const override {
+      if constexpr (requires { parameters.causal(); }) {
+        return parameters.causal();
+      } else {
+        return false;
       }
     }
     bool equals(const Any& other) const override {

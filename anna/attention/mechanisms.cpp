@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 
 std::span<const MechanismInfo* const> mechanisms() {
   static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(), &LowRank::info(),
-                                             &Softmax::info()};
+                                             &Softmax::info(), &StateSpace::info()};
   return all;
 }
 

@@ -80,6 +80,7 @@ class HashedRun final : public LayerRun {
   explicit HashedRun(const LayerParts& parts)
       : LayerRun(parts),
         code_(make_key_code(layer_, parts.mechanism, plan_.word_bits)),
+        causal_(parts.mechanism.causal()),
         token_bits_(ceil_log(2, plan_.tokens)),
         first_sort_(static_cast<MachineId>(sizes_.tables * plan_.blocks)),
         first_scan_(static_cast<MachineId>(first_sort_ + groups() * sizes_.sort.machines)) {}
@@ -122,8 +123,12 @@ class HashedRun final : public LayerRun {
   // ---- records: (code, query or key and token)
   void put_record(const TokenHeads& token, std::uint64_t number, std::uint64_t table, std::uint32_t head,
                   bool query, std::span<Word> out) const;
-  std::uint64_t token_of(Word tie) const { return tie & ((Word{1} << token_bits_) - 1); }
-  bool is_query(Word tie) const { return (tie >> token_bits_ & 1) != 0; }
+  /// What orders the records of a code: all keys before all queries; causal: by token, its key before its query.
+  Word tie(bool query, std::uint64_t token) const {
+    return causal_ ? token << 1 | Word{query} : Word{query} << token_bits_ | token;
+  }
+  std::uint64_t token_of(Word tie) const { return tie >> (causal_ ? 1 : 0) & ((Word{1} << token_bits_) - 1); }
+  bool is_query(Word tie) const { return (tie >> (causal_ ? 0 : token_bits_) & 1) != 0; }
   void ask(const Context& context, const mpc::Sort& sorted) const;
   void answer(const Context& context) const;
 
@@ -147,6 +152,7 @@ class HashedRun final : public LayerRun {
   State collect(const Context& context, bool results) const;
 
   const std::unique_ptr<const KeyCode> code_;
+  const bool causal_;
   const std::uint32_t token_bits_;
   const MachineId first_sort_, first_scan_;
 };
@@ -246,7 +252,7 @@ void HashedRun::put_record(const TokenHeads& token, std::uint64_t number, std::u
                            std::uint32_t head, bool query, std::span<Word> out) const {
   const anna::Symbol symbol = token.symbol(head, query);
   code_->code(static_cast<std::uint32_t>(table), symbol, token.vector(symbol), out.first(sizes_.code_words));
-  out[sizes_.code_words] = Word{query} << token_bits_ | number;
+  out[sizes_.code_words] = tie(query, number);
 }
 
 void HashedRun::hash(Decompiled& protocol, std::uint64_t block_scratch_words) {
@@ -345,9 +351,10 @@ void HashedRun::answer(const Context& context) const {
   });
 }
 
-// What a scan machine keeps: the code of its first record; the first bucket, then every bucket that has
-// keys and queries here: number of queries, count, sum (the first bucket: only if it has queries), tokens
-// of the queries.
+// What a scan machine keeps: the code of its first record; then every run of queries that has keys of its bucket
+// before it here or may have some on machines before (it is of the first bucket), the first bucket even without
+// queries: 2 (number of queries) + (whether it is of the first bucket), count and sum of the keys before it (no
+// sum without queries), tokens of the queries. Without a causal mask a bucket has one run, after all of its keys.
 std::uint64_t HashedRun::kept_words() const {
   const std::uint64_t records = sizes_.scan_records;
   return sizes_.code_words + 2 + sum_.most_words() + records / 2 * (1 + sum_.most_words()) + records;
@@ -377,10 +384,24 @@ HashedRun::Buckets HashedRun::make_buckets(const Context& context) const {
   Word* next = std::copy_n(records[0], code_words, kept.data());
   for (std::size_t begin = 0, end = 0; begin < count; begin = end) {
     std::ranges::fill(element.subspan(count_at()), 0);
-    std::size_t keys = 0;
+    Word& keys = element[count_at()];
+    std::size_t queries = 0;  // of the run before record `end`
+    const auto end_run = [&] {
+      if (begin == 0 || (keys > 0 && queries > 0)) {
+        *next++ = 2 * queries + (begin == 0);
+        *next++ = keys;
+        if (queries > 0) next += sum_.put_numbers(&element[sum_at()], next);
+        for (std::size_t i = end - queries; i < end; ++i) *next++ = token_of(records[i][code_words]);
+      }
+      queries = 0;
+    };
     for (end = begin; end < count && std::equal(records[end], records[end] + code_words, records[begin]);
          ++end) {
-      if (is_query(records[end][code_words])) continue;
+      if (is_query(records[end][code_words])) {
+        ++queries;
+        continue;
+      }
+      if (queries > 0) end_run();
       ++keys;
       value_.read({records[end] + code_words + 1, value_.most_words()},
                   [&](std::uint32_t column, const Word* number) {
@@ -388,14 +409,7 @@ HashedRun::Buckets HashedRun::make_buckets(const Context& context) const {
                                &element[sum_at() + std::uint64_t{column} * sum_.number().words()]);
                   });
     }
-    element[count_at()] = keys;
-    const std::size_t queries = end - begin - keys;
-    if (begin == 0 || (keys > 0 && queries > 0)) {
-      *next++ = queries;
-      *next++ = keys;
-      if (queries > 0) next += sum_.put_numbers(&element[sum_at()], next);
-      for (std::size_t i = begin + keys; i < end; ++i) *next++ = token_of(records[i][code_words]);
-    }
+    if (queries > 0 || !causal_) end_run();
     if (end == count) {
       std::copy_n(records[begin], code_words, &element[1]);
       element[0] = kHasRecords | (begin == 0 ? kOneBucket : 0);
@@ -454,9 +468,10 @@ void HashedRun::return_sums(Decompiled& protocol) {
         !before.empty() && (before[0] & kHasRecords) != 0 &&
         std::ranges::equal(kept.first(sizes_.code_words), before.subspan(1, sizes_.code_words));
     std::span<const Word> rest = kept.subspan(sizes_.code_words);
-    for (bool first = true; !rest.empty(); first = false) {
+    while (!rest.empty()) {
       mpc::expect_received(rest.size() >= 2);
-      const Word queries = rest[0];
+      const bool first = (rest[0] & 1) != 0;
+      const Word queries = rest[0] / 2;
       Word count = rest[1];
       rest = rest.subspan(2);
       if (queries == 0) continue;

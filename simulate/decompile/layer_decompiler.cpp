@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::simulate {
@@ -16,7 +17,8 @@ const std::vector<Entry>& entries() {
   static const std::vector<Entry> all{{&anna::ExactMatch::info(), &hashed_decompiler()},
                                       {&anna::Anna::info(), &hashed_decompiler()},
                                       {&anna::Softmax::info(), &softmax_decompiler()},
-                                      {&anna::LowRank::info(), &low_rank_decompiler()}};
+                                      {&anna::LowRank::info(), &low_rank_decompiler()},
+                                      {&anna::StateSpace::info(), &state_space_decompiler()}};
   return all;
 }
 

@@ -1,6 +1,7 @@
 // Exact match and ANNA against the quadratic oracles, bit for bit, and what they must refuse.
 #include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/attention/exact_match.h"
+#include "roundtrip/anna/attention/state_space.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -34,7 +35,8 @@ TableCodebook three_vectors() {
 
 TEST(ExactMatch, EqualsBruteForce) {
   EXPECT_TRUE(rc::check([] {
-    const auto attention = make_exact_match(), oracle = make_brute_force_exact_match();
+    const bool causal = *rc::gen::arbitrary<bool>();
+    const auto attention = ExactMatch{causal}.make(), oracle = make_brute_force_exact_match(causal);
     for (int books = 0; books < 2;
          ++books) {  // the second book must not be answered from the first one's cache
       const TableCodebook codebook = random_codebook();
@@ -50,7 +52,8 @@ TEST(Anna, EqualsBruteForce) {
   EXPECT_TRUE(rc::check([] {
     const AnnaParameters parameters{.tables = *rc::gen::inRange(1u, 8u),
                                     .functions = *rc::gen::element(1u, 2u, 5u, 64u, 65u, 130u),
-                                    .seed = *rc::gen::arbitrary<std::uint64_t>()};
+                                    .seed = *rc::gen::arbitrary<std::uint64_t>(),
+                                    .causal = *rc::gen::arbitrary<bool>()};
     const auto attention = make_anna(parameters), oracle = make_brute_force_anna(parameters);
     for (int books = 0; books < 2; ++books) {
       const TableCodebook codebook = random_codebook();
@@ -60,6 +63,38 @@ TEST(Anna, EqualsBruteForce) {
       }
     }
   }));
+}
+
+TEST(StateSpace, EqualsBruteForce) {
+  EXPECT_TRUE(rc::check([] {
+    const auto attention = make_state_space(), oracle = make_brute_force_state_space();
+    for (int books = 0; books < 2; ++books) {
+      const TableCodebook codebook = random_codebook();
+      for (int heads = 0; heads < 2; ++heads) {
+        const HeadInput head = random_head(codebook, *rc::gen::element(4.0, 1e9, 9007199254740990.0));
+        RC_ASSERT(equal(attend(*attention, codebook, head), attend(*oracle, codebook, head)));
+      }
+    }
+  }));
+}
+
+TEST(StateSpace, HoldsTheLastValueOfAChannel) {
+  // Channels: symbol 1 opens (reads) the first, 2 the second, 3 both, the second with weight 3; 0 none.
+  const TableCodebook codebook{2, {{0, -1}, {1, 0}, {0, 1}, {1, 3}}};
+  HeadInput head{.tokens = 5,
+                 .queries = {0, {{0, 3}, {1, 3}, {2, 1}, {3, 3}, {4, 2}}},
+                 .keys = {0, {{0, 1}, {1, 2}, {3, 1}}},
+                 .values = {}};
+  head.values.tokens = {0, 1, 2, 3};
+  head.values.offsets = {0, 1, 2, 3, 4};
+  head.values.entries = {{0, 8.0}, {0, 4.0}, {0, 99.0}, {0, 16.0}};
+  const SparseRows out = attend(*make_state_space(), codebook, head);
+  ASSERT_EQ(out.tokens, (std::vector<std::uint64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(out.row(0)[0].value, 8);  // the second channel is not open yet
+  EXPECT_EQ(out.row(1)[0].value, (8 + 3 * 4) / 4.0);
+  EXPECT_EQ(out.row(2)[0].value, 8);  // token 2 opened nothing
+  EXPECT_EQ(out.row(3)[0].value, (16 + 3 * 4) / 4.0);
+  EXPECT_EQ(out.row(4)[0].value, 4);
 }
 
 // Literal values, so that mechanism and oracle can't be wrong together.
@@ -80,6 +115,20 @@ TEST(ExactMatch, AveragesOverAllMatchingTokens) {
   ASSERT_EQ(out.tokens.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i)
     EXPECT_TRUE(std::ranges::equal(out.row(i), std::vector<Entry>{{5, 3.5}}));
+}
+
+TEST(ExactMatch, CausalQueriesMeetNoLaterKeys) {
+  const TableCodebook codebook = three_vectors();
+  HeadInput head{.tokens = 4, .queries = {0, {{1, 1}, {2, 2}}}, .keys = {0, {{0, 1}, {2, 2}}}, .values = {}};
+  head.values.tokens = {0, 1, 2, 3};
+  head.values.offsets = {0, 1, 2, 3, 4};
+  head.values.entries = {{0, 3.0}, {0, 5.0}, {0, 9.0}, {0, 7.0}};
+  // Vectors of queries: a b b a, of keys: b a b a. Symbols 1 and 2 are one vector.
+  const SparseRows out = attend(*ExactMatch{true}.make(), codebook, head);
+  EXPECT_EQ(out.tokens, (std::vector<std::uint64_t>{1, 2, 3}));  // token 0 has no key yet
+  EXPECT_EQ(out.row(0)[0].value, 3);
+  EXPECT_EQ(out.row(1)[0].value, 6);  // its own key counts
+  EXPECT_EQ(out.row(2)[0].value, 6);
 }
 
 TEST(ExactMatch, DefaultKeysCountAsMatches) {

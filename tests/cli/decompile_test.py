@@ -15,7 +15,7 @@ class Decompile(cli_test.Case):
         return json.loads(path.read_text())
 
     def test_random_models(self):
-        for attention in ("anna", "ema", "low_rank", "softmax"):
+        for attention in ("anna", "ema", "low_rank", "state_space", "softmax"):
             facts = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", attention)
             self.assertLessEqual(set(cli_test.RUN_KEYS + KEYS), set(facts))
             self.assertEqual((facts["verdict"], facts["equal"], facts["depth"], facts["heads"]), ("verified", True, 2, 2))
@@ -30,6 +30,7 @@ class Decompile(cli_test.Case):
     def test_round_trips(self):
         for arguments in (("decompile", "random:L=1,H=2,d=8", "--n", 30, "--attention", "ema"),
                           ("decompile", "random:L=1,H=1,d=8", "--n", 30, "--attention", "low_rank", "--param", "rank=3"),
+                          ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "state_space"),
                           ("decompile", "sum", "--n", 64, "--construction", "routed"),
                           ("compile", "sum", "--n", 64, "--attention", "anna")):
             facts = self.facts(*arguments, "--roundtrip")
@@ -85,7 +86,7 @@ class Decompile(cli_test.Case):
         self.refuse("decompile", "random:L=0", "--n", 64, says="L is 0")
         self.refuse("decompile", "sums", "--n", 64, says="'sum'")
         self.refuse("decompile", "./missing.json", "--n", 64, says="missing.json")
-        for attention in ("low_rank", "softmax"):
+        for attention in ("low_rank", "softmax", "state_space"):
             self.refuse("decompile", "sum", "--n", 64, "--attention", attention, says="random models")
         self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
         self.assertFalse((self.path / "model.txt").exists())

@@ -48,6 +48,9 @@ class Schemas(InDirectory):
                  ("decompile", "random:L=1", "--n", 16, "--plan")],
         "list": [("list",), ("list", "k_hop")],
         "verify": [("verify", "k_hop_depth"), ("verify", "chunked_attention_reach")],
+        "train": [("train", "match2", "--steps", 5, "--out", pathlib.Path(tempfile.gettempdir()) / "reference_test.json")],
+        "experiment": [("experiment", "match2", "--draws", 1, "--sequences", 2, "--model",
+                        pathlib.Path(__file__).resolve().parents[2] / "examples/trained/match2.json")],
         "faults": [("verify", "--faults", "check-lost", "packet code")],
     }
 

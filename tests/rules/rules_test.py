@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-LAYERS = ["base", "mpc", "anna", "simulate", "explain", "proofs_check", "cli"]
+LAYERS = ["base", "mpc", "anna", "simulate", "train", "explain", "proofs_check", "cli"]
 ROOMS_ONLY = ["anna", "simulate"]  # no file at their top but CMakeLists.txt
 FOLDERS = LAYERS + ["examples", "tests", "bench", "docs", "cmake"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"roundtrip/([^"]+)"', re.M)

@@ -3,7 +3,7 @@
 # tidy.sh [REGEX..]: files whose path matches. After cmake --preset tidy && cmake --build --preset tidy.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- "^$PWD/(base|mpc|anna|simulate|explain|proofs_check|cli|examples|bench|tests)/"
+[ $# -gt 0 ] || set -- "^$PWD/(base|mpc|anna|simulate|train|explain|proofs_check|cli|examples|bench|tests)/"
 tidy() { # tidy LOG ARGUMENT..
   run-clang-tidy-14 -p build/tidy -quiet -j "$(nproc)" "${@:2}" >"build/tidy/$1" 2>&1 || failed=1
   grep -E -A2 '(warning|error): ' "build/tidy/$1" || true

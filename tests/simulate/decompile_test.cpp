@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
@@ -54,7 +55,7 @@ std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
       rounds += 5 * depth;
       continue;
     }
-    if (layer.decompiler == &low_rank_decompiler()) {
+    if (layer.decompiler == &low_rank_decompiler() || layer.decompiler == &state_space_decompiler()) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
       rounds += 2 * depth;
@@ -152,6 +153,45 @@ TEST(DecompileLong, EveryDepthAndNumberOfHeadsAt256) {
 TEST(DecompileLong, WideHeadAt1024) {
   const Ran ran = check_random(random_parameters(1, 1, 64), true, {1024, Rational(1, 4), Rational(1, 4), {}});
   EXPECT_EQ(ran.plan.rounds, 1 + ran.plan.layers[0].rounds() + 1);
+}
+
+// A mask changes neither rounds nor machines, only what a running sum is read for.
+TEST(Decompile, CausalLayers) {
+  const anna::RandomModel parameters = random_parameters(2, 2);
+  const auto words = anna::random_words(parameters, 200);
+  for (const Shape& shape :
+       {Shape{200, Rational(1, 2), Rational(1, 5), {}}, Shape{200, Rational(1, 3), Rational(1, 5), {}}}) {
+    const anna::Model open = random_model(parameters, 200, anna::ExactMatch{});
+    const anna::Model masked = random_model(parameters, 200, anna::ExactMatch{true});
+    const Ran ran = check(masked, words, parameters_of(shape));
+    EXPECT_GT(ran.plan.layers[0].scan_machines, 1u);
+    const DecompilePlan same = plan_decompile(open, parameters_of(shape), {});
+    EXPECT_EQ(ran.plan.rounds, same.rounds);
+    EXPECT_EQ(ran.plan.machines, same.machines);
+    const anna::Activations input = input_activations(words, 200);
+    EXPECT_FALSE(anna::evaluate(masked, input) == anna::evaluate(open, input));
+  }
+  anna::Anna anna;
+  anna.parameters = {.tables = 5, .functions = 6, .seed = 3};
+  anna.parameters.causal = true;
+  check(random_model(parameters, 200, anna), words, parameters_of({200, Rational(1, 2), Rational(1, 5), {}}));
+}
+
+// 2 ceil(log_f C) rounds a layer: none more for twice the tokens, as long as the tree is no deeper.
+TEST(Decompile, StateSpaceLayers) {
+  const anna::RandomModel model = random_parameters(3, 2, 5);
+  std::vector<std::uint32_t> rounds;
+  for (const std::uint64_t n : {200, 400, 1000}) {
+    anna::Model made = random_model(model, n, anna::StateSpace{});
+    const Ran ran =
+        check(made, anna::random_words(model, n), parameters_of({n, Rational(1, 2), Rational(1, 5), 64}));
+    EXPECT_GT(ran.plan.blocks, 1u);
+    rounds.push_back(ran.plan.rounds);
+    made.mechanisms[1] = anna::ExactMatch{true};
+    check(made, anna::random_words(model, n), parameters_of({n, Rational(1, 2), Rational(1, 5), 64}));
+  }
+  EXPECT_EQ(rounds[0], rounds[1]);
+  EXPECT_EQ(rounds[1], rounds[2]);
 }
 
 TEST(Decompile, LowRankLayersAlsoBesideOthers) {
@@ -357,11 +397,11 @@ TEST(Decompile, NothingIsKeptBetweenSteps) {
 
 // Steps are defined on any inbox: words lost, doubled and changed end in an answer or an exception.
 TEST(Decompile, AnyInbox) {
-  const anna::RandomModel model = random_parameters(2, 2);
+  const anna::RandomModel model = random_parameters(2, 2, 4);
   for (const anna::MechanismInfo* info : anna::mechanisms()) {
     SCOPED_TRACE(info->name);
     const anna::Mechanism mechanism = info->samples().back();
-    const anna::Model made = random_model(model, 20, mechanism);
+    const anna::Model made = random_model(model, 40, mechanism);
     struct Mutator final : mpc::Observer {
       const mpc::Protocol* protocol = nullptr;
       std::uint64_t steps = 0, thrown = 0;
@@ -394,12 +434,12 @@ TEST(Decompile, AnyInbox) {
         }
       }
     } mutator;
-    const auto protocol = decompile(made, parameters_of({20, Rational(1, 2), Rational(1, 5), {}}));
+    const auto protocol = decompile(made, parameters_of({40, Rational(1, 2), Rational(1, 5), {}}));
     mutator.protocol = protocol.get();
     const auto transport = mpc::make_in_process_transport();
     mpc::RunOptions options;
     options.observer = &mutator;
-    mpc::run(*protocol, anna::random_words(model, 20), *transport, options);
+    mpc::run(*protocol, anna::random_words(model, 40), *transport, options);
     EXPECT_GT(mutator.steps, 20u);
     EXPECT_GT(mutator.thrown, 0u);
   }

@@ -1,0 +1,2 @@
+#define ROUNDTRIP_TRAIN_KERNELS portable
+#include "roundtrip/train/kernels_body.h"

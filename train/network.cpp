@@ -1,0 +1,269 @@
+#include "roundtrip/train/network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "roundtrip/anna/transformer/weights.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/rational.h"
+
+// Of the integer maps. A number of a row is x 2^12, declared without fractional bits; weights have 12. A table over
+// symbols s = 0 .. S-1 is f(s) = f(0) + sum over c of D_c relu(s - c), D its second differences: integers, if f's are.
+namespace roundtrip::train {
+namespace {
+
+using anna::Stage;
+using anna::WeightMap;
+using Index = Eigen::Index;
+
+constexpr std::uint32_t kBits = 12;
+constexpr double kUnit = 1 << kBits;
+constexpr std::int64_t kRowLimit = (1 << 18) - 1;  // |x| < 64
+/// Of queries and keys: the vectors are short enough for the kernels that hash many at once.
+constexpr std::int64_t kPointLimit = (1 << 12) - 1;
+
+std::int64_t rounded(double x) {
+  return std::llround(x);
+}
+std::int32_t weight_of(double x) {
+  const std::int64_t mantissa = rounded(x);
+  require(std::in_range<std::int32_t>(mantissa), "a trained weight is {} units: it leaves 32 bits", x);
+  return static_cast<std::int32_t>(mantissa);
+}
+
+Stage stage(std::uint32_t inputs, std::uint32_t outputs) {
+  Stage made;
+  made.inputs = inputs;
+  made.outputs = outputs;
+  made.weight.assign(std::size_t{inputs} * outputs, 0);
+  made.bias.assign(outputs, 0);
+  return made;
+}
+std::int32_t& at(Stage& s, std::uint32_t output, std::uint32_t input) {
+  return s.weight[std::size_t{output} * s.inputs + input];
+}
+
+/// Numbers of [first ..] of a stage's inputs times the matrix [inputs, outputs]: to its outputs from `to` on.
+void put_matrix(Stage& s, const Matrix& matrix, std::uint32_t first, std::uint32_t to = 0, double sign = 1) {
+  for (std::uint32_t i = 0; i < matrix.rows(); ++i) {
+    for (std::uint32_t o = 0; o < matrix.cols(); ++o)
+      at(s, to + o, first + i) = weight_of(sign * kUnit * static_cast<double>(matrix(i, o)));
+  }
+}
+void put_bias(Stage& s, const Matrix& bias, std::uint32_t to = 0) {
+  for (std::uint32_t o = 0; o < bias.cols(); ++o)
+    s.bias[to + o] = rounded(kUnit * kUnit * static_cast<double>(bias(0, o)));
+}
+
+/// relu(input - c) for c = 0 .. size-2, to outputs from `to` on.
+void put_hinges(Stage& s, std::uint32_t input, std::uint32_t size, std::uint32_t to) {
+  for (std::uint32_t c = 0; c + 1 < size; ++c) {
+    at(s, to + c, input) = 1;
+    s.bias[to + c] = -std::int64_t{c};
+  }
+}
+/// The rows of the table, in units of 2^-12 and `factor`, from hinges at inputs `first` on; added to the bias.
+void put_table(Stage& s, const Matrix& table, std::uint32_t first, std::int64_t factor) {
+  for (std::uint32_t o = 0; o < table.cols(); ++o) {
+    const auto f = [&](std::uint32_t c) {
+      return factor * rounded(kUnit * static_cast<double>(table(c, o)));
+    };
+    s.bias[o] += f(0);
+    for (std::uint32_t c = 0; c + 1 < table.rows(); ++c) {
+      const std::int64_t before = c == 0 ? f(0) : 2 * f(c) - f(c - 1);
+      at(s, o, first + c) = weight_of(static_cast<double>(f(c + 1) - before));
+    }
+  }
+}
+
+Matrix unit_rows(const Matrix& rows) {
+  Matrix units = rows;
+  for (Index i = 0; i < units.rows(); ++i) units.row(i) /= std::max(units.row(i).norm(), 1e-12f);
+  return units;
+}
+
+}  // namespace
+
+Network::Network(const Task& task, Similarity::Kind surrogate, std::uint32_t sequences, std::uint64_t seed)
+    : task_(task) {
+  similarity_.kind = surrogate;
+  const std::size_t tokens = std::size_t{sequences} * task.tokens;
+  tokens_.assign(tokens, 0), answers_.assign(tokens, 0);
+  for (std::size_t i = 0; i < tokens; ++i) places_.push_back(static_cast<std::uint32_t>(i % task.tokens));
+  const auto matrix = [&](std::uint32_t inputs, std::uint32_t outputs, float gain = 1) {
+    return &graph_.parameter(inputs, outputs, gain / std::sqrt(static_cast<float>(inputs)), seed);
+  };
+  const auto bias = [&](std::uint32_t outputs) { return &graph_.parameter(1, outputs, 0, seed); };
+  symbol_table_ = &graph_.parameter(task.symbols, kDimension, 1, seed);
+  if (task.places) place_table_ = &graph_.parameter(task.tokens, kDimension, 1, seed);
+  Graph::Node* x = &graph_.gather(*symbol_table_, tokens_);
+  if (task.places) x = &graph_.add(*x, graph_.gather(*place_table_, places_));
+  for (std::uint32_t l = 0; l < task.layers; ++l) {
+    LayerNodes n{};
+    n.query = matrix(kDimension, kDimension);
+    n.key = matrix(kDimension, kDimension);
+    n.value = matrix(kDimension, kValueDimension);
+    n.output = matrix(kValueDimension, kDimension);
+    n.hidden = matrix(kDimension, task.hidden);
+    n.hidden_bias = bias(task.hidden);
+    n.back = matrix(task.hidden, kDimension, 0.7f);
+    n.back_bias = bias(kDimension);
+    // What depends on the symbol alone is computed once for each symbol.
+    const bool by_symbol = l == 0 && !task.places;
+    const auto of_tokens = [&](Graph::Node& of) -> Graph::Node& {
+      return by_symbol ? graph_.gather(of, tokens_) : of;
+    };
+    Graph::Node& rows = by_symbol ? *symbol_table_ : *x;
+    n.queries = &graph_.multiply(rows, *n.query);
+    n.keys = &graph_.multiply(rows, *n.key);
+    Graph::Node& average =
+        graph_.attend(of_tokens(graph_.unit(*n.queries)), of_tokens(graph_.unit(*n.keys)),
+                      of_tokens(graph_.multiply(rows, *n.value)), task.tokens, task.causal, similarity_);
+    Graph::Node& seen = graph_.add(*x, graph_.multiply(average, *n.output));
+    Graph::Node& hidden = graph_.relu(graph_.add(graph_.multiply(seen, *n.hidden), *n.hidden_bias));
+    x = &graph_.add(seen, graph_.add(graph_.multiply(hidden, *n.back), *n.back_bias));
+    layers_.push_back(n);
+  }
+  read_out_ = matrix(kDimension, task.classes);
+  read_bias_ = bias(task.classes);
+  logits_ = &graph_.add(graph_.multiply(*x, *read_out_), *read_bias_);
+  loss_ = &graph_.cross_entropy(*logits_, answers_);
+}
+
+void Network::use(const Sequences& batch) {
+  require(batch.tokens.size() == tokens_.size(), "a batch of {} tokens; the network takes {}",
+          batch.tokens.size(), tokens_.size());
+  std::ranges::copy(batch.tokens, tokens_.begin());
+  std::ranges::copy(batch.answers, answers_.begin());
+}
+
+double Network::error() const {
+  std::size_t wrong = 0;
+  for (Index i = 0; i < logits_->value.rows(); ++i) {
+    Index best = 0;
+    logits_->value.row(i).maxCoeff(&best);
+    wrong += static_cast<std::uint32_t>(best) != answers_[static_cast<std::size_t>(i)];
+  }
+  return static_cast<double>(wrong) / static_cast<double>(answers_.size());
+}
+
+anna::LayerWeights Network::layer_weights(std::size_t layer) const {
+  const LayerNodes& n = layers_[layer];
+  const bool first = layer == 0, last = layer + 1 == layers_.size();
+  const std::uint32_t symbols = task_.symbols - 1, places = task_.places ? task_.tokens - 1 : 0;  // hinges
+  anna::LayerWeights weights;
+  weights.row_dimension = first ? 2 : kDimension;
+  weights.row_limit = first ? task_.symbols - 1 : kRowLimit;
+  weights.position_digits = first && task_.places ? 1 : 0;
+  weights.position_base = std::max(2u, task_.tokens);
+  const std::uint32_t inputs = weights.row_dimension + weights.position_digits;
+
+  // The row as 64 numbers.
+  WeightMap row;
+  if (first) {
+    Stage hinges = stage(inputs, symbols + places);
+    hinges.relu = true;
+    put_hinges(hinges, 1, task_.symbols, 0);
+    Stage table = stage(symbols + places, kDimension);
+    put_table(table, symbol_table_->value, 0, 1);
+    if (task_.places) {
+      put_hinges(hinges, 2, task_.tokens, symbols);
+      put_table(table, place_table_->value, symbols, 1);
+    }
+    table.clamp = kRowLimit;
+    row = {hinges, table};
+  }
+  const auto linear = [&](const Matrix& matrix, std::uint32_t weight_bits) {
+    WeightMap map = row;
+    Stage product = stage(kDimension, static_cast<std::uint32_t>(matrix.cols()));
+    put_matrix(product, matrix, 0);
+    product.weight_fraction_bits = weight_bits;
+    map.push_back(product);
+    return map;
+  };
+  // Directions alone count: queries and keys get the unit in which those of the last batch reach half the limit.
+  const float largest = std::max(n.queries->value.cwiseAbs().maxCoeff(), n.keys->value.cwiseAbs().maxCoeff());
+  const int exponent = std::ilogb(static_cast<float>(kPointLimit / 2) / std::max(largest, 1e-6f));
+  const auto point_bits = static_cast<std::uint32_t>(std::clamp(exponent, 0, static_cast<int>(2 * kBits)));
+  const auto point = [&](const Matrix& matrix) {
+    WeightMap map;
+    if (first && !task_.places) {
+      map = {row.front(), stage(symbols, kDimension)};
+      put_table(map.back(), unit_rows(symbol_table_->value * matrix), 0, 1);
+    } else {
+      map = linear(matrix, 2 * kBits - point_bits);
+    }
+    map.back().clamp = kPointLimit;
+    return map;
+  };
+  anna::HeadMaps head{point(n.query->value), point(n.key->value), linear(n.value->value, kBits)};
+  head.value.back().clamp = kRowLimit;
+  weights.heads.push_back(head);
+
+  // The row after attention: 64 numbers.
+  WeightMap& output = weights.output;
+  if (first) {
+    Stage hinges = stage(inputs + kValueDimension, symbols + places + 2 * kValueDimension);
+    hinges.relu = true;
+    put_hinges(hinges, 1, task_.symbols, 0);
+    Stage seen = stage(hinges.outputs, kDimension);
+    put_table(seen, symbol_table_->value, 0, 1 << kBits);
+    if (task_.places) {
+      put_hinges(hinges, 2, task_.tokens, symbols);
+      put_table(seen, place_table_->value, symbols, 1 << kBits);
+    }
+    const std::uint32_t averages = symbols + places;
+    for (std::uint32_t c = 0; c < kValueDimension; ++c) {
+      at(hinges, averages + c, inputs + c) = 1;
+      at(hinges, averages + kValueDimension + c, inputs + c) = -1;
+    }
+    put_matrix(seen, n.output->value, averages);
+    put_matrix(seen, n.output->value, averages + kValueDimension, 0, -1);
+    output = {hinges, seen};
+  } else {
+    Stage seen = stage(inputs + kValueDimension, kDimension);
+    for (std::uint32_t c = 0; c < kDimension; ++c) at(seen, c, c) = 1 << kBits;
+    put_matrix(seen, n.output->value, kDimension);
+    output = {seen};
+  }
+  output.back().weight_fraction_bits = kBits;
+  output.back().clamp = kRowLimit;
+  // The map of one hidden layer beside the row itself, whose two signs pass the ReLU apart.
+  Stage hidden = stage(kDimension, 2 * kDimension + task_.hidden);
+  hidden.weight_fraction_bits = kBits;
+  hidden.relu = true;
+  hidden.clamp = kRowLimit;
+  Stage next = stage(hidden.outputs, kDimension);
+  next.weight_fraction_bits = kBits;
+  next.clamp = kRowLimit;
+  for (std::uint32_t c = 0; c < kDimension; ++c) {
+    at(hidden, c, c) = at(next, c, c) = 1 << kBits;
+    at(hidden, kDimension + c, c) = at(next, c, kDimension + c) = -(1 << kBits);
+  }
+  put_matrix(hidden, n.hidden->value, 0, 2 * kDimension);
+  put_bias(hidden, n.hidden_bias->value, 2 * kDimension);
+  put_matrix(next, n.back->value, 2 * kDimension);
+  put_bias(next, n.back_bias->value);
+  output.push_back(hidden);
+  output.push_back(next);
+  if (last) {
+    Stage read = stage(kDimension, task_.classes);
+    read.weight_fraction_bits = kBits;
+    read.clamp = kRowLimit;
+    put_matrix(read, read_out_->value, 0);
+    put_bias(read, read_bias_->value);
+    output.push_back(read);
+  }
+  return weights;
+}
+
+anna::Transformer Network::transformer() const {
+  anna::Transformer made{.tokens = task_.tokens, .input_dimension = 2, .layers = {}};
+  for (std::size_t l = 0; l < layers_.size(); ++l)
+    made.layers.push_back(
+        std::make_shared<anna::WeightLayer>(layer_weights(l), fmt::format("trained layer {}", l)));
+  return made;
+}
+
+}  // namespace roundtrip::train
