@@ -8,8 +8,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/command.h"
+#include "roundtrip/cli/dump.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/trace.h"
@@ -49,6 +51,7 @@ struct RunArguments {
   std::string resume;                    ///< directory; empty: from the start
   std::string trace, csv;                ///< FILE or "-"; empty: none
   std::optional<TraceClock> clock{};
+  std::optional<DumpWish> dump{};
   std::optional<StopSignals> signals{};  ///< while checkpoints are kept
 };
 
@@ -120,7 +123,23 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
         "--every {}: the run has {} rounds, so only a signal leaves a checkpoint", *arguments.every, rounds));
   }
   const std::string directory = options.checkpoint.directory;
+  const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
+  std::optional<Dump> dump;
+  if (arguments.dump) {
+    require(!output_taken && common.out.json != "-" && !common.out.quiet,
+            "--dump: is shown on standard output, and nothing else may go there");
+    const DumpWish& wish = *arguments.dump;
+    require(wish.round.value_or(1) >= 1 && wish.round.value_or(1) <= rounds,
+            "--dump: round {}, allowed is 1 to {}", wish.round.value_or(1), rounds);
+    require(wish.machine.value_or(0) < instance.shape().machines, "--dump: machine {}, allowed is 0 to {}",
+            wish.machine.value_or(0), instance.shape().machines - 1);
+    options.observer = &dump.emplace(wish, instance);
+  }
   const Execution execution = execute(instance, common, communicator, std::move(options));
+  if (dump) {
+    const std::string text = dump->text(communicator.transport());
+    communicator.on_root([&] { write_whole("-", text); });
+  }
   if (const auto round = execution.result.stopped_after) {
     communicator.on_root([&] {
       std::fputs(
@@ -134,7 +153,6 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
     return kStopped;
   }
 
-  const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
   const auto tell = [&](OutputFiles& files) -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
@@ -198,6 +216,8 @@ Command add_run(CommandLine& line) {
                [arguments](const std::string& text) {
                  arguments->clock = text == "wall" ? TraceClock::kWall : TraceClock::kLogical;
                });
+  flags.value("--dump", "R:M", "Show what machine M had and sent in round R (either may be *)",
+              [arguments](const std::string& text) { arguments->dump = DumpWish::parse(text); });
   output("--csv", "Write words sent, received and held, a row for each round and machine", arguments->csv);
   return {.name = "run",
           .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },

@@ -502,6 +502,27 @@ class Traces(Case):
             for key in ("words_sent", "words_received"):
                 self.assertEqual(sum(r[key] for r in these), ledger["total_words"])
 
+    def test_dump(self):
+        """What machines had and sent, equal on any ranks, with as many words as the ledger counts; and what is refused."""
+        shown = {ranks: self.succeed("run", *self.ARGUMENTS, "--dump", "3:*", ranks=ranks) for ranks in (0, *RANKS)}
+        dumps = {ranks: re.findall(r"^round .*\n(?:  (?:from|to) .*\n)*", text, re.M) for ranks, text in shown.items()}
+        for ranks in RANKS:
+            self.assertEqual(dumps[ranks], dumps[0])
+        facts, _ = self.run_facts(*self.ARGUMENTS)
+        heads = [re.match(r"round 3 \((.+)\), machine (\d+): (\d+) words in, (\d+) out\n", dump) for dump in dumps[0]]
+        self.assertEqual([int(head[2]) for head in heads], list(range(facts["machines"])))
+        self.assertEqual(sum(int(head[4]) for head in heads), facts["ledger"][2]["total_words"])
+        for head, dump in zip(heads, dumps[0]):
+            for count, word in ((head[3], "from"), (head[4], "to")):
+                lines = re.findall(rf"^  {word} [^:]*: (.*)$", dump, re.M)
+                self.assertEqual(sum(len(re.sub(r"\(.*?\)", "", line).split()) for line in lines), int(count))
+        one = self.succeed("run", *self.ARGUMENTS, "--dump", "3:2")
+        self.assertEqual(re.findall(r"^round .*", one, re.M), [heads[2][0].strip()])
+        for arguments, why in ((("3",), "ROUND:MACHINE"), (("x:1",), "--dump x"), (("0:1",), "round 0"), (("999:1",), "round 999"),
+                               (("1:99999",), "machine 99999"), (("1:1", "--quiet"), "standard output"),
+                               (("1:1", "--output", "-"), "standard output")):
+            self.refuse("run", *self.ARGUMENTS, "--dump", *arguments, says=why)
+
     def events(self, text, facts, tracks):
         """Looks at every event of a trace, and returns its rounds by track."""
         found = {}

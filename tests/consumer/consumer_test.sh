@@ -54,3 +54,10 @@ grep -q '^verified: 1 statement,' verified
 grep -q '^.TH ROUNDTRIP' "$work/prefix/share/man/man1/roundtrip.1"
 bash -c 'source "$0" && complete -p roundtrip' "$work/prefix/share/bash-completion/completions/roundtrip"
 test -s "$work/prefix/share/zsh/site-functions/_roundtrip"
+if [ -d "$work/prefix/lib/python3" ]; then # built with the Python module
+  PYTHONPATH="$work/prefix/lib/python3/dist-packages" /usr/bin/python3 -c '
+import os, roundtrip, roundtrip.torch
+assert roundtrip.__file__.startswith(os.environ["PYTHONPATH"])
+assert roundtrip.run("sum", [1, 2, 3]).outputs.tolist() == [6]'
+  test -s "$work/prefix/lib/python3/dist-packages/roundtrip/py.typed"
+fi

@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 mode=(--dry-run -Werror)
 [ "${1-}" = --fix ] && mode=(-i)
-find base mpc anna simulate train explain proofs_check cli examples bench tests \( -name '*.h' -o -name '*.cpp' \) -print0 |
+find base mpc anna simulate train explain proofs_check cli python examples bench tests \( -name '*.h' -o -name '*.cpp' \) -print0 |
   xargs -0 -P "$(nproc)" -n 16 clang-format-14 "${mode[@]}"

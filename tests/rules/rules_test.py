@@ -14,7 +14,8 @@ from pathlib import Path
 
 LAYERS = ["base", "mpc", "anna", "simulate", "train", "explain", "proofs_check", "cli"]
 ROOMS_ONLY = ["anna", "simulate"]  # no file at their top but CMakeLists.txt
-FOLDERS = LAYERS + ["examples", "tests", "bench", "docs", "cmake"]
+MODULES = ["python"]  # linked of all layers, with rows in the table; their users see exceptions, not flags
+FOLDERS = LAYERS + MODULES + ["examples", "tests", "bench", "docs", "cmake"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"roundtrip/([^"]+)"', re.M)
 
 
@@ -78,7 +79,7 @@ def public_headers(root):
 def includes(root):
     rows, problems, files, rooms = table(), [], {}, {}
     public = public_headers(root)
-    for path in sources(root, LAYERS):
+    for path in sources(root, LAYERS + MODULES):
         room = room_of(rows, path)
         if room is None:
             problems.append(f"{path}: its folder is no room of tests/rules/layers.txt")
@@ -107,7 +108,7 @@ def files(root):
     problems = [f"{path.relative_to(root)}: files of {layer}/ belong into its rooms"
                 for layer in ROOMS_ONLY for path in sorted((root / layer).iterdir())
                 if path.is_file() and path.name != "CMakeLists.txt"]
-    for path in sources(root, LAYERS):
+    for path in sources(root, LAYERS + MODULES):
         layer, name = path.parts[0], Path(*path.parts[1:]).as_posix()
         listed = (root / layer / "CMakeLists.txt").read_text()
         globbed = any(Path(name).match(pattern) for pattern in re.findall(r"\bfile\(GLOB.* (\S+)\)", listed))
