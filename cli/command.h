@@ -27,6 +27,8 @@ Command add_compile(CommandLine& line);
 Command add_decompile(CommandLine& line);
 Command add_explain(CommandLine& line);
 Command add_verify(CommandLine& line);
+Command add_sweep(CommandLine& line);
+Command add_demo(CommandLine& line);
 /// Of what was added to `line` before it.
 Command add_reference(CommandLine& line);
 

@@ -49,6 +49,8 @@ class Schemas(InDirectory):
         "list": [("list",), ("list", "k_hop")],
         "verify": [("verify", "k_hop_depth"), ("verify", "chunked_attention_reach")],
         "faults": [("verify", "--faults", "check-lost", "packet code")],
+        "demo": [("demo",)],
+        "sweep": [("sweep", "k_hop", "--n", "16,64", "--param", "k=1,2", "--by", "run"), ("sweep", "components", "--n", "15,16")],
     }
 
     def validator(self, kind):
