@@ -85,8 +85,11 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
   add_count(flags, "--seed", "SEED", "Public seed, drawn before the input (default 1)", 0, ~std::uint64_t{0},
             [&a](std::uint64_t value) { a.parameters.seed = value; });
 
-  add_rational(flags, "--eps", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
-               a.parameters.epsilon);
+  flags.value("--eps", "P/Q", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
+              [&a](const std::string& text) {
+                a.parameters.epsilon = Rational::parse(text, "--eps");
+                a.epsilon_given = true;
+              });
   add_rational(flags, "--gamma",
                "q = ceil(kappa_q N^(1+gamma) / b) machines, kappa_q as gamma = 0 needs (default 0)",
                a.parameters.gamma);

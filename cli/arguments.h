@@ -23,7 +23,8 @@ struct OutputArguments {
 struct ProtocolArguments {
   std::string protocol;
   mpc::Parameters parameters;  ///< n is known once the input is read
-  std::string input;           ///< FILE or "-"; empty: generated
+  bool epsilon_given = false;
+  std::string input;  ///< FILE or "-"; empty: generated
   std::optional<Format> format;
   std::optional<std::uint64_t> n;
   std::uint64_t limit_words = 0;

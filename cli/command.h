@@ -29,6 +29,8 @@ Command add_explain(CommandLine& line);
 Command add_verify(CommandLine& line);
 Command add_train(CommandLine& line);
 Command add_experiment(CommandLine& line);
+Command add_sweep(CommandLine& line);
+Command add_demo(CommandLine& line);
 /// Of what was added to `line` before it.
 Command add_reference(CommandLine& line);
 

@@ -55,14 +55,21 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
   instance.parameters = arguments.parameters;
   mpc::Parameters& parameters = instance.parameters;
   check_options(*instance.info, parameters);
-  require(!arguments.input.empty() || arguments.n, "no input: give --input FILE or --n N");
   require(!arguments.input.empty() || !arguments.format, "--format: only with --input");
   require(!arguments.output_names || !arguments.output.empty(), "--output-names: only with --output");
   require(!arguments.output_names || info.drops_absent_tail,
           "--output-names: the outputs of {} are not those of vertices", info.name);
 
-  if (arguments.input.empty()) {
-    parameters.n = *arguments.n;
+  const mpc::Example& example = info.example;
+  instance.example = arguments.input.empty() && !arguments.n;
+  if (instance.example && !arguments.epsilon_given) parameters.epsilon = example.epsilon;
+  const auto read_example = [&] {
+    return Input::of_text(example.text, example.words ? Format::kWords : Format::kNumbers);
+  };
+  if (instance.example && !example.text.empty()) {
+    parameters.n = read_example().size();
+  } else if (arguments.input.empty()) {
+    parameters.n = arguments.n.value_or(example.n);
   } else {
     parameters.n = communicator.from_root([&] {
       instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n);
@@ -80,7 +87,10 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
     require_memory(2 * sizeof(mpc::Word) * parameters.n +
                        (sizeof(mpc::Word) + sizeof(mpc::Outputs::value_type)) * instance.shape().outputs,
                    "the run", exchange_bytes(instance.shape()) / ranks);
-    if (arguments.input.empty()) instance.input = Input::generate(*instance.info, parameters);
+    if (instance.example && !example.text.empty())
+      instance.input = read_example();
+    else if (arguments.input.empty())
+      instance.input = Input::generate(*instance.info, parameters);
   });
   return instance;
 }
@@ -200,6 +210,8 @@ std::string heading(const Instance& instance) {
     text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
   if (shape.below_range())
     text += "  below range       s > N/4: one machine could hold the input; bounds prove nothing here\n";
+  if (instance.example)
+    text += "  input             the protocol's example; yours with --input FILE or --n N\n";
   if (instance.input) {
     for (const std::string& note : instance.input->notes())
       text += fmt::format("  input             {}\n", note);

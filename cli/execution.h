@@ -25,6 +25,7 @@ struct Instance {
   mpc::Parameters parameters;
   std::shared_ptr<const mpc::Protocol> protocol;
   std::optional<Input> input;
+  bool example = false;  ///< no input was given: the protocol's own example
   const mpc::Shape& shape() const { return protocol->shape(); }
 };
 

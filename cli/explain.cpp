@@ -2,9 +2,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -74,6 +76,16 @@ explain::Names names(const Instance& instance) {
   names.rounds_formula = instance.info->rounds_formula;
   for (const std::int64_t value : instance.input->values())
     names.input.push_back(printable(instance.input->text(value)));
+  if (!instance.parameters.kappa_s && !instance.parameters.memory_words && !instance.parameters.machines) {
+    // Only where k is a number at all: the protocol was made with it.
+    const bool hops =
+        std::ranges::any_of(instance.info->options, [](const auto& option) { return option.name == "k"; });
+    constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+    names.play = explain::Play{
+        .protocol = instance.info->name,
+        .epsilon = instance.parameters.epsilon,
+        .k = hops ? static_cast<std::uint64_t>(instance.parameters.integer_option("k", 2, 0, kMax)) : 0};
+  }
   names.output = [&instance](std::uint64_t output, mpc::Word word) -> std::string {
     const auto value = instance.info->decode(*instance.protocol, output, word);
     if (!value) return {};

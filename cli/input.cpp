@@ -129,6 +129,16 @@ Input Input::read(const std::string& path, Format format, std::optional<std::uin
   return input;
 }
 
+Input Input::of_text(std::string text, Format format) {
+  Input input;
+  input.name_ = "the example";
+  input.format_ = format;
+  input.bytes_ = std::make_unique<const std::string>(std::move(text));
+  constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
+  format == Format::kWords ? input.parse_words(kAll) : input.parse_numbers(kAll);
+  return input;
+}
+
 Input Input::generate(const mpc::ProtocolInfo& protocol, const mpc::Parameters& parameters) {
   Input input;
   if (protocol.generate) {

@@ -36,6 +36,8 @@ class Input {
   /// go (a .npy or dot file is read whole). ContractError, in one line, for what can't be read, holds no value or fewer
   /// than `limit`, or isn't of the format.
   static Input read(const std::string& path, Format format, std::optional<std::uint64_t> limit);
+  /// The same of a text that the program has.
+  static Input of_text(std::string text, Format format);
   /// A generated instance: the protocol's own, or uniform in [0, N).
   static Input generate(const mpc::ProtocolInfo& protocol, const mpc::Parameters& parameters);
 

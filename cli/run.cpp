@@ -49,7 +49,7 @@ struct RunArguments {
   std::string checkpoint;                ///< directory; empty: none
   std::optional<std::uint32_t> every{};  ///< rounds
   std::string resume;                    ///< directory; empty: from the start
-  std::string trace, csv;                ///< FILE or "-"; empty: none
+  std::string trace, csv, heat;          ///< FILE or "-"; empty: none
   std::optional<TraceClock> clock{};
   std::optional<DumpWish> dump{};
   std::optional<StopSignals> signals{};  ///< while checkpoints are kept
@@ -99,7 +99,8 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
     check_files({{"--output", common.output},
                  {"--json", common.out.json},
                  {"--trace", arguments.trace},
-                 {"--csv", arguments.csv}},
+                 {"--csv", arguments.csv},
+                 {"--heat", arguments.heat}},
                 input_files(common), common.out.quiet);
   });
   const Instance instance = prepare(common, communicator);
@@ -109,12 +110,13 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
   if (common.plan) return show_plan(arguments, instance, communicator);
   mpc::RunOptions options;
   options.checkpoint = checkpoint_options(arguments, instance);
-  options.profile = !arguments.trace.empty() || !arguments.csv.empty();
+  options.profile = !arguments.trace.empty() || !arguments.csv.empty() || !arguments.heat.empty();
   if (options.profile) {
     constexpr std::uint64_t kRowBytes =
         2 * sizeof(mpc::MachineFacts) + 32;  // on rank 0: gathered, and as text
     communicator.on_root([&] {
-      require_memory(kRowBytes * instance.shape().rounds * instance.shape().machines, "--trace or --csv");
+      require_memory(kRowBytes * instance.shape().rounds * instance.shape().machines,
+                     "--trace, --csv or --heat");
     });
   }
   const std::uint32_t rounds = instance.shape().rounds;
@@ -153,6 +155,8 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
     return kStopped;
   }
 
+  const bool output_taken =
+      common.output == "-" || arguments.trace == "-" || arguments.csv == "-" || arguments.heat == "-";
   const auto tell = [&](OutputFiles& files) -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
@@ -173,6 +177,7 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
                   trace_text(instance, execution.result, arguments.clock.value_or(TraceClock::kWall)));
     }
     if (!arguments.csv.empty()) files.write(arguments.csv, csv_text(execution.result.profile));
+    if (!arguments.heat.empty()) files.write(arguments.heat, heat_text(instance, execution.result.profile));
     return {verdict, text, run_json(instance, execution, verdict)};
   };
   return conclude(instance, execution, common.out, output_taken, communicator, tell);
@@ -219,6 +224,7 @@ Command add_run(CommandLine& line) {
   flags.value("--dump", "R:M", "Show what machine M had and sent in round R (either may be *)",
               [arguments](const std::string& text) { arguments->dump = DumpWish::parse(text); });
   output("--csv", "Write words sent, received and held, a row for each round and machine", arguments->csv);
+  output("--heat", "Write a picture (SVG) of the words received, by round and machine", arguments->heat);
   return {.name = "run",
           .act = [arguments](const Communicator& communicator) { return run(*arguments, communicator); },
           .transport = [arguments] { return arguments->common.transport; },

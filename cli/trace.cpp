@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "roundtrip/base/rational.h"
 #include "roundtrip/cli/output_files.h"
 #include "roundtrip/mpc/stages/composition.h"
 
@@ -122,6 +125,60 @@ std::string csv_text(const mpc::Profile& profile) {
     ++round;
   }
   return text;
+}
+
+std::string heat_text(const Instance& instance, const mpc::Profile& profile) {
+  constexpr std::size_t kMostColumns = 256, kLevels = 10;
+  constexpr std::size_t kLeft = 70, kTop = 60, kHeight = 14, kWidth = 1024;
+  // Light to dark blue; a reader who sees no colour sees the lightness.
+  constexpr std::array<std::string_view, kLevels + 1> kColours = {"#ffffff", "#eef4fb", "#dce9f7", "#c6dbef",
+                                                                  "#a5cae6", "#7fb4da", "#5a9ccc", "#3b82bd",
+                                                                  "#2066a6", "#0d4a87", "#08306b"};
+  const mpc::Shape& shape = instance.shape();
+  const std::size_t bin = ceil_div(shape.machines, kMostColumns), columns = ceil_div(shape.machines, bin);
+  const double width = static_cast<double>(kWidth) / static_cast<double>(columns);
+  std::uint64_t most = 0;
+  std::string cells;
+  std::size_t y = kTop;
+  for (const auto& machines : profile.rounds) {
+    // Neighbours of equal level are one rectangle.
+    std::vector<std::size_t> levels(columns, 0);
+    for (std::size_t i = 0; i < machines.size(); ++i) {
+      const std::uint64_t received = machines[i].words_received;
+      most = std::max(most, received);
+      const std::size_t level = ceil_div(received * kLevels, shape.memory_words);
+      levels[i / bin] = std::max(levels[i / bin], std::min(level, kLevels));
+    }
+    for (std::size_t begin = 0, end = 0; begin < columns; begin = end) {
+      while (end < columns && levels[end] == levels[begin]) ++end;
+      if (levels[begin] == 0) continue;
+      cells += fmt::format("<rect x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"{}\"/>\n",
+                           kLeft + width * static_cast<double>(begin), y,
+                           width * static_cast<double>(end - begin), kHeight - 1, kColours[levels[begin]]);
+    }
+    y += kHeight;
+  }
+  const std::string what = fmt::format(
+      "{}, N = {}: words received by {} machines (across) in {} rounds (down); at most {} of s = {}",
+      instance.info->name, shape.n, shape.machines, profile.rounds.size(), most, shape.memory_words);
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" font-family=\"sans-serif\" "
+      "font-size=\"15\">\n<title>{}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+      "<text x=\"{}\" y=\"20\">{}</text>\n<text x=\"{}\" y=\"{}\">machine 0</text>\n"
+      "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">machine {}</text>\n",
+      kLeft + kWidth + 10, y + 10, what, kLeft, what, kLeft, kTop - 8, kLeft + kWidth, kTop - 8,
+      shape.machines - 1);
+  for (std::size_t r = 0; r < profile.rounds.size(); ++r) {
+    const std::size_t round = profile.first_round + r;
+    if (r == 0 || round % 5 == 0) {
+      svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\" font-size=\"12\">round {}</text>\n",
+                         kLeft - 6, kTop + r * kHeight + 11, round);
+    }
+  }
+  return svg + cells +
+         fmt::format(
+             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#555\"/>\n</svg>\n",
+             kLeft, kTop - 1, kWidth, y - kTop + 1);
 }
 
 }  // namespace roundtrip::cli

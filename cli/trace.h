@@ -22,4 +22,8 @@ std::string trace_text(const Instance& instance, const mpc::RunResult& result, T
 /// CSV with a header: round, machine, words_sent, words_received, scratch_words, heap_words; by round, then machine.
 std::string csv_text(const mpc::Profile& profile);
 
+/// A picture (SVG): a row for each round, a column for each machine (or for each few, the fullest of them), the darker
+/// the more of its s words the machine received.
+std::string heat_text(const Instance& instance, const mpc::Profile& profile);
+
 }  // namespace roundtrip::cli

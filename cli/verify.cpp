@@ -19,7 +19,8 @@ namespace {
 struct VerifyArguments {
   proofs_check::VerifyOptions options;
   bool faults = false;
-  std::string html;  ///< file; empty: none
+  bool verbose = false;  ///< all checks, not only what was found
+  std::string html;      ///< file; empty: none
   OutputArguments out;
 };
 
@@ -83,7 +84,8 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
                                           proofs_check::machine_description()));
     }
     progress.wipe();
-    publish(arguments.out, arguments.html == "-", proofs_check::terminal_table(report),
+    publish(arguments.out, arguments.html == "-",
+            arguments.verbose ? proofs_check::terminal_table(report) : proofs_check::terminal_summary(report),
             proofs_check::to_json(report), std::move(files));
   });
   return status_of(report.outcome());
@@ -127,6 +129,7 @@ Command add_verify(CommandLine& line) {
       "--faults", arguments->faults,
       "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "
       "faults, areas or theorems");
+  flags.toggle("--verbose", arguments->verbose, "Show every check, its bound and every defect");
   add_output_arguments(flags, arguments->out);
   return {.name = "verify",
           .act = [arguments](const Communicator& communicator) { return verify(*arguments, communicator); },

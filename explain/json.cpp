@@ -101,6 +101,12 @@ Json to_json(const Trace& trace) {
             {"depth", trace.sizes.depth},
             {"heads", trace.sizes.heads},
             {"width", trace.sizes.width}};
+  if (trace.play) {
+    const Play& play = *trace.play;
+    json["play"] = {{"protocol", play.protocol},
+                    {"epsilon", {play.epsilon.numerator(), play.epsilon.denominator()}},
+                    {"k", play.k}};
+  }
   if (!trace.reverse) {
     json["construction"] = trace.construction;
     json["depth_bound"] = trace.bound.depth;

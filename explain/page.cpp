@@ -311,13 +311,9 @@ std::string tables_of(const Trace& trace, const LayerTrace& layer) {
   return html;
 }
 
-std::string layer_panel(const Trace& trace, std::size_t number) {
+/// Whose value reaches whose query, or whose message whom.
+std::string layer_picture(const Trace& trace, std::size_t number) {
   const LayerTrace& layer = trace.layers[number];
-  std::string html = fmt::format(
-      "<section class=\"world tokens\" aria-labelledby=\"layer-{}\">\n<h3 id=\"layer-{}\">Layer {}: "
-      "{}</h3>\n",
-      number, number, number, trace.reverse ? "tokens and attention" : escape_html(layer.name));
-  html += fmt::format("<p>{}</p>\n", escape_html(layer_caption(trace, number)));
   std::map<std::pair<std::uint32_t, std::uint32_t>, Arrow> arrows;
   if (number == 0 || trace.reverse) {
     for (const HeadTrace& head : layer.heads) {
@@ -330,10 +326,21 @@ std::string layer_panel(const Trace& trace, std::size_t number) {
   }
   const RoundTrace* round = layer.round == 0 ? nullptr : &trace.rounds[layer.round - 1];
   for (const Move& move : layer.moves) add(arrows, move.from, move.to, round->words[move.word].carries);
-  html += drawn(arrows, "token",
-                trace.reverse ? static_cast<std::uint32_t>(trace.tokens) : trace.shape.machines, true,
-                trace.reverse ? "Whose value reaches whose query."
-                              : "Whose key met whose query: the same lines as the messages.");
+  return drawn(arrows, "token",
+               trace.reverse ? static_cast<std::uint32_t>(trace.tokens) : trace.shape.machines, true,
+               trace.reverse ? "Whose value reaches whose query."
+                             : "Whose key met whose query: the same lines as the messages.");
+}
+
+std::string layer_panel(const Trace& trace, std::size_t number) {
+  const LayerTrace& layer = trace.layers[number];
+  std::string html = fmt::format(
+      "<section class=\"world tokens\" aria-labelledby=\"layer-{}\">\n<h3 id=\"layer-{}\">Layer {}: "
+      "{}</h3>\n",
+      number, number, number, trace.reverse ? "tokens and attention" : escape_html(layer.name));
+  html += fmt::format("<p>{}</p>\n", escape_html(layer_caption(trace, number)));
+  const RoundTrace* round = layer.round == 0 ? nullptr : &trace.rounds[layer.round - 1];
+  html += layer_picture(trace, number);
   if (!trace.reverse) {
     html += fmt::format("<p>{} width of this layer: {}, of {} by the formula</p>\n",
                         bar(layer.shape.width(), trace.bound.width), layer.shape.width(), trace.bound.width);
@@ -437,21 +444,22 @@ std::string step(const Trace& trace, std::uint32_t number) {
       html += layer_panel(trace, *layer);
     } else {
       html += "<section class=\"world tokens\">\n";
-      if (number == 0) {
-        html += "<h3>The input as tokens</h3>\n<p>Token t begins with word t in its row.</p>\n<p>";
+      if (layer) {
+        html += fmt::format(
+            "<h3>Layer {}, which these rounds compute</h3>\n<p>{} Its averages, number by number, are at <a "
+            "href=\"#step-{}\">round {}</a>.</p>\n{}",
+            *layer, escape_html(layer_caption(trace, *layer)), trace.layers[*layer].first_round,
+            trace.layers[*layer].first_round, layer_picture(trace, *layer));
+      } else {
+        html += number == 0
+                    ? "<h3>The input as tokens</h3>\n<p>Token t begins with word t in its row.</p>\n<p>"
+                : number == 1
+                    ? "<h3>Before layer 0</h3>\n<p>A transformer finds word t in the row of token t: no "
+                      "layer is needed for it.</p>\n<p>"
+                    : "<h3>After the last layer</h3>\n<p>The rows are final; the machines deliver them. "
+                      "They are the rows of these tokens.</p>\n<p>";
         for (std::uint32_t t = 0; t < trace.input.size(); ++t) html += input_chip(trace, t);
         html += "</p>\n";
-      } else if (layer) {
-        html += fmt::format(
-            "<h3>Layer {} goes on</h3>\n<p>Its queries, keys and averages are at <a "
-            "href=\"#step-{}\">round {}</a>.</p>\n",
-            *layer, trace.layers[*layer].first_round, trace.layers[*layer].first_round);
-      } else {
-        html +=
-            number == 1
-                ? "<h3>Before layer 0</h3>\n<p>No layer has begun: a transformer finds word t in the row of "
-                  "token t.</p>\n"
-                : "<h3>After the last layer</h3>\n<p>The rows are final; the machines deliver them.</p>\n";
       }
       html += "</section>\n";
     }
@@ -578,7 +586,7 @@ std::string page(const Trace& trace) {
                           {"heading", escape_html(heading)},
                           {"direction", trace.reverse ? "reverse" : "forward"},
                           {"style", kStyle},
-                          {"script", kScript},
+                          {"script", std::string(kEngine) + kStage + kPuzzles + kScript},
                           {"introduction", paragraphs},
                           {"words", sentence(trace)},
                           {"legend", legend(trace)},

@@ -401,6 +401,7 @@ void begin(std::span<const mpc::Word> input, const Names& names, Trace& trace) {
   trace.summary = names.summary;
   trace.rounds_formula = names.rounds_formula;
   for (const std::string& text : names.input) trace.input.push_back(printable(text));
+  trace.play = names.play;
   trace.input_words.assign(input.begin(), input.end());
 }
 

@@ -121,6 +121,13 @@ struct LayerTrace {
   std::uint64_t numbers_in_rows = 0;  ///< nonzero numbers of the array that it leaves
 };
 
+/// With what the page's engine can run the same again.
+struct Play {
+  std::string protocol;
+  Rational epsilon;
+  std::uint64_t k = 0;  ///< the parameter of that name, 0 if there is none
+};
+
 struct Trace {
   bool reverse =
       false;  ///< a transformer that became a protocol, instead of a protocol that became a transformer
@@ -132,6 +139,7 @@ struct Trace {
   simulate::TransformerSizes sizes, bound;  ///< bound: by formula, from the shape alone; in reverse all 0
   std::uint64_t tokens = 0;                 ///< N'
   std::vector<std::string> input;           ///< the words as the reader wrote them
+  std::optional<Play> play;
   std::vector<mpc::Word> input_words;
   std::vector<std::string> outputs;   ///< as the reader reads them; "" for none
   std::vector<RoundTrace> rounds;     ///< [R]
@@ -153,6 +161,7 @@ struct Names {
   std::string rounds_formula;
   std::vector<std::string> input;  ///< [N]; control characters and broken UTF-8 are replaced, long words cut
   std::function<std::string(std::uint64_t output, mpc::Word word)> output;
+  std::optional<Play> play{};
 };
 
 /// Runs the protocol in process and evaluates its transformer, layer by layer. ContractError unless N is in

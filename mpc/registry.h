@@ -31,6 +31,14 @@ struct OptionInfo {
 using Values = std::vector<std::int64_t>;
 using Outputs = std::vector<std::optional<std::int64_t>>;
 
+/// What is run where the user gives no input: small enough to be drawn.
+struct Example {
+  std::string text{};  ///< the input; empty: an instance of `n` values is generated
+  bool words = true;   ///< `text` holds words, not numbers
+  std::uint64_t n = 16;
+  Rational epsilon{1, 2};
+};
+
 struct ProtocolInfo {
   std::string name;
   std::string summary;         ///< one line
@@ -56,6 +64,7 @@ struct ProtocolInfo {
   std::function<void(std::span<const std::int64_t>, const Parameters&)> accept;
   /// A generated instance of N values; empty: uniform in [0, N).
   std::function<Values(const Parameters&)> generate;
+  Example example{};
 };
 
 /// Throws ContractError if the name is taken or not of [a-z0-9_]+.

@@ -103,9 +103,13 @@
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "Escape") { chosen = []; hovered = focused = null; mark(); where.textContent = describe(); return; }
     if (event.target === slider) return;  // moves itself
-    if (event.key === "ArrowRight") go(step + 1);
-    else if (event.key === "ArrowLeft") go(step - 1);
-    else return;
+    if (event.target.closest?.("#every")) {
+      if (event.key === "ArrowRight") go(step + 1);
+      else if (event.key === "ArrowLeft") go(step - 1);
+      else return;
+    } else if (!RoundtripStage.key(event)) {
+      return;
+    }
     event.preventDefault();
   });
   slider.addEventListener("input", () => go(Number(slider.value)));
@@ -114,6 +118,8 @@
   all.addEventListener("change", show);
 
   for (const hidden of document.querySelectorAll(".controls, #where, .scripted")) hidden.hidden = false;
+  RoundtripStage.onframe = round => { step = Math.min(steps.length - 1, round); show(); };
+  RoundtripStage.start();
   const wanted = /^#step-(\d+)$/.exec(location.hash);
   if (wanted) step = Math.min(steps.length - 1, Number(wanted[1]));
   show();

@@ -194,6 +194,7 @@ doubling a power of find_1 is one push round along inverse pointers.)";
   info.uses_more_machines = true;
   info.options = {{"k", "2", "number of hops, an integer of at least 1; more than N is allowed"}};
   info.output_form = OutputForm::kSymbols;
+  info.example.text = "the cat saw the dog and the dog saw the cat so the cat sat down";
   info.make = [](const Parameters& parameters) { return std::make_unique<KHop>(parameters); };
   info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {
     if (word == 0) return std::nullopt;

@@ -69,12 +69,25 @@ ProtocolInfo join_protocol();
 /// T_sort(N, 2) + 2 ceil(log_f M) + 4.
 std::uint32_t join_rounds(const Parameters& parameters);
 
+ProtocolInfo odd_even_sort_protocol();
+/// ceil(N / b) + 1.
+std::uint32_t odd_even_sort_rounds(const Parameters& parameters);
+
+ProtocolInfo k_hop_walk_protocol();
+/// ceil(N / b) + k + 3.
+std::uint32_t k_hop_walk_rounds(const Parameters& parameters);
+
+ProtocolInfo word_count_protocol();
+/// ceil(log2 ceil(N / b)) + 1.
+std::uint32_t word_count_rounds(const Parameters& parameters);
+
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
 inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {
     broadcast_protocol,      reduce_protocol,     prefix_scan_protocol,
     segmented_scan_protocol, sum_protocol,        sort_protocol,
     match2_protocol,         k_hop_protocol,      join_protocol,
     list_ranking_protocol,   components_protocol, one_or_two_cycles_protocol,
-    matrix_product_protocol, three_sum_protocol,  low_rank_sums_protocol};
+    matrix_product_protocol, three_sum_protocol,  low_rank_sums_protocol,
+    odd_even_sort_protocol,  k_hop_walk_protocol, word_count_protocol};
 
 }  // namespace roundtrip::mpc

@@ -223,4 +223,10 @@ Output three_sum(Input values) {
   return Output(3);
 }
 
+Output word_count(Input values) {
+  Output counts(values.size(), 0);
+  for (const std::int64_t value : values) ++*counts[static_cast<std::size_t>(value)];
+  return counts;
+}
+
 }  // namespace roundtrip::mpc::oracles

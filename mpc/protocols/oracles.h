@@ -45,4 +45,7 @@ Output components(Input values);
 /// nothing.
 Output three_sum(Input values);
 
+/// For every number t below N how often it occurs.
+Output word_count(Input values);
+
 }  // namespace roundtrip::mpc::oracles

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -39,7 +40,7 @@ figure{margin:0;break-inside:avoid}figcaption{font-size:.875rem}
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:#1a1a1a}
 svg .grid{stroke:#c8c8c8;fill:none}svg .axis{stroke:#1a1a1a;fill:none}svg .x{text-anchor:middle}svg .y{text-anchor:end}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.5rem 0}dt{font-weight:600}dd{margin:0}
-@media (max-width:40rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}
+@media (max-width:40rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}table{font-size:.75rem}th,td{padding-right:.35rem}}
 @media print{body{max-width:none;font-size:9pt}.skip{display:none}.wide{overflow:visible}tr,figure{break-inside:avoid}
 thead{display:table-header-group}}
 )";
@@ -138,7 +139,8 @@ std::string plots(const StatementReport& statement) {
         most = std::max(most, value);
       }
     }
-    if (sizes.size() < 3 || most <= 0) continue;
+    // Two lines that lie on each other say less than their rows in the table.
+    if (sizes.size() < 3 || most <= 0 || measured.points == bound.points) continue;
     const std::string title = row.checks[0]->quantity;
     out += "<figure>" +
            svg({.title = title + ", measured and " + bound.label + " over N",
@@ -152,6 +154,67 @@ std::string plots(const StatementReport& statement) {
            "</figcaption></figure>\n";
   }
   return out.empty() ? "" : "<h3>Measured against bound</h3>\n<div class=\"plots\">\n" + out + "</div>\n";
+}
+
+// ---- what is seen first: the paper's curves, as far as the statements that measure them were run
+
+using Curve = std::map<double, double>;  // y by x
+
+/// The checks of `statement` whose quantity is that, by N.
+Curve checked(const StatementReport& statement, std::string_view quantity) {
+  Curve curve;
+  for (const Check& check : statement.checks) {
+    if (check.quantity == quantity) curve[static_cast<double>(check.configuration.n)] = check.measured;
+  }
+  return curve;
+}
+
+std::string curves(const Report& report) {
+  std::string out;
+  const auto statement = [&](std::string_view name) -> const StatementReport* {
+    const auto found = std::ranges::find(report.statements, name, &StatementReport::name);
+    return found == report.statements.end() ? nullptr : &*found;
+  };
+  const auto draw = [&](const std::string& title, const std::string& x, bool log_y,
+                        const std::map<std::string, Curve>& curves) {
+    Plot plot{.title = title, .x_label = x, .y_label = "", .series = {}, .log_y = log_y};
+    for (const auto& [label, curve] : curves) {
+      if (curve.size() > 1) plot.series.push_back({label, {curve.begin(), curve.end()}});
+    }
+    if (plot.series.empty()) return;
+    out += "<figure>" + svg(plot) + "<figcaption>" + escape_html(title) + "</figcaption></figure>\n";
+  };
+  if (const StatementReport* const hops = statement("k_hop_depth")) {
+    std::map<std::string, Curve> depths;
+    constexpr std::string_view kOf = ": layers of ";
+    for (const Metric& metric : hops->metrics) {  // "k = 7: layers of ANNA"
+      const std::size_t colon = metric.quantity.find(kOf);
+      if (colon == std::string::npos || !metric.quantity.starts_with("k = ")) continue;
+      depths[metric.quantity.substr(colon + kOf.size())][std::stod(metric.quantity.substr(4))] = metric.value;
+    }
+    draw("k-hop induction heads: layers over k", "k", true, depths);
+  }
+  if (const StatementReport* const routed = statement("routed_simulation"))
+    draw("Width of a routed transformer over N", "N", true,
+         {{"H m, by plan", checked(*routed, "by plan: width H m")}});
+  if (const StatementReport* const machines = statement("mpc_simulates_anna")) {
+    Curve all_pairs;
+    for (const Metric& metric : machines->metrics) {
+      if (metric.quantity.starts_with("machines of standard attention"))
+        all_pairs[static_cast<double>(metric.n)] = metric.value;
+    }
+    draw("Machines for a layer over N", "N", true,
+         {{"ANNA", checked(*machines, "L = 1: machines q")}, {"all pairs", all_pairs}});
+  }
+  if (const StatementReport* const graphs = statement("connectivity_rounds")) {
+    draw("Connectivity: rounds over N", "N", false,
+         {{"components", checked(*graphs, "components: rounds R")},
+          {"one or two cycles", checked(*graphs, "one_or_two_cycles: rounds R")}});
+  }
+  if (out.empty()) return {};
+  return "<section id=\"curves\" aria-labelledby=\"curves-h\"><h2 id=\"curves-h\">What was found</h2>\n<div "
+         "class=\"plots\">\n" +
+         out + "</div></section>\n";
 }
 
 std::string section(const Report& report, const StatementReport& s) {
@@ -343,9 +406,10 @@ run; a defect is a broken construction on which that check must fail.</p>
                   escape_html(command_of(report, names + "--html report.html")), to_string(report.sizes),
                   report.seed, escape_html(report.transport), report.ranks, report.seconds,
                   escape_html(machine), report.false_alarm_budget);
+  out += curves(report);
+  out += experiments_section(experiments);
   out += summary(report);
   for (const StatementReport& statement : report.statements) out += section(report, statement);
-  out += experiments_section(experiments);
   return out + "</main></body></html>\n";
 }
 

@@ -16,6 +16,10 @@ std::string_view to_string(Outcome outcome);
 /// nearest to its bound, out of those at all sizes), then the controls, then the totals.
 std::string terminal_table(const Report& report);
 
+/// A line of at most 111 columns a statement that says what was found, all of each one that is not verified, then the
+/// totals.
+std::string terminal_summary(const Report& report);
+
 /// {schema, sizes, seed, transport, ranks, seconds, false_alarm_budget, verdict, checks: [..], controls:
 /// [..], beside: [{theorem, n, quantity, value}], statements: [{theorem, title, verdict, constants,
 /// seconds}]}; keys of a check and a control as documented in README.

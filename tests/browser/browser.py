@@ -24,7 +24,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: F401, for tests
 
 DESKTOP = 1280
 PHONE = 390
-HEIGHTS = {DESKTOP: 900, PHONE: 844}
+HEIGHTS = {DESKTOP: 800, PHONE: 844}
 
 
 class Browser:

@@ -22,7 +22,7 @@ def roundtrip(*arguments, stdin=""):
                           check=True).stdout
 
 
-class Pages(unittest.TestCase):
+class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
@@ -59,6 +59,8 @@ class Pages(unittest.TestCase):
     def shown(self, page):
         return page.run("return [...document.querySelectorAll('.step')].flatMap((s, i) => s.offsetParent ? [i] : [])")
 
+
+class Pages(Case):
     def test_shows_what_the_run_did(self):
         page = self.chromium.open(self.page_file)
         trace = self.trace(page)
@@ -91,6 +93,7 @@ class Pages(unittest.TestCase):
     def test_steps_and_follows(self):
         page = self.chromium.open(self.page_file)
         self.assertEqual(self.shown(page), [0])
+        page.run("document.getElementById('next').focus()")
         page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
         self.assertEqual(self.shown(page), [2])
         page.click("#previous")
@@ -202,6 +205,7 @@ class Pages(unittest.TestCase):
         self.assertNotEqual(page.driver.title, "taken")
         page.keys(Keys.ARROW_RIGHT)
         self.assertEqual(self.shown(page), [1])
+        self.assertEqual(page.run("return [...document.querySelectorAll('#machines .chip')].map(c => c.textContent.split(' →')[0])")[:3], shown[:3])
         self.sound(page, file)
 
     def test_model(self):
@@ -229,6 +233,15 @@ class Pages(unittest.TestCase):
         self.assertGreater(len({c for row in heads[1] for c, _ in row}), 2, "pairs at different distances")
         page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
         self.assertEqual(self.shown(page), [2])
+        # No panel of the lists is empty, and neither half of a frame is.
+        bare = page.run("return [...document.querySelectorAll('.world')].filter(w => !w.querySelector('svg, table, .w')).length")
+        self.assertEqual(bare, 0)
+        for _ in range(3):
+            self.assertGreater(len(page.find_all("#tokens .chip")), 12)
+            self.assertTrue(page.run("return [...document.querySelectorAll('#machines .water')].some(w => w.offsetHeight > 0)"
+                                     " || document.querySelector('#machines .chip') !== null"))
+            page.keys(Keys.ARROW_RIGHT)
+        self.assertEqual(page.run("return [...document.querySelectorAll('#tokens .chip')].filter(c => c.offsetWidth < 1).length"), 0)
         page.click("#sentence button[data-c='3']")
         self.assertIn("(word 3)", page.find("#where").text)
         self.shot(page, "model-1280")
@@ -236,6 +249,187 @@ class Pages(unittest.TestCase):
         self.sound(page, file)
         page = self.chromium.open(f"{file}#step-2", width=browser.PHONE)
         self.assertEqual(page.overflow(), 0)
+
+
+SOLUTIONS = {  # of the puzzles: what to type, and s and k if they matter
+    "The least memory": {"s": 3},
+    "A light load": {"text": "the " * 16},
+    "The worst load": {"text": "0 4 8 12 " * 4},
+    "Aim": {"text": "0 0 0 0 0 0 0 0 1 3 5 7 0 0 0 0"},
+    "A flat tree": {"text": " ".join(map(str, range(27)))},
+    "A round number": {"text": "1 -1 2 -2 3 -3 4 -4"},
+    "The longest way": {"text": " ".join(map(str, range(16, 0, -1)))},
+    "Four words of memory": {"text": "8 7 6 5 4 3 2 1", "s": 4},
+    "Nothing to find": {"text": "a b c d e f g h"},
+    "Four hops": {"text": "a b a b a b a b a b a b"},
+}
+
+
+class Stage(Case):
+    """The first screen: frames, both worlds, editing, breaking, guesses, puzzles."""
+
+    def setUp(self):
+        super().setUp()
+        self.file = self.path / "walk.html"
+        if not self.file.exists():
+            roundtrip("explain", "k_hop_walk", "--html", self.file)
+
+    SET = ("const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+           "e.dispatchEvent(new Event('input', {bubbles: true}))")
+
+    def places(self, page, world):
+        return page.run("return [...document.querySelectorAll(arguments[0] + ' .chip')].map(c => c.style.transform)", f"#{world}")
+
+    def frame(self, page):
+        return int(page.find("#frame").get_attribute("value"))
+
+    def red(self, page):
+        return page.run("return ['machines', 'tokens'].map(w => [...document.querySelectorAll(`#${w} .card`)]"
+                        ".flatMap((c, i) => c.classList.contains('over') ? [i] : []))")
+
+    def test_first_screen(self):
+        for width in (browser.DESKTOP, browser.PHONE):
+            page = self.chromium.open(f"{self.file}#5", width=width)
+            for name in ("text", "play", "forward", "s", "say", "machines", "tokens", "frame"):
+                box = page.run("const r = document.getElementById(arguments[0]).getBoundingClientRect();"
+                               "return [r.left, r.top, r.right - innerWidth, r.bottom - innerHeight, r.width, r.height]", name)
+                self.assertTrue(box[0] >= 0 and box[1] >= 0 and box[2] <= 0 and box[3] <= 0 and box[4] > 20 and box[5] > 10, (name, box))
+            for world in ("machines", "tokens"):
+                out = page.run("const b = document.getElementById(arguments[0]).getBoundingClientRect();"
+                               "return [...document.querySelectorAll('#' + arguments[0] + ' .chip')].filter(c => {"
+                               " const r = c.getBoundingClientRect(); return r.bottom > b.bottom + 1 || r.top < b.top || r.right > b.right; }).length", world)
+                page.wait("return document.getAnimations().length === 0")
+                self.assertEqual(out, 0, (world, width))
+            self.shot(page, f"stage-{width}")
+            self.assertEqual(page.serious_findings(), [])
+            self.sound(page, self.file)
+
+    def test_plays_and_moves_both_sides(self):
+        page = self.chromium.open(self.file)
+        page.click("#play")
+        page.wait("return document.getElementById('frame').value === '1'")
+        before = [self.places(page, w) for w in ("machines", "tokens")]
+        page.wait("return document.getElementById('frame').value === '2'")
+        after = [self.places(page, w) for w in ("machines", "tokens")]
+        for b, a in zip(before, after):
+            self.assertEqual(len(b), len(a))
+            self.assertGreater(sum(x != y for x, y in zip(b, a)), len(b) // 3)
+        self.assertGreater(page.run("return document.getAnimations().length"), 2, "words fly")
+        self.assertIn("weight 1/2", page.find("#say").text)
+        page.click("#play")
+        here = self.frame(page)
+        self.assertTrue(page.driver.current_url.endswith(f"#{here}"))
+        said = page.find("#say").text
+        page.click("#forward")
+        self.assertEqual(self.frame(page), here + 1)
+        self.assertNotEqual(page.find("#say").text, said)
+        self.assertEqual(page.find("#say").get_attribute("aria-live"), "polite")
+        # The frames are the run's: the words on the left are those of the trace, at their machines.
+        page = self.chromium.open(f"{self.file}#6")
+        trace = self.trace(page)
+        loads = [f"{load[1]} of {trace['memory_words']}" for load in trace["rounds"][1]["loads"]]
+        self.assertEqual(page.texts("#machines .load"), loads)
+        self.assertEqual(page.texts("#tokens .load"), loads)
+        self.assertEqual(len(page.find_all("#machines .chip")), trace["rounds"][1]["words_sent"])
+
+    def test_breaks_where_the_program_does(self):
+        page = self.chromium.open(self.file)
+        for protocol, name in (("k_hop_walk", "walk"), ("k_hop", "hop"), ("word_count", "count"), ("sum", "sum")):
+            file = self.path / f"{name}.html"
+            roundtrip("explain", protocol, "--html", file)
+            page = self.chromium.open(file)
+            for s in (1, 2, 3):
+                page.run(self.SET, "s", s)
+                line = subprocess.run([ROUNDTRIP, "run", protocol, "--limit-words", str(s)], capture_output=True, text=True).stderr
+                if not line:
+                    self.assertEqual(self.red(page), [[], []])
+                    continue
+                machine = int(line.split("machine ")[1].split()[0])
+                self.assertEqual(self.red(page), [[machine], [machine]], (protocol, s, line))
+                self.assertIn(line.split("machine ")[1].strip().rstrip("."), page.find("#say").text)
+            self.shot(page, f"broken-{name}")
+        self.assertEqual(page.serious_findings(), [])
+
+    def test_another_sentence(self):
+        page = self.chromium.open(self.file)
+        page.click("#text")
+        page.keys(Keys.END, *" and the dog ran")
+        chips = page.texts("#machines .chip")
+        self.assertIn("ran", chips)
+        self.assertEqual(chips, page.texts("#tokens .chip"))
+        self.assertTrue(page.find("#other").is_displayed() or page.run("return !document.getElementById('other').hidden"))
+        page.run(self.SET, "k", 1)
+        page.run("document.getElementById('frame').value = 1000; document.getElementById('frame').dispatchEvent(new Event('input'))")
+        words = (page.find("#text").get_attribute("value"))
+        expected = roundtrip("run", "k_hop_walk", "--eps", "1/4", "--param", "k=1", "--input", "-", "--format", "words", "--quiet",
+                             "--output", "-", stdin=words).split("\n")[:-1]
+        self.assertTrue(page.find("#say").text.endswith(" ".join(e or "–" for e in expected)))
+        page.run(self.SET, "text", "one")
+        self.assertIn("N is 1, allowed is 2 to 64", page.find("#say").text)
+        page.run(self.SET, "text", "a b a b")
+        self.assertEqual(len(page.find_all("#machines .chip")), 4)
+        self.sound(page, self.file)
+
+    def test_keys_address_and_rest(self):
+        page = self.chromium.open(f"{self.file}#3")
+        self.assertEqual(self.frame(page), 3)
+        page.keys(Keys.ARROW_RIGHT)
+        self.assertEqual(self.frame(page), 4)
+        page.keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+        self.assertTrue(page.driver.current_url.endswith("#2"))
+        page.run("location.hash = '#7'")
+        page.wait("return document.getElementById('frame').value === '7'")
+        page.run("document.getElementById('s').focus()")
+        page.keys(Keys.HOME)
+        self.assertNotEqual(self.red(page), [[], []])
+        page.keys(Keys.END)
+        self.assertEqual(self.red(page), [[], []])
+        page.run("document.getElementById('play').focus()")
+        page.keys(Keys.SPACE)
+        self.assertEqual(page.find("#play").get_attribute("aria-pressed"), "true")
+        page.keys(Keys.SPACE)
+        self.assertEqual(page.find("#play").get_attribute("aria-pressed"), "false")
+        # A guess before the reveal, by keyboard.
+        page = self.chromium.open(f"{self.file}#4")
+        page.run("document.getElementById('guess').focus()")
+        page.keys(Keys.SPACE)
+        page.run("document.getElementById('forward').focus()")
+        page.keys(Keys.ENTER)
+        self.assertEqual(self.frame(page), 4)
+        self.assertIn("which machine receives the most", page.find("#ask").text)
+        self.shot(page, "guess")
+        page.keys(Keys.ENTER)
+        self.assertEqual(self.frame(page), 5)
+        self.assertRegex(page.find("#score").text, "Right|No: it is")
+        page.keys(Keys.ENTER)
+        self.assertTrue(page.find("#ask").is_displayed())
+        self.assertIn("multiplied", page.find("#ask").text)
+        page.click("#ask-options button:nth-child(2)")
+        self.assertIn("Right", page.find("#score").text)
+        self.assertEqual(self.frame(page), 6)
+        self.chromium.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+        page = self.chromium.open(f"{self.file}#1")
+        page.keys(Keys.ARROW_RIGHT)
+        self.assertEqual(page.run("return document.getAnimations().length"), 0)
+        self.chromium.command("Emulation.setEmulatedMedia", features=[])
+
+    def test_puzzles(self):
+        page = self.chromium.open(self.file)
+        titles = page.texts("#puzzle-list button")
+        self.assertEqual(titles, list(SOLUTIONS))
+        for number, (title, solution) in enumerate(SOLUTIONS.items(), 1):
+            page.click(f"#puzzle-list li:nth-child({number}) button")
+            page.click("#check")
+            wrong = page.find("#verdict").text
+            self.assertRegex(wrong, r"rule|limit|answer|itself|smaller|equal|more|not on", title)
+            self.assertNotIn("Solved", wrong)
+            for name, value in solution.items():
+                page.run(self.SET, name, str(value).strip())
+            page.click("#check")
+            self.assertEqual(page.find("#verdict").text, f"Solved: {number} of 10.", title)
+        self.shot(page, "puzzles")
+        self.assertEqual(page.serious_findings(), [])
+        self.sound(page, self.file)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 ROUNDTRIP = "roundtrip"  # set by main()
 MPIEXEC = "mpirun"
@@ -125,7 +126,6 @@ class Refusals(Case):
         huge = self.file("1", "huge")
         os.truncate(huge, 1 << 42)  # takes no room on disk
         self.refuse("run", "sort", "--input", huge, says=["huge' needs 439804651110", " bytes of memory", "free"])
-        self.refuse("run", "sort", says="no input")
         self.refuse("run", "sort", "--input", "-", stdin="", says=["standard input", "holds no numbers"])
 
     def test_npy(self):
@@ -475,6 +475,82 @@ class Ranks(Case):
         self.assertEqual(single["ledger"], facts["ledger"])
 
 
+class WithoutInput(Case):
+    """Every protocol has an example, and every command works on it."""
+
+    def test_every_protocol(self):
+        protocols = json.loads(self.succeed("list", "--json", "-"))["protocols"]
+        self.assertGreater(len(protocols), 15)
+        for protocol in protocols:
+            name = protocol["name"]
+            for command in (("run", name, "--check"), ("compile", name, "--check"), ("decompile", name)):
+                self.assertIn("verdict: verified", self.succeed(*command), command)
+            self.assertIn("Round 1 of", self.succeed("explain", name, "--round", 1))
+        self.assertIn("the protocol's example", self.succeed("run", "k_hop"))
+        self.assertNotIn("the protocol's example", self.succeed("run", "k_hop", "--n", 16))
+        self.assertIn("eps = 1/4", self.succeed("run", "k_hop_walk"))
+        self.assertIn("eps = 1/3", self.succeed("run", "k_hop_walk", "--eps", "1/3"))
+        self.assertIn("Round 1 of", self.succeed("explain", "random:L=1,H=2,d=8,m=2,w=2,c=8", "--round", 1))
+        self.succeed("run", "k_hop", "--quiet", ranks=2)
+
+    def test_demo(self):
+        text = self.succeed("demo", timeout=60)
+        self.assertEqual(text.count(": yes."), 2)
+        self.assertRegex(text, r"With s = 3 the run stops: machine \d+ in round \d+ \w+ 4 words, allowed 3\.")
+        words, answers = (line.split()[1:] for line in text.splitlines()[2:4])
+        self.assertEqual(len(words), 16)
+        for i, (word, answer) in enumerate(zip(words, answers)):  # by definition, from the text that is shown
+            before = [j for j in range(1, i + 1) if words[j - 1] == word]
+            self.assertEqual(answer, words[before[-1]] if before else "-")
+        self.assertEqual([line for line in text.splitlines() if len(line) > 110], [])
+
+
+class Sweep(Case):
+    def rows(self, *arguments, **options):
+        return json.loads(self.succeed("sweep", *arguments, "--json", "-", **options))["rows"]
+
+    def test_equals_single_runs(self):
+        rows = self.rows("k_hop", "--n", "64,100", "--eps", "1/2,1/3", "--param", "k=1,4", "--by", "compile")
+        self.assertEqual(len(rows), 8)
+        for row in rows:
+            facts = json.loads(self.succeed("compile", "k_hop", "--n", row["n"], "--eps", row["eps"], "--param", f"k={row['k']}",
+                                            "--json", "-", "--quiet", "--check"))
+            self.assertEqual((row["machines"], row["memory_words"], row["rounds"], row["max_words_sent"], row["max_words_received"],
+                              row["layers"], row["heads"], row["width"], row["verdict"]),
+                             tuple(facts[k] for k in ("machines", "memory_words", "rounds", "max_words_sent", "max_words_received",
+                                                      "depth", "heads", "width", "verdict")))
+
+    def test_resumes(self):
+        table = self.path / "table.csv"
+        self.succeed("sweep", "sort", "--n", "64,256", "--by", "run", "--csv", table, "--quiet")
+        lines = table.read_text().splitlines()
+        self.assertEqual(len(lines), 3)
+        # What is there is taken over, not computed again.
+        table.write_text(table.read_text().replace(lines[1], lines[1].replace("verified", "kept")))
+        self.succeed("sweep", "sort", "--n", "64,256,1024", "--by", "run", "--csv", table, "--quiet")
+        self.assertEqual(table.read_text().splitlines()[1:3], [lines[1].replace("verified", "kept"), lines[2]])
+        self.assertIn("1024", table.read_text().splitlines()[3])
+        self.refuse("sweep", "k_hop", "--n", "64", "--param", "k=1", "--csv", table, says="another table")
+
+    def test_rows_that_are_not_allowed(self):
+        rows = self.rows("components", "--n", "15,16")
+        self.assertEqual([r["verdict"] for r in rows if "verdict" in r], ["not allowed"])
+        self.assertIn("even", rows[0]["error"])
+        self.assertIn("machines", rows[1])
+        self.assertIn('"', self.succeed("sweep", "components", "--n", "15"))  # a cell with commas is quoted
+        for arguments, says in ((("--n", "4,,5"), "commas"), (("--n", "x"), "--n"), (("--param", "q=1"), "no such parameter"),
+                                (("--eps", "a"), "--eps")):
+            self.refuse("sweep", "k_hop", *arguments, says=says)
+
+    def test_page(self):
+        page = self.path / "page.html"
+        self.succeed("sweep", "k_hop", "--n", "256,1024,4096", "--eps", "1/4,1/2", "--html", page, "--quiet")
+        text = page.read_text()
+        self.assertEqual(text.count("<svg"), 5)
+        self.assertEqual(text.count("<tr>"), 7)
+        self.assertNotIn("<script", text)
+
+
 class Traces(Case):
     ARGUMENTS = ("k_hop", "--n", 1000, "--param", "k=4")
 
@@ -570,11 +646,37 @@ class Traces(Case):
                 self.assertLess(whole["ts"] + whole["dur"], 1e6 * facts["seconds"] + 1e6)
                 self.assertGreater(whole["ts"] + whole["dur"], 1e6 * facts["seconds"] / 100)
 
+    def test_heat(self):
+        """A cell is as dark as its machine is full: the levels are those of the CSV, for 2^14 words too."""
+        colours = ["#ffffff", "#eef4fb", "#dce9f7", "#c6dbef", "#a5cae6", "#7fb4da", "#5a9ccc", "#3b82bd", "#2066a6", "#0d4a87", "#08306b"]
+        for command in (self.ARGUMENTS, ("k_hop_walk", "--n", 1 << 14), ("sort", "--n", 1 << 14, "--eps", "1/4")):
+            picture, table = self.path / "heat.svg", self.path / "table.csv"
+            facts = json.loads(self.succeed("run", *command, "--heat", picture, "--csv", table, "--json", "-", "--quiet"))
+            root = xml.etree.ElementTree.fromstring(picture.read_text())
+            name = "{http://www.w3.org/2000/svg}"
+            self.assertIn(f"at most {facts['max_words_received']} of s = {facts['memory_words']}", root.find(name + "title").text)
+            machines, s = facts["machines"], facts["memory_words"]
+            each = -(-machines // 256)
+            columns = -(-machines // each)
+            expected = [[0] * columns for _ in range(facts["rounds"])]
+            for row in csv.DictReader(table.read_text().splitlines()):
+                place = expected[int(row["round"]) - 1]
+                i = int(row["machine"]) // each
+                place[i] = max(place[i], min(10, -(-int(row["words_received"]) * 10 // s)))
+            drawn = [[0] * columns for _ in range(facts["rounds"])]
+            for cell in root.iter(name + "rect"):
+                if cell.get("fill") not in colours:
+                    continue
+                first = round((float(cell.get("x")) - 70) / 1024 * columns)
+                for i in range(first, first + round(float(cell.get("width")) / 1024 * columns)):
+                    drawn[(int(cell.get("y")) - 60) // 14][i] = colours.index(cell.get("fill"))
+            self.assertEqual(drawn, expected, command)
+
     def test_refusals(self):
         self.refuse("run", "sort", "--n", 9, "--trace-clock", "wall", says="only with --trace")
         self.refuse("run", "sort", "--n", 9, "--trace", "x", "--trace-clock", "sun", says="wall or logical")
         self.refuse("run", "sort", "--n", 9, "--trace", "-", "--csv", "-", says="only one")
-        for flag in ("--trace", "--csv"):
+        for flag in ("--trace", "--csv", "--heat"):
             self.refuse("run", "sort", "--n", 9, flag, self.path / "no" / "file", ranks=2, says="cannot write")
             kept = self.file("kept", "kept")
             self.refuse("run", "sort", "--n", 100, "--limit-words", 1, "--quiet", flag, kept, status=3, says="round")

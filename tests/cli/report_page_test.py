@@ -46,8 +46,14 @@ class ReportPage(unittest.TestCase):
         for name in STATEMENTS:
             commands = page.texts(f"#{name} code")
             self.assertIn(f"roundtrip verify {name} --seed 1", commands)
-            for selector in ("figure svg", "table caption", "pre"):
+            for selector in ("table caption", "pre"):
                 self.assertTrue(page.find_all(f"#{name} {selector}"), f"{name} {selector}")
+        # The curves come first; a pair of lines that lie on each other is in the tables alone.
+        self.assertEqual(page.texts("#curves figcaption"), ["k-hop induction heads: layers over k", "Connectivity: rounds over N"])
+        self.assertEqual(page.run("return document.querySelector('main').firstElementChild.id"), "curves")
+        self.assertEqual(page.run("return [...document.querySelectorAll('main > section:not(#curves):not(#experiments) figure svg')].filter(s => {"
+                                  " const lines = [...s.querySelectorAll('path[stroke-dasharray]')].map(l => l.getAttribute('d'));"
+                                  " return new Set(lines).size < lines.length; }).length"), 0)
         self.assertEqual(len(page.find_all("#experiments figure svg")), 6)
         self.assertEqual(len(page.find_all("#experiments table")), 6)
         cells = page.texts("#experiments table:first-of-type tbody td")

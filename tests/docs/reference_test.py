@@ -52,6 +52,8 @@ class Schemas(InDirectory):
         "experiment": [("experiment", "match2", "--draws", 1, "--sequences", 2, "--model",
                         pathlib.Path(__file__).resolve().parents[2] / "examples/trained/match2.json")],
         "faults": [("verify", "--faults", "check-lost", "packet code")],
+        "demo": [("demo",)],
+        "sweep": [("sweep", "k_hop", "--n", "16,64", "--param", "k=1,2", "--by", "run"), ("sweep", "components", "--n", "15,16")],
     }
 
     def validator(self, kind):

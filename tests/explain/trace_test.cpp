@@ -138,7 +138,8 @@ void expect_whole_moves(const Trace& trace) {
 }
 
 TEST(Trace, ShowsWhatTheRunDid) {
-  for (const char* name : {"sum", "sort", "k_hop", "join", "list_ranking", "match2"}) {
+  for (const char* name : {"sum", "sort", "k_hop", "join", "list_ranking", "match2", "odd_even_sort",
+                           "k_hop_walk", "word_count"}) {
     for (const simulate::ConstructionInfo* construction : simulate::all_constructions()) {
       for (const std::string_view mechanism : {"ema", "anna"}) {
         SCOPED_TRACE(fmt::format("{} {} {}", name, construction->name, mechanism));

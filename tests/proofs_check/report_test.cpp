@@ -103,6 +103,29 @@ TEST(TerminalTable, ShowsOneLineAQuantityAndEveryFailure) {
   EXPECT_THAT(terminal_table(report_of(statement)), HasSubstr("NOT REJECTED"));
 }
 
+TEST(TerminalSummary, IsALineAStatementAndAllOfWhatDoesNotHold) {
+  const auto count = [](const std::string& text) { return std::ranges::count(text, '\n'); };
+  StatementReport statement = sound();
+  statement.name = "k_hop_depth";
+  for (const double k : {1, 4}) {
+    const std::string quantity = fmt::format("k = {}: layers L = a + ceil(log2 k) + 1", k);
+    statement.checks.push_back(compare(in_range(64), quantity, 3 * k, Relation::kEqual, 3 * k));
+    statement.checks.push_back(compare(in_range(4096), quantity, 5 * k, Relation::kEqual, 5 * k));
+  }
+  const std::string sound_text = terminal_summary(report_of(statement));
+  EXPECT_EQ(count(sound_text), 3);  // the statement, and two lines of totals
+  EXPECT_THAT(sound_text, HasSubstr("k_hop_depth"));
+  EXPECT_THAT(sound_text, HasSubstr("verified     layers, at N = 2^12: k = 1: 5, k = 4: 20"));
+  statement.checks.push_back(compare(in_range(64), "words", 65, Relation::kAtMost, 64));
+  const std::string refuted = terminal_summary(report_of(statement));
+  EXPECT_THAT(refuted, HasSubstr("refuted at N = 64: 65 is not <= 64"));
+  EXPECT_GT(count(refuted), 8);
+  statement.name = std::string(200, 'n');
+  statement.checks.back().quantity = std::string(300, 'q');
+  std::istringstream lines(terminal_summary(report_of(statement)));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 111u) << line;
+}
+
 TEST(Finished, KeepsEveryNumberAndNothingOfOthers) {
   StatementReport statement = sound();
   statement.checks.push_back(compare({.theorem = "t", .n = 8, .delta = Rational(1, 3), .below_range = true},

@@ -130,6 +130,8 @@ const std::vector<Case> kMoreCases = {
     {"low_rank_sums", {}},       {"join", {}},
     {"list_ranking", {}},        {"one_or_two_cycles", {}},
     {"components", {}},          {"three_sum", {}},
+    {"odd_even_sort", {}},       {"k_hop_walk", {}},
+    {"word_count", {}},
 };
 
 void check_by_both_constructions(const Case& one, std::uint64_t n, std::string_view mechanism) {
