@@ -125,7 +125,8 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
         "--every {}: the run has {} rounds, so only a signal leaves a checkpoint", *arguments.every, rounds));
   }
   const std::string directory = options.checkpoint.directory;
-  const bool output_taken = common.output == "-" || arguments.trace == "-" || arguments.csv == "-";
+  const bool output_taken =
+      common.output == "-" || arguments.trace == "-" || arguments.csv == "-" || arguments.heat == "-";
   std::optional<Dump> dump;
   if (arguments.dump) {
     require(!output_taken && common.out.json != "-" && !common.out.quiet,
@@ -155,8 +156,6 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
     return kStopped;
   }
 
-  const bool output_taken =
-      common.output == "-" || arguments.trace == "-" || arguments.csv == "-" || arguments.heat == "-";
   const auto tell = [&](OutputFiles& files) -> Conclusion {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";

@@ -160,7 +160,7 @@ Cells measure_row(const SweepArguments& arguments, const mpc::ProtocolInfo& info
       if (arguments.by == "compile") {
         require_memory(simulate::plan(shape, options).peak_bytes, "evaluating the transformer");
         const simulate::Compiled compiled = simulate::compile(protocol, options);
-        const auto attention = simulate::make_attention(compiled, simulate::Mechanism::kExactMatch);
+        const auto attention = simulate::make_attention(compiled, "ema");
         const simulate::Comparison both = simulate::compare(compiled, words, *attention);
         set_sizes(both.sizes);
         if (!both.equal) found["verdict"] = both.overflow ? "inconclusive" : "refuted";

@@ -551,10 +551,10 @@ simulate::CompileOptions compile_options(const Info& info, const Instance& insta
   return options;
 }
 
-simulate::Mechanism mechanism_of(const std::string& attention) {
+std::string_view mechanism_of(const std::string& attention) {
   require_field(attention == "ema" || attention == "anna", "attention", "is '{}', allowed is ema or anna",
                 attention);
-  return attention == "ema" ? simulate::Mechanism::kExactMatch : simulate::Mechanism::kAnna;
+  return attention == "ema" ? "ema" : "anna";
 }
 
 void add_sizes(py::dict& facts, const simulate::TransformerSizes& sizes) {
@@ -568,7 +568,7 @@ void add_sizes(py::dict& facts, const simulate::TransformerSizes& sizes) {
 py::dict compile(const Info& info, const Integers& values, const py::dict& given,
                  const std::string& construction, const std::string& attention) {
   const Instance instance = prepare(info, values, given);
-  const simulate::Mechanism mechanism = mechanism_of(attention);
+  const std::string_view mechanism = mechanism_of(attention);
   std::optional<simulate::Compiled> compiled;
   simulate::Comparison comparison;
   {
@@ -642,7 +642,7 @@ std::string explain(const Info& info, const Integers& values, const py::dict& gi
                         (!record.empty() && record[output % record.size()] == 's');
     return symbol ? explain::printable(text_of(*value)) : fmt::format("{}", *value);
   };
-  const simulate::Mechanism mechanism = mechanism_of(attention);
+  const std::string_view mechanism = mechanism_of(attention);
   const py::gil_scoped_release unlocked;
   return explain::page(
       explain::record(simulate::compile(instance.protocol, compile_options(info, instance, construction)),
