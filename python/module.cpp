@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/dense/attend.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/random_model.h"
@@ -551,10 +552,8 @@ simulate::CompileOptions compile_options(const Info& info, const Instance& insta
   return options;
 }
 
-std::string_view mechanism_of(const std::string& attention) {
-  require_field(attention == "ema" || attention == "anna", "attention", "is '{}', allowed is ema or anna",
-                attention);
-  return attention == "ema" ? "ema" : "anna";
+const std::string& mechanism_of(const std::string& attention) {
+  return anna::mechanism_for_equal_keys(attention).name;
 }
 
 void add_sizes(py::dict& facts, const simulate::TransformerSizes& sizes) {
@@ -568,7 +567,7 @@ void add_sizes(py::dict& facts, const simulate::TransformerSizes& sizes) {
 py::dict compile(const Info& info, const Integers& values, const py::dict& given,
                  const std::string& construction, const std::string& attention) {
   const Instance instance = prepare(info, values, given);
-  const std::string_view mechanism = mechanism_of(attention);
+  const std::string& mechanism = mechanism_of(attention);
   std::optional<simulate::Compiled> compiled;
   simulate::Comparison comparison;
   {
@@ -642,7 +641,7 @@ std::string explain(const Info& info, const Integers& values, const py::dict& gi
                         (!record.empty() && record[output % record.size()] == 's');
     return symbol ? explain::printable(text_of(*value)) : fmt::format("{}", *value);
   };
-  const std::string_view mechanism = mechanism_of(attention);
+  const std::string& mechanism = mechanism_of(attention);
   const py::gil_scoped_release unlocked;
   return explain::page(
       explain::record(simulate::compile(instance.protocol, compile_options(info, instance, construction)),

@@ -28,7 +28,7 @@ const MechanismInfo& mechanism_for_equal_keys(std::string_view name) {
   const MechanismInfo* found = find_mechanism(name);
   std::string allowed;
   for (const MechanismInfo* mechanism : mechanisms())
-    if (mechanism->finds_equal_keys) allowed += (allowed.empty() ? "" : ", ") + mechanism->name;
+    if (mechanism->finds_equal_keys) allowed += (allowed.empty() ? "" : " or ") + mechanism->name;
   require(found != nullptr && found->finds_equal_keys, "attention is '{}', allowed here are {}", name,
           allowed);
   return *found;
