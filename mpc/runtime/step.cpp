@@ -59,6 +59,40 @@ bool takes_too_much(const Protocol& protocol, const HeapMeter& heap) {
   return heap.peak_words() > protocol.shape().allowed_heap_words() + seeded("heap-limit");
 }
 
+/// What a step threw, in one line.
+std::string text_of(const std::exception_ptr& thrown, bool& out_of_memory) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    out_of_memory = true;
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "threw something that is not a std::exception";
+  }
+}
+
+/// The first rule that a step broke, if any, in the order that run_step() states.
+std::optional<ModelViolation> broken_rule(const Protocol& protocol, const Step& step, const Outbox& outbox,
+                                          const ScratchArena& scratch, const std::exception_ptr& thrown) {
+  const auto violation = [&](Kind kind, std::uint64_t used, std::uint64_t allowed) {
+    return ModelViolation({kind, step.round, step.machine, used, allowed});
+  };
+  if (scratch.exceeded()) return violation(Kind::kScratch, scratch.peak_words(), scratch.allowed_words());
+  const bool too_much = takes_too_much(protocol, scratch.heap());
+  if (thrown) {
+    bool out_of_memory = false;
+    const std::string text = text_of(thrown, out_of_memory);
+    if (!out_of_memory || !too_much)
+      return ModelViolation({Kind::kStepFailed, step.round, step.machine, 0, 0}, text);
+  }
+  if (too_much)
+    return violation(Kind::kHeap, scratch.heap().peak_words(), protocol.shape().allowed_heap_words());
+  if (outbox.fault() != Outbox::Fault::kNone) return violation_of(step.round, step.machine, outbox);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Outbox::Limits outbox_limits(const Shape& shape, std::uint32_t round, std::uint64_t limit_words) {
@@ -71,36 +105,19 @@ Outbox::Limits outbox_limits(const Shape& shape, std::uint32_t round, std::uint6
 
 std::optional<ModelViolation> run_step(const Protocol& protocol, std::uint32_t round, MachineId machine,
                                        const Inbox& inbox, Outbox& outbox, ScratchArena& scratch) {
-  std::optional<ModelViolation> failed;
-  const auto fail = [&](const char* what) {
-    if (!scratch.exceeded())
-      failed.emplace(ModelViolation::Facts{Kind::kStepFailed, round, machine, 0, 0}, what);
-  };
-  bool out_of_memory = false;
+  std::exception_ptr thrown;
   scratch.reset();
   try {
     const Metered metered(scratch.heap(), outbox);
     protocol.step({round, machine, &scratch}, inbox, outbox);
-  } catch (const std::bad_alloc&) {
-    out_of_memory = true;
-    fail("out of memory");
-  } catch (const std::exception& error) {
-    fail(error.what());
   } catch (...) {
-    fail("threw something that is not a std::exception");
+    thrown = std::current_exception();
   }
   if (outbox.exhausted()) throw std::bad_alloc();
-  if (scratch.exceeded()) {
-    return ModelViolation({Kind::kScratch, round, machine, scratch.peak_words(), scratch.allowed_words()});
-  }
-  const bool heap_exceeded = takes_too_much(protocol, scratch.heap());
-  if (failed && !(out_of_memory && heap_exceeded)) return failed;
-  if (heap_exceeded) [[unlikely]] {
-    return ModelViolation(
-        {Kind::kHeap, round, machine, scratch.heap().peak_words(), protocol.shape().allowed_heap_words()});
-  }
-  if (outbox.fault() != Outbox::Fault::kNone) return violation_of(round, machine, outbox);
-  return std::nullopt;
+  const bool plain = !thrown && !scratch.exceeded() && scratch.heap().peak_words() == 0;
+  if (plain && outbox.fault() == Outbox::Fault::kNone) [[likely]]
+    return std::nullopt;
+  return broken_rule(protocol, {round, machine, &scratch}, outbox, scratch, thrown);
 }
 
 }  // namespace roundtrip::mpc
