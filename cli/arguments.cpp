@@ -61,13 +61,7 @@ void add_output_arguments(Flags& flags, OutputArguments& arguments) {
   flags.toggle("--quiet", arguments.quiet, "No report on standard output");
 }
 
-void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::string& what) {
-  flags.positional(what, true, false,
-                   what == "PROTOCOL"
-                       ? "A protocol's name, see `roundtrip list`"
-                       : "A protocol's name, see `roundtrip list`; or a model: a file with a / or a . in its "
-                         "name, or random:L=2,.. as below",
-                   [&a](const std::string& text) { a.protocol = text; });
+void add_instance_arguments(Flags& flags, ProtocolArguments& a) {
   flags.value(
       "--param", "NAME=VALUE", "A parameter of the protocol, see `roundtrip list NAME`; may be repeated",
       [&a](const std::string& text) { add_parameter(a.parameters, text); }, true);
@@ -82,6 +76,18 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
                [&a](const std::string& text) { a.format = format_of(text); });
   add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMaxWords,
             [&a](std::uint64_t value) { a.n = value; });
+  add_rational(flags, "--eps", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
+               a.parameters.epsilon);
+}
+
+void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::string& what) {
+  flags.positional(what, true, false,
+                   what == "PROTOCOL"
+                       ? "A protocol's name, see `roundtrip list`"
+                       : "A protocol's name, see `roundtrip list`; or a model: a file with a / or a . in its "
+                         "name, or random:L=2,.. as below",
+                   [&a](const std::string& text) { a.protocol = text; });
+  add_instance_arguments(flags, a);
   add_count(flags, "--seed", "SEED", "Public seed, drawn before the input (default 1)", 0, ~std::uint64_t{0},
             [&a](std::uint64_t value) { a.parameters.seed = value; });
 

@@ -45,6 +45,8 @@ std::uint64_t parse_count(const std::string& text, const std::string& flag, std:
 
 /// --json, --quiet.
 void add_output_arguments(Flags& flags, OutputArguments& arguments);
+/// --param, --input, --format, --n, --eps.
+void add_instance_arguments(Flags& flags, ProtocolArguments& arguments);
 /// PROTOCOL and the flags of input, shape, transport and output.
 /// `what`: PROTOCOL, or PROTOCOL|MODEL where a transformer may be given instead.
 void add_protocol_arguments(Flags& flags, ProtocolArguments& arguments, const std::string& what = "PROTOCOL");

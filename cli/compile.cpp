@@ -17,6 +17,7 @@
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/native.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/simulate/compile/counterexample.h"
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/decompile/decompile.h"
@@ -50,17 +51,28 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
     json["evaluation_bytes"] = plan.peak_bytes;
     json["passes"] = passes_json(passes);
     const simulate::TransformerSizes& sizes = plan.sizes;
-    publish(arguments.common.out, false,
-            heading(instance) +
-                fmt::format(
-                    "  transformer       L = {} layers, H = {} heads, m = {}, width H * m = {}, d = {}\n"
-                    "  bytes             at most {} for words in flight, {} to evaluate the transformer\n",
-                    sizes.depth, sizes.heads, std::max(sizes.query_dimension, sizes.value_dimension),
-                    sizes.width, sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes) +
-                (arguments.construction.passes ? passes_text(passes) : ""),
-            json);
+    publish(
+        arguments.common.out, false,
+        heading(instance) +
+            fmt::format(
+                "  transformer       L = {} layers; most in one: {} heads, m = {}, width H * m = {}, d = {}\n"
+                "  bytes             at most {} for words in flight, {} to evaluate the transformer\n",
+                sizes.depth, sizes.heads, std::max(sizes.query_dimension, sizes.value_dimension), sizes.width,
+                sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes) +
+            (arguments.construction.passes ? passes_text(passes) : ""),
+        json);
   });
   return kDone;
+}
+
+/// "H * m = 5 * 128 = 640", of the widest layer alone: the largest H and the largest m may be of two.
+std::string width_text(const anna::Transformer& transformer) {
+  anna::LayerShape widest;
+  for (const auto& layer : transformer.layers) {
+    if (layer->shape().width() > widest.width()) widest = layer->shape();
+  }
+  return fmt::format("H * m = {} * {} = {}", widest.heads,
+                     std::max(widest.query_dimension, widest.value_dimension), widest.width());
 }
 
 /// What rank 0 found: the transformer's outputs, their comparison with the run and, on request, with the
@@ -112,8 +124,7 @@ Findings evaluate(const CompileArguments& arguments, const Instance& instance, c
   if (comparison.run_words != execution.result.outputs)
     found.transport_differs = "the run in process gave other words";
   if (arguments.check && !comparison.fault) {
-    found.oracle_differs = difference(instance, found.outputs,
-                                      instance.info->oracle(instance.input->values(), instance.parameters));
+    found.oracle_differs = wrong_answers(instance, found.outputs);
   }
   if (arguments.construction.round_trip && !comparison.fault) {
     mpc::Parameters own;
@@ -126,11 +137,10 @@ Findings evaluate(const CompileArguments& arguments, const Instance& instance, c
     const simulate::OutputWords outputs = simulate::read_outputs(found.again->rows, instance.shape().outputs);
     found.again_equal = outputs.faulty.empty() && outputs.words == execution.result.outputs;
   }
-  const bool holds = (!found.again || found.again_equal) && comparison.equal &&
-                     comparison.sizes.depth == compiled.bound.depth &&
-                     comparison.sizes.width <= compiled.bound.width && found.transport_differs.empty() &&
-                     found.oracle_differs.empty();
-  found.verdict = comparison.overflow ? "inconclusive" : holds ? "verified" : "refuted";
+  found.verdict = judge(
+      {!found.again || found.again_equal, comparison.equal, within_bound(comparison.sizes, compiled.bound),
+       found.transport_differs.empty(), found.oracle_differs.empty()},
+      comparison.overflow);
   return found;
 }
 
@@ -155,8 +165,7 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
   row("machines, tokens", fmt::format("q = {} machines", shape.machines),
       fmt::format("N' = {} tokens", compiled.transformer.tokens));
   row("memory", fmt::format("s = {} words a machine", shape.memory_words),
-      fmt::format("H * m = {} * {} = {} numbers a token", sizes.heads,
-                  std::max(sizes.query_dimension, sizes.value_dimension), sizes.width));
+      width_text(compiled.transformer) + " numbers a token");
   row("used at most", fmt::format("{} words out, {} in", facts.max_words_sent, facts.max_words_received),
       fmt::format("d = {} numbers between layers", sizes.embedding_dimension));
   row("outputs", fmt::format("{} words", execution.result.outputs.size()),
@@ -283,14 +292,12 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
       if (found.outputs[t] != expected[t]) comparison.first_difference.emplace().output = t;
     }
     if (arguments.check) {
-      found.oracle_differs = difference(instance, found.outputs,
-                                        instance.info->oracle(instance.input->values(), instance.parameters));
+      found.oracle_differs = wrong_answers(instance, found.outputs);
     }
-    const bool holds = comparison.equal && comparison.sizes.depth == task.bound.depth &&
-                       comparison.sizes.width <= task.bound.width && found.oracle_differs.empty();
     // With ANNA it may differ with probability eta, where hash functions of different words collide.
-    const bool chance = construction.mechanism().drawn && !comparison.equal;
-    found.verdict = holds ? "verified" : chance ? "inconclusive" : "refuted";
+    found.verdict =
+        judge({comparison.equal, within_bound(comparison.sizes, task.bound), found.oracle_differs.empty()},
+              construction.mechanism().drawn && !comparison.equal);
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
       files.attempt([&] { anna::save_model(task.model, path); });

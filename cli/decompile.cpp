@@ -7,12 +7,15 @@
 
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/expected.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/model_source.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
@@ -29,29 +32,32 @@ struct Findings {
   anna::Activations rows;
   bool equal = false;                              ///< to the evaluation
   std::optional<bool> equals_protocol;             ///< the compiled protocol's own run
+  std::optional<SourceDifference> source;          ///< of a file that holds what its source gives
   std::optional<simulate::Comparison> recompiled;  ///< --roundtrip
   simulate::TransformerSizes recompiled_bound;
   double evaluate_seconds = 0;
   std::string verdict;
 };
 
-Findings judge(const DecompileArguments& arguments, const Instance& instance, const ModelSource& model_source,
-               const Execution& execution) {
+Findings examine(const DecompileArguments& arguments, const Instance& instance,
+                 const ModelSource& model_source, const Execution& execution) {
   Findings found;
   found.rows = simulate::decompiled_rows(model_source.plan, execution.result.outputs);
   found.equal = found.rows == anna::evaluate(model_source.model,
                                              simulate::input_activations(
-                                                 execution.words, model_source.model.transformer.tokens));
-  bool holds = found.equal;
+                                                 execution.words, model_source.model.transformer.tokens)) ||
+                seeded("rows-uncompared");
+  bool overflow = false;
   if (model_source.compiled) {
     const mpc::Protocol& protocol = *model_source.compiled->protocol;
     const auto transport = mpc::make_in_process_transport();
     const simulate::OutputWords outputs = simulate::read_outputs(found.rows, protocol.shape().outputs);
+    overflow = std::ranges::find(outputs.reasons, simulate::FaultKind::kOverflow) != outputs.reasons.end();
     found.equals_protocol =
         outputs.faulty.empty() && outputs.words == mpc::run(protocol, execution.words, *transport).outputs;
-    holds = holds && *found.equals_protocol;
   }
-  bool overflow = false;
+  if (model_source.is_file())
+    found.source = compare_with_source(model_source.name, model_source.model, model_source.plan.input_bits);
   if (arguments.construction.round_trip) {
     const simulate::CompileOptions options =
         arguments.construction.options(instance.parameters, model_source.name);
@@ -60,11 +66,13 @@ Findings judge(const DecompileArguments& arguments, const Instance& instance, co
     const simulate::Compiled again = simulate::compile(instance.protocol, options);
     found.recompiled_bound = again.bound;
     found.recompiled = simulate::compare(again, execution.words, *simulate::make_attention(again, "ema"));
-    overflow = found.recompiled->overflow;
-    holds = holds && found.recompiled->equal && found.recompiled->sizes.depth == again.bound.depth &&
-            found.recompiled->sizes.width <= again.bound.width;
+    overflow |= found.recompiled->overflow;
   }
-  found.verdict = overflow ? "inconclusive" : holds ? "verified" : "refuted";
+  found.verdict =
+      judge({found.equal, found.equals_protocol.value_or(true), !found.source || found.source->within(),
+             !found.recompiled ||
+                 (found.recompiled->equal && within_bound(found.recompiled->sizes, found.recompiled_bound))},
+            overflow);
   return found;
 }
 
@@ -172,13 +180,14 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
   const auto tell = [&](OutputFiles& files) -> Conclusion {
     Progress progress(!common.out.quiet);
     progress.draw("evaluating the transformer");
-    const Findings found = judge(arguments, instance, model_source, execution);
+    const Findings found = examine(arguments, instance, model_source, execution);
     if (!common.output.empty()) files.write(common.output, outputs_text(instance, model_source, found.rows));
     std::string text =
         heading(instance) + model_text(model_source) + run_table(instance, execution) + passes_shown;
     text +=
         fmt::format("  rows              {} of {} numbers: {}\n", found.rows.tokens(), found.rows.dimension(),
                     found.equal ? "equal to the evaluation, bit for bit" : "differ from the evaluation");
+    if (found.source) text += source_text(*found.source);
     if (found.equals_protocol) {
       text += fmt::format("  compiled protocol {}\n", *found.equals_protocol ? "its run gives the same words"
                                                                              : "its run gives other words");
@@ -187,6 +196,7 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
     json["schema"] = "roundtrip/decompile/1";
     json.update(model_json(model_source, passes));
     json["equal"] = found.equal && found.equals_protocol.value_or(true);
+    json["source"] = source_json(found.source);
     if (found.recompiled) {
       const simulate::TransformerSizes& sizes = found.recompiled->sizes;
       text += fmt::format("  compiled again    {}: L = {}, H = {}, width {}: {}\n",

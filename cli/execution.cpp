@@ -7,14 +7,16 @@
 #include <nlohmann/json.hpp>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/verdict.h"
+#include "roundtrip/mpc/stages/phase.h"
 
 namespace roundtrip::cli {
-namespace {
 
 void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters) {
   std::vector<std::string> names;
@@ -26,6 +28,8 @@ void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& paramet
                                     info.name, nearest_name(name, names)));
   }
 }
+
+namespace {
 
 std::string epsilon_text(const mpc::Parameters& parameters, const mpc::Shape& shape) {
   if (!parameters.memory_words) return parameters.epsilon.to_string();
@@ -142,7 +146,10 @@ mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& word
   return outputs;
 }
 
-std::string difference(const Instance& instance, const mpc::Outputs& outputs, const mpc::Outputs& expected) {
+std::string wrong_answers(const Instance& instance, const mpc::Outputs& outputs) {
+  const mpc::ProtocolInfo& info = *instance.info;
+  if (seeded("answers-unchecked")) return {};
+  const mpc::Outputs expected = info.oracle(instance.input->values(), instance.parameters);
   if (outputs.size() != expected.size()) {
     return fmt::format("{} outputs where {} are expected", outputs.size(), expected.size());
   }
@@ -247,6 +254,8 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
   const mpc::Shape& shape = instance.shape();
   const mpc::Parameters& parameters = instance.parameters;
   const mpc::RoundFacts facts = execution.result.ledger.overall();
+  const std::vector<mpc::RoundFacts>& rounds = execution.result.ledger.rounds;
+  const mpc::RoundFacts last = rounds.empty() ? mpc::RoundFacts{} : rounds.back();
   nlohmann::ordered_json json = {
       {"schema", "roundtrip/run/1"},
       {"protocol", instance.info->name},
@@ -270,7 +279,7 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
       {"max_scratch_words", facts.max_scratch_words},
       {"max_heap_words", heap_json(facts)},
       {"working_words", shape.scratch_words + shape.allowed_heap_words()},
-      {"total_words", facts.total_words},
+      {"total_words", facts.total_words - (seeded("total-less-last-round") ? last.total_words : 0)},
       {"below_range", shape.below_range()},
       {"transport", execution.transport},
       {"ranks", execution.ranks},
@@ -281,17 +290,18 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
     const mpc::ModelViolation::Facts& broken = execution.violation->facts();
     json["violation"] = {{"machine", broken.machine},
                          {"round", broken.round},
+                         {"phase", mpc::phase_of(*instance.protocol, broken.round)},
                          {"used", broken.used},
                          {"allowed", broken.allowed},
                          {"message", execution.violation->what()}};
   }
   nlohmann::ordered_json& ledger = json["ledger"] = nlohmann::ordered_json::array();
-  for (const mpc::RoundFacts& round : execution.result.ledger.rounds) {
-    ledger.push_back({{"max_words_sent", round.max_words_sent},
-                      {"max_words_received", round.max_words_received},
-                      {"max_scratch_words", round.max_scratch_words},
-                      {"max_heap_words", heap_json(round)},
-                      {"total_words", round.total_words}});
+  for (const mpc::RoundFacts& round : rounds) {
+    ledger.push_back(
+        {{"max_words_sent", round.max_words_sent},
+         {"max_words_received", seeded("received-is-sent") ? round.max_words_sent : round.max_words_received},
+         {"max_scratch_words", round.max_scratch_words},
+         {"total_words", round.total_words}});
   }
   return json;
 }
@@ -308,24 +318,24 @@ int conclude(const Instance& instance, const Execution& execution, const OutputA
              const std::function<Conclusion(OutputFiles&)>& work) {
   const int status = communicator.from_root([&]() -> int {
     if (execution.violation) {
-      publish(arguments, output_taken, heading(instance) + "verdict: violated\n",
-              run_json(instance, execution, "violated"));
-      return kViolated;
+      const std::string verdict = verdict_of(*execution.violation);
+      publish(arguments, output_taken, heading(instance) + "verdict: " + verdict + "\n",
+              run_json(instance, execution, verdict));
+      return status_of(verdict);
     }
     if (arguments.quiet || output_taken || arguments.json == "-") {  // no report to say it
       for (const std::string& note : instance.input->notes())
         std::fputs(fmt::format("roundtrip: note: {}\n", note).c_str(), stderr);
     }
     OutputFiles files;
-    const Conclusion conclusion = work(files);
+    Conclusion conclusion = work(files);
     const std::string& verdict = conclusion.verdict;
+    conclusion.json["verdict"] = verdict;
     publish(arguments, output_taken, conclusion.text + "verdict: " + verdict + "\n", conclusion.json,
             std::move(files));
-    return verdict == "verified" || verdict == "done" ? kDone
-           : verdict == "refuted"                     ? kRefuted
-                                                      : kInconclusive;
+    return status_of(verdict);
   });
-  if (execution.violation) throw mpc::ModelViolation(*execution.violation);
+  if (execution.violation) throw mpc::ViolationInPhase(*execution.violation, *instance.protocol);
   return status;
 }
 

@@ -29,6 +29,9 @@ struct Instance {
   const mpc::Shape& shape() const { return protocol->shape(); }
 };
 
+/// ContractError naming --param for one that the protocol does not have.
+void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters);
+
 /// Collective. Reads or generates the input on rank 0 and makes the protocol; ContractError, the same on
 /// every rank.
 Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator);
@@ -52,8 +55,8 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments,
 
 /// The outputs as the user sees them; on rank 0.
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);
-/// The first difference between two lists of outputs, in one line; empty if there is none.
-std::string difference(const Instance& instance, const mpc::Outputs& outputs, const mpc::Outputs& expected);
+/// What is wrong with the outputs, by the protocol's oracle, in one line; empty if nothing is.
+std::string wrong_answers(const Instance& instance, const mpc::Outputs& outputs);
 /// Outputs as `--output` writes them: one a line, absent ones empty; a triple's positions on one line.
 /// `names`: behind the name of vertex t, for a protocol with an output for each vertex.
 std::string output_text(const Instance& instance, const mpc::Outputs& outputs, bool names);

@@ -9,6 +9,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
@@ -16,8 +17,10 @@
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/construction.h"
 #include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/expected.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/model_source.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/explain/page.h"
 #include "roundtrip/explain/terminal.h"
 #include "roundtrip/explain/trace.h"
@@ -97,24 +100,29 @@ explain::Names names(const Instance& instance) {
 
 int explain_instance(const ExplainArguments& arguments, const Instance& instance,
                      const Communicator& communicator,
-                     const std::function<explain::Trace(const std::vector<mpc::Word>&)>& record) {
+                     const std::function<explain::Trace(const std::vector<mpc::Word>&)>& record,
+                     const std::function<std::optional<SourceDifference>()>& source = {}) {
   const Execution execution = execute(instance, arguments.common, communicator);
   if (execution.violation) throw mpc::ModelViolation(*execution.violation);
   const std::uint64_t words = execution.result.ledger.overall().total_words;
   require(words <= kMaxSent, "{} sends {} words, too many to draw: at most {}; take a smaller N or model",
           instance.info->name, words, kMaxSent);
-  communicator.on_root([&] {
+  return communicator.from_root([&]() -> int {
     const explain::Trace trace = record(execution.words);
+    const std::optional<SourceDifference> difference = source ? source() : std::nullopt;
+    const std::string verdict = difference ? judge({difference->within()}) : "done";
     explain::TerminalOptions options{.colours = coloured(), .round = arguments.round, .word = arguments.word};
     const std::string text = explain::terminal_text(trace, options);  // its errors come before any file
     OutputFiles files;
     if (!arguments.html.empty()) files.write(arguments.html, explain::page(trace));
     const std::string& json = arguments.common.out.json;
     if (!json.empty()) files.write(json, json_text(explain::to_json(trace)));
-    if (arguments.html.empty() && json != "-" && !arguments.common.out.quiet) show(text);
+    const bool shown = arguments.html.empty() && json != "-" && !arguments.common.out.quiet;
+    if (shown)
+      show(text + (difference ? source_text(*difference) + "verdict: " + verdict + "\n" : std::string()));
     files.finish();
+    return status_of(verdict);
   });
-  return kDone;
 }
 
 int explain_command(const ExplainArguments& arguments, const Communicator& communicator) {
@@ -137,10 +145,16 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
     const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
     const Instance instance = prepare(common, info, communicator);
     check_size(instance);
-    return explain_instance(arguments, instance, communicator, [&](const std::vector<mpc::Word>& words) {
-      return explain::record(model_source.model, model_source.plan, *instance.protocol, words,
-                             names(instance));
-    });
+    return explain_instance(
+        arguments, instance, communicator,
+        [&](const std::vector<mpc::Word>& words) {
+          return explain::record(model_source.model, model_source.plan, *instance.protocol, words,
+                                 names(instance));
+        },
+        [&]() -> std::optional<SourceDifference> {
+          if (!model_source.is_file()) return std::nullopt;
+          return compare_with_source(model_source.name, model_source.model, model_source.plan.input_bits);
+        });
   }
   require_of_protocols(arguments.construction);
   const Instance instance = prepare(common, communicator);

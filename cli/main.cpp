@@ -16,6 +16,7 @@
 #include "roundtrip/cli/fields.h"
 #include "roundtrip/cli/launch.h"
 #include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/simulate/compile/export.h"
@@ -101,8 +102,7 @@ int main(int argc, char** argv) {
   } catch (const ContractError& error) {
     return leave(message_of(error), kUsage);
   } catch (const mpc::ModelViolation& violation) {
-    const bool failed = violation.facts().kind == mpc::ModelViolation::Kind::kStepFailed;
-    return leave(violation.what(), failed ? kInternal : kViolated);
+    return leave(violation.what(), status_of(verdict_of(violation)));
   } catch (const mpc::AgreedFault& fault) {
     return leave(fault.what(), kInternal);
   } catch (const std::bad_alloc&) {

@@ -19,6 +19,9 @@ simulate::DecompileOptions decompile_options(const ConstructionArguments& constr
   simulate::DecompileOptions options;
   if (construction.round_trip) options.word_bits = 48;  // what section 4's translators take
   if (model_source.compiled) options.input_bits = model_source.compiled->protocol->shape().input_bits;
+  // A file whose maps are a protocol's takes that protocol's words.
+  if (model_source.is_file() && model_source.model.protocol)
+    options.input_bits = simulate::compile(*model_source.model.protocol).protocol->shape().input_bits;
   options.name = model_source.name;
   return options;
 }
@@ -116,7 +119,7 @@ ModelSource make_model_source(const std::string& name) {
 mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSource& model_source) {
   mpc::ProtocolInfo info;
   info.name = model_source.name;
-  const bool file = model_source.compiled_info == nullptr && !model_source.name.starts_with("random:");
+  const bool file = model_source.is_file();
   if (file) model_source.model = anna::load_model(model_source.name).model;
   std::vector<const simulate::LayerDecompiler*> decompilers;
   for (const anna::Mechanism& mechanism : model_source.model.mechanisms)

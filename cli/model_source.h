@@ -21,6 +21,8 @@ struct ModelSource {
   anna::Model model;
   simulate::DecompilePlan plan;
   std::optional<simulate::DecompilePlan> contrast;  ///< with standard attention; absent: a token does not fit
+
+  bool is_file() const { return compiled_info == nullptr && !name.starts_with("random:"); }
 };
 
 /// ContractError for an --attention that no protocol can be compiled with.

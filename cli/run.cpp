@@ -15,6 +15,7 @@
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/trace.h"
+#include "roundtrip/cli/verdict.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -160,11 +161,10 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
     const mpc::Outputs outputs = decode(instance, execution.result.outputs);
     std::string text = heading(instance) + run_table(instance, execution), verdict = "done";
     if (arguments.check) {
-      const std::string differs =
-          difference(instance, outputs, instance.info->oracle(instance.input->values(), instance.parameters));
-      verdict = differs.empty() ? "verified" : "refuted";
+      const std::string wrong = wrong_answers(instance, outputs);
+      verdict = judge({wrong.empty()});
       text += fmt::format("  outputs           {}: {}\n", outputs.size(),
-                          differs.empty() ? "all equal to the sequential oracle's" : differs);
+                          wrong.empty() ? "all equal to the sequential oracle's" : wrong);
     } else if (common.output.empty()) {
       text += fmt::format("  outputs           {}: --output FILE writes them{}\n", outputs.size(),
                           instance.info->oracle ? ", --check compares them with an oracle's" : "");

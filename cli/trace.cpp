@@ -7,6 +7,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/rational.h"
 #include "roundtrip/cli/output_files.h"
 #include "roundtrip/mpc/stages/composition.h"
@@ -119,8 +120,11 @@ std::string csv_text(const mpc::Profile& profile) {
   for (const auto& machines : profile.rounds) {
     std::size_t machine = 0;
     for (const mpc::MachineFacts& facts : machines) {
-      fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{}\n", round, machine++, facts.words_sent,
-                     facts.words_received, facts.scratch_words, facts.heap_words);
+      const bool swapped = seeded("csv-columns-swapped");
+      fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{}\n", round, machine++,
+                     swapped ? facts.words_received : facts.words_sent,
+                     swapped ? facts.words_sent : facts.words_received, facts.scratch_words,
+                     facts.heap_words);
     }
     ++round;
   }

@@ -1,13 +1,17 @@
 // Purpose: `roundtrip verify [THEOREM...]`: the checks of the theorems and the defects that they must catch.
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/proofs_check/faults.h"
 #include "roundtrip/proofs_check/report/html.h"
 #include "roundtrip/proofs_check/report/report.h"
@@ -19,26 +23,44 @@ namespace {
 struct VerifyArguments {
   proofs_check::VerifyOptions options;
   bool faults = false;
+  ProtocolArguments instance;  ///< of a protocol by its name: --param, --eps, --n, --input, --format
   bool verbose = false;  ///< all checks, not only what was found
   std::string html;      ///< file; empty: none
   OutputArguments out;
 };
 
-/// The first that applies of 70, 3, 1, 4, 0.
-Status status_of(proofs_check::Outcome outcome) {
-  switch (outcome) {
-    case proofs_check::Outcome::kInternalFault:
-      return kInternal;
-    case proofs_check::Outcome::kModelBroken:
-      return kViolated;
-    case proofs_check::Outcome::kRefuted:
-      return kRefuted;
-    case proofs_check::Outcome::kInconclusive:
-      return kInconclusive;
-    case proofs_check::Outcome::kVerified:
-      return kDone;
+/// Collective. What --param, --eps, --n, --input and --format say of the one protocol that is named; none of them:
+/// nothing.
+std::optional<proofs_check::ProtocolInstance> given_instance(const VerifyArguments& arguments,
+                                                             const Communicator& communicator) {
+  const ProtocolArguments& asked = arguments.instance;
+  if (asked.parameters.options.empty() && asked.parameters.epsilon == mpc::Parameters{}.epsilon && !asked.n &&
+      asked.input.empty() && !asked.format)
+    return std::nullopt;
+  require(
+      arguments.options.statements.size() == 1 && !arguments.faults &&
+          arguments.options.resume_folder.empty(),
+      "--param, --eps, --n, --input and --format: with one protocol's name, without --faults and --resume");
+  ProtocolArguments own = asked;
+  own.protocol = arguments.options.statements[0];
+  own.parameters.seed = arguments.options.seed;
+  if (own.input.empty() && !own.n) {  // at the statement's own sizes
+    require(!own.format, "--format: only with --input");
+    check_options(mpc::find_protocol(own.protocol), own.parameters);
+    return proofs_check::ProtocolInstance{own.parameters, {}};
   }
-  return kInternal;
+  const Instance instance = prepare(own, communicator);
+  proofs_check::ProtocolInstance given{instance.parameters, {}};
+  if (own.input.empty()) return given;
+  const std::string bytes = communicator.from_root([&] {
+    const mpc::Values& values = instance.input->values();
+    (void)instance.input->encode(instance.shape());  // ContractError for a value that does not fit
+    if (instance.info->accept) instance.info->accept(values, instance.parameters);
+    return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof values[0]);
+  });
+  given.values.emplace(bytes.size() / sizeof(std::int64_t));
+  std::memcpy(given.values->data(), bytes.data(), bytes.size());
+  return given;
 }
 
 int verify_faults(const VerifyArguments& arguments, const Communicator& communicator) {
@@ -52,14 +74,15 @@ int verify_faults(const VerifyArguments& arguments, const Communicator& communic
   communicator.on_root([&] {
     publish(arguments.out, false, proofs_check::terminal_table(report), proofs_check::to_json(report));
   });
-  return report.holds() ? kDone : kRefuted;
+  return status_of(report.holds() ? "verified" : "refuted");
 }
 
 int verify(const VerifyArguments& arguments, const Communicator& communicator) {
   require(!arguments.faults || (arguments.html.empty() && arguments.options.resume_folder.empty()),
           "--faults has no page and is not resumed: leave out --html and --resume");
   communicator.on_root([&] {
-    check_files({{"--html", arguments.html}, {"--json", arguments.out.json}}, {}, arguments.out.quiet);
+    check_files({{"--html", arguments.html}, {"--json", arguments.out.json}},
+                {{"--input", arguments.instance.input}}, arguments.out.quiet);
   });
   if (arguments.faults) return verify_faults(arguments, communicator);
   const std::filesystem::path folder = arguments.options.resume_folder;
@@ -70,6 +93,7 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
             "--resume {}: is a file; the finished statements are kept in a folder", folder.string());
   });
   proofs_check::VerifyOptions options = arguments.options;
+  options.given = given_instance(arguments, communicator);
   Progress progress(communicator.root() && !arguments.out.quiet);
   options.progress = [&](std::string_view statement, std::string_view what) {
     progress.draw(fmt::format("{}: {}", statement, what));
@@ -88,7 +112,7 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
             arguments.verbose ? proofs_check::terminal_table(report) : proofs_check::terminal_summary(report),
             proofs_check::to_json(report), std::move(files));
   });
-  return status_of(report.outcome());
+  return status_of(proofs_check::to_string(report.outcome()));
 }
 
 }  // namespace
@@ -125,6 +149,7 @@ Command add_verify(CommandLine& line) {
       "Keep every finished statement in this folder, and take from there what this program has finished "
       "for the same sizes and seed",
       [arguments](const std::string& text) { arguments->options.resume_folder = text; });
+  add_instance_arguments(flags, arguments->instance);
   flags.toggle(
       "--faults", arguments->faults,
       "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "

@@ -83,10 +83,11 @@ std::optional<Skeleton> run(const mpc::Protocol& protocol, std::span<const Word>
   return recorder.skeleton();
 }
 
-// Moved apart, numbers are multiples of kApart, and a followed word is larger by kChange: it stays between
-// the same two others, and what is larger by just that much is so because of it, not by chance.
+// Moved apart, numbers are multiples of kApart, and a followed word is larger by one change after the other: it stays
+// between the same two others, and what is larger by just that much each time is so because of it, not by chance.
 constexpr std::int64_t kApart = 1024;
-constexpr Word kChange = 617;
+constexpr Word kChanges[] = {617, 211, 500};
+constexpr Word kChangesWhereTheyAre[] = {1, 2, 3};
 
 /// The input with every number kApart times as large, if all of them still fit.
 std::optional<std::vector<Word>> moved_apart(const mpc::Shape& shape, std::span<const Word> input) {
@@ -102,6 +103,9 @@ std::optional<std::vector<Word>> moved_apart(const mpc::Shape& shape, std::span<
 
 /// What differs from the run in a world: the words by their index in each round.
 using World = std::vector<std::map<std::size_t, Word>>;
+
+/// By round and word, for each input word that makes a difference: with how many changes the difference was the change.
+using Seen = std::map<std::pair<std::size_t, std::size_t>, std::map<std::uint32_t, std::size_t>>;
 
 class Follower {
  public:
@@ -142,8 +146,8 @@ class Follower {
     return world;
   }
 
-  void note(const World& with, const World& without, std::uint32_t origin,
-            std::vector<RoundTrace>& rounds) const {
+  /// Adds to `seen` the words that differ between two worlds, and whether by the change itself.
+  void note(const World& with, const World& without, std::uint32_t origin, Seen& seen) const {
     for (std::size_t r = 0; r < with.size(); ++r) {
       // Only words that differ from the run in one of the two can differ between them.
       std::map<std::size_t, Word> either = without[r];
@@ -154,8 +158,7 @@ class Follower {
         const Word ours = a == with[r].end() ? own : a->second,
                    theirs = b == without[r].end() ? own : b->second;
         if (ours == theirs) continue;
-        auto& list = ours == theirs + change_ ? rounds[r].words[w].carries : rounds[r].words[w].depends;
-        list.push_back(origin);
+        seen[{r, w}][origin] += ours == theirs + change_;
       }
     }
   }
@@ -234,31 +237,39 @@ void follow(const mpc::Protocol& protocol, std::span<const Word> input, std::vec
   std::optional<Skeleton> skeleton = run(protocol, input);
   if (!skeleton) return;
   std::vector<Word> words(input.begin(), input.end());
-  Word change = 1;
+  std::span<const Word> changes = kChangesWhereTheyAre;
   if (const auto further = moved_apart(protocol.shape(), input)) {
     std::optional<Skeleton> spread = run(protocol, *further);
     if (spread && spread->same_places(*skeleton)) {
       words = *further;
-      change = kChange;
+      changes = kChanges;
       skeleton = std::move(spread);
     }
   }
   // Equal words together, the last first.
   std::map<Word, std::vector<std::uint32_t>> equal;
   for (std::uint32_t i = 0; i < words.size(); ++i) equal[words[i]].push_back(i);
-  const Follower follower(protocol, words, change, std::move(*skeleton));
-  for (const auto& [word, places] : equal) {
-    std::vector<std::uint32_t> changed;
-    World without(protocol.shape().rounds);
-    for (auto place = places.rbegin(); place != places.rend(); ++place) {
-      changed.push_back(*place);
-      World with = follower.world(changed);
-      follower.note(with, without, *place, rounds);
-      without = std::move(with);
+  Seen seen;
+  for (const Word change : changes) {
+    const Follower follower(protocol, words, change, *skeleton);
+    for (const auto& [word, places] : equal) {
+      std::vector<std::uint32_t> changed;
+      World without(protocol.shape().rounds);
+      for (auto place = places.rbegin(); place != places.rend(); ++place) {
+        changed.push_back(*place);
+        World with = follower.world(changed);
+        follower.note(with, without, *place, seen);
+        without = std::move(with);
+      }
     }
   }
-  for (RoundTrace& round : rounds) {
-    for (SentWord& sent : round.words) std::ranges::sort(sent.carries), std::ranges::sort(sent.depends);
+  for (const auto& [place, origins] : seen) {
+    SentWord& sent = rounds[place.first].words[place.second];
+    // A copy is of one input word alone: what moves with several is computed from them.
+    const bool copy =
+        std::ranges::count(origins, changes.size(), [](const auto& seen_of) { return seen_of.second; }) == 1;
+    for (const auto& [origin, moved] : origins)
+      (copy && moved == changes.size() ? sent.carries : sent.depends).push_back(origin);
   }
 }
 

@@ -10,20 +10,21 @@
 namespace roundtrip::explain {
 
 /// Problem:   fill SentWord::carries and SentWord::depends of all rounds.
-/// Method:    for every input word i there is a second world, in which i and the later words equal to it are
-///            larger by the same change. It is compared with the world in which only the later ones are.
+/// Method:    for every input word i and each of three changes there is a second world, in which i and the later
+///            words equal to it are larger by the change. It is compared with the world in which only the later ones are.
 ///            Equal words are taken apart from the last on, so that an order that breaks ties by position
 ///            stays as it is. Each machine's step is run again on what it received in that world, and the two
 ///            lists that it sends are aligned (destination and word; least number of changes). A word in the
 ///            same place counts as
-///              carrying i      if it is larger by that, too: a copy of it, or a sum that it is part of;
+///              carrying i      if it is larger by that too, with every change, and of no other input word: a copy;
+///              depending on i  if it is another in any world;
 ///            What is sent elsewhere, or not at all, in the second world is not followed: there the input
 ///            word decided what happened, and its own way ends. Worlds never leave the run: every step gets
 ///            what was really received, with the followed words replaced.
 /// Precision: a statement about this input and these changes. Input words are first moved apart (multiplied),
 ///            so that a larger word does not become or pass another one, if the protocol sends as many words
-///            to the same places then; else they are followed as they are, and larger by one.
-/// Cost:      N + 1 times the steps of the machines that hold a followed word.
+///            to the same places then; else they are followed as they are, and larger by 1, 2 and 3.
+/// Cost:      3 N + 1 times the steps of the machines that hold a followed word.
 void follow(const mpc::Protocol& protocol, std::span<const mpc::Word> input, std::vector<RoundTrace>& rounds);
 
 /// How well two words go together: the better, the less.

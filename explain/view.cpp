@@ -329,6 +329,10 @@ Journey journey(const Trace& trace, std::uint32_t origin) {
     found.end = fmt::format("It is in the answer: {}.", names("output", outputs));
   } else if (trace.reverse && !found.stops.empty() && found.stops.back().round == rounds) {
     found.end = "The last rows were computed with it.";
+  } else if (std::ranges::any_of(trace.rounds.back().words, [origin](const SentWord& word) {
+               return std::ranges::binary_search(word.depends, origin);
+             })) {
+    found.end = "The answer is computed with it.";
   } else if (last == 0) {
     found.end = "No machine sends it on: what the first step did with it is all that the others learn.";
   } else if (last == rounds) {

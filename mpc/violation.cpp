@@ -18,6 +18,8 @@ std::string describe(const ModelViolation::Facts& facts, const std::string& deta
     case Kind::kWordWidth:
       return fmt::format("{} sent a word of {} bits, allowed {}", where, used, allowed);
     case Kind::kDestination:
+      if (!detail.empty())  // of an output's index (mpc/runtime/step.cpp)
+        return fmt::format("{} delivered output word {}, allowed 0 to {}", where, used, allowed);
       return fmt::format("{} sent to {}, allowed 0 to {}", where, used, allowed);
     case Kind::kMessageAfterEnd:
       return fmt::format("{} sent a message to machine {}, allowed in the last round are output words only",

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <span>
 
 #include "roundtrip/base/atomic_file.h"
@@ -14,6 +15,7 @@
 #include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/report/finished.h"
+#include "roundtrip/proofs_check/statements/registered_protocol.h"
 #include "roundtrip/proofs_check/statistics.h"
 
 namespace roundtrip::proofs_check {
@@ -40,7 +42,10 @@ StatementReport run_statement(const Statement& statement, const VerifyOptions& o
     report.metrics = statement.metrics(context);
     if (options.controls) report.controls = statement.controls(context);
   } catch (const mpc::ModelViolation& violation) {
-    report.failure = Outcome::kModelBroken;
+    // As run() has it: a step that throws is no violation of the model.
+    report.failure = violation.facts().kind == mpc::ModelViolation::Kind::kStepFailed
+                         ? Outcome::kInternalFault
+                         : Outcome::kModelBroken;
     report.failure_message = violation.what();
   } catch (const std::exception& error) {
     // A check only makes calls that it has chosen itself: whatever else they throw is a fault of ours.
@@ -82,10 +87,7 @@ StatementReport resumed_statement(const Statement& statement, const VerifyOption
 
 Outcome StatementReport::outcome() const {
   if (failure != Outcome::kVerified) return failure;
-  if (!std::all_of(controls.begin(), controls.end(),
-                   [](const Control& control) { return control.holds(); })) {
-    return Outcome::kInternalFault;
-  }
+  if (!std::ranges::all_of(controls, &Control::rejected)) return Outcome::kInternalFault;
   bool evidence = false;
   bool open = false;
   const std::size_t first = seeded("last-check-decides") && !checks.empty() ? checks.size() - 1 : 0;
@@ -94,6 +96,7 @@ Outcome StatementReport::outcome() const {
     if (check.verdict == Verdict::kInconclusive && !check.configuration.below_range) open = true;
     if (check.verdict == Verdict::kVerified && !check.configuration.below_range) evidence = true;
   }
+  if (!std::ranges::all_of(controls, &Control::accepted_off)) return Outcome::kInternalFault;
   return evidence && !open ? Outcome::kVerified : Outcome::kInconclusive;
 }
 
@@ -111,7 +114,15 @@ double alarm_per_check(Sizes sizes) {
 
 Report verify(const VerifyOptions& options, mpc::Transport& transport) {
   std::vector<const Statement*> chosen;
-  for (const std::string& name : options.statements) chosen.push_back(&find_statement(name));
+  std::unique_ptr<const Statement> of_given;
+  if (options.given) {
+    require(options.statements.size() == 1, "an instance is given for one protocol; {} names are given",
+            options.statements.size());
+    of_given = make_registered_protocol(mpc::find_protocol(options.statements[0]), *options.given);
+    chosen.push_back(of_given.get());
+  } else {
+    for (const std::string& name : options.statements) chosen.push_back(&find_statement(name));
+  }
   if (options.statements.empty()) {
     for (const auto& statement : all_statements()) chosen.push_back(statement.get());
   }

@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "roundtrip/mpc/parameters.h"
+#include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/proofs_check/check.h"
 #include "roundtrip/proofs_check/statement.h"
@@ -29,10 +32,17 @@ struct StatementReport {
   std::string failure_message;
   double seconds = 0;
 
-  /// kInternalFault: the run failed, or a control slipped through (then no verdict of the statement counts).
-  /// kRefuted: some check refuted. kInconclusive: some check inconclusive although in range, or fewer than
+  /// kInternalFault: the run failed, or a control slipped through (then no verdict of the statement counts), or the
+  /// sound construction was rejected by a control's comparison and by no check. kRefuted: some check refuted.
+  /// kInconclusive: some check inconclusive although in range, or fewer than
   /// one check in range verified. Checks marked below_range don't count as evidence, only against.
   Outcome outcome() const;
+};
+
+/// An instance of one registered protocol: what its checks run on in place of their own.
+struct ProtocolInstance {
+  mpc::Parameters parameters{};         ///< n 0: the sizes of the statement
+  std::optional<mpc::Values> values{};  ///< n of them; else generated
 };
 
 struct VerifyOptions {
@@ -43,6 +53,8 @@ struct VerifyOptions {
   /// A folder, of rank 0: statements that it says are finished are not run again, others are kept there.
   /// Empty: none. Created if it is not there.
   std::string resume_folder{};
+  /// For one protocol's name in `statements`: on this instance. Equal on every rank.
+  std::optional<ProtocolInstance> given{};
   /// Called on every rank; the caller shows it on rank 0 only.
   std::function<void(std::string_view statement, std::string_view what)> progress{};
 };

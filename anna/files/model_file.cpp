@@ -242,7 +242,7 @@ LoadedModel parse_model(std::string_view description, const std::string& path,
                         const OpenWeights& open_weights, const Resolver& resolver) {
   const nlohmann::json document = JsonField::parse(description, path);
   const JsonField root(document, path);
-  root.object({"schema", "version", "tokens", "input_dimension", "maps", "layers"});
+  root.object({"schema", "version", "tokens", "input_dimension", "maps", "layers", "?expected"});
   if (root["schema"].text() != kSchema) root["schema"].fail(fmt::format("is not '{}'", kSchema));
   root["version"].number(kVersion, kVersion);
 

@@ -6,6 +6,7 @@
 //   schema "roundtrip-model", version 1, tokens, input_dimension
 //   maps       {kind "weights", file, xxh3 (optional: of the file's bytes, 16 hexadecimal digits)} or
 //              {kind "protocol", protocol, construction, version, seed, parameters {name: text}}
+//   expected   (optional) what the model's source gave for some inputs: not looked at here
 //   layers     list of {heads, query_dimension, value_dimension, output_dimension, mechanism,
 //              weights (if the maps' kind is "weights")}
 //   mechanism  {kind, ..}: by MechanismInfo::read and Mechanism::write of the mechanism of that name

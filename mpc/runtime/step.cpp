@@ -18,7 +18,8 @@ ModelViolation violation_of(std::uint32_t round, MachineId machine, const Outbox
   const std::uint64_t value = outbox.fault_value();
   const Outbox::Limits& limits = outbox.limits();
   const auto violation = [&](Kind kind, std::uint64_t used, std::uint64_t allowed) {
-    return ModelViolation({kind, round, machine, used, allowed});
+    // In the last round a destination is an output.
+    return ModelViolation({kind, round, machine, used, allowed}, limits.last_round ? "output" : "");
   };
   switch (outbox.fault()) {
     case Outbox::Fault::kTooManyWords:

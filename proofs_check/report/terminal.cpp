@@ -20,6 +20,19 @@ std::string exponent(const std::optional<Rational>& value) {
   return value ? value->to_string() : "-";
 }
 
+std::string why_inconclusive(const StatementReport& statement) {
+  std::size_t in_range = 0;
+  for (const Check& check : statement.checks) {
+    if (check.configuration.below_range) continue;
+    if (check.verdict == Verdict::kInconclusive)
+      return fmt::format("inconclusive: {} at N = {}: {}", check.quantity, check.configuration.n,
+                         check.reason);
+    ++in_range;
+  }
+  return in_range == 0 ? "inconclusive: a machine could hold the input at every size here; take a larger N"
+                       : "inconclusive: no check in range is verified";
+}
+
 /// All of one statement.
 std::string block(const StatementReport& statement) {
   constexpr std::size_t kQuantityColumns = 44;
@@ -58,14 +71,16 @@ std::string block(const StatementReport& statement) {
                        short_number(metric.value));
   }
   for (const Control& control : statement.controls) {
-    const std::string_view state = control.holds()    ? "rejected"
-                                   : control.rejected ? "SOUND ONE REJECTED TOO"
-                                                      : "NOT REJECTED";
+    const std::string_view state = control.holds()                            ? "rejected"
+                                   : !control.rejected                        ? "NOT REJECTED"
+                                   : statement.outcome() == Outcome::kRefuted ? "refuted without it, too"
+                                                                              : "SOUND ONE REJECTED TOO";
     out += fmt::format("  control: {:<64} {:>23}\n", cut(control.control, 64), state);
   }
   out += fmt::format("  {} checks, {} controls in {:.1f} s\n", statement.checks.size(),
                      statement.controls.size(), statement.seconds);
   if (!statement.failure_message.empty()) out += "  " + cut(statement.failure_message, 97) + "\n";
+  if (statement.outcome() == Outcome::kInconclusive) out += "  " + cut(why_inconclusive(statement), 97) + "\n";
   return out + "\n";
 }
 

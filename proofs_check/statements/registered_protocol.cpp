@@ -10,11 +10,13 @@
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/stages/phase.h"
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
 #include "roundtrip/proofs_check/spread.h"
+#include "roundtrip/proofs_check/statements/registered_protocol.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/simulate/compile/compare.h"
 
@@ -41,6 +43,9 @@ class Defective final : public mpc::Protocol {
   }
   const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    // Nothing is to be altered: the outbox itself finds what the protocol does wrong.
+    if (!defect_.output_altered && !defect_.remembers && !defect_.counts)
+      return inner_->step(step, inbox, outbox);
     mpc::Outbox own;
     mpc::Outbox::Limits limits = outbox.limits();
     limits.words = ~std::uint64_t{0};  // what is too much is passed on, for the outbox to find
@@ -72,7 +77,8 @@ class Defective final : public mpc::Protocol {
 
 class RegisteredProtocol final : public Statement {
  public:
-  explicit RegisteredProtocol(const mpc::ProtocolInfo& info) : info_(info) {}
+  RegisteredProtocol(const mpc::ProtocolInfo& info, ProtocolInstance given)
+      : info_(info), given_(std::move(given)) {}
   std::string name() const override { return info_.name; }
   std::string title() const override {
     return "the protocol respects its limits, gives the right answers, and equals its transformer";
@@ -88,21 +94,26 @@ class RegisteredProtocol final : public Statement {
     std::vector<Check> all;
     std::vector<std::uint64_t> sizes = {kControlSize, 4096};
     if (context.sizes == Sizes::kFull) sizes.push_back(16384);
+    if (given_.parameters.n != 0) sizes = {given_.parameters.n};
     for (const std::uint64_t n : sizes) {
       for (Check& check : checks_at(n, n == sizes.front(), {}, context)) all.push_back(std::move(check));
     }
-    for (Check& check : named_instances(context)) all.push_back(std::move(check));
+    if (given_.parameters.n == 0) {
+      for (Check& check : named_instances(context)) all.push_back(std::move(check));
+    }
+    if (all.empty()) all.push_back(not_served(sizes, context));
     return all;
   }
 
   std::vector<Control> controls(Context& context) const override {
-    const std::vector<Check> sound = checks_at(kControlSize, true, {}, context);
+    const std::uint64_t size = given_.parameters.n != 0 ? given_.parameters.n : kControlSize;
+    const std::vector<Check> sound = checks_at(size, true, {}, context);
     std::vector<Control> all;
     const auto judge = [&](const char* control, const char* quantity, const Defect& defect) {
       const auto refuted = [&](const Check& check) {
         return check.quantity == quantity && check.verdict == Verdict::kRefuted;
       };
-      const std::vector<Check> bad = checks_at(kControlSize, true, defect, context);
+      const std::vector<Check> bad = checks_at(size, true, defect, context);
       all.push_back({info_.name, control, quantity, std::ranges::any_of(bad, refuted),
                      std::ranges::none_of(sound, refuted)});
     };
@@ -116,8 +127,7 @@ class RegisteredProtocol final : public Statement {
       compiled = compiled || check.quantity == "direct transformer: layers";
     }
     if (rounds == 0) return all;  // the protocol does not serve this size
-    if (info_.oracle)
-      judge("one output word altered", "outputs unlike the oracle's", {.output_altered = true});
+    if (info_.oracle) judge("one output word altered", kAnswers, {.output_altered = true});
     if (compiled)
       judge("a transformer of an altered protocol", "direct transformer: outputs unlike the run's",
             {.output_altered = true});
@@ -127,15 +137,33 @@ class RegisteredProtocol final : public Statement {
       judge("machines that count steps in a static", "message lists unlike with two runs in turns",
             {.counts = true});
     }
-    if (sent > mpc::block_words(parameters_at(kControlSize, context.seed), 1))
+    if (sent > mpc::block_words(parameters_at(size, context.seed), 1))
       judge("s declared one word below the words sent", "words sent, machine and round",
             {.memory_words = sent - 1});
     return all;
   }
 
  private:
-  static mpc::Parameters parameters_at(std::uint64_t n, std::uint64_t seed) {
-    mpc::Parameters parameters;
+  static constexpr const char* kAnswers = "outputs unlike the oracle's";
+
+  /// Why there is no check: inconclusive, with what the protocol says.
+  Check not_served(const std::vector<std::uint64_t>& sizes, const Context& context) const {
+    Check check;
+    check.configuration = {.theorem = info_.name, .n = sizes.front(), .seed = context.seed};
+    check.quantity = "sizes that the protocol serves";
+    check.relation = Relation::kAtLeast;
+    check.bound = 1;
+    try {
+      const auto protocol = info_.make(parameters_at(sizes.front(), context.seed));
+      check.reason = "nothing was checked";
+    } catch (const ContractError& error) {
+      check.reason = error.what();
+    }
+    return check;
+  }
+
+  mpc::Parameters parameters_at(std::uint64_t n, std::uint64_t seed) const {
+    mpc::Parameters parameters = given_.parameters;
     parameters.n = n;
     parameters.seed = seed;
     return parameters;
@@ -143,7 +171,9 @@ class RegisteredProtocol final : public Statement {
 
   std::vector<mpc::Word> input_of(const mpc::Parameters& parameters, const mpc::Shape& shape,
                                   mpc::Values& values) const {
-    if (info_.generate) {
+    if (given_.values) {
+      values = *given_.values;
+    } else if (info_.generate) {
       values = info_.generate(parameters);
     } else {
       RandomStream stream(parameters.seed, Domain::kInstance);
@@ -190,7 +220,8 @@ class RegisteredProtocol final : public Statement {
       mpc::RunOptions options;
       options.observer = &recount;
       if (defect.memory_words > 0) options.limit_words = info_.make(parameters)->shape().memory_words;
-      const mpc::RunResult result = mpc::run(*protocol, input, context.transport, options);
+      const mpc::RunResult result =
+          in_phases(parameters, [&] { return mpc::run(*protocol, input, context.transport, options); });
       const Trace trace = recount.trace(context.transport);
 
       add("rounds", trace.rounds, Relation::kEqual, shape.rounds);
@@ -204,7 +235,7 @@ class RegisteredProtocol final : public Statement {
               trace.unconserved() + static_cast<std::uint64_t>(undelivered),
           Relation::kEqual, 0);
       if (info_.oracle) {
-        add("outputs unlike the oracle's",
+        add(kAnswers,
             on_root(context, [&] { return unlike_oracle(*protocol, result.outputs, values, parameters); }),
             Relation::kEqual, 0);
       }
@@ -357,6 +388,16 @@ class RegisteredProtocol final : public Statement {
     return 0;
   }
 
+  /// What `run` gives; a violation with the phase that the protocol itself names.
+  template <typename RunIt>
+  mpc::RunResult in_phases(const mpc::Parameters& parameters, const RunIt& run) const {
+    try {
+      return run();
+    } catch (const mpc::ModelViolation& violation) {
+      throw mpc::ViolationInPhase(violation, *info_.make(parameters));
+    }
+  }
+
   static std::vector<mpc::Word> run_in_process(const mpc::Protocol& protocol,
                                                const std::vector<mpc::Word>& input) {
     const auto transport = mpc::make_in_process_transport();
@@ -364,12 +405,17 @@ class RegisteredProtocol final : public Statement {
   }
 
   const mpc::ProtocolInfo& info_;
+  const ProtocolInstance given_;
 };
 
 }  // namespace
 
 std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info) {
-  return std::make_unique<RegisteredProtocol>(info);
+  return make_registered_protocol(info, ProtocolInstance{});
+}
+std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info,
+                                                          const ProtocolInstance& given) {
+  return std::make_unique<RegisteredProtocol>(info, given);
 }
 
 }  // namespace roundtrip::proofs_check

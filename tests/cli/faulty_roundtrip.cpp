@@ -1,17 +1,25 @@
-// The program with one more protocol, which fails in every way that a step or its surroundings can: on one
-// machine, in one round, on one rank alone.
+// The program with protocols that fail in every way that a step or its surroundings can, on one machine, in one round,
+// on one rank alone, or that are wrong; and with the seeded defect on that ROUNDTRIP_FAULT names, if it is set.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
 #include "roundtrip/cli/cli.h"
 #include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/stages/composition.h"
 
 namespace mpc = roundtrip::mpc;
 
@@ -29,9 +37,9 @@ void limit_memory(rlim_t bytes) {
 /// Words go round in a ring; those of kMachine fail it in kRound.
 class Faulty : public mpc::Protocol {
  public:
-  explicit Faulty(const mpc::Parameters& parameters) {
+  explicit Faulty(const mpc::Parameters& parameters, const std::string& unless_given = "not") {
     const auto how = parameters.options.find("how");
-    how_ = how == parameters.options.end() ? "not" : how->second;
+    how_ = how == parameters.options.end() ? unless_given : how->second;
     shape_ = {.n = parameters.n, .outputs = 0, .block_words = 1, .memory_words = 1 << 20};
     shape_.machines = static_cast<std::uint32_t>(parameters.n);
     shape_.rounds = 5;
@@ -52,6 +60,7 @@ class Faulty : public mpc::Protocol {
     if (how_ == "contract") throw roundtrip::ContractError("no contract");
     if (how_ == "alien") throw 42;
     if (how_ == "memory") throw std::bad_alloc();
+    if (how_ == "greedy") outbox.send(0, std::vector<mpc::Word>(shape_.memory_words, 1));
     if (how_ == "send" || how_ == "swallow") {  // the protocol does nothing wrong: the runtime lacks memory
       limit_memory(1 << 20);
       for (mpc::MachineId i = 0; i < 1 << 14; ++i) {
@@ -93,6 +102,76 @@ class Counting : public mpc::Protocol {
   mpc::Shape shape_;
 };
 
+/// Sends its words home in round 1 and delivers them in round 2; `change` alters a word that is delivered.
+class Copy : public mpc::Protocol {
+ public:
+  using Change = std::function<mpc::Word(mpc::Word, const mpc::Parameters&)>;
+  Copy(const mpc::Parameters& parameters, Change change, std::uint64_t shift)
+      : parameters_(parameters), change_(std::move(change)), shift_(shift) {
+    shape_ = mpc::declare_shape(parameters,
+                                {1, mpc::block_words(parameters, 1), mpc::block_words(parameters, 1), false},
+                                parameters.n, 1);
+    shape_.rounds = 2;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    std::uint64_t output = step.machine * shape_.block_words + shift_;
+    for (const mpc::Word word : inbox.words()) {
+      if (step.round == 1) outbox.send(step.machine, word);
+      if (step.round == 2) outbox.deliver(output++, change_(word, parameters_));
+    }
+  }
+
+ private:
+  mpc::Parameters parameters_;
+  Change change_;
+  std::uint64_t shift_;
+  mpc::Shape shape_;
+};
+
+mpc::ProtocolInfo copy(const std::string& name, const Copy::Change& change, std::uint64_t shift = 0) {
+  mpc::ProtocolInfo info;
+  info.name = name;
+  info.summary = "copies its input, in some way";
+  info.rounds_formula = "2";
+  info.kappa_s = 1;
+  info.make = [change, shift](const mpc::Parameters& parameters) {
+    return std::make_unique<Copy>(parameters, change, shift);
+  };
+  info.decode = [](const mpc::Protocol& protocol, std::uint64_t, mpc::Word word) {
+    return std::optional<std::int64_t>(mpc::decode_input(word, protocol.shape()));
+  };
+  info.oracle = [](std::span<const std::int64_t> values, const mpc::Parameters&) {
+    return mpc::Outputs(values.begin(), values.end());
+  };
+  return info;
+}
+
+mpc::ProtocolInfo always(const std::string& name, const std::string& how) {
+  mpc::ProtocolInfo info;
+  info.name = name;
+  info.summary = "fails";
+  info.rounds_formula = "5";
+  info.kappa_s = 1;
+  info.make = [how](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters, how); };
+  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); };
+  return info;
+}
+
+void register_wrong_ones() {
+  const auto same = [](mpc::Word word, const mpc::Parameters&) { return word; };
+  mpc::register_protocol(copy("copy", same));
+  mpc::register_protocol(copy("wrong", [](mpc::Word word, const mpc::Parameters&) { return word ^ 1; }));
+  mpc::register_protocol(copy("shifted", same, 1));
+  mpc::register_protocol(always("greedy", "greedy"));
+  mpc::register_protocol(always("throwing", "throw"));
+  mpc::ProtocolInfo choosy = copy("choosy", same);
+  choosy.make = [](const mpc::Parameters&) -> std::unique_ptr<const mpc::Protocol> {
+    throw roundtrip::ContractError("no N will do");
+  };
+  mpc::register_protocol(choosy);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -103,7 +182,7 @@ int main(int argc, char** argv) {
       .rounds_formula = "5",
       .kappa_s = 1,
       .options = {{"how", "not",
-                   "throw, internal, contract, alien, memory, heap, send, swallow, make or not"}},
+                   "throw, internal, contract, alien, memory, greedy, heap, send, swallow, make or not"}},
       .output_form = mpc::OutputForm::kNumbers,
       .make = [](const mpc::Parameters& parameters) { return std::make_unique<Faulty>(parameters); },
       .decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word) { return std::optional<std::int64_t>(); },
@@ -128,5 +207,8 @@ int main(int argc, char** argv) {
       .accept = {},
       .generate = {},
   });
+  register_wrong_ones();
+  std::optional<roundtrip::FaultSwitch> fault;
+  if (const char* const name = std::getenv("ROUNDTRIP_FAULT")) fault.emplace(name);
   return roundtrip::cli::main(argc, argv);
 }

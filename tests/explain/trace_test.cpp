@@ -209,10 +209,28 @@ TEST(Follow, SortedWordsSumsAndScans) {
 
   std::vector<std::uint32_t> all(x.size());
   std::iota(all.begin(), all.end(), 0);
-  EXPECT_EQ(*trace_of(make("sum", x)).origins_of(0), all);
+  // A sum is no copy of any of its terms: it depends on all of them.
+  const auto depends_of = [](const Trace& trace, std::uint32_t output) {
+    return std::ranges::find(trace.rounds.back().words, std::optional(output), &SentWord::output)->depends;
+  };
+  const Trace sum = trace_of(make("sum", x));
+  EXPECT_TRUE(sum.origins_of(0)->empty());
+  EXPECT_EQ(depends_of(sum, 0), all);
   const Trace scanned = trace_of(make("prefix_scan", x));
-  for (std::uint32_t t = 0; t < x.size(); ++t)
-    EXPECT_EQ(*scanned.origins_of(t), std::vector(all.begin(), all.begin() + t + 1)) << t;
+  EXPECT_EQ(*scanned.origins_of(0), std::vector{0u});
+  for (std::uint32_t t = 1; t < x.size(); ++t) {
+    EXPECT_TRUE(scanned.origins_of(t)->empty());
+    EXPECT_EQ(depends_of(scanned, t), std::vector(all.begin(), all.begin() + t + 1)) << t;
+  }
+  // Nor is whether a partner was found, or how long a list is.
+  for (const char* protocol : {"match2", "list_ranking"}) {
+    Values values(16);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] =
+          protocol == std::string("match2") ? x[i] : static_cast<std::int64_t>(i + 1) % 16 - (i == 15);
+    const Trace trace = trace_of(make(protocol, values));
+    for (std::uint32_t t = 0; t < 16; ++t) EXPECT_TRUE(trace.origins_of(t)->empty()) << protocol << " " << t;
+  }
   const Trace first = trace_of(make("broadcast", x));
   for (std::uint32_t t = 0; t < x.size(); ++t) EXPECT_EQ(*first.origins_of(t), std::vector{0u});
 }
