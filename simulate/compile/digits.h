@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "roundtrip/base/divider.h"
@@ -54,6 +55,13 @@ class DigitRouting {
   std::vector<std::uint64_t> strides_;
   std::vector<Divider> by_stride_, by_radix_;
   std::uint64_t nodes_ = 1;
+};
+
+/// What the routed construction uses, and how it chooses intermediates.
+struct RoutingPlan {
+  DigitRouting digits;
+  bool dealt = false;
+  std::string reason = {};  ///< why, one line
 };
 
 /// D: forced, or 1 if no delta is given and q <= s, or else ceil(log_k q), at least 1, for k = max(2,

@@ -5,15 +5,16 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "roundtrip/base/rational.h"
 #include "roundtrip/mpc/parameters.h"
 #include "roundtrip/simulate/compile/construction.h"
-#include "roundtrip/simulate/compile/digits.h"
 
 namespace roundtrip::simulate {
+
+class DigitRouting;
+struct RoutingPlan;
 
 /// How intermediates are chosen. Dealt ones need no seed and no eta, and serve one digit; `automatic` takes them where
 /// that is narrower.
@@ -31,13 +32,8 @@ struct RoutedOptions {
 
 const ConstructionInfo& routed_construction();
 
-/// The digits and capacities that the construction uses, and how it chooses intermediates.
-struct RoutingPlan {
-  DigitRouting digits;
-  bool dealt = false;
-  std::string reason;  ///< why, one line
-};
-/// ContractError if words are to be dealt over more than one digit.
+/// The digits and capacities that the construction uses, and how it chooses intermediates. ContractError if words are
+/// to be dealt over more than one digit.
 RoutingPlan plan_intermediates(const mpc::Shape& shape, const CompileOptions& options = {});
 /// Its digits.
 DigitRouting plan_routing(const mpc::Shape& shape, const CompileOptions& options = {});
