@@ -65,6 +65,14 @@ void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Par
   flags.choice("--construction", "NAME", names, help,
                [&a](const std::string& text) { a.construction = text; });
   for (const auto& [option, constructions] : specific_options()) {
+    if (!option->names.empty()) {
+      flags.choice("--" + option->name, option->value_name, option->names,
+                   constructions + ": " + option->help, [&a, known = option](const std::string& text) {
+                     const auto name = std::ranges::find(known->names, text);
+                     a.specific[known->name] = static_cast<std::uint64_t>(name - known->names.begin());
+                   });
+      continue;
+    }
     flags.value("--" + option->name, option->value_name, constructions + ": " + option->help,
                 [&a, known = option](const std::string& text) {
                   a.specific[known->name] = parse_count(text, "--" + known->name, known->least, known->most);
@@ -85,7 +93,10 @@ nlohmann::ordered_json specific_json(const simulate::Construction* construction)
   for (const SpecificOption& specific : specific_options()) {
     const std::string& name = specific.option->name;
     const auto value = construction == nullptr ? std::nullopt : construction->chosen(name);
-    json[name] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+    const std::vector<std::string>& names = specific.option->names;
+    json[name] = !value          ? nlohmann::ordered_json()
+                 : names.empty() ? nlohmann::ordered_json(*value)
+                                 : nlohmann::ordered_json(names[*value]);
   }
   return json;
 }

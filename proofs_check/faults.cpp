@@ -29,6 +29,8 @@ constexpr const char* kModelLimits = "model_limits";
 constexpr const char* kExactMatch = "exact_match_by_anna";
 constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
+constexpr const char* kDealt = "deterministic_routing";
+constexpr const char* kLowRankLayers = "low_rank_layers";
 constexpr const char* kThreeSum = "three_sum_width";
 constexpr const char* kHashFunctions = "hash_functions";
 constexpr const char* kMatch2 = "match2_one_layer";
@@ -133,6 +135,10 @@ constexpr SeededFault kFaults[] = {
      "overflow: wrong words, small bundles", 64},
     {"flag-in-one-bundle", kRouting, "a flag goes into the first bundle alone", kRouted,
      "overflow: wrong words, small bundles", 64},
+    {"deal-unsorted", kRouting, "words are dealt as they come, not by destination", kDealt,
+     "any traffic: words of the fullest bundle", 64},
+    {"dealt-capacity", kRouting, "C = floor(s / q) + q - 2: one word too few", kDealt, "by plan: width H m",
+     65536},
     {"radices", kRouting, "radices stay at ceil(q^(1/D))", kRouted,
      "sum by EMA: digits unlike their formulas", 1024},
 
@@ -169,6 +175,11 @@ constexpr SeededFault kFaults[] = {
      "L = 1: numbers unlike the definition's", 1024},
     {"norm-of-queries", kTranslators, "a low-rank norm without the keys' features", kLowRank,
      "direct, L = 1: numbers unlike the definition's", 1024},
+
+    {"features-of-queries", kTranslators, "values are weighted by features of queries, not of keys",
+     kLowRankLayers, "L = 1, EMA: numbers unlike the definition's", 200},
+    {"sums-of-others", kTranslators, "averages times N - 1, not N", kLowRankLayers,
+     "L = 1, EMA: numbers unlike the definition's", 200},
 
     {"ids-for-pairs", kParameters, "z from a union over ids, not over pairs", kExactMatch,
      "functions z, eta 1e-6", 256},

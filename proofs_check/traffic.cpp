@@ -34,8 +34,10 @@ class Traffic final : public mpc::Protocol {
       return;
     }
     if (step.machine >= pattern_.senders) return;
-    for (std::uint64_t i = 0; i < pattern_.words; ++i)
-      outbox.send(pattern_.destination(step.machine, i), (sums[i % kBlock] + i) & kMask);
+    for (std::uint64_t i = 0; i < pattern_.words; ++i) {
+      const std::uint32_t destination = pattern_.destination(step.machine, i);
+      if (destination != TrafficPattern::kNone) outbox.send(destination, (sums[i % kBlock] + i) & kMask);
+    }
   }
 
  private:

@@ -13,6 +13,8 @@
 namespace roundtrip::proofs_check {
 
 struct TrafficPattern {
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};  ///< a destination: the word is not sent
+
   std::string name;
   std::uint64_t words = 0;    ///< that a machine sends in a round, at most s
   std::uint32_t senders = 0;  ///< machines 0 .. senders-1

@@ -93,7 +93,8 @@ struct ConstructionOption {
   std::string name;        ///< "digits"
   std::string value_name;  ///< "D"
   std::string help;
-  std::uint64_t least = 0, most = 0;  ///< allowed
+  std::uint64_t least = 0, most = 0;    ///< allowed
+  std::vector<std::string> names = {};  ///< of the values 0, 1, .., by which users know them; empty: numbers
   std::function<void(CompileOptions&, std::uint64_t)> set;
   std::function<std::optional<std::uint64_t>(const CompileOptions&)> given;
 };

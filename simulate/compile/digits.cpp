@@ -86,4 +86,23 @@ std::vector<std::uint32_t> choose_capacities(const mpc::Shape& shape,
   return capacities;
 }
 
+void deal_words(std::uint64_t source, std::uint64_t machines, std::span<const std::uint32_t> destinations,
+                std::span<std::uint32_t> intermediates) {
+  static thread_local std::vector<std::uint32_t>
+      next;  // its memory is used again; next place, by destination
+  next.assign(machines + 1, 0);
+  for (const std::uint32_t destination : destinations) ++next[destination + 1];
+  for (std::uint64_t machine = 1; machine < machines; ++machine) next[machine] += next[machine - 1];
+  const bool unsorted = seeded("deal-unsorted");
+  for (std::size_t i = 0; i < destinations.size(); ++i) {
+    const std::uint64_t place = unsorted ? i : next[destinations[i]]++;
+    intermediates[i] = static_cast<std::uint32_t>((source + place) % machines);
+  }
+}
+
+std::uint32_t dealt_capacity(std::uint64_t memory_words, std::uint64_t machines) {
+  const std::uint64_t words = memory_words / machines + machines - 1 - (seeded("dealt-capacity") ? 1 : 0);
+  return static_cast<std::uint32_t>(std::min(memory_words, words));
+}
+
 }  // namespace roundtrip::simulate

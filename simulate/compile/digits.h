@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "roundtrip/base/divider.h"
@@ -55,6 +57,13 @@ class DigitRouting {
   std::uint64_t nodes_ = 1;
 };
 
+/// What the routed construction uses, and how it chooses intermediates.
+struct RoutingPlan {
+  DigitRouting digits;
+  bool dealt = false;
+  std::string reason = {};  ///< why, one line
+};
+
 /// D: forced, or 1 if no delta is given and q <= s, or else ceil(log_k q), at least 1, for k = max(2,
 /// ceil(N^delta)). Without a delta and with q > s, delta = 1/5.
 std::uint32_t choose_digits(const mpc::Shape& shape, const std::optional<Rational>& delta,
@@ -70,5 +79,19 @@ std::vector<std::uint32_t> choose_radices(std::uint64_t machines, std::uint32_t 
 /// >= 1 - eta. Computed in decimal software arithmetic of 50 digits, so equal on every system.
 std::vector<std::uint32_t> choose_capacities(const mpc::Shape& shape,
                                              const std::vector<std::uint32_t>& radices, const Rational& eta);
+
+/// Intermediates without chance, with one digit: machine `source` puts its words in the order of their destinations,
+/// equal ones in that of their sequence, and deals them in turn to nodes source, source + 1, .. modulo q.
+/// `destinations` [words] are machines, in the order of sequence; so are `intermediates` [words].
+void deal_words(std::uint64_t source, std::uint64_t machines, std::span<const std::uint32_t> destinations,
+                std::span<std::uint32_t> intermediates);
+
+/// Words that a bundle needs if words are dealt, for any traffic in which a machine sends and receives at most s:
+/// floor(s / q) + q - 1, or s if that is less. To a node a machine sends at most ceil(s / q) of its words. From a node
+/// to machine w: of the c_u words of machine u for w, consecutive in the order in which they are dealt, a node gets at
+/// most ceil(c_u / q). Let i of the q machines have c_u > 0: the sum of the ceilings is at most
+/// (sum of c_u + i (q - 1)) / q <= (s + q (q - 1)) / q, and at most s. Tight: q (floor(s / q) - 1) + 1 words of one
+/// machine and one of every other for w can meet at one node.
+std::uint32_t dealt_capacity(std::uint64_t memory_words, std::uint64_t machines);
 
 }  // namespace roundtrip::simulate

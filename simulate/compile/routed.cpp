@@ -38,6 +38,7 @@ constexpr std::uint8_t kBundleOverflow = 1;
 constexpr std::uint8_t kMachineStopped = 2;
 
 constexpr std::string_view kDigitsOption = "digits";
+constexpr std::string_view kRoutingOption = "routing";
 
 /// The number of a slot that holds a word: whose word it is and where it goes, 1 + destination + n_d (source
 /// + q * sequence) with n_d = max(q', outputs).
@@ -65,6 +66,7 @@ struct Common {
   std::shared_ptr<const mpc::Protocol> protocol;
   mpc::Shape shape;
   DigitRouting routing;
+  bool dealt;  ///< intermediates are, not drawn
   std::uint64_t seed;
   anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
   SlotCodes codes;
@@ -189,11 +191,19 @@ void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
   }
   const Hop next = hop_of(1 + (round - 1) * 2 * common.routing.digits(), common.routing.digits());
   Bundles bundles(common, next, token);
+  static thread_local std::vector<std::uint32_t> destinations, dealt;  // their memory is used again
+  if (common.dealt) {
+    destinations.clear();
+    for (const OutgoingWord& sent : stepped.sent)
+      destinations.push_back(static_cast<std::uint32_t>(common.machine(sent.destination, next.round)));
+    dealt.resize(destinations.size());
+    deal_words(token, common.routing.nodes(), destinations, dealt);
+  }
   std::uint64_t sequence = 0;
   for (const OutgoingWord& sent : stepped.sent) {
     bundles.add(common.codes.code(token, sequence, sent.destination),
                 static_cast<double>(static_cast<std::int64_t>(sent.word)),
-                common.intermediate(token, sequence, next.round));
+                common.dealt ? dealt[sequence] : common.intermediate(token, sequence, next.round));
     ++sequence;
   }
   bundles.write(node, out);
@@ -427,7 +437,7 @@ enum PassIndex : std::size_t {
 class Routed final : public Construction {
  public:
   Routed(const mpc::Shape& shape, const CompileOptions& options)
-      : shape_(shape), options_(options), routing_(plan_routing(shape, options)) {
+      : shape_(shape), options_(options), plan_(plan_intermediates(shape, options)), routing_(plan_.digits) {
     require_servable(shape, routing_, options.name);
   }
 
@@ -509,14 +519,16 @@ class Routed final : public Construction {
 
   std::optional<std::uint64_t> chosen(std::string_view option) const override {
     if (option == kDigitsOption) return routing_.digits();
+    if (option == kRoutingOption)
+      return static_cast<std::uint64_t>(plan_.dealt ? Intermediates::kDealt : Intermediates::kRandom);
     return std::nullopt;
   }
 
   anna::Transformer compile(std::shared_ptr<const mpc::Protocol> protocol) const override {
     const std::uint64_t nodes = routing_.nodes();
-    const auto common =
-        std::make_shared<const Common>(Common{std::move(protocol), shape_, routing_, options_.seed,
-                                              anna::IdentityCodebook(nodes + 2, options_.seed), codes_});
+    const auto common = std::make_shared<const Common>(
+        Common{std::move(protocol), shape_, routing_, plan_.dealt, options_.seed,
+               anna::IdentityCodebook(nodes + 2, options_.seed), codes_});
     anna::Transformer transformer;
     transformer.tokens = tokens();
     transformer.input_dimension = 2;
@@ -532,7 +544,8 @@ class Routed final : public Construction {
 
   const mpc::Shape shape_;
   const CompileOptions options_;
-  const DigitRouting routing_;
+  const RoutingPlan plan_;
+  const DigitRouting& routing_;
   const SlotCodes codes_{std::max(routing_.nodes(), shape_.outputs), shape_.machines};
 };
 
@@ -553,9 +566,16 @@ std::vector<Pass> Routed::passes() const {
                                            routing_.nodes(), shape_.machines)};
   passes[kCapacities] = {
       .name = "capacities",
-      .effect = fmt::format("C_t = {} words a bundle (mean at most s / k_t, s = {}), overflow probability {}",
-                            capacities, shape_.memory_words,
-                            bounded ? "at most " + options_.eta.to_string() : "not bounded")};
+      .effect =
+          plan_.dealt && bounded
+              ? fmt::format(
+                    "C = floor(s / q) + q - 1 = {} words a bundle (s = {}), which no traffic exceeds; {}",
+                    capacities, shape_.memory_words, plan_.reason)
+              : fmt::format(
+                    "C_t = {} words a bundle (mean at most s / k_t, s = {}), overflow probability {}{}",
+                    capacities, shape_.memory_words,
+                    bounded ? "at most " + options_.eta.to_string() : "not bounded",
+                    plan_.reason.empty() ? "" : "; " + plan_.reason)};
   passes[kIds] = {.name = "ids",
                   .effect = fmt::format(
                       "{} nodes as random sign vectors of dimension {}, 2 more for absent keys and queries",
@@ -563,10 +583,14 @@ std::vector<Pass> Routed::passes() const {
   passes[kGather] = gather_pass(shape_);
   passes[kToIntermediates] = {
       .name = "to intermediates",
-      .effect = fmt::format("D = {} layers a round to random intermediates, {} heads", digits, radices),
+      .effect = fmt::format("D = {} layers a round to {} intermediates, {} heads", digits,
+                            plan_.dealt ? "dealt" : "random", radices),
       .caption =
-          "No machine sends a word to its destination at once. Digit by digit, the word first goes to an "
-          "intermediate that chance picks. So a layer needs only as many heads as a digit has values.",
+          plan_.dealt
+              ? "No machine sends a word to its destination at once. It deals its words, ordered by destination, "
+                "to all machines in turn. So few words of a sender for one machine meet."
+              : "No machine sends a word to its destination at once. Digit by digit, the word first goes to an "
+                "intermediate that chance picks. So a layer needs only as many heads as a digit has values.",
       .averages = slots};
   passes[kToDestinations] = {
       .name = "to destinations",
@@ -590,13 +614,35 @@ constexpr std::uint64_t kMaxDigits = 64;
 
 }  // namespace
 
-DigitRouting plan_routing(const mpc::Shape& shape, const CompileOptions& options) {
+RoutingPlan plan_intermediates(const mpc::Shape& shape, const CompileOptions& options) {
   const auto own = specific_options<RoutedOptions>(options);
-  std::vector<std::uint32_t> radices =
+  const std::vector<std::uint32_t> radices =
       choose_radices(shape.machines, choose_digits(shape, options.delta, own.digits));
-  std::vector<std::uint32_t> capacities =
-      own.capacities ? *own.capacities : choose_capacities(shape, radices, options.eta);
-  return {std::move(radices), std::move(capacities)};
+  const bool one_digit = radices.size() == 1;
+  require(own.intermediates != Intermediates::kDealt || one_digit,
+          "{}: routing is deterministic with D = {} digits, allowed with 1", options.name, radices.size());
+  const auto random = [&] {
+    return own.capacities ? *own.capacities : choose_capacities(shape, radices, options.eta);
+  };
+  if (!one_digit || own.intermediates == Intermediates::kRandom) return {{radices, random()}, false, ""};
+  const std::uint32_t dealt = dealt_capacity(shape.memory_words, shape.machines);
+  if (own.intermediates == Intermediates::kDealt)
+    return {{radices, own.capacities.value_or(std::vector{dealt})}, true, "as asked for"};
+  if (own.capacities) return {{radices, random()}, false, ""};
+  const auto width = [&](std::uint32_t capacity) {
+    return radices[0] * std::max<std::uint64_t>(2 * std::uint64_t{capacity} + 1, kIdDimension);
+  };
+  const std::vector<std::uint32_t> drawn = random();
+  const std::uint64_t width_dealt = width(dealt), width_drawn = width(drawn[0]);
+  if (width_dealt < width_drawn)
+    return {{radices, {dealt}},
+            true,
+            fmt::format("narrower than random ones: {} < {}", width_dealt, width_drawn)};
+  return {{radices, drawn}, false, fmt::format("dealt ones would take width {}", width_dealt)};
+}
+
+DigitRouting plan_routing(const mpc::Shape& shape, const CompileOptions& options) {
+  return plan_intermediates(shape, options).digits;
 }
 
 double routed_power_law(const mpc::Shape& shape, std::uint32_t digits, std::uint64_t heads,
@@ -617,31 +663,53 @@ const ConstructionInfo& routed_construction() {
       .name = "routed",
       .summary = "depth 2 + 2 D R, less width",
       .card = R"(Problem:   the transformer of an R-round MPC protocol, within the theorem's width.
-Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the intermediates.
-           Otherwise, and whenever the protocol breaks its model, every output that a lost word could have
-           reached reports a fault. Each query matches exactly one key: exact-match attention, or one ANNA
-           table that tells the ids apart.
+Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the intermediates; with
+           certainty, for all inputs, if words are dealt to these, not drawn (D = 1, `deterministic`). Otherwise,
+           and whenever the protocol breaks its model, every output that a lost word could have reached reports a
+           fault. Each query matches exactly one key: exact-match attention, or one ANNA table that tells the ids
+           apart.
 Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128). H m is O(s log N) with D = 1, and O(s
-           N^delta) with a delta.
+           N^delta) with a delta; dealt, C = floor(s / q) + q - 1, so H m <= 2 s + 2 q^2 from m = 128 on, O(s) if
+           q^2 is O(s), which eps >= 2/3 makes it.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 (L = O(R), H m = O(N^(eps + delta))); routing after
            Valiant 1982, "A scheme for fast parallel communication". H = k_t, not the paper's O(N^(delta /
-           4)).
+           4)). Dealing in two phases after Bader, Helman, JaJa 1996, "Practical parallel algorithms for
+           personalized communication and integer sorting"; the bound and that it is tight are ours.
 Requires:  word_bits <= 48, q' < 2^24, max(q', outputs) q s < 2^52.)",
-      .version = "1",
-      .options = {{.name = std::string(kDigitsOption),
-                   .value_name = "D",
-                   .help = "digits of a machine's address (default: from delta, else 1 if q <= s)",
-                   .least = 1,
-                   .most = kMaxDigits,
-                   .set =
-                       [](CompileOptions& options, std::uint64_t value) {
-                         auto own = specific_options<RoutedOptions>(options);
-                         own.digits = static_cast<std::uint32_t>(value);
-                         options.specific = own;
-                       },
-                   .given = [](const CompileOptions& options) -> std::optional<std::uint64_t> {
-                     return specific_options<RoutedOptions>(options).digits;
-                   }}},
+      .version = "2",
+      .options =
+          {{.name = std::string(kDigitsOption),
+            .value_name = "D",
+            .help = "digits of a machine's address (default: from delta, else 1 if q <= s)",
+            .least = 1,
+            .most = kMaxDigits,
+            .set =
+                [](CompileOptions& options, std::uint64_t value) {
+                  auto own = specific_options<RoutedOptions>(options);
+                  own.digits = static_cast<std::uint32_t>(value);
+                  options.specific = own;
+                },
+            .given = [](const CompileOptions& options) -> std::optional<std::uint64_t> {
+              return specific_options<RoutedOptions>(options).digits;
+            }},
+           {.name = std::string(kRoutingOption),
+            .value_name = "NAME",
+            .help =
+                "intermediates: auto (default: whichever is narrower), random, or deterministic (1 digit)",
+            .least = 0,
+            .most = 2,
+            .names = {"auto", "random", "deterministic"},
+            .set =
+                [](CompileOptions& options, std::uint64_t value) {
+                  auto own = specific_options<RoutedOptions>(options);
+                  own.intermediates = static_cast<Intermediates>(value);
+                  options.specific = own;
+                },
+            .given = [](const CompileOptions& options) -> std::optional<std::uint64_t> {
+              const Intermediates asked = specific_options<RoutedOptions>(options).intermediates;
+              if (asked == Intermediates::kAutomatic) return std::nullopt;
+              return static_cast<std::uint64_t>(asked);
+            }}},
       .make = [](const mpc::Shape& shape, const CompileOptions& options)
           -> std::unique_ptr<const Construction> { return std::make_unique<Routed>(shape, options); }};
   return info;

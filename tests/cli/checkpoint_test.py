@@ -13,7 +13,7 @@ import time
 
 import cli_test
 
-SIZE = ("k_hop", "--n", 2**18, "--quiet")  # 28 rounds, 14 MB a checkpoint
+SIZE = ("k_hop", "--n", 2**18, "--quiet")  # 20 rounds
 RANKS = 3
 MANIFESTS = "manifest-" + "[0-9]" * 10
 

@@ -161,9 +161,9 @@ class Refusals(Case):
         for eps in ("1/0", "x", ""):
             self.refuse("run", "sort", "--n", 100, "--eps", eps, says=["--eps"])
         self.refuse("run", "sort", "--n", 1000, "--memory", 3, "--machines", 1000,
-                    says=["memory is 3 words", "allowed is at least 112"])
-        self.succeed("run", "sort", "--n", 1000, "--memory", 112, "--machines", 1000)
-        self.refuse("run", "sort", "--n", 1000, "--memory", 111, "--machines", 1000, says="allowed is at least 112")
+                    says=["memory is 3 words", "allowed is at least 88"])
+        self.succeed("run", "sort", "--n", 1000, "--memory", 88, "--machines", 1000)
+        self.refuse("run", "sort", "--n", 1000, "--memory", 87, "--machines", 1000, says="allowed is at least 88")
         self.refuse("run", "k_hop", "--n", 100, "--param", "k=0", says=["k", "0"])
         self.refuse("run", "k_hop", "--n", 100, "--param", "k=x", says=["k", "x"])
         self.refuse("run", "k_hop", "--n", 100, "--param", "hops=2", says=["hops", "'k'"])
@@ -704,8 +704,8 @@ class Traces(Case):
 
 
 class Memory(Case):
-    """Peak resident memory of a sort, summed over ranks, less that of an N = 1 run: at most 6 * 8 * w bytes a word of
-    input, w = 3 words a record."""
+    """Peak resident memory of a sort, summed over ranks, less that of an N = 1 run: at most 6 * 8 * 2 bytes a word of
+    input: N / B machines of s = 2 B words may send 2 N in a round."""
 
     def peak_bytes(self, n, ranks):
         peaks = self.path / f"peaks_{n}_{ranks}"
@@ -718,11 +718,11 @@ class Memory(Case):
         return sum(int(f.read_text()) for f in files)
 
     def test_sort(self):
-        n, words_a_record = 1 << 20, 3
+        n, words_in_flight = 1 << 20, 2
         for ranks in (0, 2):
             used = self.peak_bytes(n, ranks) - self.peak_bytes(1, ranks)
             print(f"sort of N = {n} words, {ranks or 'no'} ranks: {used / 2**20:.1f} MiB over an N = 1 run, {used / n:.1f} bytes a word")
-            self.assertLessEqual(used, 6 * 8 * words_a_record * n)
+            self.assertLessEqual(used, 6 * 8 * words_in_flight * n)
 
 
 def peak_into(directory, command):

@@ -1,0 +1,125 @@
+// Low-rank attention by averages: equal, bit for bit, to the model after every layer; sizes; refusals.
+#include "roundtrip/simulate/native/low_rank.h"
+
+#include <gtest/gtest.h>
+
+#include "roundtrip/anna/transformer/random_model.h"
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/simulate/decompile/decompile.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+struct Network {
+  anna::RandomModel parameters;
+  std::uint64_t tokens = 0;
+  std::uint32_t rank = 0;
+  anna::Model model;
+  anna::Activations input;
+};
+
+Network make_network(anna::RandomModel parameters, std::uint64_t tokens, std::uint32_t rank) {
+  Network network{parameters,
+                  tokens,
+                  rank,
+                  anna::make_random_model(parameters, tokens, anna::LowRank{rank, parameters.seed + 5}),
+                  {}};
+  network.input = input_activations(anna::random_words(parameters, tokens), tokens);
+  return network;
+}
+
+Network random_network(std::uint64_t number) {
+  RandomStream random(number, Domain::kTest);
+  anna::RandomModel parameters;
+  parameters.layers = static_cast<std::uint32_t>(1 + random.below(3));
+  parameters.heads = static_cast<std::uint32_t>(1 + random.below(3));
+  parameters.dimension = static_cast<std::uint32_t>(2 + random.below(8));
+  parameters.value_dimension = static_cast<std::uint32_t>(1 + random.below(6));
+  parameters.row_dimension = static_cast<std::uint32_t>(1 + random.below(6));
+  parameters.seed = number;
+  return make_network(parameters, 1 + random.below(number % 50 == 0 ? 1500 : 60),
+                      static_cast<std::uint32_t>(1 + random.below(9)));
+}
+
+/// After every layer.
+std::vector<anna::Activations> arrays(const anna::Transformer& transformer, anna::Attention& attention,
+                                      const anna::Activations& input) {
+  std::vector<anna::Activations> all{input};
+  for (const auto& layer : transformer.layers) all.push_back(evaluate(*layer, attention, all.back()));
+  return all;
+}
+
+std::vector<anna::Activations> arrays(const anna::Model& model, const anna::Activations& input) {
+  std::vector<anna::Activations> all{input};
+  for (std::size_t l = 0; l < model.mechanisms.size(); ++l)
+    all.push_back(evaluate(*model.transformer.layers[l], *model.mechanisms[l].make(), all.back()));
+  return all;
+}
+
+TEST(NativeLowRank, AThousandNetworksAreEqualAfterEveryLayer) {
+  for (std::uint64_t number = 0; number < 1000; ++number) {
+    const Network network = random_network(number);
+    const anna::Transformer transformer = low_rank_by_averages(network.model);
+    const auto expected = arrays(network.model, network.input);
+    const auto exact = anna::make_exact_match();
+    ASSERT_EQ(arrays(transformer, *exact, network.input), expected) << number;
+    ASSERT_EQ(transformer.depth(), network.model.transformer.depth());
+    ASSERT_EQ(transformer.width(), std::uint64_t{network.parameters.heads} * network.rank *
+                                       (network.parameters.value_dimension + 1));
+    if (number % 10 != 0) continue;
+    for (const std::uint32_t tables : {1, 5}) {
+      anna::AnnaParameters parameters;
+      parameters.tables = tables;
+      parameters.functions = 3;
+      const auto hashed = anna::make_anna(parameters);
+      ASSERT_EQ(arrays(transformer, *hashed, network.input), expected) << number << " " << tables;
+    }
+  }
+}
+
+TEST(NativeLowRank, EqualsTheWayThroughTheProtocol) {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    anna::RandomModel parameters;
+    parameters.layers = 2;
+    parameters.heads = 1;
+    parameters.dimension = 4;
+    parameters.value_dimension = 2;
+    parameters.row_dimension = 2;
+    parameters.word_bits = 8;
+    parameters.seed = seed;
+    const Network network = make_network(parameters, 200, 2);
+    const auto exact = anna::make_exact_match();
+    const anna::Activations rows = evaluate(low_rank_by_averages(network.model), *exact, network.input);
+    mpc::Parameters sizes;
+    sizes.n = network.tokens;
+    sizes.epsilon = Rational(1, 4);
+    sizes.delta = Rational(1, 4);
+    sizes.kappa_s = 32;
+    const auto words = anna::random_words(parameters, network.tokens);
+    EXPECT_EQ(run_decompiled(network.model, words, sizes, {.word_bits = 48}).rows, rows) << seed;
+  }
+}
+
+TEST(NativeLowRank, WidthIsTwentyWhereTheProtocolTakesHundreds) {
+  anna::RandomModel parameters;
+  parameters.layers = 3;
+  parameters.heads = 1;
+  parameters.value_dimension = 4;
+  const Network network = make_network(parameters, 1024, 4);
+  EXPECT_EQ(low_rank_by_averages(network.model).width(), 20u);  // 4 (4 + 1)
+  EXPECT_EQ(low_rank_by_averages(network.model).depth(), 3u);
+}
+
+TEST(NativeLowRank, OtherMechanismsAreRefused) {
+  const anna::Model model = anna::make_random_model({}, 50, anna::ExactMatch{});
+  try {
+    low_rank_by_averages(model);
+    FAIL();
+  } catch (const ContractError& error) {
+    EXPECT_STREQ(error.what(), "layer 0 has ema attention, allowed is low_rank");
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::simulate
