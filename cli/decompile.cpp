@@ -233,7 +233,8 @@ Examples:
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       fmt::format(
-          "{}: of a random model (default anna) or a compiled protocol (default ema); {}: of a random model",
+          "{}: of a random model (default anna) or a compiled protocol (default ema); {}: of a random model. With "
+          "a file: its weights with this attention in place of its own",
           attention_names(true, " or "), attention_names(false, ", ")),
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
   return {

@@ -14,11 +14,15 @@ struct Field {
 constexpr Field kFields[] = {
     {"checkpoint folder", "--checkpoint"},
     {"checkpoint interval", "--every"},
+    {"draws", "--draws"},
     {"faults", "--faults"},
+    {"functions", "--functions"},
     {"n", "--n"},
     {"resume folder", "--resume"},
     {"round", "--round"},
     {"seed", "--seed"},
+    {"sequences", "--sequences"},
+    {"steps", "--steps"},
     {"word", "--word"},
 };
 

@@ -180,7 +180,7 @@ class Help(unittest.TestCase):
         self.assertEqual(self.complete(program, "run", "k_hop", "--input", "wo"), {"words.txt"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--n", ""), set())
         self.assertEqual(self.complete(program, "run", "k_hop", "--format", ""), {"numbers", "words", "bytes", "npy", "edges"})
-        self.assertEqual(self.complete(program, "decompile", "sum", "--attention", "s"), {"softmax"})
+        self.assertEqual(self.complete(program, "decompile", "sum", "--attention", "s"), {"softmax", "state_space"})
         self.assertEqual(self.complete(program, "attend", "--family", "h"), {"hadamard", "hyperplane"})
         self.assertEqual(self.complete(program, "explain", "./wo"), {"./words.txt"})
         self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth"})
