@@ -43,7 +43,9 @@ namespace {
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
 constexpr std::uint32_t kBits = 48;
-constexpr std::int64_t kOffset = std::int64_t{1} << (kBits - 1);
+constexpr std::uint32_t kInputBits = 47;  // of an input word, so that none is kNone
+constexpr std::int64_t kOffset = std::int64_t{1} << (kInputBits - 1);
+constexpr std::int64_t kMost = (std::int64_t{1} << kInputBits) - 1;
 constexpr mpc::Word kNone = (mpc::Word{1} << kBits) - 1;  // an output that is absent
 
 // ---- Python objects in C++ closures: copied and dropped without the interpreter's lock, and left alone once it ended.
@@ -95,9 +97,9 @@ auto in_python(const Work& work) {
 // ---- Numbers and words.
 
 mpc::Word word_of(std::int64_t number) {
-  if (number < -kOffset || number >= kOffset - 1)
+  if (number < -kOffset || number > kMost)
     throw Error(
-        fmt::format("the number {} does not fit a word, allowed is {} to {}", number, -kOffset, kOffset - 2));
+        fmt::format("the number {} does not fit a word, allowed is {} to {}", number, -kOffset, kMost));
   return static_cast<mpc::Word>(number + kOffset);
 }
 
@@ -106,6 +108,18 @@ Integers numbers_of(std::span<const mpc::Word> words) {
   std::int64_t* const out = numbers.mutable_data();
   for (std::size_t i = 0; i < words.size(); ++i) out[i] = static_cast<std::int64_t>(words[i]) - kOffset;
   return numbers;
+}
+
+/// Of a sequence or array; numbers that are not integers are refused, not rounded.
+Integers integers_of(const py::handle& object) {
+  if (py::isinstance<Integers>(object)) return py::reinterpret_borrow<Integers>(object);
+  const py::array any = py::array::ensure(object);
+  const char kind = any ? any.dtype().kind() : 'O';
+  if (kind != 'i' && kind != 'u' && kind != 'b' && !(any && any.size() == 0))
+    throw Error(
+        fmt::format("the numbers of a message are {}, allowed are integers", std::string(py::repr(object))));
+  const py::array_t<std::int64_t, py::array::c_style | py::array::forcecast> cast(any);
+  return py::reinterpret_borrow<Integers>(cast);
 }
 
 /// Calls each(word) for an integer, None (if `absent`) or a sequence of integers.
@@ -117,10 +131,7 @@ void for_each_word(const py::handle& object, bool absent, const Each& each) {
     return each(word_of(overflow == 0 ? number : overflow < 0 ? INT64_MIN : INT64_MAX));
   }
   if (object.is_none() && absent) return each(kNone);
-  const Integers numbers = Integers::ensure(object);
-  if (!numbers)
-    throw Error(
-        fmt::format("the numbers of a message are {}, allowed are integers", std::string(py::repr(object))));
+  const Integers numbers = integers_of(object);
   const std::int64_t* const data = numbers.data();
   for (py::ssize_t i = 0; i < numbers.size(); ++i) each(word_of(data[i]));
 }
@@ -269,6 +280,7 @@ Info python_protocol(const std::string& name, const std::string& summary, const 
       const auto number = [&](const char* field) { return planned[field].cast<std::uint64_t>(); };
       mpc::Shape shape = mpc::declare_shape(parameters, sizes, number("outputs"), number("machines"));
       shape.rounds = static_cast<std::uint32_t>(number("rounds"));
+      shape.input_bits = kInputBits;
       shape.validate();
       instance.attr("_shaped")(shape.machines, shape.block_words, shape.memory_words, shape.rounds,
                                shape.outputs);

@@ -16,12 +16,13 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint32_t kBits = 48;
-constexpr std::int64_t kOffset = std::int64_t{1} << (kBits - 1);
+constexpr std::uint32_t kInputBits = 47;  // of an input word, so that none is kNoRecord
+constexpr std::int64_t kOffset = std::int64_t{1} << (kInputBits - 1);
+constexpr std::int64_t kMost = (std::int64_t{1} << kInputBits) - 1;
 
 Word word_of(std::int64_t number) {
-  if (number < -kOffset || number >= kOffset - 1) {
-    throw Error(
-        fmt::format("the number {} of a record is outside of {} to {}", number, -kOffset, kOffset - 2));
+  if (number < -kOffset || number > kMost) {
+    throw Error(fmt::format("the number {} of a record is outside of {} to {}", number, -kOffset, kMost));
   }
   return static_cast<Word>(number + kOffset);
 }
@@ -141,7 +142,7 @@ class MapReduceProtocol final : public Composition {
     const std::uint64_t made = record_words(work_->jobs.back());
     shape_ = declare_shape(parameters, plan_.sizes, plan_.jobs.back().results * made, machines);
     shape_.word_bits = kBits;
-    shape_.input_bits = kBits;
+    shape_.input_bits = kInputBits;
     const WholeRecords& input =
         then<WholeRecords>("whole records", {.words = parameters.n,
                                              .block_words = shape_.block_words,
@@ -214,9 +215,9 @@ class MapReduceProtocol final : public Composition {
   /// In the values' own places: a step need not be told how large they are.
   static void combine(const MapReduceJob& job, std::span<Word> left, std::span<const Word> right) {
     if (!job.combine) return;
-    constexpr std::size_t kMost = 64;
-    std::int64_t other[kMost];
-    expect_received(right.size() <= kMost);
+    constexpr std::size_t kMostWords = 64;
+    std::int64_t other[kMostWords];
+    expect_received(right.size() <= kMostWords);
     for (std::size_t i = 0; i < right.size(); ++i) other[i] = static_cast<std::int64_t>(right[i]) - kOffset;
     const std::span<std::int64_t> values = numbers_of(left, left);
     job.combine(values, Record(other, right.size()));

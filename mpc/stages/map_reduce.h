@@ -22,7 +22,7 @@
 
 namespace roundtrip::mpc {
 
-/// Numbers of at most 48 bits, -2^47 .. 2^47 - 2.
+/// Numbers of -2^46 .. 2^47 - 1; input words are -2^46 .. 2^46 - 1.
 using Record = std::span<const std::int64_t>;
 
 /// Takes a pair that map() makes: K and V numbers.

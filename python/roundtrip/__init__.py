@@ -90,9 +90,9 @@ def run(protocol: AnyProtocol, values: Values = None, *, n: Optional[int] = None
     Parameters: epsilon, gamma, delta, eta ("1/2"), kappa_s, memory, machines, seed, and the protocol's own.
 
     >>> import roundtrip
-    >>> run = roundtrip.run("k_hop", "the cat sat on the mat and the dog sat on the rug", k=2, check=True)
-    >>> run.outputs[-1], run.rounds <= run.rounds_bound, run.max_words_received <= run.memory_words
-    ('the', True, True)
+    >>> run = roundtrip.run("k_hop", "the cat sat on the mat and the dog sat on the rug", k=1, check=True)
+    >>> run.outputs[-2], run.rounds <= run.rounds_bound, run.max_words_received <= run.memory_words
+    ('dog', True, True)
     """
     info = info_of(protocol)
     array, texts = _numbers(info, values, n, parameters)

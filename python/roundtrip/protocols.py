@@ -17,7 +17,7 @@ Size = Union[int, Callable[["Protocol"], int]]
 class Protocol:
     """A protocol as a class: derive from it, say `rounds` and `outputs`, and define step().
 
-    Numbers are integers of -2^47 .. 2^47 - 2. Machine i begins with numbers i b .. i b + b - 1 of the input. In rounds
+    Numbers are integers of -2^46 .. 2^47 - 1, those of the input below 2^46. Machine i begins with numbers i b .. i b + b - 1 of the input. In rounds
     1 .. rounds - 1 step() returns messages (machine, number or numbers), in the last round outputs (index, number or
     numbers; None for one that is absent), each index once over all machines. A machine keeps only what it sends to itself.
 

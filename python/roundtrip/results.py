@@ -162,7 +162,7 @@ class Page(str):
 
     >>> import roundtrip
     >>> page = roundtrip.explain("sum", [1, 2, 3, 4])
-    >>> page.startswith("<!DOCTYPE html>")
+    >>> page.startswith("<!doctype html>")
     True
     """
 
