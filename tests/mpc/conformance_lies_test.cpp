@@ -289,7 +289,7 @@ TEST(Lies, TheHonestProtocolPasses) {
   const auto mpi = session().transport();
   const RunResult result =
       run(Liar([](const Step&, Outbox&) { return true; }), std::vector<Word>(18, 1), *mpi);
-  EXPECT_EQ(result.ledger.overall(), (RoundFacts{2, 2, 0, 72}));
+  EXPECT_EQ(result.ledger.overall(), (RoundFacts{2, 2, 0, 0, 72}));
 }
 
 TEST(Limits, OneWordBelowTheLargestLoadEndsTheRunOnEveryRank) {
