@@ -24,8 +24,8 @@ struct VerifyArguments {
   proofs_check::VerifyOptions options;
   bool faults = false;
   ProtocolArguments instance;  ///< of a protocol by its name: --param, --eps, --n, --input, --format
-  bool verbose = false;  ///< all checks, not only what was found
-  std::string html;      ///< file; empty: none
+  bool verbose = false;        ///< all checks, not only what was found
+  std::string html;            ///< file; empty: none
   OutputArguments out;
 };
 
@@ -67,7 +67,9 @@ int verify_faults(const VerifyArguments& arguments, const Communicator& communic
   require(arguments.options.sizes == proofs_check::Sizes::kSmall,
           "--faults with --sizes full: each defect is looked for at one small size");
   Progress progress(communicator.root() && !arguments.out.quiet);
-  proofs_check::FaultOptions options{.names = arguments.options.statements, .seed = arguments.options.seed};
+  proofs_check::FaultOptions options{.names = arguments.options.statements,
+                                     .seed = arguments.options.seed,
+                                     .processes = arguments.options.processes};
   options.progress = [&](std::string_view what) { progress.draw(std::string(what)); };
   const proofs_check::FaultReport report = proofs_check::verify_faults(options, communicator.transport());
   progress.wipe();
@@ -130,6 +132,7 @@ Command add_verify(CommandLine& line) {
   footer += "or a protocol's name (roundtrip list): its model, its oracle's answers, its transformers\n";
   Flags& flags = line.add("verify", "Check the theorems, and that each check catches its defects", footer);
   auto arguments = std::make_shared<VerifyArguments>();
+  arguments->options.processes = 0;
   flags.positional("THEOREM", false, true, "Which ones, or protocols by name; all theorems by default",
                    [arguments](const std::string& text) { arguments->options.statements.push_back(text); });
   flags.choice(
@@ -150,6 +153,13 @@ Command add_verify(CommandLine& line) {
       "for the same sizes and seed",
       [arguments](const std::string& text) { arguments->options.resume_folder = text; });
   add_instance_arguments(flags, arguments->instance);
+  flags.value(
+      "--processes", "P",
+      "Verify that many statements at a time, each in its own process; 0 (default): as many as processors. "
+      "No result depends on it. With mpirun, ranks share the work instead",
+      [arguments](const std::string& text) {
+        arguments->options.processes = static_cast<unsigned>(parse_count(text, "--processes", 0, 4096));
+      });
   flags.toggle(
       "--faults", arguments->faults,
       "Test builds: switch on the defects seeded in our own code one at a time; the names are then of "

@@ -163,6 +163,15 @@ void note_shape(const anna::LayerShape& shape, const Meter::Used& used, Evaluati
   result.row_dimension = std::max<std::uint64_t>(result.row_dimension, shape.output_dimension);
 }
 
+/// Projections that go nowhere.
+class Unheard final : public anna::Projection {
+ public:
+  void query(std::uint32_t, anna::Symbol) override {}
+  void key(std::uint32_t, anna::Symbol) override {}
+  anna::Symbol intern(std::span<const std::int32_t>) override { return 0; }
+  void value(std::uint32_t, std::uint32_t, double) override {}
+};
+
 // An array between processes: dimension, tokens, then each row's number of entries and the entries.
 void write_array(const anna::Activations& array, std::FILE* file) {
   const auto put = [&](const void* data, std::size_t bytes) {
@@ -242,13 +251,25 @@ Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
   Evaluation result;
   result.row_dimension = network.input_dimension;
   for (const auto& layer : network.layers) {
-    for (anna::Activations& array : arrays) {
-      array = anna::evaluate(*layer, meter, array);
+    std::vector<anna::Activations> next;
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      // Between its projections and its updates the layer projects another instance: what goes from one to the other
+      // by anything but attention is then that instance's.
+      const anna::Activations& other = arrays[(i + 1) % arrays.size()];
+      if (arrays.size() > 1) {
+        meter.before_next([&] {
+          Unheard unheard;
+          for (std::uint64_t t = 0; t < other.tokens(); ++t) layer->project(other.row(t), unheard);
+        });
+      }
+      next.push_back(anna::evaluate(*layer, meter, arrays[i]));
       note_shape(layer->shape(), meter.take(), result);
-      result.row_dimension = std::max(result.row_dimension, columns_used(array));
+      result.row_dimension = std::max(result.row_dimension, columns_used(next[i]));
     }
+    arrays = std::move(next);
     ++result.depth;
   }
+  if (seeded("blind-sizes")) result.depth = result.heads = result.dimension = result.width = 0;
   if (seeded("blind-rows")) result.row_dimension = network.input_dimension;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     result.tokens = std::max(result.tokens, arrays[i].tokens());

@@ -24,13 +24,9 @@ struct Evaluation {
   std::uint64_t flagged = 0;        ///< outputs that report a fault or have no word, over all instances
   std::uint64_t wrong = 0;          ///< outputs whose word is wrong, likewise
 
-  /// For spread().
-  std::vector<std::uint64_t> numbers() const {
-    return {depth, tokens, heads, dimension, width, row_dimension, flagged, wrong};
-  }
-  static constexpr std::size_t kNumbers = 8;
-  static Evaluation from(const std::vector<std::uint64_t>& n) {
-    return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]};
+  template <typename Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& depth& tokens& heads& dimension& width& row_dimension& flagged& wrong;
   }
 };
 
@@ -48,7 +44,8 @@ struct Instance {
 };
 
 /// Evaluates the network on all instances in turns: each layer on every instance before the next layer on any.
-/// What a layer keeps beside the rows then reaches the wrong instance. Rows of the first array: (1, word t) for
+/// Between its projections and its updates on one instance,
+/// a layer projects the next one as well. What it keeps beside rows or attention then reaches the wrong instance. Rows of the first array: (1, word t) for
 /// t < N, else (0, 0). Rows of the last: (present, word, fault, ..).
 Evaluation evaluate_measured(const Network& network, anna::Attention& attention,
                              std::span<const Instance> instances);

@@ -5,11 +5,14 @@
 #include <boost/serialization/vector.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/runtime/archive.h"
+#include "roundtrip/proofs_check/processes.h"
+#include "roundtrip/proofs_check/report/finished.h"
 #include "roundtrip/proofs_check/statement.h"
 #include "roundtrip/proofs_check/verify.h"
 
@@ -17,6 +20,7 @@ namespace roundtrip::proofs_check {
 namespace {
 
 constexpr const char* kRuntime = "runtime";
+constexpr const char* kRanks = "several ranks";
 constexpr const char* kAttention = "attention";
 constexpr const char* kPacketCode = "packet code";
 constexpr const char* kRouting = "routing";
@@ -39,6 +43,8 @@ constexpr const char* kDefinition = "anna_definition";
 constexpr const char* kLsh = "lsh_algorithm";
 constexpr const char* kByProtocol = "mpc_simulates_anna";
 constexpr const char* kLowRank = "low_rank_by_anna";
+constexpr const char* kConnectivity = "connectivity_rounds";
+constexpr const char* kBlocks = "building_blocks";
 constexpr const char* kReports = "reports";
 
 constexpr const char* kHeapMisjudged = "heap of a step: limits misjudged";
@@ -79,8 +85,47 @@ constexpr SeededFault kFaults[] = {
      "gamma: spare machines that idle or work against the card", 1024},
     {"input-shifted", kRuntime, "input blocks begin one word late", kModelLimits,
      "specimen: steps, inboxes, outputs amiss", 1000},
-    {"mpi-code", kRuntime, "error codes of MPI's calls are dropped", kModelLimits,
+    {"residues-of-thread", kRuntime, "machines share residues in memory of the thread", kModelLimits,
+     "match2: message lists unlike with two runs in turns", 1024},
+    {"words-by-machine", kRuntime, "words are kept in a table of the process, by machine", kModelLimits,
+     "match2: message lists unlike with two runs in turns", 1024},
+    {"last-child", kRuntime, "a node of a tree does not add its last child", kModelLimits,
+     "sum: outputs unlike the oracle's", 1024},
+    {"last-not-told", kRuntime, "a broadcast leaves out a node's last child", kModelLimits,
+     "match2: runs stopped by the runtime", 1024},
+    {"scan-skips-one", kRuntime, "a scan leaves out the last child but one", kModelLimits,
+     "sort: outputs unlike the oracle's", 16384},
+    {"border-unseen", kRuntime, "the record before a machine's first is not looked at", kModelLimits,
+     "k_hop: outputs unlike the oracle's", 1024},
+    {"sum-of-last-lost", kRuntime, "a block's last position does not hand its sum on", kModelLimits,
+     "k_hop: outputs unlike the oracle's", 1024},
+    {"one-parent", kRuntime, "a root is taken for found after one parent", kConnectivity,
+     "components: named graphs in turns: outputs unlike", 256},
+    {"partner-of-border", kRuntime, "a block's first dart does not hear its partner's label", kConnectivity,
+     "components: named graphs in turns: outputs unlike", 256},
+    {"manifest-unchecked", kRuntime, "a manifest is opened whatever its checksum is", kBlocks,
+     "checkpoints: damaged or others' taken, whole ones refused", 1000},
+    {"inboxes-unchecked", kRuntime, "a checkpoint's inboxes are read unchecked", kBlocks,
+     "checkpoints: damaged or others' taken, whole ones refused", 1000},
+    {"checksum-of-part", kRuntime, "an input's checksum covers a quarter of it", kBlocks,
+     "checkpoints: damaged or others' taken, whole ones refused", 1000},
+    {"draw-modulo", kRuntime, "a draw by number is a remainder", kBlocks,
+     "draws by number: P[below 2^62, of 3 * 2^62]", 2000},
+    {"stream-modulo", kRuntime, "a draw of a stream is a remainder", kBlocks,
+     "draws of a stream: P[below 2^62, of 3 * 2^62]", 2000},
+    {"bound-drawn", kRuntime, "the bound itself is drawn, too", kBlocks,
+     "draws of a stream: values missed, or not below the bound", 10},
+    {"last-undrawn", kRuntime, "the last value below a bound is never drawn", kBlocks,
+     "draws by number: values missed, or not below the bound", 10},
+
+    {"mpi-code", kRanks, "error codes of MPI's calls are dropped", kModelLimits,
      "transport: MPI codes mistaken", 1000},
+    {"source-within-rank", kRanks, "sources are numbered from 0 on every rank", kModelLimits,
+     "specimen: steps, inboxes, outputs amiss", 1000, 2},
+    {"limit-of-ranks", kRanks, "s + 1 words may come where there are several ranks", kModelLimits,
+     "specimen: broken rules not stopped as such", 1000, 2},
+    {"last-of-ranks", kRanks, "the last output of several ranks is gathered wrong", kModelLimits,
+     "specimen: outputs unlike the oracle's", 1000, 2},
 
     {"weight-denominator", kAttention, "keys without a value are left out of the count", kExactMatch,
      "rows unlike exact match", 256},
@@ -113,6 +158,30 @@ constexpr SeededFault kFaults[] = {
      "P[a near pair meets], z = 12, ell = 2", 2},
     {"bucket-size", kAttention, "a bucket's count is one short of its keys", kLsh,
      "numbers unlike the definition's", 300},
+    {"pairs-beside", kAttention, "the sparse engine looks at all pairs besides", kLsh,
+     "sparse engine: 4N take more than 9 times as long as N", 2048},
+    {"codes-twice", kAttention, "each vector is hashed twice, counted once", kLsh, "products by the kernels",
+     300},
+    {"batch-begins-anew", kAttention, "a batch of tables forgets the batches before", kLsh,
+     "borders of blocks: numbers unlike the definition's", 33},
+    {"whole-chunks-alone", kAttention, "queries after the last whole chunk of 8 get nothing", kLsh,
+     "borders of blocks: numbers unlike the definition's", 33},
+    {"single-uncounted", kAttention, "a bucket of one key is added, not counted", kLsh,
+     "borders of blocks: numbers unlike the definition's", 33},
+    {"cells-doubled", kAttention, "cells of p-stable functions are twice as wide", kHashFunctions,
+     "p-stable: P[a function agrees] between", 16},
+    {"signs-unflipped", kAttention, "a Hadamard rotation flips no sign", kHashFunctions,
+     "hadamard: P[two functions of a table agree] between", 16},
+    {"one-bit-for-all", kAttention, "all functions of a table sample one bit", kHashFunctions,
+     "bit-sampling: P[two functions of a table agree] between", 16},
+    {"one-projection", kAttention, "all features of low-rank attention are one", kBlocks,
+     "low-rank features: numbers unlike the definition's", 8},
+    {"last-coordinate", kAttention, "a feature leaves out the last coordinate", kBlocks,
+     "low-rank features: numbers unlike the definition's", 8},
+    {"feature-rounded-down", kAttention, "a feature is rounded towards zero", kBlocks,
+     "low-rank features: numbers unlike the definition's", 8},
+    {"feature-of-zero", kAttention, "a feature may be 0", kBlocks,
+     "low-rank features: numbers unlike the definition's", 8},
 
     {"variance-test", kPacketCode, "packets pass without the variance test", kDirect,
      "cover-free code: sender sets mistaken", 9},
@@ -124,6 +193,18 @@ constexpr SeededFault kFaults[] = {
      "cover-free code: sender sets mistaken", 9},
     {"packet-dimension", kPacketCode, "the dimension declared is one too small", kDirect,
      "identity code: sender sets mistaken", 7},
+    {"packets-uncounted", kPacketCode, "fewer packets than came are taken", kBlocks,
+     "packet codes: forged averages taken", 9},
+    {"occupancy-of-two", kPacketCode, "a slot of two writers is read", kDirect,
+     "cover-free code: sender sets mistaken", 9},
+    {"word-unscaled", kPacketCode, "the average is taken for the word", kDirect,
+     "identity code: sender sets mistaken", 7},
+    {"words-disagree", kPacketCode, "one source may have said two words", kBlocks,
+     "packet codes: forged averages taken", 9},
+    {"id-beyond", kPacketCode, "a source that there is not is taken", kBlocks,
+     "packet codes: forged averages taken", 9},
+    {"column-beyond", kPacketCode, "numbers beyond the dimension are taken", kBlocks,
+     "packet codes: forged averages taken", 9},
 
     {"no-intermediate", kRouting, "words go straight, without a random intermediate", kRouted,
      "overflow: probability, eta .2", 64},
@@ -141,6 +222,14 @@ constexpr SeededFault kFaults[] = {
      65536},
     {"radices", kRouting, "radices stay at ceil(q^(1/D))", kRouted,
      "sum by EMA: digits unlike their formulas", 1024},
+    {"intermediate-of-slot", kRouting, "all sources draw the same intermediates", kRouted,
+     "traffic stride 1: outputs flagged or wrong", 256},
+    {"intermediates-of-half", kRouting, "intermediates are drawn of half the nodes", kRouted,
+     "traffic stride 1: outputs flagged or wrong", 256},
+    {"words-beside-bundles", kRouting, "words reach the next layer by a table, beside bundles", kRouted,
+     "sum by EMA: outputs wrong, a process a layer", 1024},
+    {"bundle-column", kRouting, "rows of bundles are one number wider than stated", kRouted,
+     "sum by EMA: row dimension d", 1024},
 
     {"tie-rule", kSort, "a machine turns the order of equal keys round", kModelLimits,
      "k_hop: outputs unlike the oracle's", 1024},
@@ -175,6 +264,20 @@ constexpr SeededFault kFaults[] = {
      "L = 1: numbers unlike the definition's", 1024},
     {"norm-of-queries", kTranslators, "a low-rank norm without the keys' features", kLowRank,
      "direct, L = 1: numbers unlike the definition's", 1024},
+    {"words-beside-heads", kTranslators, "words pass by a table, attention carries zeros", kDirect,
+     "sort by EMA: outputs unlike the oracle's", 1024},
+    {"gather-column", kTranslators, "the gathering layer writes one number more", kDirect,
+     "sort by EMA: row dimension d", 1024},
+    {"first-occurrence", kTranslators, "equal numbers are given one position", kThreeSum,
+     "traps: inputs whose triple is wrong", 33},
+    {"cell-above", kTranslators, "a diagonal's cell of largest sum 0 is passed by", kThreeSum,
+     "traps: inputs whose triple is wrong", 33},
+    {"unit-without-relu", kTranslators, "units pass negative numbers", kBlocks,
+     "ReLU circuits: numbers unlike the formulas'", 16},
+    {"step-unclamped", kTranslators, "a step may be larger than 1", kBlocks,
+     "ReLU circuits: numbers unlike the formulas'", 16},
+    {"shift-rounds", kTranslators, "a shift rounds to the nearest", kBlocks,
+     "ReLU circuits: numbers unlike the formulas'", 16},
 
     {"features-of-queries", kTranslators, "values are weighted by features of queries, not of keys",
      kLowRankLayers, "L = 1, EMA: numbers unlike the definition's", 200},
@@ -216,13 +319,15 @@ constexpr SeededFault kFaults[] = {
      "interval ends off their tails", 30},
     {"budget-unsplit", kReporting, "every check is given the whole false-alarm budget", kReports,
      "false alarms beyond the budget", 30},
+    {"interval-end-lost", kReporting, "an interval is written without its upper end", kReports,
+     "numbers unlike in the JSON", 30},
 };
 
 bool named(const SeededFault& fault, std::string_view name) {
   return fault.name == name || fault.area == name || fault.theorem == name;
 }
 
-std::vector<const SeededFault*> chosen(const std::vector<std::string>& names) {
+std::vector<const SeededFault*> chosen(const std::vector<std::string>& names, int ranks) {
   std::vector<std::string> known;
   for (const SeededFault& fault : kFaults) {
     for (const std::string_view name : {fault.name, fault.area, fault.theorem}) known.emplace_back(name);
@@ -235,8 +340,11 @@ std::vector<const SeededFault*> chosen(const std::vector<std::string>& names) {
   std::vector<const SeededFault*> faults;
   for (const SeededFault& fault : kFaults) {
     const auto names_it = [&](const std::string& name) { return named(fault, name); };
-    if (names.empty() || std::ranges::any_of(names, names_it)) faults.push_back(&fault);
+    const bool asked = names.empty() || std::ranges::any_of(names, names_it);
+    if (asked && fault.ranks <= ranks) faults.push_back(&fault);
   }
+  require_field(!faults.empty(), "faults", "'{}' shows with several ranks alone; there is {}", names[0],
+                ranks);
   return faults;
 }
 
@@ -274,7 +382,10 @@ std::span<const Blinding> all_blindings() {
                                             {"blind-functions", "values that agree", kHashFunctions},
                                             {"blind-codes", "codes that are equal", kHashFunctions},
                                             {"blind-kernels", "rows that kernels add", kLsh},
-                                            {"blind-clock", "processor time", kLsh}};
+                                            {"blind-clock", "processor time", kLsh},
+                                            {"blind-sizes", "layers, tokens, heads, dimensions", kDirect},
+                                            {"blind-numbers", "numbers that are compared", kBlocks},
+                                            {"blind-intervals", "intervals that are compared", kBlocks}};
   return kBlindings;
 }
 
@@ -300,36 +411,75 @@ FaultReport verify_faults(const FaultOptions& options, mpc::Transport& transport
   report.seed = options.seed;
   report.transport = transport.name();
   report.ranks = transport.ranks();
-  std::vector<Check> sound;  // with all defects off
-  for (const SeededFault* fault : chosen(agreed(options.names, transport))) {
-    FaultFinding finding;
-    finding.fault = fault;
-    const auto run = [&](std::string_view state) {
-      Context context{Sizes::kSmall, transport, options.seed, alarm_per_check(Sizes::kSmall)};
-      context.progress = [&](std::string_view what) {
-        if (options.progress) options.progress(fmt::format("{} {}: {}", fault->name, state, what));
-      };
-      context.quantity = fault->quantity;
-      context.n = fault->n;
-      try {
-        return find_statement(fault->theorem).checks(context);
-      } catch (const std::exception& error) {  // on all ranks
-        finding.reason = fmt::format("{}: the statement could not be run: {}", state, error.what());
-        return std::vector<Check>();
-      }
+  const std::vector<const SeededFault*> faults = chosen(agreed(options.names, transport), transport.ranks());
+  // Each fault's check with the defect on; and, once for all of equal check and size, with all defects off.
+  struct Run {
+    const SeededFault* fault;
+    bool on;
+    StatementReport found;  ///< its checks, or the failure message
+  };
+  const auto same_check = [](const SeededFault& a, const SeededFault& b) {
+    return a.theorem == b.theorem && a.quantity == b.quantity && a.n == b.n;
+  };
+  std::vector<Run> runs;
+  for (const SeededFault* fault : faults) {
+    if (std::ranges::none_of(runs, [&](const Run& run) { return !run.on && same_check(*run.fault, *fault); }))
+      runs.push_back({fault, false, {}});
+    runs.push_back({fault, true, {}});
+  }
+  const auto checked = [&](const Run& run, const std::function<void(std::string_view)>& say) {
+    StatementReport found;
+    Context context{Sizes::kSmall, transport, options.seed, alarm_per_check(Sizes::kSmall)};
+    context.progress = say;
+    context.quantity = run.fault->quantity;
+    context.n = run.fault->n;
+    std::optional<FaultSwitch> on;
+    if (run.on) on.emplace(run.fault->name);
+    try {
+      found.checks = find_statement(run.fault->theorem).checks(context);
+    } catch (const std::exception& error) {  // on all ranks
+      found.failure_message = error.what();
+    }
+    return found;
+  };
+  const auto heard = [&](std::size_t run, std::string_view said) {
+    if (options.progress)
+      options.progress(fmt::format("{} {}: {}", runs[run].fault->name, runs[run].on ? "on" : "off", said));
+  };
+  if (options.processes != 1 && transport.name() == "inprocess") {
+    in_processes(
+        runs.size(), options.processes == 0 ? processors() : options.processes,
+        [&](std::size_t run, const auto& say) { return report_bytes(checked(runs[run], say)); }, heard,
+        [&](std::size_t run, const Piece& result) {
+          StatementReport& found = runs[run].found;
+          result.failure.empty() ? void(found = report_of_bytes(result.bytes))
+                                 : void(found.failure_message = result.failure);
+        });
+  } else {
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      runs[i].found = checked(runs[i], [&](std::string_view said) { heard(i, said); });
+  }
+  for (const SeededFault* fault : faults) {
+    const auto run_of = [&](bool on) -> const StatementReport& {
+      return std::ranges::find_if(runs,
+                                  [&](const Run& run) {
+                                    return run.on == on &&
+                                           (on ? run.fault == fault : same_check(*run.fault, *fault));
+                                  })
+          ->found;
     };
-    if (find(sound, *fault, Verdict::kVerified) == nullptr) {
-      for (Check& check : run("off")) sound.push_back(std::move(check));
+    const StatementReport& off = run_of(false);
+    const StatementReport& on = run_of(true);
+    FaultFinding finding{fault, rejects(on.checks, *fault), accepts(off.checks, *fault), {}};
+    if (finding.rejected) {
+      finding.reason = find(on.checks, *fault, Verdict::kRefuted)->reason;
+    } else if (const std::string& failure =
+                   off.failure_message.empty() ? on.failure_message : off.failure_message;
+               !failure.empty()) {
+      finding.reason = "the statement could not be run: " + failure;
+    } else {
+      finding.reason = "its check does not refute it";
     }
-    finding.accepted_off = accepts(sound, *fault);
-    std::vector<Check> defective;
-    {
-      const FaultSwitch on(fault->name);
-      defective = run("on");
-    }
-    finding.rejected = rejects(defective, *fault);
-    if (finding.rejected) finding.reason = find(defective, *fault, Verdict::kRefuted)->reason;
-    if (!finding.rejected && finding.reason.empty()) finding.reason = "its check does not refute it";
     report.findings.push_back(std::move(finding));
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

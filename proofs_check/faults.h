@@ -20,11 +20,12 @@ namespace roundtrip::proofs_check {
 struct SeededFault {
   std::string_view name;  ///< of `roundtrip verify --faults NAME`
   std::string_view area;  ///< runtime, attention, packet code, routing, sort, translators, parameter choice,
-                          ///< reporting
+                          ///< reporting, several ranks
   std::string_view defect;    ///< one line
   std::string_view theorem;   ///< the statement that it belongs to
   std::string_view quantity;  ///< its check that must reject it,
   std::uint64_t n;            ///< at this size
+  int ranks = 1;              ///< the fewest that show it
 };
 
 /// All of them, by area. At least four an area, each in a function of its own.
@@ -62,14 +63,17 @@ struct FaultReport {
 };
 
 struct FaultOptions {
-  std::vector<std::string> names;  ///< of faults, areas or theorems; empty: all faults
+  std::vector<std::string>
+      names;  ///< of faults, areas or theorems; empty: all faults that so many ranks show
   std::uint64_t seed = 1;
+  unsigned processes = 1;  ///< as in VerifyOptions
   /// Called on every rank; the caller shows it on rank 0 only.
   std::function<void(std::string_view what)> progress{};
 };
 
 /// Collective; equal on every rank but for `seconds`. The program with the defect off is run once a quantity
-/// and size. Rank 0's names count. ContractError in a build without faults, and for a name that is unknown.
+/// and size. Rank 0's names count. ContractError in a build without faults, for a name that is unknown, and
+/// for faults that only more ranks show.
 FaultReport verify_faults(const FaultOptions& options, mpc::Transport& transport);
 
 /// Lines of at most 100 columns, one a fault, by area.

@@ -18,9 +18,10 @@ struct Isolation {
   std::uint64_t wrong = 0;     ///< outputs, each layer in a process of its own
   std::uint64_t diverges = 0;  ///< 1 if some array holds other words than the run sends, else 0
 
-  static constexpr std::size_t kNumbers = 2;  ///< for spread()
-  std::vector<std::uint64_t> numbers() const { return {wrong, diverges}; }
-  static Isolation from(const std::vector<std::uint64_t>& n) { return {n[0], n[1]}; }
+  template <typename Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& wrong& diverges;
+  }
 };
 
 /// `instance`: on which nothing of the mutant was evaluated before. Attention is made for each evaluation.

@@ -167,6 +167,7 @@ std::unique_ptr<anna::Attention> make_reference_low_rank(std::uint32_t rank, std
 }
 
 void Meter::attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) {
+  if (before_next_) std::exchange(before_next_, nullptr)();
   ++used_.heads;
   used_.dimension = std::max<std::uint64_t>(used_.dimension, codebook.dimension());
   for (std::size_t row = 0; row < head.values.tokens.size(); ++row) {

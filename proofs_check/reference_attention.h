@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "roundtrip/anna/attention/anna.h"
 
@@ -36,10 +38,13 @@ class Meter : public anna::Attention {
     std::uint64_t dimension = 0;
   };
   Used take();
+  /// Called once, before anything is passed on of the next head.
+  void before_next(std::function<void()> work) { before_next_ = std::move(work); }
 
  private:
   anna::Attention& inner_;
   Used used_;
+  std::function<void()> before_next_;
 };
 
 }  // namespace roundtrip::proofs_check

@@ -50,6 +50,9 @@ struct VerifyOptions {
   Sizes sizes = Sizes::kSmall;
   std::uint64_t seed = 1;
   bool controls = true;
+  /// In process, statements are verified in child processes, their checks apart from their controls, that many at a
+  /// time; 0: as processors() says. With 1, and where ranks share the work, in this process. No result depends on it.
+  unsigned processes = 1;
   /// A folder, of rank 0: statements that it says are finished are not run again, others are kept there.
   /// Empty: none. Created if it is not there.
   std::string resume_folder{};

@@ -10,6 +10,7 @@
 #include "roundtrip/anna/lsh/gaussian.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 
 namespace roundtrip::anna {
@@ -96,8 +97,8 @@ PositiveFeatures::PositiveFeatures(std::uint32_t rank, std::uint64_t seed, std::
   for (std::uint32_t r = 0; r < rank; ++r) {
     for (std::uint32_t i = 0; i < dimension; ++i) {
       // Table numbers of hash functions are below 2^32: these draws are no function's.
-      projections_[std::size_t{r} * dimension + i] =
-          static_cast<std::int16_t>(gaussian(draw(seed, Domain::kHash, ~std::uint64_t{2}, r, i)));
+      projections_[std::size_t{r} * dimension + i] = static_cast<std::int16_t>(
+          gaussian(draw(seed, Domain::kHash, ~std::uint64_t{2}, seeded("one-projection") ? 0 : r, i)));
     }
   }
 }
@@ -106,11 +107,15 @@ void PositiveFeatures::of(std::span<const std::int32_t> x, std::span<std::int64_
   for (std::uint32_t r = 0; r < rank_; ++r) {
     const std::int16_t* g = projections_.data() + std::size_t{r} * dimension_;
     std::int64_t dot = 0;  // below 2^16 2^31 2^15
-    for (std::uint32_t i = 0; i < dimension_; ++i) dot += std::int64_t{g[i]} * x[i];
+    const std::uint32_t used = dimension_ - seeded("last-coordinate");
+    for (std::uint32_t i = 0; i < used; ++i) dot += std::int64_t{g[i]} * x[i];
     std::int64_t quotient = dot / kGaussianSigma;
     const std::int64_t twice = 2 * (dot % kGaussianSigma);
-    if (twice > kGaussianSigma || (twice == kGaussianSigma && quotient % 2 != 0)) ++quotient;
-    out[r] = std::max<std::int64_t>(1, quotient);  // negative quotients, whatever their rounding, give 1
+    if ((twice > kGaussianSigma || (twice == kGaussianSigma && quotient % 2 != 0)) &&
+        !seeded("feature-rounded-down"))
+      ++quotient;
+    out[r] = std::max<std::int64_t>(seeded("feature-of-zero") ? 0 : 1,
+                                    quotient);  // negative quotients, whatever their rounding, give 1
   }
 }
 

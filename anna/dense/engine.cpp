@@ -93,6 +93,7 @@ class HashCoder final : public Coder {
   std::uint32_t bits() const override { return codes_->bits(); }
   std::uint64_t code(bool queries, std::uint64_t begin, std::uint64_t end, const Kernels& kernels,
                      std::uint64_t* codes) const override {
+    if (seeded("codes-twice")) codes_->of_rows(queries, begin, end, kernels, codes);
     return codes_->of_rows(queries, begin, end, kernels, codes);
   }
 
@@ -230,6 +231,8 @@ class Batch {
   // Adds the buckets of the batch's tables to the totals of the queries begin .. end - 1; false if one would
   // not fit.
   bool gather(std::uint32_t tables, bool first, std::uint64_t begin, std::uint64_t end) {
+    if (seeded("batch-begins-anew")) first = true;
+    if (seeded("whole-chunks-alone") && end - begin > kChunk) end -= (end - begin) % kChunk;
     Lists lists[2];
     prepare(tables, begin, end, lists[0]);
     for (std::uint64_t q = begin, chunk = 0; q < end; q += kChunk, ++chunk) {
@@ -237,7 +240,7 @@ class Batch {
       const Lists& now = lists[chunk % 2];
       for (std::uint64_t i = 0; i < std::min(kChunk, end - q); ++i) {
         std::uint64_t& count = counts_[q + i];
-        count = (first ? 0 : count) + now.singles[i];
+        count = (first ? 0 : count) + (seeded("single-uncounted") ? 0 : now.singles[i]);
         for (std::uint32_t s = 0; s < now.several[i]; ++s) count += sum_counts_[now.sum_rows[i][s]];
         if (count > most_) return false;
         if (!first && now.singles[i] + now.several[i] == 0) continue;

@@ -127,7 +127,8 @@ class PStableTable final : public Projections {
   }
   std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {
     const std::int64_t shifted = dot(f, x) + offsets_[f];
-    return static_cast<std::uint64_t>(shifted / width_ - (shifted % width_ < 0));  // floor
+    const std::int64_t width = seeded("cells-doubled") ? 2 * width_ : width_;
+    return static_cast<std::uint64_t>(shifted / width - (shifted % width < 0));  // floor
   }
 
  private:
@@ -202,7 +203,8 @@ class HadamardTable final : public TableHash {
           const std::uint64_t bits =
               draw(p.seed, Domain::kHash, table, f, (std::uint64_t{1} << 32) + number / 64);
           std::int16_t* lanes = factors_.data() + 16 * (std::size_t{f} * rounds_ * padded_ + number);
-          std::fill(lanes, lanes + 16, (bits >> (number % 64) & 1) != 0 ? -magnitude : magnitude);
+          const bool flips = (bits >> (number % 64) & 1) != 0 && !seeded("signs-unflipped");
+          std::fill(lanes, lanes + 16, flips ? -magnitude : magnitude);
         }
       }
     }
@@ -283,8 +285,9 @@ class BitSamplingTable final : public TableHash {
  public:
   BitSamplingTable(const FamilyParameters& p, std::uint32_t table) : TableHash(p.functions, 1) {
     for (std::uint32_t f = 0; f < p.functions; ++f) {
+      const std::uint32_t drawn = seeded("one-bit-for-all") ? 0 : f;
       coordinates_.push_back(
-          static_cast<std::uint32_t>(draw_below(p.dimension, p.seed, Domain::kHash, table, f)));
+          static_cast<std::uint32_t>(draw_below(p.dimension, p.seed, Domain::kHash, table, drawn)));
     }
   }
   std::uint64_t value(std::uint32_t f, std::span<const std::int32_t> x) const override {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/protocols/graph_input.h"
 #include "roundtrip/mpc/protocols/library.h"
@@ -148,6 +149,7 @@ Word root_of(std::span<Word> table, Word label) {
     }
     const Word parent = *entry & kIdMask;
     if (parent >= label) return label;
+    if (seeded("one-parent")) return parent;
     label = parent;
   }
 }
@@ -218,7 +220,8 @@ class Components final : public Composition {
         records[2 * (dart - first)] |= label << kIdBits;
         records[2 * (dart - first) + 1] = words[i];
       }
-      if ((dart ^ 1) - first < count) records[2 * ((dart ^ 1) - first)] |= label;
+      if ((dart ^ 1) - first < count && !(first > 0 && (dart ^ 1) == first && seeded("partner-of-border")))
+        records[2 * ((dart ^ 1) - first)] |= label;
     }
     for (std::uint64_t i = 0; i < count; ++i) {
       Word& labels = records[2 * i];

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
@@ -93,7 +94,7 @@ class KHop final : public Composition {
   void send_predecessors(const Context& context, std::span<const Word> sorted, bool preceded) const {
     for (std::uint64_t i = preceded ? 2 : 0; i + 1 < sorted.size(); i += 2) {
       const Word position = sorted[i + 1] + 1;
-      const bool repeats = i > 0 && sorted[i - 2] == sorted[i];
+      const bool repeats = i > (seeded("border-unseen") ? 2 : 0) && sorted[i - 2] == sorted[i];
       const Word find = repeats ? sorted[i - 1] + 2 : 0;
       const Word found[2] = {packed(kPower, position, find), sorted[i]};
       context.out.send(home_of(position), found);
@@ -160,7 +161,8 @@ class KHop final : public Composition {
         send(context, kInverseSum, sum, from);
       }
       // The sum's inverse need not be kept: the last push adds, and brings it anew.
-      if (has_sum && !adds && sum != 0) send(context, kSum, j, sum);
+      if (has_sum && !adds && sum != 0 && !(slot + 1 == owned.x.size() && seeded("sum-of-last-lost")))
+        send(context, kSum, j, sum);
     }
   }
 

@@ -395,7 +395,7 @@ class ThreeSum final : public Composition {
     std::uint64_t high = ends.blocks() - a - b;
     while (low < high) {
       const std::uint64_t middle = (low + high) / 2;
-      ends.most(cell(middle)) >= 0 ? high = middle : low = middle + 1;
+      ends.most(cell(middle)) >= (seeded("cell-above") ? 1 : 0) ? high = middle : low = middle + 1;
     }
     if (low == ends.blocks() - a - b || !ends.may_hold_zero(cell(low))) return std::nullopt;
     return cell(low);
@@ -446,7 +446,8 @@ class ThreeSum final : public Composition {
     if (witness[0] == kNone) return context.out.send(context.machine, 0);
     std::uint64_t occurrence = 0;
     for (std::uint64_t role = 0; role < kRoles; ++role) {
-      occurrence = role > 0 && witness[role] == witness[role - 1] ? occurrence + 1 : 1;
+      occurrence =
+          role > 0 && witness[role] == witness[role - 1] && !seeded("first-occurrence") ? occurrence + 1 : 1;
       const std::uint64_t block = witness[3] >> (16 * (kRoles - 1 - role)) & 0xffff;
       context.out.send(block_machine(block), witness[role] << 2 | occurrence);
     }

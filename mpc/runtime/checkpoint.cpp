@@ -20,6 +20,7 @@
 
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/base/read_file.h"
 #include "roundtrip/mpc/agree.h"
@@ -260,7 +261,8 @@ Checkpoints::Checkpoints(const CheckpointOptions& options, const Shape& shape, s
     if (transport.rank() != 0) return;
     require_field(options_.resume.empty() || fs::is_directory(options_.resume), kResumeFolder,
                   "{} is not a directory", quote(options_.resume));
-    input_checksum = checksum_text(XXH3_64bits(input.data(), input.size_bytes()));
+    const std::size_t covered = input.size_bytes() / (seeded("checksum-of-part") ? 4 : 1);
+    input_checksum = checksum_text(XXH3_64bits(input.data(), covered));
     const std::string& directory = options_.directory;
     if (directory.empty()) return;
     std::error_code error;
@@ -325,7 +327,8 @@ Checkpoints::Manifest Checkpoints::decode(const std::string& bytes) {
   intact(bytes.size() > head, "it is cut short");
   const std::string body = bytes.substr(head);
   intact(bytes.substr(first_line.size() + 1, kChecksumLine) ==
-             checksum_text(XXH3_64bits(body.data(), body.size())) + "\n",
+                 checksum_text(XXH3_64bits(body.data(), body.size())) + "\n" ||
+             seeded("manifest-unchecked"),
          "its checksum is wrong");
   std::istringstream in(body, std::ios::binary);
   Manifest manifest;
@@ -379,7 +382,8 @@ void Checkpoints::load(const Manifest& manifest, std::uint32_t round, Exchange& 
       intact(!error, "{}", error.message());
       intact(size == piece.bytes, "it has {} bytes, expected {}", size, piece.bytes);
       const std::string bytes = read_whole(path);
-      intact(XXH3_64bits(bytes.data(), bytes.size()) == piece.checksum, "its checksum is wrong");
+      intact(XXH3_64bits(bytes.data(), bytes.size()) == piece.checksum || seeded("inboxes-unchecked"),
+             "its checksum is wrong");
       // What a checksum can't say: that a careful hand hasn't made it.
       Reader reader(bytes);
       for (std::uint64_t m = 0; m < piece.machines; ++m) {

@@ -177,7 +177,7 @@ void Exchange::for_each_run(std::size_t bucket, Visit&& visit, VisitSelf&& visit
   const Word machine_begin = first_ + bucket_begin;
   for (int rank = 0; rank < placement_.ranks(); ++rank) {
     const std::span<const Word> view = views_[static_cast<std::size_t>(rank) * streams_.buckets() + bucket];
-    const MachineId first_source = placement_.first(rank);
+    const MachineId first_source = seeded("source-within-rank") ? 0 : placement_.first(rank);
     const Word* const end = view.data() + view.size();
     for (const Word* at = view.data(); at != end;) {
       MachineId source = 0;
@@ -339,7 +339,8 @@ Exchange::Received Exchange::fill_inboxes() {
         ++of_machine;
       }
       result.max_words = std::max(result.max_words, received);
-      if (received > limit_words_ + seeded("receive-limit") && !result.overload)
+      const bool one_more = seeded("receive-limit") || (placement_.ranks() > 1 && seeded("limit-of-ranks"));
+      if (received > limit_words_ + one_more && !result.overload)
         result.overload = Finding{first_ + m, received};
     }
     if (result.overload) break;
@@ -424,6 +425,7 @@ std::vector<Word> Exchange::gather_outputs() {
     send_pieces_.push_back({0, {outputs_.data(), own}});
   }
   transport_.exchange(send_pieces_, receive_pieces_);
+  if (placement_.ranks() > 1 && !outputs_.empty() && seeded("last-of-ranks")) outputs_.back() ^= 1;
   return rank_ == 0 ? std::move(outputs_) : std::vector<Word>{};
 }
 

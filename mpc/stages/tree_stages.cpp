@@ -1,4 +1,5 @@
 #include "roundtrip/mpc/stages/tree_stages.h"
+#include "roundtrip/base/fault.h"
 
 #include <algorithm>
 
@@ -30,7 +31,8 @@ std::span<const Word> TreeReduce::combined(const Context& context, std::uint32_t
   if (level == 0) return loaded(context);
   const std::uint32_t leaf = context.machine - tree.first;
   const std::span<Word> element = context.take(options_.element_words);
-  for (std::uint32_t child = 0; child < tree.children(level, leaf); ++child) {
+  const std::uint32_t children = tree.children(level, leaf);
+  for (std::uint32_t child = 0; child < children - (children > 1 && seeded("last-child")); ++child) {
     const auto part = message(context, tree.child_host(level, leaf, child), options_.element_words);
     child == 0 ? void(std::ranges::copy(part, element.begin())) : options_.combine(element, part);
   }
@@ -59,7 +61,8 @@ void Broadcast::step(const Context& context, std::uint32_t round) const {
   const std::uint32_t leaf = context.machine - tree.first;
   const std::span<const Word> element =
       round == 1 ? loaded(context) : message(context, tree.host(level + 1, leaf), options_.element_words);
-  for (std::uint32_t child = 0; child < tree.children(level, leaf); ++child) {
+  const std::uint32_t children = tree.children(level, leaf);
+  for (std::uint32_t child = 0; child < children - (children > 1 && seeded("last-not-told")); ++child) {
     context.out.send(tree.child_host(level, leaf, child), element);
   }
 }
@@ -182,6 +185,7 @@ void ScanTree::step(const Context& context, std::uint32_t round, std::span<const
       combine(behind, before);
       std::ranges::copy(behind, before.begin());
     } else {
+      if (children > 2 && child + 2 == children && seeded("scan-skips-one")) continue;
       combine(before, element_of(child));
     }
   }

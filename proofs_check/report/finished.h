@@ -1,5 +1,6 @@
-// Purpose: statements that were verified before and need not be again: one file each, so that a verification
-// that was stopped goes on where it was. A file counts for the same program, sizes and seed alone.
+// Purpose: reports of statements as bytes: between processes, and in files of statements that were verified before and
+// need not be again, so that a verification that was stopped goes on where it was. A file counts for the same program,
+// sizes and seed alone.
 #pragma once
 
 #include <optional>
@@ -9,13 +10,17 @@
 
 namespace roundtrip::proofs_check {
 
+/// Everything of a report but card and title, by Boost.Serialization; for the same program.
+std::string report_bytes(const StatementReport& report);
+StatementReport report_of_bytes(const std::string& bytes);
+
 /// What a finished statement depends on: its name, sizes, seed, whether controls were run, and the program.
 std::string finished_key(const std::string& statement, const VerifyOptions& options);
 
-/// Everything of the report but card and title, as text that begins with the key.
-std::string finished_text(const StatementReport& report, const std::string& key);
+/// The report as a file's contents: the key, a checksum, and report_bytes().
+std::string finished_file(const StatementReport& report, const std::string& key);
 
-/// The report of such a text; empty if it has another key or is no such text. All numbers are what they were.
-std::optional<StatementReport> read_finished(const std::string& text, const std::string& key);
+/// The report of such a file; empty if it has another key, is damaged, or is no such file.
+std::optional<StatementReport> read_finished(const std::string& file, const std::string& key);
 
 }  // namespace roundtrip::proofs_check

@@ -39,7 +39,8 @@ nlohmann::ordered_json to_json(const Check& check) {
       {"below_range", check.configuration.below_range},
       {"seed", check.configuration.seed}};
   if (check.interval)
-    json["interval"] = {json_number(check.interval->low), json_number(check.interval->high)};
+    json["interval"] = {json_number(check.interval->low),
+                        json_number(seeded("interval-end-lost") ? check.measured : check.interval->high)};
   return json;
 }
 

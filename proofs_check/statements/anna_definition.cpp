@@ -179,7 +179,7 @@ std::vector<Check> definition_checks(std::uint64_t n, const Defect& defect, Cont
   // Few tables and functions that a near key passes rarely: it often collides in one table alone.
   constexpr std::uint32_t kTightTables = 8;
   constexpr std::uint32_t kTightFunctions = 48;
-  const auto facts = spread(context.transport, trials, 3, [&](std::size_t trial) {
+  const auto facts = spread(context.transport, trials, [&](std::size_t trial) {
     const std::uint64_t seed = draw(context.seed, Domain::kTest, 41, n, trial);
     parameters.seed = seed;
     const auto attention = defect.sums ? make_reference_exact_match(true) : anna::make_anna(parameters);
@@ -188,8 +188,8 @@ std::vector<Check> definition_checks(std::uint64_t n, const Defect& defect, Cont
         defect.sums ? make_reference_exact_match(true)
                     : anna::make_anna({.tables = kTightTables, .functions = kTightFunctions, .seed = seed});
     const Judged tight = judge(instance(n, true, seed), n, *few, kTightTables - defect.fewer_expected);
-    return std::vector<std::uint64_t>{random.broken, random.not_convex + tight.not_convex,
-                                      static_cast<std::uint64_t>(tight.least_ratio * 1e6)};
+    return std::array<std::uint64_t, 3>{random.broken, random.not_convex + tight.not_convex,
+                                        static_cast<std::uint64_t>(tight.least_ratio * 1e6)};
   });
   std::uint64_t broken = 0;
   std::uint64_t not_convex = 0;

@@ -158,7 +158,7 @@ std::string chunked_quantity(std::uint32_t layers) {
 
 std::vector<std::vector<Check>> reach_checks(const std::vector<std::pair<std::string, Reach>>& jobs,
                                              Context& context) {
-  const auto found = spread(context.transport, jobs.size(), 2, [&](std::size_t i) {
+  const auto found = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress("receptive fields N = " + std::to_string(jobs[i].second.n));
     return fields(jobs[i].second, context.seed);
   });

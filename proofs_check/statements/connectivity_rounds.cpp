@@ -7,6 +7,7 @@
 
 #include "roundtrip/base/ensure.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/proofs_check/cases.h"
@@ -14,7 +15,6 @@
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
-#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/statistics.h"
 
@@ -213,7 +213,7 @@ Check graph_check(const std::string& protocol, std::uint64_t n, bool altered, Co
   parameters.n = n;
   parameters.seed = context.seed;
   const std::shared_ptr<const mpc::Protocol> built = info.make(parameters);
-  const auto wrong = spread(context.transport, 1, 1, [&](std::size_t) {
+  const std::uint64_t wrong = mpc::from_root(context.transport, [&] {
     std::vector<Numbers> inputs;
     if (counts_cycles) {
       for (const std::uint64_t first : {n / 2, n / 4, n / 2 - 3})
@@ -233,8 +233,8 @@ Check graph_check(const std::string& protocol, std::uint64_t n, bool altered, Co
       for (std::size_t t = 0; t < std::min(outputs.size(), answers.size()); ++t)
         count += info.decode(*built, t, outputs[t] ^ (altered && t == 0 ? 1 : 0)) != answers[t];
     }
-    return std::vector{count};
-  })[0][0];
+    return count;
+  });
   return compare({.theorem = kName,
                   .n = n,
                   .epsilon = kEpsilon,

@@ -4,12 +4,12 @@
 #include <numeric>
 
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/reference_attention.h"
-#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/traffic.h"
 #include "roundtrip/simulate/compile/compare.h"
@@ -160,7 +160,7 @@ Check check_full_bundles(std::uint32_t capacity, Context& context) {
                                  return i < traffic[machine].size() ? traffic[machine][i]
                                                                     : TrafficPattern::kNone;
                                }};
-  const auto bad = spread(context.transport, 1, 1, [&](std::size_t) {
+  const std::uint64_t bad = mpc::from_root(context.transport, [&] {
     const std::shared_ptr<const mpc::Protocol> protocol = make_traffic(pattern, kSide, kTrafficMemory);
     const simulate::Compiled compiled = simulate::compile(protocol, options_with(capacity, context.seed));
     RandomStream random(context.seed, Domain::kInstance, q);
@@ -171,14 +171,14 @@ Check check_full_bundles(std::uint32_t capacity, Context& context) {
                             [&](std::uint64_t t, mpc::Word word) { return word == outputs[t]; }};
     const auto attention = make_reference_exact_match();
     const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
-    return std::vector{facts.flagged + facts.wrong};
-  })[0][0];
+    return facts.flagged + facts.wrong;
+  });
   return compare({.theorem = kName, .n = q * kTrafficMemory, .seed = context.seed}, kFullBundles,
                  static_cast<double>(bad), Relation::kEqual, 0);
 }
 
 Check check_sort(const NetworkMutant& mutant, Context& context) {
-  const auto bad = spread(context.transport, 1, 1, [&](std::size_t) {
+  const std::uint64_t bad = mpc::from_root(context.transport, [&] {
     const simulate::Compiled compiled = simulate::compile(
         std::shared_ptr<const mpc::Protocol>(
             mpc::find_protocol(kSorted.protocol).make(parameters_of(kSorted, context.seed))),
@@ -188,8 +188,8 @@ Check check_sort(const NetworkMutant& mutant, Context& context) {
         instance_of(kSorted, *compiled.protocol, Family::kAllEqual, context.seed)};
     const auto attention = make_reference_exact_match();
     const Evaluation facts = evaluate_mutant(compiled.transformer, mutant, *attention, instances);
-    return std::vector{facts.flagged + facts.wrong};
-  })[0][0];
+    return facts.flagged + facts.wrong;
+  });
   return compare(configuration_of(kName, kSorted, expectation_of(kSorted), context.seed), kSort,
                  static_cast<double>(bad), Relation::kEqual, 0);
 }

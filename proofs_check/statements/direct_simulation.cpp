@@ -102,33 +102,31 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
 
 /// Collective: the checks of all jobs, evaluated on all ranks side by side.
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + " by " +
                      label(jobs[i].mechanism));
-    return evaluate_job(jobs[i], context.seed).numbers();
+    return evaluate_job(jobs[i], context.seed);
   });
   std::vector<std::vector<Check>> checks;
-  for (std::size_t i = 0; i < jobs.size(); ++i)
-    checks.push_back(checks_of(jobs[i], Evaluation::from(facts[i]), context.seed));
+  for (std::size_t i = 0; i < jobs.size(); ++i) checks.push_back(checks_of(jobs[i], facts[i], context.seed));
   return checks;
 }
 
 /// Collective: what is kept beside the rows, on an input of its own.
 std::vector<Check> check_isolation(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), Isolation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + ", a process a layer");
     const simulate::Compiled compiled = build(jobs[i], context.seed).compiled;
     return isolate(
-               compiled, jobs[i].mutant, [&] { return build(jobs[i], context.seed).attention; },
-               instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2))
-        .numbers();
+        compiled, jobs[i].mutant, [&] { return build(jobs[i], context.seed).attention; },
+        instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2));
   });
   std::vector<Check> all;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const Configuration configuration =
         configuration_of(kName, jobs[i].c, expectation_of(jobs[i].c), context.seed);
-    for (Check& check : isolation_checks(configuration, quantity_start(jobs[i].c, jobs[i].mechanism),
-                                         Isolation::from(facts[i])))
+    for (Check& check :
+         isolation_checks(configuration, quantity_start(jobs[i].c, jobs[i].mechanism), facts[i]))
       all.push_back(std::move(check));
   }
   return all;

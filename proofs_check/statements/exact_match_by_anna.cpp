@@ -8,6 +8,7 @@
 #include "roundtrip/anna/attention/exact_match.h"
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/reference_attention.h"
@@ -138,15 +139,15 @@ Check check_functions(std::uint64_t ids, std::uint32_t z, std::uint64_t seed) {
 
 Check check_rows(Context& context, std::uint64_t ids, bool verified, std::uint32_t z) {
   context.progress("exact match of " + std::to_string(ids) + " ids");
-  const auto result = spread(context.transport, 1, 1, [&](std::size_t) {
+  const std::uint64_t unlike = mpc::from_root(context.transport, [&] {
     const anna::IdentityCodebook codebook(ids, context.seed);
     const anna::AnnaParameters parameters = verified
                                                 ? anna::verified_draw(codebook, z, context.seed).parameters
                                                 : anna::AnnaParameters{1, z, context.seed};
-    return std::vector{rows_unlike_exact_match(codebook, all_and_random(ids, context.seed), parameters)};
+    return rows_unlike_exact_match(codebook, all_and_random(ids, context.seed), parameters);
   });
   return compare({.theorem = kName, .n = ids, .seed = context.seed}, "rows unlike exact match",
-                 static_cast<double>(result[0][0]), Relation::kEqual, 0);
+                 static_cast<double>(unlike), Relation::kEqual, 0);
 }
 
 /// Draws of so few functions that about every other one fails: those that are given out as verified are

@@ -176,7 +176,7 @@ std::vector<Check> family_checks(FamilyKind family, std::uint32_t dimension, con
   context.progress(anna::to_string(family) + ", d = " + std::to_string(dimension));
   const std::uint64_t trials = context.sizes == Sizes::kSmall ? 600 : 6000;
   const auto ranks = static_cast<std::size_t>(context.transport.ranks());
-  const auto parts = spread(context.transport, ranks, kEvents, [&](std::size_t part) {
+  const auto parts = spread(context.transport, ranks, [&](std::size_t part) {
     std::vector<std::uint64_t> counts(kEvents);
     for (std::uint64_t i = part; i < trials; i += ranks) {
       const auto happened = events(family, dimension, mutant,

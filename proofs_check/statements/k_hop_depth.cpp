@@ -54,7 +54,7 @@ Instance instance_of(const Hop& hop, std::uint64_t seed) {
 
 std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops, const std::vector<Mutant>& mutant,
                                              Context& context) {
-  const auto facts = spread(context.transport, hops.size(), Evaluation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, hops.size(), [&](std::size_t i) {
     const auto& [n, k, levels] = hops[i];
     context.progress("k-hop N = " + std::to_string(n) + " k = " + std::to_string(k));
     const simulate::KHopOptions options{.n = n, .k = k, .levels = levels, .seed = context.seed};
@@ -63,12 +63,12 @@ std::vector<std::vector<Check>> k_hop_checks(const std::vector<Hop>& hops, const
     const auto attention = anna::make_anna(parameters);
     const std::vector<Instance> inputs{instance_of(hops[i], context.seed),
                                        instance_of(hops[i], context.seed + 1)};
-    return evaluate_mutant(simulate::make_k_hop(options), mutant[i].network, *attention, inputs).numbers();
+    return evaluate_mutant(simulate::make_k_hop(options), mutant[i].network, *attention, inputs);
   });
   std::vector<std::vector<Check>> all;
   for (std::size_t i = 0; i < hops.size(); ++i) {
     const auto& [n, k, levels] = hops[i];
-    const Evaluation e = Evaluation::from(facts[i]);
+    const Evaluation e = facts[i];
     const Configuration configuration{
         .theorem = kName, .n = n, .epsilon = Rational(1, levels), .seed = context.seed};
     const std::string which = "k = " + std::to_string(k) + ": ";

@@ -79,7 +79,7 @@ std::vector<std::uint64_t> evaluate_job(const Job& job, std::uint64_t seed) {
 }
 
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), 3, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress("low rank in layers, N = " + std::to_string(jobs[i].n));
     return evaluate_job(jobs[i], context.seed);
   });

@@ -5,10 +5,12 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <map>
 #include <numbers>
+#include <numeric>
 #include <string>
 
 #include "roundtrip/anna/dense/matrices.h"
@@ -16,6 +18,7 @@
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/proofs_check/anna_formulas.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/spread.h"
@@ -277,7 +280,10 @@ struct Mutant {
   std::uint64_t functions = 0, rows = 0, outputs = 0;
 };
 
-std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& context) {
+/// Of a run: functions and rows that the engine counts, rows recounted, numbers that differ, products and rows that the
+/// kernels count, rows that they had to add.
+using Operations = std::array<std::uint64_t, 7>;
+Operations operations(std::uint64_t n, Context& context) {
   context.progress("operations, N = " + std::to_string(n));
   const auto [p1, p2] = cross_polytope(kRunDimension, 8);
   const anna::TableChoice choice = anna::choose_tables(n, kEta, p1, p2);
@@ -285,22 +291,31 @@ std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Context& c
                                         .functions = choice.functions,
                                         .seed = context.seed,
                                         .family = anna::FamilyKind::kCrossPolytope};
-  const auto seen = spread(context.transport, 1, 7, [&](std::size_t) {
+  return mpc::from_root(context.transport, [&] {
     const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
     const anna::DenseResult result =
         anna::make_dense_anna(parameters, {.threads = 1, .kernels = &Counted::kernels()})->attend(head);
     const Recounted own = recount(head, parameters);
-    std::uint64_t unlike = mutant.outputs;
+    std::uint64_t unlike = 0;
     for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
-    return std::vector<std::uint64_t>{
-        result.facts.hash_evaluations + mutant.functions,
-        result.facts.key_rows_added + result.facts.query_rows_added + mutant.rows,
-        own.rows,
-        unlike,
-        Counted::products + mutant.functions,
-        seeded("blind-kernels") ? own.moved : Counted::rows + mutant.rows,
-        own.moved};
-  })[0];
+    return Operations{result.facts.hash_evaluations,
+                      result.facts.key_rows_added + result.facts.query_rows_added,
+                      own.rows,
+                      unlike,
+                      Counted::products,
+                      Counted::rows,
+                      own.moved};
+  });
+}
+
+std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Operations seen,
+                               const Context& context) {
+  seen[0] += mutant.functions;
+  seen[1] += mutant.rows;
+  seen[3] += mutant.outputs;
+  seen[4] += mutant.functions;
+  seen[5] = seeded("blind-kernels") ? seen[6] : seen[5] + mutant.rows;
+  const auto [p1, p2] = cross_polytope(kRunDimension, 8);
   const Tables own = tables_for(n, kEta, p1, p2);
   const auto tokens = static_cast<double>(n);
   const Configuration configuration = place_at(n, context);
@@ -340,7 +355,7 @@ Check border_check(std::uint64_t n, bool alike, std::uint64_t altered, Context& 
       if (n <= 64 || few || (alike && columns * tables == 1)) cells.emplace_back(columns, tables);
     }
   }
-  const auto parts = spread(context.transport, cells.size(), 1, [&](std::size_t cell) {
+  const auto parts = spread(context.transport, cells.size(), [&](std::size_t cell) {
     const auto [columns, tables] = cells[cell];
     anna::DenseHead head = random_head(n, 8, columns, context.seed);
     for (std::uint64_t i = 8; alike && i < head.keys.data.size(); ++i)
@@ -351,10 +366,9 @@ Check border_check(std::uint64_t n, bool alike, std::uint64_t altered, Context& 
     const Recounted own = recount(head, parameters);
     std::uint64_t unlike = altered;
     for (std::size_t i = 0; i < own.outputs.size(); ++i) unlike += result.rows[i] != own.outputs[i];
-    return std::vector{unlike};
+    return unlike;
   });
-  std::uint64_t unlike = 0;
-  for (const auto& part : parts) unlike += part[0];
+  const std::uint64_t unlike = std::accumulate(parts.begin(), parts.end(), std::uint64_t{0});
   return compare(place_at(n, context), "borders of blocks: numbers unlike the definition's",
                  static_cast<double>(unlike), Relation::kEqual, 0);
 }
@@ -399,7 +413,7 @@ Check smoke_check(bool dense, bool all_pairs, Context& context) {
   constexpr std::uint32_t kTables = 20;
   context.progress("processor time of N and 4N");
   const anna::AnnaParameters parameters{.tables = kTables, .functions = 8, .seed = context.seed};
-  const auto slow = spread(context.transport, 1, 1, [&](std::size_t) {
+  const bool slow = mpc::from_root(context.transport, [&] {
     double seconds[2];
     for (const std::uint64_t n : {kN, 4 * kN}) {
       const anna::DenseHead head = random_head(n, kRunDimension, 4, context.seed);
@@ -427,11 +441,11 @@ Check smoke_check(bool dense, bool all_pairs, Context& context) {
           equal = equal + (head.keys.data[pair % n] == head.queries.data[pair / n % n]);
       });
     }
-    return std::vector<std::uint64_t>{seconds[1] > kSmoke * seconds[0] && !seeded("blind-clock")};
-  })[0][0];
+    return seconds[1] > kSmoke * seconds[0] && !seeded("blind-clock");
+  });
   return compare(place_at(kN, context),
                  std::string(dense ? "dense" : "sparse") + " engine: 4N take more than 9 times as long as N",
-                 static_cast<double>(slow), Relation::kEqual, 0);
+                 slow ? 1 : 0, Relation::kEqual, 0);
 }
 
 // ----------------------------------------------------------------------------------------------------- space
@@ -465,9 +479,8 @@ std::uint64_t growth_eighths(std::uint64_t n, std::uint32_t tables, bool held, s
 
 Check space_check(std::uint64_t n, std::uint32_t tables, bool held, Context& context) {
   context.progress("memory, N = " + std::to_string(n));
-  const auto eighths = spread(context.transport, 1, 1, [&](std::size_t) {
-    return std::vector{growth_eighths(n, tables, held, context.seed)};
-  })[0][0];
+  const std::uint64_t eighths =
+      mpc::from_root(context.transport, [&] { return growth_eighths(n, tables, held, context.seed); });
   // Whole multiples of 16 bytes, for it is 10 to 13: how much a process has to take anew depends on what ran
   // in it before, and reports are to be equal.
   const std::uint64_t bytes = 16 * ((eighths + 127) / 128);
@@ -526,7 +539,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
     if (context.sizes == Sizes::kFull) sizes.insert(sizes.end(), {2048, 4096});
     for (const std::uint64_t n : sizes) {
       if (!context.wants("", n)) continue;
-      for (Check& check : time_checks(n, {}, context)) all.push_back(std::move(check));
+      for (Check& check : time_checks(n, {}, operations(n, context), context))
+        all.push_back(std::move(check));
     }
     for (const std::uint64_t n : kBorderSizes) {
       if (context.wants("borders", n)) all.push_back(border_check(n, false, 0, context));
@@ -580,15 +594,16 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
           rate_check(near, kFar / 8, 2, 12, 12, context));
     judge("z lowered from 4 to 3", rate_check(far, kFar, 4, 3, 4, context),
           rate_check(far, kFar, 4, 4, 4, context));
-    const auto time = time_checks(300, {}, context);
-    judge("one function computed twice", time_checks(300, {.functions = 1}, context)[0], time[0]);
-    judge("a row that was not counted", time_checks(300, {.rows = 1}, context)[1], time[1]);
-    judge("all pairs compared in every table", time_checks(300, {.rows = 300 * 300 * 60}, context)[2],
+    const Operations seen = operations(300, context);
+    const auto time = time_checks(300, {}, seen, context);
+    judge("one function computed twice", time_checks(300, {.functions = 1}, seen, context)[0], time[0]);
+    judge("a row that was not counted", time_checks(300, {.rows = 1}, seen, context)[1], time[1]);
+    judge("all pairs compared in every table", time_checks(300, {.rows = 300 * 300 * 60}, seen, context)[2],
           time[2]);
-    judge("one number altered", time_checks(300, {.outputs = 1}, context)[3], time[3]);
-    judge("a product that the engine does not count", time_checks(300, {.functions = 1}, context)[4],
+    judge("one number altered", time_checks(300, {.outputs = 1}, seen, context)[3], time[3]);
+    judge("a product that the engine does not count", time_checks(300, {.functions = 1}, seen, context)[4],
           time[4]);
-    judge("a row that the engine does not count", time_checks(300, {.rows = 1}, context)[5], time[5]);
+    judge("a row that the engine does not count", time_checks(300, {.rows = 1}, seen, context)[5], time[5]);
     judge("one number altered at the border of a block", border_check(17, false, 1, context),
           border_check(17, false, 0, context));
     for (const bool dense : {true, false})

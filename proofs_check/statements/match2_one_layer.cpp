@@ -55,13 +55,13 @@ Evaluation evaluate_match2(std::uint64_t n, std::uint64_t instances, double eta,
 
 std::vector<std::vector<Check>> match2_checks(const std::vector<std::uint64_t>& sizes,
                                               const std::vector<NetworkMutant>& mutant, Context& context) {
-  const auto facts = spread(context.transport, sizes.size(), Evaluation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, sizes.size(), [&](std::size_t i) {
     context.progress("Match2 N = " + std::to_string(sizes[i]));
-    return evaluate_match2(sizes[i], 2, kEta, mutant[i], context.seed).numbers();
+    return evaluate_match2(sizes[i], 2, kEta, mutant[i], context.seed);
   });
   std::vector<std::vector<Check>> all;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const Evaluation e = Evaluation::from(facts[i]);
+    const Evaluation e = facts[i];
     const Configuration configuration{.theorem = kName, .n = sizes[i], .seed = context.seed};
     all.push_back({compare(configuration, "layers L", static_cast<double>(e.depth), Relation::kEqual, 1),
                    compare(configuration, "heads H", static_cast<double>(e.heads), Relation::kEqual, 1),

@@ -8,6 +8,7 @@
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/proofs_check/anna_formulas.h"
 #include "roundtrip/proofs_check/cases.h"
@@ -15,7 +16,6 @@
 #include "roundtrip/proofs_check/formulas.h"
 #include "roundtrip/proofs_check/recount.h"
 #include "roundtrip/proofs_check/reference_attention.h"
-#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
@@ -84,7 +84,7 @@ mpc::Parameters parameters_of(const Job& job, std::uint64_t seed) {
 /// What a control adds to what is measured.
 struct Mutant {
   std::uint64_t rounds = 0, machines = 0, memory = 0, sent = 0, received = 0, numbers = 0, tables = 0,
-                lists = 0;
+                lists = 0, columns = 0;
 };
 
 /// N/4 different words over all of the model's range: tables then disagree on who meets, and every one counts.
@@ -119,7 +119,16 @@ std::vector<Check> run_checks(const Job& job, const Mutant& mutant, Context& con
   anna::AnnaParameters tables = model.mechanisms[0].get_if<anna::Anna>()->parameters;
   tables.tables -= static_cast<std::uint32_t>(mutant.tables);
   const auto reference = make_reference_anna(tables);
-  for (const auto& layer : model.transformer.layers) rows = anna::evaluate(*layer, *reference, rows);
+  std::uint64_t columns = mutant.columns;  // d, of the rows that layers write
+  for (const auto& layer : model.transformer.layers) {
+    rows = anna::evaluate(*layer, *reference, rows);
+    std::uint64_t used = 0;
+    for (std::uint64_t t = 0; t < rows.tokens(); ++t) {
+      if (const auto entries = rows.row(t).entries; !entries.empty())
+        used = std::max<std::uint64_t>(used, entries.back().column + std::uint64_t{1});
+    }
+    columns = std::max(columns, used + mutant.columns);
+  }
   std::uint64_t wrong = mutant.numbers + (trace.outputs.size() != job.n * kRow);
   for (std::uint64_t t = 0; t < std::min<std::uint64_t>(trace.outputs.size(), job.n * kRow); ++t) {
     const auto number = static_cast<std::int64_t>(trace.outputs[t] << (64 - kWordBits)) >> (64 - kWordBits);
@@ -150,14 +159,15 @@ std::vector<Check> run_checks(const Job& job, const Mutant& mutant, Context& con
   if (job.n == kInTurnsSize) {
     const std::vector<mpc::Word> other = input_of(job, context.seed + 1);
     const Trace of_other = run_alone(other);
-    const auto unlike = spread(context.transport, 1, 1, [&](std::size_t) {
+    const auto unlike = mpc::from_root(context.transport, [&] {
       const Run runs[] = {{same(protocol), input}, {same(protocol), other}};
       const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
-      return std::vector{differences(executions[0], trace.prints, trace.outputs) +
-                         differences(executions[1], of_other.prints, of_other.outputs)};
-    })[0][0];
+      return differences(executions[0], trace.prints, trace.outputs) +
+             differences(executions[1], of_other.prints, of_other.outputs);
+    });
     add("message lists unlike with two runs in turns", unlike + mutant.lists, Relation::kEqual, 0);
   }
+  add("row dimension d", columns, Relation::kAtMost, kRow);
   return checks;
 }
 
@@ -206,7 +216,7 @@ Guarantee: R = 1 + sum (2 dc + T_sort(2N, w) + 2 dv + 4) + 1 rounds, s = kappa_s
            q = ell (C + H (M_s + M_v)) machines: near-linear, against (N / B)^2 of standard attention; the numbers are
            those of the transformer, bit for bit.
 Check:     rounds and words recounted from all messages, numbers against ANNA from its definition, with 4 and 2 tables;
-           at N = 1024 two runs again, machine by machine in turns by the verifier itself;
+           the rows' dimension d; at N = 1024 two runs again, machine by machine in turns by the verifier itself;
            with the guarantee's number of tables (c = 8, eta = 0.01) what the protocol declares, against formulas
            computed anew and against standard attention.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta + 3 / c^2))); the passes are ours.)";
@@ -289,6 +299,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
     judge("one number altered", 5, {.numbers = 1});
     judge("numbers of one table fewer", 5, {.tables = 1});
     judge("one message list altered", 6, {.lists = 1});
+    judge("rows one number wider than stated", 7, {.columns = 1});
     constexpr std::uint64_t kDeclared = 1 << 12;
     const auto declared = declared_checks(kDeclared, 0, 1, context);
     judge_declared(all, "rounds that grow like the number of tables", 0,

@@ -8,6 +8,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/mpc/agree.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/stages/phase.h"
@@ -15,7 +16,6 @@
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
-#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/registered_protocol.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/simulate/compile/compare.h"
@@ -277,13 +277,13 @@ class RegisteredProtocol final : public Statement {
   /// Collective: message lists and outputs of the verifier's own execution that are not those of the runs.
   static std::uint64_t unlike_in_turns(const std::vector<Run>& runs, const std::vector<Trace>& traces,
                                        Context& context) {
-    return spread(context.transport, 1, 1, [&](std::size_t) {
+    return mpc::from_root(context.transport, [&] {
       const std::vector<Execution> executions = execute_in_turns(runs, context.seed);
       std::uint64_t unlike = 0;
       for (std::size_t i = 0; i < runs.size(); ++i)
         unlike += differences(executions[i], traces[i].prints, traces[i].outputs);
-      return std::vector{unlike};
-    })[0][0];
+      return unlike;
+    });
   }
 
   /// Collective: the named instances that the task admits, at the sizes that the protocol serves, two of them
@@ -303,9 +303,8 @@ class RegisteredProtocol final : public Statement {
       }
       context.progress(info_.name + " N = " + std::to_string(n) + ", named instances");
       const mpc::Shape& shape = protocol->shape();
-      const auto wrong = spread(context.transport, 1, 1, [&](std::size_t) {
-        return std::vector{wrong_on_named(parameters, protocol)};
-      })[0][0];
+      const auto wrong =
+          mpc::from_root(context.transport, [&] { return wrong_on_named(parameters, protocol); });
       all.push_back(compare({.theorem = info_.name,
                              .n = n,
                              .epsilon = parameters.epsilon,

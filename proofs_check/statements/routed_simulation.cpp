@@ -2,7 +2,9 @@
 // routed construction). Depth, heads, dimension and width are compared exactly; overflow is counted over the
 // intermediates.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
@@ -166,33 +168,32 @@ Check check_digits(const Job& job, const std::optional<Rational>& delta, std::ui
 }
 
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), Evaluation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) +
                      (jobs[i].anna ? " by ANNA" : " by EMA"));
-    return evaluate_job(jobs[i], context.seed).numbers();
+    return evaluate_job(jobs[i], context.seed);
   });
   std::vector<std::vector<Check>> checks;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    checks.push_back(checks_of(jobs[i], Evaluation::from(facts[i]), context.seed));
+    checks.push_back(checks_of(jobs[i], facts[i], context.seed));
   }
   return checks;
 }
 
 /// Collective: what is kept beside the rows, on an input of its own.
 std::vector<Check> check_isolation(const std::vector<Job>& jobs, Context& context) {
-  const auto facts = spread(context.transport, jobs.size(), Isolation::kNumbers, [&](std::size_t i) {
+  const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     context.progress(jobs[i].c.protocol + " N = " + std::to_string(jobs[i].c.n) + ", a process a layer");
     const simulate::Compiled compiled = compile_job(jobs[i], context.seed);
     return isolate(
-               compiled, jobs[i].mutant, [&] { return attention_of(jobs[i], compiled); },
-               instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2))
-        .numbers();
+        compiled, jobs[i].mutant, [&] { return attention_of(jobs[i], compiled); },
+        instance_of(jobs[i].c, *compiled.protocol, Family::kRandom, context.seed + 2));
   });
   std::vector<Check> all;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const Configuration configuration =
         configuration_of(kName, jobs[i].c, expectation_of(jobs[i].c), context.seed);
-    for (Check& check : isolation_checks(configuration, quantity_start(jobs[i]), Isolation::from(facts[i])))
+    for (Check& check : isolation_checks(configuration, quantity_start(jobs[i]), facts[i]))
       all.push_back(std::move(check));
   }
   return all;
@@ -216,7 +217,7 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
   Numbers input(expectation.n);
   for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::int64_t>(i * i);
   const auto words = encoded(input, expectation.word_bits);
-  const auto parts = spread(context.transport, trials, 2, [&](std::size_t trial) {
+  const auto parts = spread(context.transport, trials, [&](std::size_t trial) {
     simulate::CompileOptions options{.construction = "routed", .eta = kEtaTested};
     if (spare) options.specific = simulate::RoutedOptions{.capacities = capacities};
     options.seed = context.seed * 1000003 + trial;
@@ -226,7 +227,7 @@ std::vector<Check> check_overflow(Context& context, std::optional<std::uint32_t>
                               return word == words[t] && !(altered && t == 5);
                             }};
     const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
-    return std::vector<std::uint64_t>{facts.flagged > 0, facts.wrong + (altered ? facts.flagged : 0)};
+    return std::array<std::uint64_t, 2>{facts.flagged > 0, facts.wrong + (altered ? facts.flagged : 0)};
   });
   std::uint64_t flagged = 0;
   std::uint64_t wrong = 0;
@@ -249,7 +250,7 @@ Check check_traffic(const TrafficPattern& pattern, std::uint32_t side, bool mean
   constexpr std::uint64_t kSeeds = 3;
   const std::uint64_t memory = 8 * std::uint64_t{side};
   const std::uint64_t q = std::uint64_t{side} * side;
-  const auto parts = spread(context.transport, 3 * kSeeds, 1, [&](std::size_t part) {
+  const auto parts = spread(context.transport, 3 * kSeeds, [&](std::size_t part) {
     const std::shared_ptr<const mpc::Protocol> protocol = make_traffic(pattern, side, memory);
     simulate::RoutedOptions routed{.digits = static_cast<std::uint32_t>(1 + part % 3)};
     simulate::CompileOptions options{.construction = "routed",
@@ -273,10 +274,9 @@ Check check_traffic(const TrafficPattern& pattern, std::uint32_t side, bool mean
                             [&](std::uint64_t t, mpc::Word word) { return word == outputs[t]; }};
     const auto attention = simulate::make_attention(compiled, "ema");
     const Evaluation facts = evaluate_mutant(compiled.transformer, {}, *attention, {&instance, 1});
-    return std::vector{facts.flagged + facts.wrong};
+    return facts.flagged + facts.wrong;
   });
-  std::uint64_t bad = 0;
-  for (const auto& part : parts) bad += part[0];
+  const std::uint64_t bad = std::accumulate(parts.begin(), parts.end(), std::uint64_t{0});
   return compare({.theorem = kName, .n = 4 * q, .epsilon = Rational(1, 2), .seed = context.seed},
                  "traffic " + pattern.name + ": outputs flagged or wrong", static_cast<double>(bad),
                  Relation::kEqual, 0);

@@ -54,6 +54,12 @@ double* word_beside_rows(std::uint64_t token, std::uint32_t h) {
   return seeded("words-beside-rows") ? &words[{token, h}] : nullptr;
 }
 
+/// A defect: words that pass from a layer's projections to its updates by a table, attention carrying zeros.
+mpc::Word* word_beside_heads(std::uint64_t token, std::uint32_t h) {
+  static std::map<std::pair<std::uint64_t, std::uint32_t>, mpc::Word> words;
+  return seeded("words-beside-heads") ? &words[{token, h}] : nullptr;
+}
+
 /// The machine's step on what it received, written as its next row.
 void write_step(const Common& common, std::uint32_t round, std::uint64_t token,
                 std::vector<Message>& messages, RowWriter& out) {
@@ -123,6 +129,7 @@ class RouteLayer final : public DirectLayer {
     for (std::uint32_t h = 0; h < common_->slots(); ++h) out.query(h, row.token);
     for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
       out.key(h, destination);
+      if (mpc::Word* const kept = word_beside_heads(row.token, h)) *kept = std::exchange(word, 0);
       common_->coder.encode(static_cast<std::uint32_t>(row.token), word,
                             [&](std::uint32_t column, double value) { out.value(h, column, value); });
     });
@@ -143,7 +150,10 @@ class RouteLayer final : public DirectLayer {
         case DecodeError::kUndecodable:
           return write_fault({FaultKind::kUndecodable, round_, 0}, 0, out);
       }
-      for (const Packet& packet : packets) messages.push_back({packet.source, h, packet.word});
+      for (const Packet& packet : packets) {
+        const mpc::Word* const kept = word_beside_heads(packet.source, h);
+        messages.push_back({packet.source, h, kept != nullptr ? *kept : packet.word});
+      }
     }
     write_step(*common_, round_ + 1, row.token, messages, out);
   }

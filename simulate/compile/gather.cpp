@@ -38,7 +38,7 @@ anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dime
   return {.heads = 1,
           .query_dimension = kIdDimension,
           .value_dimension = static_cast<std::uint32_t>(shape.block_words),
-          .output_dimension = output_dimension};
+          .output_dimension = output_dimension + seeded("gather-column")};
 }
 
 void project_input(const mpc::Shape& shape, const anna::RowView& row, anna::Projection& out) {

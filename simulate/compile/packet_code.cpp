@@ -92,7 +92,8 @@ DecodeError PacketCoder::decode(anna::EntryView average, std::vector<Packet>& pa
   const std::uint32_t slot_columns = cover_free_ ? 4 : 2;
   double smallest = 2;
   for (const anna::Entry& entry : average) {
-    if (!(entry.value >= 0 && std::isfinite(entry.value)) || entry.column >= value_dimension_) {
+    if (!(entry.value >= 0 && std::isfinite(entry.value)) ||
+        (entry.column >= value_dimension_ && !seeded("column-beyond"))) {
       return DecodeError::kUndecodable;
     }
     if (entry.column % slot_columns == 0 && entry.value > 0) smallest = std::min(smallest, entry.value);
@@ -119,7 +120,7 @@ DecodeError PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
     for (; i < average.size() && average[i].column / slot_columns == slot; ++i) {
       field[average[i].column % slot_columns] = average[i].value;
     }
-    if (field[0] != single) {
+    if (seeded("occupancy-of-two") ? field[0] > 2 * single : field[0] != single) {
       // The identity code gives every slot to one source, so any other occupancy is nobody's.
       if (!cover_free_) return DecodeError::kUndecodable;
       continue;
@@ -135,10 +136,10 @@ DecodeError PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
            std::abs(scale * field[2] - id * id) >= kVarianceTolerance)) {
         return DecodeError::kUndecodable;
       }
-      if (!(id < static_cast<double>(sources_))) return DecodeError::kUndecodable;
+      if (!(id < static_cast<double>(sources_)) && !seeded("id-beyond")) return DecodeError::kUndecodable;
       source = static_cast<std::uint64_t>(id);
     }
-    const double word = std::round(scale * field[slot_columns - 1]);
+    const double word = std::round((seeded("word-unscaled") ? 1 : scale) * field[slot_columns - 1]);
     if (!(word < 0x1p53)) return DecodeError::kUndecodable;
     packets.push_back({static_cast<std::uint32_t>(source), static_cast<mpc::Word>(word)});
   }
@@ -148,10 +149,11 @@ DecodeError PacketCoder::decode_slots(anna::EntryView average, std::uint64_t cou
   });
   packets.erase(std::unique(first, packets.end()), packets.end());  // equal j must agree on the word ..
   for (std::size_t i = before + 1; i < packets.size(); ++i) {
-    if (packets[i].source == packets[i - 1].source)
+    if (packets[i].source == packets[i - 1].source && !seeded("words-disagree"))
       return DecodeError::kUndecodable;  // .. or the head is rejected
   }
-  return packets.size() - before == count ? DecodeError::kNone : DecodeError::kUndecodable;
+  return packets.size() - before == count || seeded("packets-uncounted") ? DecodeError::kNone
+                                                                         : DecodeError::kUndecodable;
 }
 
 }  // namespace roundtrip::simulate

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -77,7 +78,9 @@ struct Common {
   std::uint64_t intermediate(std::uint64_t source, std::uint64_t sequence, std::uint32_t round) const {
     if (seeded("no-intermediate")) return source;
     if (seeded("intermediates-in-turn")) return (source + sequence) % routing.nodes();
-    return draw_below(routing.nodes(), seed, Domain::kIntermediate, round, source, sequence);
+    if (seeded("intermediate-of-slot")) source = 0;
+    const std::uint64_t among = seeded("intermediates-of-half") ? (routing.nodes() + 1) / 2 : routing.nodes();
+    return draw_below(among, seed, Domain::kIntermediate, round, source, sequence);
   }
   /// .. in the second half.
   std::uint64_t machine(std::uint64_t destination, std::uint32_t round) const {
@@ -98,7 +101,13 @@ Hop hop_of(std::uint32_t layer, std::uint32_t digits) {
 }
 
 std::uint32_t bundle_columns(const DigitRouting& routing, std::uint32_t digit) {
-  return kSlotColumns + 2 * routing.radix(digit) * routing.capacity(digit);
+  return kSlotColumns + 2 * routing.radix(digit) * routing.capacity(digit) + seeded("bundle-column");
+}
+
+/// A defect: words that reach the next layer by a table of the process, beside the rows.
+double* word_beside_bundles(std::uint64_t code) {
+  static std::map<std::uint64_t, double> words;
+  return seeded("words-beside-bundles") ? &words[code] : nullptr;
 }
 
 /// What a node has to say beside its words.
@@ -131,6 +140,7 @@ class Bundles {
     const std::uint32_t digit = common_.routing.digit(target, next_.digit);
     const std::uint32_t bundle = digit >= own_digit_ ? digit - own_digit_ : digit + radix_ - own_digit_;
     ++place_[bundle + 1];
+    if (double* const kept = word_beside_bundles(code)) *kept = std::exchange(word, 0);
     words_.push_back({static_cast<double>(static_cast<std::int64_t>(code)), word, bundle});
   }
 
@@ -339,7 +349,8 @@ class HopLayer final : public RoutedLayer {
           const bool in_range = value >= 1 && value < 0x1p53 && word >= 0 && word < 0x1p48;
           const std::int64_t code = in_range ? static_cast<std::int64_t>(value) : 0;
           if (!in_range || static_cast<double>(code) != value) refuse_slot(value, word);
-          visit(static_cast<std::uint64_t>(code), word);
+          const double* const kept = word_beside_bundles(static_cast<std::uint64_t>(code));
+          visit(static_cast<std::uint64_t>(code), kept != nullptr ? *kept : word);
         }
       }
     }

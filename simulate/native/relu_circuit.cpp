@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::simulate {
 
@@ -107,11 +108,11 @@ anna::WeightMap ReluCircuit::compile(std::span<const Affine> outputs,
                       .bias = {},
                       .weight_fraction_bits = 0,
                       .output_fraction_bits = 0,
-                      .relu = true,
+                      .relu = !seeded("unit-without-relu"),
                       .clamp = std::nullopt};
     stage.weight.assign(std::size_t{stage.outputs} * stage.inputs, 0);
     stage.bias.assign(stage.outputs, 0);
-    if (kind == Kind::kStep) stage.clamp = 1;
+    if (kind == Kind::kStep && !seeded("step-unclamped")) stage.clamp = 1;
     // floor(x / 2^k) = round(x / 2^k - 1/2 + 1/2^(k+1)), never a tie; as all sums of a stage drop the same
     // number of bits, D = shift + 1, that is round((2^(D-k) x - 2^(D-1) + 2^(D-k-1)) / 2^D).
     if (kind == Kind::kShift) stage.weight_fraction_bits = shift + 1;
@@ -126,7 +127,7 @@ anna::WeightMap ReluCircuit::compile(std::span<const Affine> outputs,
       const Unit& unit = units_[wire - inputs];
       if (kind == Kind::kShift) {
         const std::int64_t scale = one >> unit.shift;
-        set_row(stage, row, unit.argument, scale, scale / 2 - one / 2, columns);
+        set_row(stage, row, unit.argument, scale, seeded("shift-rounds") ? 0 : scale / 2 - one / 2, columns);
       } else {
         set_row(stage, row, unit.argument, 1, 0, columns);
       }

@@ -204,6 +204,15 @@ class Friction(Case):
     def test_verify_resumed_from_a_file(self):
         self.refuse("verify", "--resume", self.file("x"), says=["--resume", "is a file"])
 
+    def test_verify_in_processes(self):
+        def facts(processes):
+            report = self.path / f"{processes}.json"
+            self.succeed("verify", "k_hop_depth", "chunked_attention_reach", "--quiet", "--processes", processes, "--json", report)
+            found = json.loads(report.read_text())
+            return found["checks"], found["controls"]
+        self.assertEqual(facts(1), facts(3))
+        self.refuse("verify", "--processes", 4097, says=["--processes", "4096"])
+
     def test_a_signal_while_input_is_read(self):
         process = subprocess.Popen([cli_test.ROUNDTRIP, "run", "sort", "--input", "-", "--checkpoint", self.path / "kept", "--quiet"],
                                    stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

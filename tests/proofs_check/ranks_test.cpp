@@ -33,6 +33,16 @@ void expect_equal_facts(const VerifyOptions& options) {
   }
 }
 
+TEST(Ranks, FindTheFaultsThatOneRankCannotShow) {
+  const auto transport = tests::session().transport();
+  const FaultReport report = verify_faults({.names = {"several ranks"}}, *transport);
+  EXPECT_EQ(report.findings.size(), transport->ranks() > 1 ? 4u : 1u);
+  EXPECT_TRUE(report.holds()) << terminal_table(report);
+  if (transport->ranks() == 1) {
+    EXPECT_THROW((void)verify_faults({.names = {"limit-of-ranks"}}, *transport), ContractError);
+  }
+}
+
 TEST(Ranks, FindTheSameFaultsAsInProcess) {
   // A defect of the runtime may well do more on more ranks: what it did is compared between ranks alone.
   const auto facts_of = [](const FaultReport& report, bool reasons) {
@@ -68,7 +78,7 @@ TEST(RanksLong, VerifyAllToTheSameNumbersAsInProcess) {
 
 TEST(Spread, GivesEveryRankAllNumbers) {
   const auto transport = tests::session().transport();
-  const auto squares = spread(*transport, 5, 2, [](std::size_t i) {
+  const auto squares = spread(*transport, 5, [](std::size_t i) {
     return std::vector<std::uint64_t>{i, i * i};
   });
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(squares[i], (std::vector<std::uint64_t>{i, i * i}));
@@ -80,7 +90,7 @@ TEST(Spread, ThrowsOnEveryRankWhatTheFirstItemThrows) {
   const auto transport = tests::session().transport();
   for (int repeat = 0; repeat < 2; ++repeat) {
     try {
-      spread(*transport, 9, 1, [](std::size_t i) -> std::vector<std::uint64_t> {
+      (void)spread(*transport, 9, [](std::size_t i) -> std::vector<std::uint64_t> {
         if (i == 6 || i == 7) throw std::runtime_error("item " + std::to_string(i));
         return {i};
       });

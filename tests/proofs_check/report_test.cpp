@@ -134,17 +134,21 @@ TEST(Finished, KeepsEveryNumberAndNothingOfOthers) {
   statement.checks.push_back(compare_interval(in_range(7), "p", 0.1, {0.05, 0.2}, Relation::kAtMost, 0.25));
   statement.metrics = {{"r", 9, 1e300 / 7}};
   statement.seconds = 0.125;
-  const std::string text = finished_text(statement, "key");
+  const std::string text = finished_file(statement, "key");
   const auto again = read_finished(text, "key");
   ASSERT_TRUE(again.has_value());
-  EXPECT_EQ(finished_text(*again, "key"), text);
+  EXPECT_EQ(finished_file(*again, "key"), text);
   StatementReport expected = statement;
   expected.title.clear();
   EXPECT_EQ(to_json(report_of(*again)).dump(), to_json(report_of(expected)).dump());
   EXPECT_FALSE(read_finished(text, "kez").has_value());
   EXPECT_FALSE(read_finished(text.substr(0, text.size() / 2), "key").has_value());
   EXPECT_FALSE(read_finished("", "key").has_value());
-  EXPECT_FALSE(read_finished(R"({"key": "key", "checks": [[1]]})", "key").has_value());
+  for (std::size_t at = 0; at < text.size(); ++at) {  // a byte changed, of the head or of the archive
+    std::string damaged = text;
+    damaged[at] ^= 1;
+    EXPECT_FALSE(read_finished(damaged, "key").has_value()) << at;
+  }
 }
 
 // A verification that goes on: what was finished is read, under the same seed and sizes alone.
