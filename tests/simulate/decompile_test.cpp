@@ -401,7 +401,7 @@ TEST(Decompile, AnyInbox) {
   for (const anna::MechanismInfo* info : anna::mechanisms()) {
     SCOPED_TRACE(info->name);
     const anna::Mechanism mechanism = info->samples().back();
-    const anna::Model made = random_model(model, 40, mechanism);
+    const anna::Model made = random_model(model, 100, mechanism);
     struct Mutator final : mpc::Observer {
       const mpc::Protocol* protocol = nullptr;
       std::uint64_t steps = 0, thrown = 0;
@@ -434,12 +434,12 @@ TEST(Decompile, AnyInbox) {
         }
       }
     } mutator;
-    const auto protocol = decompile(made, parameters_of({40, Rational(1, 2), Rational(1, 5), {}}));
+    const auto protocol = decompile(made, parameters_of({100, Rational(1, 2), Rational(1, 5), {}}));
     mutator.protocol = protocol.get();
     const auto transport = mpc::make_in_process_transport();
     mpc::RunOptions options;
     options.observer = &mutator;
-    mpc::run(*protocol, anna::random_words(model, 40), *transport, options);
+    mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
     EXPECT_GT(mutator.steps, 20u);
     EXPECT_GT(mutator.thrown, 0u);
   }
