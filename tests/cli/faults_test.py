@@ -41,7 +41,7 @@ class Faults(cli_test.Case):
         for ranks in (0, 2, 3):
             self.refuse("run", "faulty", "--n", 12, "--quiet", "--param", "how=heap", ranks=ranks, status=3,
                         says="machine 9 in round 3 took 65 words from the heap, allowed 64")
-        facts, _ = self.run_facts("run", "faulty", "--n", 12)
+        facts, _ = self.run_facts("faulty", "--n", 12)
         self.assertEqual((facts["max_heap_words"], facts["working_words"]), (64, 64))
 
     def test_counterexample(self):
