@@ -94,7 +94,8 @@ class KHopDepth : public Statement {
 Guarantee: L = a + ceil(log2 k) + 1, H = max(a, 2), m = max(128, ceil((N+1)^{1/a})); exact with probability >= 1 - eta.
 Check:     sizes metered, outputs by ANNA with one table against the definition, for k = 1, 4, 7 and 64.
 Beside it: layers of other mechanisms: standard attention floor(log2 k) + 2; recurrent networks and state-space models
-           k, or width linear in N; low-rank, kernel-based and masking-based attention k, or near-quadratic time.
+           k, or width N / k^6, which says nothing up to N = k^6; low-rank, kernel-based and masking-based attention k, or
+           near-quadratic time.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); Sanford, Hsu, Telgarsky 2024 (the task
            and the other mechanisms' bounds); the network is ours.)";
   }
@@ -120,8 +121,15 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (depth O(log k), width O(N^eps)); 
       const auto steps = static_cast<double>(k);
       all.push_back({which + "ANNA", n, levels + log_ceil(2, k) + 1.0});
       all.push_back({which + "standard attention", n, std::floor(std::log2(steps)) + 2});
-      all.push_back({which + "recurrent networks of width below N", n, steps});
-      all.push_back({which + "low-rank or masked attention", n, steps});
+      // k layers, or width N / k^6: below N = k^6 that says nothing.
+      const double sixth = std::pow(steps, 6);
+      if (static_cast<double>(n) > sixth) {
+        all.push_back({which + "recurrent networks narrower than N / k^6", n, steps});
+      } else {
+        all.push_back({"k = " + std::to_string(k) + ": N above which narrow recurrent networks need k layers",
+                       n, sixth});
+      }
+      all.push_back({which + "low-rank or masked attention, less than quadratic", n, steps});
     }
     return all;
   }
