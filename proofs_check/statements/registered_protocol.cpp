@@ -251,7 +251,7 @@ class RegisteredProtocol final : public Statement {
           Relation::kEqual, std::max(trace.max_sent(), trace.max_received()));
       runs.push_back({make, input});
       traces.push_back(trace);
-      if (runs.size() == kInputs && n <= kControlSize) {
+      if (runs.size() == kInputs && compiles) {
         add("message lists unlike with two runs in turns", unlike_in_turns(runs, traces, context),
             Relation::kEqual, 0);
       }
