@@ -287,7 +287,7 @@ TEST(MapReduce, RefusesAndNames) {
     const std::unique_ptr<const Protocol> protocol = map_reduce_protocol(work).make(parameters_of(64));
     const auto transport = make_in_process_transport();
     try {
-      (void)run(*protocol, std::vector<Word>(64, Word{1} << 47), *transport);
+      (void)run(*protocol, std::vector<Word>(64, Word{1} << 46), *transport);
       FAIL() << why;
     } catch (const ModelViolation& violation) {
       EXPECT_NE(violation.detail().find(why), std::string::npos) << violation.detail();
