@@ -23,3 +23,19 @@ install(FILES ${PROJECT_BINARY_DIR}/cli/roundtrip.bash RENAME roundtrip
 install(FILES ${PROJECT_SOURCE_DIR}/cli/roundtrip.zsh RENAME _roundtrip
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/proofs_check/check_certificate.py DESTINATION ${CMAKE_INSTALL_DATADIR}/roundtrip)
+
+# A Debian package: `cpack -G DEB` in the build folder, then `apt install ./roundtrip_*.deb`. What it depends on is read
+# from the program itself.
+set(CPACK_PACKAGE_NAME roundtrip)
+set(CPACK_PACKAGE_CONTACT "The Roundtrip authors <roundtrip@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "MPC protocols and ANNA-transformers, each compiled to the other")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS openmpi-bin)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/gallery ${PROJECT_SOURCE_DIR}/docs/lecture
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.html" PATTERN "*.md" PATTERN "*.png")
+install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+include(CPack)

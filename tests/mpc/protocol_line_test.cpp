@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "mpc/protocol_case.h"
 #include "roundtrip/base/error.h"

@@ -1,11 +1,13 @@
 // What comes of checks and controls: outcomes, the terminal table, JSON.
 #include "roundtrip/proofs_check/report/report.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
