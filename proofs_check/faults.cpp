@@ -157,7 +157,7 @@ constexpr SeededFault kFaults[] = {
 
     {"features-of-queries", kTranslators, "values are weighted by features of queries, not of keys",
      kLowRankLayers, "L = 2, EMA: numbers unlike the definition's", 300},
-    {"norm-without-keys", kTranslators, "a low-rank norm of N, without features", kLowRankLayers,
+    {"keys-twice", kTranslators, "the norm counts every key twice", kLowRankLayers,
      "L = 2, EMA: numbers unlike the definition's", 300},
 
     {"ids-for-pairs", kParameters, "z from a union over ids, not over pairs", kExactMatch,

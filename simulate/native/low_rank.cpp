@@ -128,7 +128,7 @@ class AveragedLayer final : public anna::Layer {
         sums[entry.column % columns()] +=
             static_cast<Wide>(phi[entry.column / columns()]) * static_cast<std::int64_t>(sum);
       }
-      const double norm = seeded("norm-without-keys") ? times : static_cast<double>(sums.back());
+      const double norm = static_cast<double>(sums.back()) * (seeded("keys-twice") ? 2 : 1);
       require(norm > 0, "token {}: its head {} was given no average", row.token, h);
       for (std::uint32_t c = 0; c + 1 < columns(); ++c) {
         if (sums[c] != 0) outputs.add(h, c, static_cast<double>(sums[c]) / norm);
