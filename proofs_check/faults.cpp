@@ -280,9 +280,9 @@ constexpr SeededFault kFaults[] = {
      "ReLU circuits: numbers unlike the formulas'", 16},
 
     {"features-of-queries", kTranslators, "values are weighted by features of queries, not of keys",
-     kLowRankLayers, "L = 1, EMA: numbers unlike the definition's", 200},
-    {"sums-of-others", kTranslators, "averages times N - 1, not N", kLowRankLayers,
-     "L = 1, EMA: numbers unlike the definition's", 200},
+     kLowRankLayers, "L = 2, EMA: numbers unlike the definition's", 300},
+    {"keys-twice", kTranslators, "the norm counts every key twice", kLowRankLayers,
+     "L = 2, EMA: numbers unlike the definition's", 300},
 
     {"ids-for-pairs", kParameters, "z from a union over ids, not over pairs", kExactMatch,
      "functions z, eta 1e-6", 256},

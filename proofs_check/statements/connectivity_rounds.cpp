@@ -28,6 +28,7 @@ const Rational kEpsilon(1, 2);
 // doublings, one level of a tree, 3. Components: at most log_(4/3)(N / Z) + 1 <= 1.2 log2 N phases of at most
 // 33 rounds, T_sort and 2 C d <= 16 with chunks of log2(N) / 4 bits and trees of depth 2.
 constexpr std::uint64_t kGraphSizes[] = {16, 62, 64, 256};
+constexpr std::uint32_t kFirstLog = 12, kLastLog = 28, kLastLogOfComponents = 20;
 constexpr double kCyclesConstant = 20;
 constexpr double kComponentsFactor = 40;
 
@@ -244,14 +245,15 @@ Check graph_check(const std::string& protocol, std::uint64_t n, bool altered, Co
                  Relation::kEqual, 0);
 }
 
-/// What the protocols declare for sizes too large to run here, N = 2^12 .. 2^20: the slope of R / log2 N of
-/// the one, the largest R / log2 N of the other. `exponent`: rounds that are N^exponent times as many, a
+/// What the protocols declare for sizes too large to run here: the slope of R / log2 N of the one, N = 2^12 .. 2^28
+/// (T_sort is 12 below 2^15 and 16 from there on, so a slope needs sizes far beyond), and the largest R / log2 N of the
+/// other up to 2^20. `exponent`: rounds that are N^exponent times as many, a
 /// defect.
 std::vector<Check> growth(double exponent, const Context& context) {
   std::vector<double> n;
   std::vector<double> cycles_ratio;
   double components_ratio = 0;
-  for (std::uint32_t log_n = 12; log_n <= 20; ++log_n) {
+  for (std::uint32_t log_n = kFirstLog; log_n <= kLastLog; ++log_n) {
     mpc::Parameters parameters;
     parameters.n = std::uint64_t{1} << log_n;
     parameters.epsilon = kEpsilon;
@@ -262,15 +264,17 @@ std::vector<Check> growth(double exponent, const Context& context) {
     };
     n.push_back(static_cast<double>(parameters.n));
     cycles_ratio.push_back(rounds("one_or_two_cycles"));
-    components_ratio = std::max(components_ratio, rounds("components"));
+    if (log_n <= kLastLogOfComponents) components_ratio = std::max(components_ratio, rounds("components"));
   }
-  const Configuration configuration{
-      .theorem = kName, .n = std::uint64_t{1} << 20, .epsilon = kEpsilon, .seed = context.seed};
+  const auto configuration = [&context](std::uint32_t log_n) {
+    return Configuration{
+        .theorem = kName, .n = std::uint64_t{1} << log_n, .epsilon = kEpsilon, .seed = context.seed};
+  };
   const Slope slope = ratio_slope(n, cycles_ratio, context.alarm);
-  return {compare_interval(configuration, "one_or_two_cycles: slope of R / log2 N, 2^12..2^20", slope.slope,
-                           slope.interval, Relation::kAtMost, 0),
-          compare(configuration, "components: most R / log2 N, 2^12..2^20", components_ratio,
-                  Relation::kAtMost, kComponentsFactor)};
+  return {compare_interval(configuration(kLastLog), "one_or_two_cycles: slope of R / log2 N, 2^12..2^28",
+                           slope.slope, slope.interval, Relation::kAtMost, 0),
+          compare(configuration(kLastLogOfComponents), "components: most R / log2 N, 2^12..2^20",
+                  components_ratio, Relation::kAtMost, kComponentsFactor)};
 }
 
 class ConnectivityRounds : public Statement {

@@ -117,7 +117,7 @@ class AveragedLayer final : public anna::Layer {
     Outputs outputs(count);
     std::vector<std::int64_t> phi(features_.rank());
     std::vector<Wide> sums(columns());  // phi(q) (G, g)
-    const auto times = static_cast<double>(tokens_ - (seeded("sums-of-others") ? 1 : 0));
+    const auto times = static_cast<double>(tokens_);
     for (std::uint32_t h = 0; h < count; ++h) {
       features_.of(token.vector(h, true), phi);
       std::ranges::fill(sums, 0);
@@ -128,7 +128,7 @@ class AveragedLayer final : public anna::Layer {
         sums[entry.column % columns()] +=
             static_cast<Wide>(phi[entry.column / columns()]) * static_cast<std::int64_t>(sum);
       }
-      const auto norm = static_cast<double>(sums.back());
+      const double norm = static_cast<double>(sums.back()) * (seeded("keys-twice") ? 2 : 1);
       require(norm > 0, "token {}: its head {} was given no average", row.token, h);
       for (std::uint32_t c = 0; c + 1 < columns(); ++c) {
         if (sums[c] != 0) outputs.add(h, c, static_cast<double>(sums[c]) / norm);
