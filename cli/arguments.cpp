@@ -76,8 +76,11 @@ void add_instance_arguments(Flags& flags, ProtocolArguments& a) {
                [&a](const std::string& text) { a.format = format_of(text); });
   add_count(flags, "--n", "N", "With --input: the first N values; without: generate N values", 1, kMaxWords,
             [&a](std::uint64_t value) { a.n = value; });
-  add_rational(flags, "--eps", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
-               a.parameters.epsilon);
+  flags.value("--eps", "P/Q", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
+              [&a](const std::string& text) {
+                a.parameters.epsilon = Rational::parse(text, "--eps");
+                a.epsilon_given = true;
+              });
 }
 
 void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::string& what) {
@@ -91,11 +94,6 @@ void add_protocol_arguments(Flags& flags, ProtocolArguments& a, const std::strin
   add_count(flags, "--seed", "SEED", "Public seed, drawn before the input (default 1)", 0, ~std::uint64_t{0},
             [&a](std::uint64_t value) { a.parameters.seed = value; });
 
-  flags.value("--eps", "P/Q", "b = ceil(N^eps) words a machine, 0 < eps < 1 (default 1/2)",
-              [&a](const std::string& text) {
-                a.parameters.epsilon = Rational::parse(text, "--eps");
-                a.epsilon_given = true;
-              });
   add_rational(flags, "--gamma",
                "q = ceil(kappa_q N^(1+gamma) / b) machines, kappa_q as gamma = 0 needs (default 0)",
                a.parameters.gamma);

@@ -833,6 +833,8 @@ std::string_view kind_name(mpc::ModelViolation::Kind kind) {
       return "words received";
     case Kind::kWordWidth:
       return "word width";
+    case Kind::kHeap:
+      return "words from the heap";
     case Kind::kDestination:
       return "destination";
     case Kind::kMessageAfterEnd:
