@@ -86,6 +86,7 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
     check_files({{"--html", arguments.html}, {"--json", arguments.out.json}},
                 {{"--input", arguments.instance.input}}, arguments.out.quiet);
   });
+  const auto given = given_instance(arguments, communicator);
   if (arguments.faults) return verify_faults(arguments, communicator);
   const std::filesystem::path folder = arguments.options.resume_folder;
   communicator.on_root([&] {
@@ -95,7 +96,7 @@ int verify(const VerifyArguments& arguments, const Communicator& communicator) {
             "--resume {}: is a file; the finished statements are kept in a folder", folder.string());
   });
   proofs_check::VerifyOptions options = arguments.options;
-  options.given = given_instance(arguments, communicator);
+  options.given = given;
   Progress progress(communicator.root() && !arguments.out.quiet);
   options.progress = [&](std::string_view statement, std::string_view what) {
     progress.draw(fmt::format("{}: {}", statement, what));
