@@ -14,16 +14,17 @@ namespace {
 std::atomic<std::uint64_t> news = 0;
 }
 
-void* operator new(std::size_t bytes) {
+// Not inlined: GCC would compare the one half that it sees with the other that it does not.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++news;
   void* const block = std::malloc(bytes == 0 ? 1 : bytes);
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
-void operator delete(void* block) noexcept {
+[[gnu::noinline]] void operator delete(void* block) noexcept {
   std::free(block);
 }
-void operator delete(void* block, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept {
   std::free(block);
 }
 
