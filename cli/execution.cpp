@@ -301,6 +301,7 @@ nlohmann::ordered_json run_json(const Instance& instance, const Execution& execu
         {{"max_words_sent", round.max_words_sent},
          {"max_words_received", seeded("received-is-sent") ? round.max_words_sent : round.max_words_received},
          {"max_scratch_words", round.max_scratch_words},
+         {"max_heap_words", heap_json(round)},
          {"total_words", round.total_words}});
   }
   return json;

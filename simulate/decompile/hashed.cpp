@@ -9,6 +9,7 @@
 #include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
 #include "roundtrip/simulate/decompile/key_code.h"
@@ -251,6 +252,7 @@ void HashedRun::update(const Context& context, const VisitNext& visit) const {
 void HashedRun::put_record(const TokenHeads& token, std::uint64_t number, std::uint64_t table,
                            std::uint32_t head, bool query, std::span<Word> out) const {
   const anna::Symbol symbol = token.symbol(head, query);
+  const HeapPause models;  // what a model's hash functions take is not the protocol's
   code_->code(static_cast<std::uint32_t>(table), symbol, token.vector(symbol), out.first(sizes_.code_words));
   out[sizes_.code_words] = tie(query, number);
 }
