@@ -20,6 +20,7 @@
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/explain/page.h"
 #include "roundtrip/explain/trace.h"
@@ -81,10 +82,11 @@ std::string describe(py::error_already_set& error) {
   return text;
 }
 
-/// Calls `work` with the lock; what Python raises becomes one line.
+/// Calls `work` with the lock; what Python raises becomes one line. What calling it takes from the heap is no step's.
 template <typename Work>
 auto in_python(const Work& work) {
   const py::gil_scoped_acquire lock;
+  const HeapPause conversions;
   try {
     return work();
   } catch (py::error_already_set& error) {

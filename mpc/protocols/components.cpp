@@ -167,6 +167,7 @@ class Components final : public Composition {
  public:
   explicit Components(const Parameters& parameters) : plan_(make_plan(parameters)) {
     shape_ = declare_shape(parameters, plan_.sizes, parameters.n, plan_.sort.machines);
+    shape_.heap_words = 0;
     then("darts to their machines", 1, 0,
          [this](const Context& context, std::uint32_t) { send_input(context); });
     for (std::uint32_t phase = 0; phase < plan_.phases; ++phase) append_phase();

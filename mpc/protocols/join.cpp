@@ -49,6 +49,7 @@ class Join final : public Composition {
   explicit Join(const Parameters& parameters) {
     const Plan plan = make_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n, plan.sort.machines);
+    shape_.heap_words = 0;
     shape_.input_bits = kInputBits;
     const std::uint64_t block = plan.sort.machine_records;
     then("to the sort machines", 1, 0, [this, plan](const Context& context, std::uint32_t) {

@@ -33,6 +33,7 @@ class KHopWalk final : public Composition {
     const Sizes sizes =
         choose_sizes(parameters, kKappa, [](const Sizes& at) { return at.kappa_s >= kKappa; });
     shape_ = declare_shape(parameters, sizes, parameters.n, 1);
+    shape_.heap_words = 0;
     shape_.input_bits = kSymbolBits;
     const std::uint64_t b = sizes.block_words;
 

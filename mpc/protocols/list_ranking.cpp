@@ -28,6 +28,7 @@ class ListRanking final : public Composition {
  public:
   explicit ListRanking(const Parameters& parameters) {
     shape_ = declare_shape(parameters, list_sizes(parameters), parameters.n, 1);
+    shape_.heap_words = 0;
     const Doubling& ranks = then<Doubling>(
         "double",
         {.elements = shape_.n,

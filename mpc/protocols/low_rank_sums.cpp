@@ -49,6 +49,7 @@ class LowRankSums final : public Composition {
  public:
   explicit LowRankSums(const Parameters& parameters) : plan_(make_plan(parameters)) {
     shape_ = declare_shape(parameters, plan_.sizes, plan_.tokens * (plan_.dimension + 1), plan_.tree.leaves);
+    shape_.heap_words = 0;
     then("tokens to their machines", 1, 0, [this](const Context& context, std::uint32_t) {
       std::uint64_t index = context.machine * shape_.block_words;
       for (const Word word : context.inbox.words())

@@ -82,6 +82,7 @@ class Match2 final : public Composition {
   explicit Match2(const Parameters& parameters) : modulus_(modulus(parameters)) {
     const Plan plan = make_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n, plan.sort ? plan.sort->machines : 1);
+    shape_.heap_words = 0;
     plan.by_set ? compose_by_set(plan) : compose_by_sort(plan);
     shape_.validate();
   }

@@ -60,6 +60,7 @@ class MatrixProduct final : public Composition {
   explicit MatrixProduct(const Parameters& parameters) : plan_(make_plan(parameters)) {
     shape_ = declare_shape(parameters, plan_.sizes, plan_.rows * plan_.rows,
                            plan_.row_tiles * plan_.row_tiles * plan_.inner_tiles);
+    shape_.heap_words = 0;
     const std::uint64_t tile = tile_words();
     then("entries to their tiles", 1, 0,
          [this](const Context& context, std::uint32_t) { send_entries(context); });

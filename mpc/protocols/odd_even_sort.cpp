@@ -20,6 +20,7 @@ class OddEvenSortProtocol final : public Composition {
     const Sizes sizes =
         choose_sizes(parameters, kKappa, [](const Sizes& at) { return at.kappa_s >= kKappa; });
     shape_ = declare_shape(parameters, sizes, parameters.n, 1);
+    shape_.heap_words = 0;
     shape_.input_bits = shape_.word_bits - position_bits_;
     const OddEvenSort& sort = then<OddEvenSort>("sort with a neighbour",
                                                 {.words = parameters.n,

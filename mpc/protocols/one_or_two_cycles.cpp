@@ -45,6 +45,7 @@ class OneOrTwoCycles final : public Composition {
     const Sizes sizes = cycles_sizes(parameters);
     const SortPlan plan = *plan_sort(sort_task(parameters, sizes.memory_words));
     shape_ = declare_shape(parameters, sizes, 1, plan.machines);
+    shape_.heap_words = 0;
     then("to the sort machines", 1, 0,
          [this, plan](const Context& context, std::uint32_t) { send_input_to_sort(context, shape_, plan); });
     const auto place = [this, block = plan.machine_records](const Context& context, std::uint64_t position,

@@ -79,6 +79,7 @@ class BroadcastProtocol final : public Composition {
   explicit BroadcastProtocol(const Parameters& parameters) {
     const Plan plan = reduce_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n, 1);
+    shape_.heap_words = 0;
     const MachineId root = plan.tree.root();
     if (root != 0) {
       then("to the root", 1, 0, [root](const Context& context, std::uint32_t) {
@@ -106,6 +107,7 @@ class Reduce final : public Composition {
   explicit Reduce(const Parameters& parameters) : operation_(operation(parameters)) {
     const Plan plan = reduce_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, 1, 1);
+    shape_.heap_words = 0;
     const TreeReduce& total = then<TreeReduce>(
         "reduce",
         {.tree = plan.tree,
@@ -132,6 +134,7 @@ class PrefixScan final : public Composition {
   explicit PrefixScan(const Parameters& parameters) : operation_(operation(parameters)) {
     const Plan plan = prefix_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n, 1);
+    shape_.heap_words = 0;
     const auto words = [](const Context& context) { return context.inbox.words(); };
     const TreeScan& scan = then<TreeScan>(
         "scan",
@@ -167,6 +170,7 @@ class SegmentedScan final : public Composition {
   explicit SegmentedScan(const Parameters& parameters) : operation_(operation(parameters)) {
     const Plan plan = segmented_plan(parameters);
     shape_ = declare_shape(parameters, plan.sizes, parameters.n / 2, 1);
+    shape_.heap_words = 0;
     const TreeScan& scan =
         then<TreeScan>("segmented scan",
                        {.tree = plan.tree,

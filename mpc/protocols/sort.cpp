@@ -77,6 +77,7 @@ SortShape declare_sort(const Parameters& parameters, const Sizes& sizes, SortTas
   task.memory_words = sizes.memory_words;
   SortShape sorted{.shape = {}, .plan = *plan_sort(task)};
   sorted.shape = declare_shape(parameters, sizes, parameters.n, sorted.plan.machines);
+  sorted.shape.heap_words = 0;
   if (parameters.gamma > Rational(0) && !seeded("gamma-idle")) {
     task.machines = sorted.shape.machines;
     sorted.plan = *plan_sort(task);

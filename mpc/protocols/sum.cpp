@@ -42,6 +42,7 @@ class Sum final : public Composition {
   explicit Sum(const Parameters& parameters) {
     const Sizes sizes = sum_sizes(parameters);
     shape_ = declare_shape(parameters, sizes, 1, 1);
+    shape_.heap_words = 0;
     const TreeReduce& total = then<TreeReduce>(
         "add", {.tree = sum_tree(parameters.n, sizes),
                 .load =

@@ -134,6 +134,7 @@ class ThreeSum final : public Composition {
  public:
   explicit ThreeSum(const Parameters& parameters) : plan_(make_plan(parameters)) {
     shape_ = declare_shape(parameters, plan_.sizes, kOutputs, plan_.diagonals + plan_.blocks);
+    shape_.heap_words = 0;
     shape_.input_bits = kValueBits;
     const std::uint64_t s = shape_.memory_words;
 

@@ -42,6 +42,7 @@ class WordCount final : public Composition {
     const Sizes sizes = word_count_sizes(parameters);
     const std::uint32_t d = dimension(parameters.n, sizes.block_words);
     shape_ = declare_shape(parameters, sizes, parameters.n, std::uint64_t{1} << d);
+    shape_.heap_words = 0;
     then("exchange counts", d, sizes.memory_words, [this](const Context& context, std::uint32_t round) {
       const Word bit = Word{1} << (round - 1);
       for (const Word word : counted(context, round == 1))

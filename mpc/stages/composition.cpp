@@ -180,7 +180,6 @@ Shape declare_shape(const Parameters& parameters, const Sizes& sizes, std::uint6
   shape.memory_words = sizes.memory_words;
   shape.kappa_s = sizes.kappa_s;
   shape.kappa_raised = sizes.kappa_raised;
-  shape.heap_words = 0;
   const std::uint64_t needed =
       std::max({shape.input_machines(), ceil_div(outputs, sizes.block_words), machines});
   require(!parameters.machines || *parameters.machines >= needed, "machines is {}, allowed is at least {}",

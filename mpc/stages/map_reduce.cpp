@@ -96,10 +96,13 @@ bool plan_job(const MapReduce& work, std::size_t i, std::uint64_t records, std::
     behind = std::max(behind, next.pairs * (next.key_words + next.value_words));
   }
   const std::uint64_t part = std::max<std::uint64_t>(1, ceil_div(behind, 2 * width));
-  const auto sort = plan_sort({.records = plan.pairs,
-                               .record_words = width,
-                               .memory_words = memory / part,
-                               .key_words = job.key_words});
+  if (memory < 4 * (width + 1)) return false;
+  const auto sort =
+      plan_sort({.records = plan.pairs,
+                 .record_words = width,
+                 .memory_words = memory / part,
+                 .key_words = job.key_words,
+                 .machine_records = memory / (2 * (width + 1)) - 1});  // with their number, twice
   if (!sort || sort->machine_records < job.pairs) return false;
   plan.sort = *sort;
   const std::uint64_t block = sort->machine_records;

@@ -80,7 +80,8 @@ std::string block(const StatementReport& statement) {
   out += fmt::format("  {} checks, {} controls in {:.1f} s\n", statement.checks.size(),
                      statement.controls.size(), statement.seconds);
   if (!statement.failure_message.empty()) out += "  " + cut(statement.failure_message, 97) + "\n";
-  if (statement.outcome() == Outcome::kInconclusive) out += "  " + cut(why_inconclusive(statement), 97) + "\n";
+  if (statement.outcome() == Outcome::kInconclusive)
+    out += "  " + cut(why_inconclusive(statement), 97) + "\n";
   return out + "\n";
 }
 

@@ -40,6 +40,7 @@ class Defective final : public mpc::Protocol {
   Defective(std::unique_ptr<const mpc::Protocol> inner, const Defect& defect)
       : inner_(std::move(inner)), defect_(defect), shape_(inner_->shape()) {
     if (defect.memory_words > 0) shape_.memory_words = defect.memory_words;
+    shape_.heap_words = ~std::uint32_t{0};  // an outbox of its own is no part of the protocol
   }
   const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {

@@ -97,8 +97,8 @@ class Signals(Case):
         """The script for SLURM, with mpirun in place of srun: stopped, it submits itself; submitted, it goes on."""
         job = pathlib.Path(__file__).resolve().parents[2] / "docs" / "roundtrip.sbatch"
         text = re.sub(r"^run=.*$", f"run=({cli_test.ROUNDTRIP} run {' '.join(map(str, SIZE))} --output out)", job.read_text(),
-                      flags=re.MULTILINE).replace("every=10 ", "every=20 ")
-        commands = {"srun": f'shift; exec {cli_test.MPIEXEC} -q --oversubscribe -n 2 "$@"',
+                      flags=re.MULTILINE).replace("every=10 ", "every=5 ")
+        commands = {"srun": f'shift 2; exec {cli_test.MPIEXEC} -q --oversubscribe -n 2 "$@"',
                     "scontrol": f'echo "   Command={self.path}/job"', "sbatch": 'echo "$1" >> submitted'}
         self.file(text, "job")
         for name, line in commands.items():
@@ -137,7 +137,7 @@ class Refused(Case):
         """A file size limit, as a disk that fills up: the run ends, the checkpoint before is whole."""
         facts, output = self.whole()
         kept = self.path / "kept"
-        process = self.start(*SIZE, "--checkpoint", kept, "--every", 20)
+        process = self.start(*SIZE, "--checkpoint", kept, "--every", 5)
         process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0)
         before = sorted(p.name for p in kept.iterdir())

@@ -361,7 +361,7 @@ class Reports(Case):
         for ranks in (0, 2):
             report = self.path / f"faults{ranks}"
             table = self.succeed("verify", "--faults", "packet code", "last-message", "--json", report, ranks=ranks)
-            self.assertIn("6 of 6 faults rejected", table)
+            self.assertIn("12 of 12 faults rejected", table)
             facts[ranks] = json.loads(report.read_text())["faults"]
             self.assertTrue(all(fault["rejected"] and fault["accepted_off"] for fault in facts[ranks]))
         self.assertEqual(facts[0], facts[2])

@@ -173,8 +173,9 @@ TEST(AnyInbox, NoStepLeavesItsBounds) {
     options.observer = &recorder;
     try {
       const Values values =
-          info.generate ? info.generate(parameters)
-                        : testing::random_values(parameters.n, 0, static_cast<std::int64_t>(parameters.n), 1);
+          info.generate
+              ? info.generate(parameters)
+              : testing::random_values(parameters.n, 0, static_cast<std::int64_t>(parameters.n) - 1, 1);
       testing::run_case(name, parameters, values, options);
     } catch (const ContractError&) {
       continue;  // no N for this protocol
