@@ -23,6 +23,9 @@ Decompiled::Decompiled(anna::Model model, DecompilePlan plan)
   shape_.outputs = plan_.tokens * plan_.output_dimension * plan_.output_words;
   shape_.block_words = plan_.block_words;
   shape_.memory_words = plan_.memory_words;
+  constexpr std::uint64_t kBookkeeping =
+      16;  // the writer of a row and a callback, which s may be too small for
+  shape_.heap_words = std::max(plan_.memory_words, kBookkeeping);
   shape_.machines = static_cast<std::uint32_t>(plan_.machines);
   shape_.word_bits = plan_.word_bits;
   shape_.input_bits = plan_.input_bits;

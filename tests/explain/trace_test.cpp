@@ -358,7 +358,9 @@ TEST(Page, PrintsAnyWordHarmlessly) {
   EXPECT_EQ(count("</script>"), 2u);
   EXPECT_EQ(count("</title>"), 1u);
   EXPECT_EQ(count("<!--"), 0u);
-  EXPECT_EQ(count("\"use strict\""), 1u) << "a word is no marker of the template";
+  const std::string harmless = page(trace_of(make("sort", {3, 1, 2, 0})));
+  EXPECT_LT(html.size(), harmless.size() + 20000)
+      << "a word is no marker of the template, which holds the scripts";
   EXPECT_GT(count("&lt;/script&gt;&lt;b&gt;"), 3u);
   EXPECT_EQ(count("http"), count("http-equiv")) << "the page names nothing elsewhere";
 }

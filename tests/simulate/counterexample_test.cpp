@@ -54,8 +54,12 @@ TEST(Divergence, NoneWhereAllAgree) {
     for (const std::uint64_t value : {1, 2}) {  // of every option
       CompileOptions options{.construction = construction->name};
       for (const ConstructionOption& option : construction->options) option.set(options, value);
-      const Compiled compiled = compile(full_load(shape, 5), options);
-      EXPECT_FALSE(find_divergence(compiled, random_input(shape, 1), *exact));
+      try {
+        const Compiled compiled = compile(full_load(shape, 5), options);
+        EXPECT_FALSE(find_divergence(compiled, random_input(shape, 1), *exact));
+      } catch (const ContractError& error) {  // two digits are not dealt
+        EXPECT_THAT(error.what(), testing::HasSubstr("routing is deterministic with D = 2 digits"));
+      }
     }
   }
 }

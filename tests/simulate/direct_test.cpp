@@ -275,8 +275,8 @@ TEST(Direct, OverloadWithoutTheVarianceTestDeliversWrongWords) {
   const mpc::Shape shape = make_shape(64, 1, 1, 64, 2, 1);
   const auto protocol = std::make_shared<TestProtocol>(
       shape, [](const mpc::Shape&, const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) {
-        const std::set<std::uint32_t> senders = {28, 34, 36, 38, 40, 42, 44, 46, 48};
-        if (step.round == 1 && senders.contains(step.machine)) outbox.send(0, 5);
+        constexpr std::uint32_t kSenders[] = {28, 34, 36, 38, 40, 42, 44, 46, 48};
+        if (step.round == 1 && std::ranges::count(kSenders, step.machine) == 1) outbox.send(0, 5);
         if (step.round == 2 && step.machine == 0) outbox.deliver(0, inbox.empty() ? 0 : inbox[0].source);
       });
   const auto input = random_input(shape, 1);
