@@ -5,7 +5,7 @@ using namespace roundtrip;
 
 int main(int argc, char** argv) {
   mpc::MapReduce count;
-  count.name = "word_count";
+  count.name = "count_words";
   count.summary = "how often each word occurs";
   count.output = "sn";  // a word, as it was read, and a number
   count.jobs = {{.map = [](mpc::Record word, const mpc::Emit& emit) { emit({word[0]}, {1}); },

@@ -25,7 +25,7 @@ def main():
             (path / name).write_text("\n".join(texts))
             expected = list(collections.Counter(texts).items())  # in order of first occurrence, as words are numbered
             for number in (1, 2, 3):
-                subprocess.run([*ranks(number), PROGRAM, "run", "word_count", "--input", path / name, "--format", "words",
+                subprocess.run([*ranks(number), PROGRAM, "run", "count_words", "--input", path / name, "--format", "words",
                                 "--check", "--quiet", "--output", path / "counts", "--json", path / "json"], check=True)
                 counts = [line.split() for line in (path / "counts").read_text().splitlines()]
                 assert [(word, int(times)) for word, times in counts] == expected, (name, number)
@@ -41,10 +41,10 @@ def main():
                                       stdout=subprocess.PIPE)
                 assert done.stdout.split() == [str(part) for pair in collections.Counter(few.split()).items()
                                                for part in pair], (name, number)
-        done = subprocess.run([PROGRAM, "compile", "word_count", "--n", "256", "--check", "--json", "-", "--quiet"], check=True,
+        done = subprocess.run([PROGRAM, "compile", "count_words", "--n", "256", "--check", "--json", "-", "--quiet"], check=True,
                               text=True, stdout=subprocess.PIPE)
         assert json.loads(done.stdout)["equal"]
-        done = subprocess.run([PROGRAM, "verify", "word_count"], check=True, text=True, stdout=subprocess.PIPE)
+        done = subprocess.run([PROGRAM, "verify", "count_words"], check=True, text=True, stdout=subprocess.PIPE)
         assert "\nverified: 1 statement," in done.stdout, done.stdout
 
 
