@@ -27,8 +27,7 @@ import gzip
 import itertools
 import json
 import pathlib
-import sys
-import zlib
+import sys, zlib
 
 class Rejected(Exception): pass
 
@@ -346,14 +345,15 @@ def sort(x, o):
 ANSWERS = {
     "broadcast": lambda x, o: [x[0]] * len(x), "reduce": lambda x, o: scan(x, o)[-1:], "prefix_scan": scan,
     "segmented_scan": lambda x, o: scan(x[1::2], o, {i for i, flag in enumerate(x[0::2]) if flag}),
-    "sum": lambda x, o: [signed(sum(x))], "sort": sort, "k_hop": k_hop, "list_ranking": list_ranking,
+    "sum": lambda x, o: [signed(sum(x))], "sort": sort, "odd_even_sort": sort, "k_hop": k_hop, "k_hop_walk": k_hop,
+    "list_ranking": list_ranking, "word_count": lambda x, o: [x.count(t) for t in range(len(x))],
     "match2": lambda x, o: [int(-v % int(o.get("M", 37)) in {w % int(o.get("M", 37)) for w in x}) for v in x],
     "join": lambda x, o: [x[v] if 0 <= v < len(x) else None for v in x], "one_or_two_cycles": cycles,
     "components": components, "matrix_product": matrix_product, "three_sum": three_sum, "low_rank_sums": low_rank_sums}
 
 # An output's value is its word less this, or less 2^(p - 1); of some protocols the word 0 is no value.
-OFFSET = {"one_or_two_cycles": 0, "three_sum": 0, "components": 1, "list_ranking": 1, "match2": 0}
-NONE = ("one_or_two_cycles", "three_sum", "components", "list_ranking", "join", "k_hop")
+OFFSET = {"one_or_two_cycles": 0, "three_sum": 0, "components": 1, "list_ranking": 1, "match2": 0, "word_count": 0}
+NONE = ("one_or_two_cycles", "three_sum", "components", "list_ranking", "join", "k_hop", "k_hop_walk")
 
 def check(lines):
     """What was found of a certificate, in a line; Rejected if it is not what it says."""
@@ -373,7 +373,7 @@ def check(lines):
     if protocol in ANSWERS:
         answers = ANSWERS[protocol]([word - half for word in run.input], head["options"])
         need(head["values"] == answers, "the values are not the answers of", protocol)
-        less = OFFSET.get(protocol, half) + (protocol in ("join", "k_hop"))
+        less = OFFSET.get(protocol, half) + (protocol in ("join", "k_hop", "k_hop_walk"))
         values = [None if word == 0 and protocol in NONE else word - less for word in run.output_words]
         need(values == answers, "the outputs are not the answers of", protocol)
     return (f"accepted: {protocol} ({head['construction']}), N = {run.n}, R = {run.rounds}, L = {len(lines)}, "

@@ -29,8 +29,8 @@ const MechanismInfo& mechanism_for_equal_keys(std::string_view name) {
   std::string allowed;
   for (const MechanismInfo* mechanism : mechanisms())
     if (mechanism->finds_equal_keys) allowed += (allowed.empty() ? "" : " or ") + mechanism->name;
-  require(found != nullptr && found->finds_equal_keys, "attention is '{}', allowed here are {}", name,
-          allowed);
+  require_field(found != nullptr && found->finds_equal_keys, "attention", "is '{}', allowed is {}", name,
+                allowed);
   return *found;
 }
 

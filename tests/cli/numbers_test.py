@@ -53,10 +53,11 @@ class Numbers(cli_test.Case):
                 expect(f"round {r} machine {i} sent", int(rows[r, i]["words_sent"]), sent[i])
                 expect(f"round {r} machine {i} received", int(rows[r, i]["words_received"]), received[i])
             scratch = max(int(rows[r, i]["scratch_words"]) for i in range(shape["machines"]))
+            heap = max(int(rows[r, i]["heap_words"]) for i in range(shape["machines"]))
             totals.append({"max_words_sent": max(sent), "max_words_received": max(received.values(), default=0),
-                           "max_scratch_words": scratch, "total_words": sum(sent)})
+                           "max_scratch_words": scratch, "max_heap_words": heap, "total_words": sum(sent)})
             expect(f"ledger of round {r}", facts["ledger"][r - 1], totals[-1])
-        for key in ("max_words_sent", "max_words_received", "max_scratch_words"):
+        for key in ("max_words_sent", "max_words_received", "max_scratch_words", "max_heap_words"):
             expect(key, facts[key], max(t[key] for t in totals))
         expect("total_words", facts["total_words"], sum(t["total_words"] for t in totals))
         expect("rounds", facts["rounds"], len(rounds))

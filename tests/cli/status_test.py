@@ -194,7 +194,7 @@ class Verdicts(StatusCase):
         self.refuse("verify", "lsh_algorithm", "--n", 64, says="'lsh_algorithm'")
         self.refuse("verify", "sort", "--param", "k=2", says="--param k: sort has no such parameter")
         self.refuse("verify", "sort", "--n", 64, "--faults", says="without --faults")
-        self.refuse("verify", "list_ranking", "--input", self.file("5 5 5\n", "bad"), says="list_ranking")
+        self.refuse("verify", "list_ranking", "--input", self.file("5 5 5\n", "bad"), says="element 0 is followed by 5")
 
 
 if __name__ == "__main__":

@@ -59,5 +59,5 @@ if [ -d "$work/prefix/lib/python3" ]; then # built with the Python module
 import os, roundtrip, roundtrip.torch
 assert roundtrip.__file__.startswith(os.environ["PYTHONPATH"])
 assert roundtrip.run("sum", [1, 2, 3]).outputs.tolist() == [6]'
-  test -s "$work/prefix/lib/python3/dist-packages/roundtrip/py.typed"
+  test -e "$work/prefix/lib/python3/dist-packages/roundtrip/py.typed"
 fi

@@ -141,7 +141,7 @@ const std::vector<LieCase>& lies() {
          return true;
        },
        {Kind::kDestination, 4, 4, 0xffffffffu, 17},
-       "machine 4 in round 4 sent to 4294967295, allowed 0 to 17"},
+       "machine 4 in round 4 delivered output word 4294967295, allowed 0 to 17"},
       {"message after the end",
        [](const Step& s, Outbox& o) {
          if (at(s, 4, 2)) o.send(3, 1);
