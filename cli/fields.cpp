@@ -12,6 +12,7 @@ struct Field {
   std::string_view flag;
 };
 constexpr Field kFields[] = {
+    {"attention", "--attention"},
     {"checkpoint folder", "--checkpoint"},
     {"checkpoint interval", "--every"},
     {"draws", "--draws"},

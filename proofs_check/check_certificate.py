@@ -27,8 +27,8 @@ import gzip
 import itertools
 import json
 import pathlib
-import sys, zlib
-
+import sys
+import zlib
 class Rejected(Exception): pass
 
 def need(holds, *what):

@@ -35,7 +35,7 @@ class Case(unittest.TestCase):
         cls.answers = roundtrip("run", "k_hop", "--param", "k=1", *flags, "--quiet", "--csv", cls.path / "loads.csv",
                                 "--output", "-", stdin=SENTENCE).split("\n")[:-1]
         with open(cls.path / "loads.csv", newline="") as file:
-            cls.loads = [[int(v) for v in row.values()] for row in csv.DictReader(file)]
+            cls.loads = [[int(v) for v in row.values()][:5] for row in csv.DictReader(file)]  # the page has no heap
         cls.rounds = max(row[0] for row in cls.loads)
 
     def setUp(self):
@@ -100,7 +100,7 @@ class Pages(Case):
         self.assertEqual(self.shown(page), [1])
         page.run("document.getElementById('slider').focus()")
         page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-        self.assertEqual(self.shown(page), [4])
+        self.assertEqual(self.shown(page), [min(4, self.rounds)])
         page.keys(Keys.END)
         self.assertEqual(self.shown(page), [self.rounds])
         self.assertFalse(page.find("#next").is_enabled())
@@ -346,7 +346,7 @@ class Stage(Case):
                     continue
                 machine = int(line.split("machine ")[1].split()[0])
                 self.assertEqual(self.red(page), [[machine], [machine]], (protocol, s, line))
-                self.assertIn(line.split("machine ")[1].strip().rstrip("."), page.find("#say").text)
+                self.assertIn(line.split("machine ")[1].split(" (round")[0].strip(), page.find("#say").text)
             self.shot(page, f"broken-{name}")
         self.assertEqual(page.serious_findings(), [])
 
