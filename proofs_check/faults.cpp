@@ -233,7 +233,7 @@ constexpr SeededFault kFaults[] = {
 
     {"tie-rule", kSort, "a machine turns the order of equal keys round", kModelLimits,
      "k_hop: outputs unlike the oracle's", 1024},
-    {"ties-unsplit", kSort, "positions of samples are ignored: equal keys stay together", kModelLimits,
+    {"ties-unsplit", kSort, "samples have no positions: equal keys stay together", kModelLimits,
      "sort: runs stopped by the runtime", 1024},
     {"local-positions", kSort, "records are numbered from 0 on every machine", kModelLimits,
      "k_hop: outputs unlike the oracle's", 1024},

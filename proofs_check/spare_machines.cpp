@@ -43,19 +43,20 @@ std::uint64_t scaled(std::uint64_t q, std::uint64_t n, const Rational& gamma) {
 
 struct Spread {
   Case c;
-  bool uses_more;  ///< what the protocol's record must say
+  bool uses_more;  ///< what the protocol's record must say: machines get fewer words
+  bool beyond;     ///< and there are more that get some than gamma = 0 has
 };
 
-const Spread kProtocols[] = {{{"sort", kSpareSize, Rational(1, 2), 8, {}}, true},
-                             {{"k_hop", kSpareSize, Rational(1, 2), 8, {{"k", "4"}}}, true},
-                             {{"sum", kSpareSize, Rational(1, 4), 1, {}}, false},
-                             {{"match2", kSpareSize, Rational(1, 4), 2, {{"M", "37"}}}, false}};
+const Spread kProtocols[] = {{{"sort", kSpareSize, Rational(1, 2), 8, {}}, true, false},
+                             {{"k_hop", kSpareSize, Rational(1, 2), 8, {{"k", "4"}}}, true, true},
+                             {{"sum", kSpareSize, Rational(1, 4), 1, {}}, false, false},
+                             {{"match2", kSpareSize, Rational(1, 4), 2, {{"M", "37"}}}, false, false}};
 
 }  // namespace
 
 SpareMachines spare_machines(mpc::Transport& transport, std::uint64_t seed, GammaDefect defect) {
   SpareMachines found;
-  for (const auto& [c, uses_more] : kProtocols) {
+  for (const auto& [c, uses_more, beyond] : kProtocols) {
     const mpc::ProtocolInfo& info = mpc::find_protocol(c.protocol);
     const Expectation expectation = expectation_of(c);
     const Numbers input = input_of(c, Family::kRandom, seed);
@@ -89,8 +90,8 @@ SpareMachines spare_machines(mpc::Transport& transport, std::uint64_t seed, Gamm
       found.wrong_outputs += wrong[0];
       const std::uint64_t most = result.ledger.rounds[0].max_words_received;
       if (gamma == Rational(0)) most_at_first = most;
-      used = busy.spare(transport) && most < most_at_first;
-      found.wrong_use += !uses_more && busy.spare(transport);
+      used = busy.spare(transport) == beyond && most < most_at_first;
+      found.wrong_use += !beyond && busy.spare(transport);
     }
     found.wrong_use += used != uses_more || info.uses_more_machines != uses_more;
   }

@@ -4,6 +4,7 @@
 
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/heap_meter.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
@@ -71,10 +72,18 @@ void add_residues_of_thread(std::span<Word> set) {
   for (std::size_t i = 0; i < set.size(); ++i) set[i] = seen[i] |= set[i];
 }
 
-/// A defect: a machine's words are kept by its number, in memory of the process.
+/// A defect: a machine's words are kept by its number, in memory of the process that no meter sees.
 std::vector<Word>* words_by_machine(MachineId machine) {
   static std::map<MachineId, std::vector<Word>> words;
-  return seeded("words-by-machine") ? &words[machine] : nullptr;
+  if (!seeded("words-by-machine")) return nullptr;
+  const HeapPause unseen;
+  return &words[machine];
+}
+void keep_by_machine(MachineId machine, std::span<const Word> words) {
+  if (std::vector<Word>* const kept = words_by_machine(machine)) {
+    const HeapPause unseen;
+    kept->assign(words.begin(), words.end());
+  }
 }
 
 class Match2 final : public Composition {
@@ -107,8 +116,7 @@ class Match2 final : public Composition {
                                                                           << residue(word) % kSetWordBits;
                                    }
                                    add_residues_of_thread(set);
-                                   if (auto* const kept = words_by_machine(context.machine))
-                                     kept->assign(context.inbox.words().begin(), context.inbox.words().end());
+                                   keep_by_machine(context.machine, context.inbox.words());
                                  },
                              .combine =
                                  [](std::span<Word> left, std::span<const Word> right) {

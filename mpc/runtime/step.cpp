@@ -43,16 +43,17 @@ class Metered {
  public:
   Metered(HeapMeter& meter, const Outbox& outbox) : meter_(meter) {
     meter_.start(&outbox);
-    if (seeded("heap-unmetered")) meter_.stop();
+    if (unmetered_) meter_.stop();
   }
   ~Metered() {
-    if (!seeded("heap-unmetered")) meter_.stop();
+    if (!unmetered_) meter_.stop();
   }
   Metered(const Metered&) = delete;
   Metered& operator=(const Metered&) = delete;
 
  private:
   HeapMeter& meter_;
+  const bool unmetered_ = seeded("heap-unmetered");
 };
 
 bool takes_too_much(const Protocol& protocol, const HeapMeter& heap) {

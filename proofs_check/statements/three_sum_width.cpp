@@ -30,9 +30,9 @@ const Rational kPlannedDelta(1, 10);  // where sizes are planned, of the memory 
 constexpr std::uint64_t kPlannedSizes[] = {1 << 19, 600000, 1 << 20};
 constexpr std::uint64_t kIdDimension = 128;
 constexpr std::uint32_t kValueBits = 46;
-// L for all N: 2 + 2 D R with D <= ceil(1 / delta) = 5 digits, since q <= N, and R <= 38 from N = 2^12 on (37
-// at the powers of two, 30 to 33 from 2^14 on).
-constexpr std::uint64_t kDepth = 2 + 2 * 5 * 38;
+// L for all N: 2 + 2 D R with D <= ceil(1 / delta) = 5 digits, since q <= N, and R <= 34 from N = 2^12 on (33
+// at 2^12 and 2^13, 30 to 32 from 2^14 on).
+constexpr std::uint64_t kDepth = 2 + 2 * 5 * 34;
 constexpr std::uint64_t kFirstInRange = 4096;
 constexpr std::uint64_t kTrapSizes[] = {8, 33, 64, 101};
 
@@ -325,7 +325,7 @@ class ThreeSumWidth : public Statement {
   std::string card() const override {
     return R"(Problem:   distinct positions a, b, c with x_a + x_b + x_c = 0.
 Guarantee: R = T_sort(N, 2) + 5 + 2 d1 + db + dd + dr rounds on q = g (g + 1) / 2 + g machines, g = ceil(sqrt N), of
-           s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 382 layers for every N >= 2^12, with
+           s = 3 ceil(N^(1/2 + delta)) words; routed, L = 2 + 2DR <= 342 layers for every N >= 2^12, with
            H = ceil(q^(1/D)) heads and width within 12 kappa_s N^(1/2 + 2 delta) + 128 H.
 Check:     rounds and words recounted on inputs with one triple and with none, whose answer is known by construction;
            layers, heads, width and rows' dimension of the network built; outputs of the transformer evaluated at
@@ -339,7 +339,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
   std::vector<Constant> constants() const override {
     return {
         {"kappa_s, delta", "3, 1/5", "s = kappa_s ceil(N^(1/2 + delta)); the routing takes another delta"},
-        {"L", "382", "layers, for every N >= 2^12"},
+        {"L", "342", "layers, for every N >= 2^12"},
         {"width", "36 N^(1/2 + 2 delta) + 128 H", "power law"}};
   }
   std::vector<Check> checks(Context& context) const override {
