@@ -298,7 +298,7 @@ class BucketAttention final : public Attention {
     totals_.assign(distinct, 0);
     if (seeded("pairs-beside")) {  // work that is quadratic and counted by nobody
       volatile std::uint64_t pairs = 0;
-      for (std::uint64_t pair = 0; pair < 8 * head.tokens * head.tokens; ++pair) pairs = pairs + 1;
+      for (std::uint64_t pair = 0; pair < 16 * head.tokens * head.tokens; ++pair) pairs = pairs + 1;
     }
     const std::uint32_t used = bucketing_->tables() - seeded("table-unused");
     for (std::uint32_t table = 0; table < used; ++table) add_table(table, head, sums);
