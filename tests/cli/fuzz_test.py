@@ -46,7 +46,8 @@ class CommandLines(cli_test.Case):
     RATIONALS = ["1/2", "2/5", "1/3", "0.9", "99/100", "1/100", "0", "1", "-1/2", "3/2", "1/0", "1e3", "nan",
                  "1/99999999999999999999", "123456789/987654321"]
     REALS = ["8", "12", "1.5", "1.0000001", "1e-300", "1e300", "1e308", "nan", "inf", "0", "-1", "x"]
-    WORTH = {"sizes": ["small"], "threads": ["0", "1", "3", "4096"]}  # flags whose other values take minutes
+    WORTH = {"sizes": ["small"], "threads": ["0", "1", "3", "4096"],
+             "functions": ["0", "1", "2", "3", "5", "100", "-1", "x", ""]}  # flags whose other values take minutes
 
     def value_of(self, rng, flag, kind, protocol):
         name = flag[2:]
