@@ -67,7 +67,7 @@ Plan make_plan(const Parameters& parameters) {
 /// A defect: residues that a machine has seen stay in memory of the thread, for all machines and runs of it.
 void add_residues_of_thread(std::span<Word> set) {
   static thread_local std::vector<Word> seen;
-  if (!seeded("residues-of-thread")) return;
+  if (!seeded("residues-of-thread")) return seen.clear();  // a sound run forgets what a defective one left
   seen.resize(std::max(seen.size(), set.size()));
   for (std::size_t i = 0; i < set.size(); ++i) set[i] = seen[i] |= set[i];
 }
