@@ -15,7 +15,7 @@
 
 namespace roundtrip::proofs_check {
 
-/// small: about 80 s on one core, 60 s on 2 are the aim. full: larger N and more samples, minutes.
+/// small: within 60 s on two cores. full: larger N and more samples, minutes.
 enum class Sizes : std::uint8_t { kSmall, kFull };
 std::string_view to_string(Sizes sizes);
 
