@@ -140,21 +140,27 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments,
 }
 
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words) {
-  mpc::Outputs outputs(words.size());
-  for (std::size_t t = 0; t < words.size(); ++t)
-    outputs[t] = instance.info->decode(*instance.protocol, t, words[t]);
-  return outputs;
+  return mpc::decode_outputs(*instance.info, *instance.protocol, words);
+}
+
+void require_answers(const mpc::ProtocolInfo& info) {
+  require(info.has_answers(), "--check: {} has no sequential oracle and no check of its own", info.name);
 }
 
 std::string wrong_answers(const Instance& instance, const mpc::Outputs& outputs) {
   const mpc::ProtocolInfo& info = *instance.info;
   if (seeded("answers-unchecked")) return {};
+  const auto own_check = [&] {
+    return info.check ? one_line(info.check(instance.input->values(), outputs, instance.parameters))
+                      : std::string();
+  };
+  if (!info.oracle) return own_check();
   const mpc::Outputs expected = info.oracle(instance.input->values(), instance.parameters);
   if (outputs.size() != expected.size()) {
     return fmt::format("{} outputs where {} are expected", outputs.size(), expected.size());
   }
   const auto [ours, theirs] = std::mismatch(outputs.begin(), outputs.end(), expected.begin());
-  if (ours == outputs.end()) return {};
+  if (ours == outputs.end()) return own_check();
   const auto show = [&](const std::optional<std::int64_t>& value) {
     if (!value) return std::string("none");
     return instance.info->output_form == mpc::OutputForm::kSymbols ? printable(instance.input->text(*value))

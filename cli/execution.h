@@ -55,7 +55,9 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments,
 
 /// The outputs as the user sees them; on rank 0.
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);
-/// What is wrong with the outputs, by the protocol's oracle, in one line; empty if nothing is.
+/// ContractError naming --check for a protocol that has neither an oracle nor a check.
+void require_answers(const mpc::ProtocolInfo& info);
+/// What is wrong with the outputs, by the protocol's oracle and check, in one line; empty if nothing is.
 std::string wrong_answers(const Instance& instance, const mpc::Outputs& outputs);
 /// Outputs as `--output` writes them: one a line, absent ones empty; a triple's positions on one line.
 /// `names`: behind the name of vertex t, for a protocol with an output for each vertex.

@@ -29,7 +29,9 @@ nlohmann::ordered_json describe(const mpc::ProtocolInfo& info) {
           {"kappa_s", info.kappa_s},
           {"uses_more_machines", info.uses_more_machines},
           {"options", options},
-          {"oracle", static_cast<bool>(info.oracle)}};
+          {"oracle", static_cast<bool>(info.oracle)},
+          {"check", static_cast<bool>(info.check)},
+          {"failure_probability", info.failure_probability}};
 }
 
 nlohmann::ordered_json describe(const simulate::ConstructionInfo& info) {
@@ -58,7 +60,12 @@ std::string details(const mpc::ProtocolInfo& info) {
   text += info.uses_more_machines ? "machines --gamma above 0 spreads the input over more of them\n"
                                   : "machines those that --gamma adds idle\n";
   text += info.oracle ? "check    --check compares with a sequential oracle\n"
-                      : "check    none: no sequential oracle\n";
+          : info.check
+              ? "check    --check asks whether the outputs are right, of which there may be several\n"
+              : "check    none: no sequential oracle\n";
+  if (info.failure_probability > 0)
+    text += fmt::format("fails    with probability at most {} over seeds, on every input\n",
+                        info.failure_probability);
   for (const mpc::OptionInfo& option : info.options) {
     text += fmt::format("--param {}={}   {}\n", option.name, option.fallback, option.help);
   }

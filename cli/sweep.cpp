@@ -20,6 +20,7 @@
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/output_files.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
@@ -118,10 +119,10 @@ std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table
 std::string verdict_of(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters,
                        const mpc::Protocol& protocol, const Input& input,
                        const std::vector<mpc::Word>& words) {
-  if (!info.oracle) return "done";
-  mpc::Outputs outputs;
-  for (std::size_t t = 0; t < words.size(); ++t) outputs.push_back(info.decode(protocol, t, words[t]));
-  return outputs == info.oracle(input.values(), parameters) ? "verified" : "refuted";
+  if (!info.has_answers()) return "done";
+  const mpc::Outputs outputs = mpc::decode_outputs(info, protocol, words);
+  return judge({mpc::wrong_outputs(info, input.values(), outputs, parameters) == 0},
+               info.failure_probability > 0);
 }
 
 /// The measured cells of one row. What is refused, and what breaks its model, is a row too.

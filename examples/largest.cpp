@@ -15,6 +15,7 @@ class Largest final : public mpc::Protocol {
     });
     shape_ = mpc::declare_shape(parameters, sizes, /*outputs=*/1, /*machines=*/1);
     shape_.rounds = 2;
+    shape_.heap_words = 0;  // a step takes no memory
   }
   const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {

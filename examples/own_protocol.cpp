@@ -14,6 +14,7 @@ class AboveMean final : public mpc::Composition {
       return at.memory_words >= at.block_words + 2;  // its own words and two sums; else kappa_s is raised
     });
     shape_ = mpc::declare_shape(parameters, sizes, parameters.n, /*machines=*/1);
+    shape_.heap_words = 0;   // a step takes no memory
     shape_.input_bits = 24;  // a sum of up to 2^24 words fits a word of 48 bits
     const auto words = [](const mpc::Context& context) { return context.inbox.words(); };
     const auto leaves = static_cast<std::uint32_t>(shape_.input_machines());

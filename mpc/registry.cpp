@@ -19,6 +19,8 @@ void insert(Registry& registry, ProtocolInfo info) {
   require(well_formed, "protocol name '{}' is not of the characters a-z, 0-9 and _", info.name);
   require(info.make != nullptr, "protocol '{}' has no make()", info.name);
   require(info.decode != nullptr, "protocol '{}' has no decode()", info.name);
+  require(info.failure_probability >= 0 && info.failure_probability < 1,
+          "protocol '{}' has failure probability {}, allowed is [0, 1)", info.name, info.failure_probability);
   const auto [position, inserted] = registry.try_emplace(info.name);
   require(inserted, "protocol name '{}' is taken", info.name);
   position->second = std::move(info);
@@ -54,6 +56,26 @@ std::vector<const ProtocolInfo*> all_protocols() {
   std::vector<const ProtocolInfo*> all;
   for (const auto& [name, info] : registry()) all.push_back(&info);
   return all;
+}
+
+Outputs decode_outputs(const ProtocolInfo& info, const Protocol& protocol, std::span<const Word> words) {
+  Outputs outputs(words.size());
+  for (std::size_t t = 0; t < words.size(); ++t) outputs[t] = info.decode(protocol, t, words[t]);
+  return outputs;
+}
+
+std::uint64_t wrong_outputs(const ProtocolInfo& info, std::span<const std::int64_t> input,
+                            const Outputs& outputs, const Parameters& parameters) {
+  std::uint64_t wrong = 0;
+  if (info.oracle) {
+    const Outputs expected = info.oracle(input, parameters);
+    const std::size_t both = std::min(outputs.size(), expected.size());
+    wrong += std::max(outputs.size(), expected.size()) - both;
+    for (std::size_t t = 0; t < both; ++t) wrong += outputs[t] != expected[t];
+  }
+  if (info.check && !info.check(input, outputs, parameters).empty())
+    wrong = std::max<std::uint64_t>(wrong, 1);
+  return wrong;
 }
 
 Word encode_input(std::int64_t value, const Shape& shape, std::string_view what) {

@@ -59,12 +59,22 @@ struct ProtocolInfo {
   std::function<std::optional<std::int64_t>(const Protocol&, std::uint64_t index, Word)> decode;
   /// Sequential reference that shares no code with the protocol; empty if there is none.
   std::function<Outputs(std::span<const std::int64_t>, const Parameters&)> oracle;
+  /// Where more than one answer is right (a matching, any spanning forest, an approximation within a factor): what is
+  /// wrong with the outputs, in one line; empty if nothing is. Sequential, and shares no code with the protocol. Stands
+  /// in place of the oracle, or beside it.
+  std::function<std::string(std::span<const std::int64_t>, const Outputs&, const Parameters&)> check{};
+  /// Of a protocol that draws by Parameters::seed: the probability, over seeds and on every input, that its answers are
+  /// wrong, at most. 0: they are right with every seed. In [0, 1).
+  double failure_probability = 0;
   /// Throws ContractError for an input that breaks the promise of the task; empty: every input is served. A
   /// step must be defined on any input all the same.
   std::function<void(std::span<const std::int64_t>, const Parameters&)> accept;
   /// A generated instance of N values; empty: uniform in [0, N).
   std::function<Values(const Parameters&)> generate;
   Example example{};
+
+  /// Whether its answers can be told from wrong ones.
+  bool has_answers() const { return oracle || check; }
 };
 
 /// Throws ContractError if the name is taken or not of [a-z0-9_]+.
@@ -73,6 +83,14 @@ void register_protocol(ProtocolInfo info);
 [[nodiscard]] const ProtocolInfo& find_protocol(std::string_view name);
 /// All of them, by name.
 [[nodiscard]] std::vector<const ProtocolInfo*> all_protocols();
+
+/// The output words of a run as the user sees them.
+[[nodiscard]] Outputs decode_outputs(const ProtocolInfo& info, const Protocol& protocol,
+                                     std::span<const Word> words);
+/// How many outputs are unlike the oracle's, those too many or missing included; at least 1 if `check` finds something
+/// wrong.
+[[nodiscard]] std::uint64_t wrong_outputs(const ProtocolInfo& info, std::span<const std::int64_t> input,
+                                          const Outputs& outputs, const Parameters& parameters);
 
 /// x + 2^(p_in - 1); ContractError naming `what`, x and the range unless it fits.
 [[nodiscard]] Word encode_input(std::int64_t value, const Shape& shape, std::string_view what);

@@ -84,8 +84,21 @@ std::vector<NamedInput> graph_instances(std::uint64_t n) {
           {"a long cycle among triangles", words_of(cycles, vertices)}};
 }
 
+std::vector<std::uint64_t> around_borders(std::uint64_t low, std::uint64_t high) {
+  std::vector<std::uint64_t> sizes;
+  for (const Border& border : kBorders) {
+    if (border.size < low || border.size > high) continue;
+    sizes.insert(sizes.end(), {border.size - 1, border.size, border.size + 1});
+  }
+  return sizes;
+}
+
 std::vector<std::uint64_t> small_sizes() {
-  return {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 49, 50, 63, 64, 65, 81, 97, 127, 128, 129};
+  std::vector<std::uint64_t> sizes{1, 2, 3, 4, 5, 48, 49, 50, 81, 97};
+  const std::vector<std::uint64_t> borders = around_borders(8, 128);
+  sizes.insert(sizes.end(), borders.begin(), borders.end());
+  std::ranges::sort(sizes);
+  return sizes;
 }
 
 }  // namespace roundtrip::proofs_check

@@ -74,8 +74,9 @@ struct Report {
   Outcome outcome() const;  ///< the worst of the statements'
 };
 
-/// The false-alarm probability of one statistical check: the budget split over those of all statements.
-double alarm_per_check(Sizes sizes);
+/// The false-alarm probability of one statistical check: the budget split over those of all statements, and `more` of
+/// protocols by name.
+double alarm_per_check(Sizes sizes, std::uint32_t more = 0);
 
 /// Collective; equal on every rank but for `seconds`. ContractError for an unknown name.
 Report verify(const VerifyOptions& options, mpc::Transport& transport);

@@ -258,10 +258,11 @@ py::dict options_of(const mpc::Parameters& parameters) {
 }
 
 /// `factory(n, epsilon, seed, options)` makes an instance with plan(n, block, memory), step() and, if they are not
-/// None, oracle(values, options), generate(n, seed, options).
+/// None, oracle(values, options), check(values, outputs, options), generate(n, seed, options).
 Info python_protocol(const std::string& name, const std::string& summary, const std::string& card,
                      std::uint64_t kappa_s, const std::vector<std::pair<std::string, std::string>>& options,
-                     const py::object& factory, const py::object& oracle, const py::object& generate) {
+                     const py::object& factory, const py::object& oracle, const py::object& check,
+                     double failure_probability, const py::object& generate) {
   Info made;
   mpc::ProtocolInfo& info = made.info;
   info.name = name;
@@ -299,6 +300,16 @@ Info python_protocol(const std::string& name, const std::string& summary, const 
       return in_python([&] { return outputs_of((*oracle)(values_object(values), options_of(parameters))); });
     };
   }
+  if (!check.is_none()) {
+    info.check = [check = hold(check)](std::span<const std::int64_t> values, const mpc::Outputs& outputs,
+                                       const mpc::Parameters& parameters) {
+      return in_python([&] {
+        const py::object wrong = (*check)(values_object(values), outputs, options_of(parameters));
+        return wrong.is_none() ? std::string() : py::str(wrong).cast<std::string>();
+      });
+    };
+  }
+  info.failure_probability = failure_probability;
   if (!generate.is_none()) {
     info.generate = [generate = hold(generate)](const mpc::Parameters& parameters) {
       return in_python([&] {
@@ -498,22 +509,30 @@ py::tuple outputs_object(const Info& info, const mpc::Protocol& protocol, std::s
   return py::make_tuple(values, present);
 }
 
-/// The first output unlike the oracle's, as (output, ours, expected); None if there is none.
-py::object difference(const Info& info, const Instance& instance, std::span<const mpc::Word> words) {
+/// What is wrong with the outputs by oracle and check, in one line; empty if nothing is.
+std::string difference(const Info& info, const Instance& instance, std::span<const mpc::Word> words) {
+  const mpc::Outputs outputs = mpc::decode_outputs(info.info, *instance.protocol, words);
+  const auto own_check = [&] {
+    return info.info.check ? info.info.check(instance.values, outputs, instance.parameters) : std::string();
+  };
+  if (!info.info.oracle) return own_check();
   const mpc::Outputs expected = info.info.oracle(instance.values, instance.parameters);
   require(expected.size() == words.size(), "the oracle of {} has {} outputs, the protocol {}", info.info.name,
           expected.size(), words.size());
+  const auto text = [](const std::optional<std::int64_t>& value) {
+    return value ? std::to_string(*value) : std::string("None");
+  };
   for (std::size_t t = 0; t < words.size(); ++t) {
-    const auto ours = info.info.decode(*instance.protocol, t, words[t]);
-    if (ours != expected[t]) return py::make_tuple(t, ours, expected[t]);
+    if (outputs[t] != expected[t])
+      return fmt::format("output {} is {}, expected {}", t, text(outputs[t]), text(expected[t]));
   }
-  return py::none();
+  return own_check();
 }
 
 py::dict run(const Info& info, const Integers& values, const py::dict& given, std::uint64_t limit_words,
              bool check) {
   const Instance instance = prepare(info, values, given);
-  require_field(!check || info.info.oracle, "check", "{} has no oracle", info.info.name);
+  require_field(!check || info.info.has_answers(), "check", "{} has no oracle and no check", info.info.name);
   mpc::Transport& between = transport();
   mpc::RunResult result;
   {

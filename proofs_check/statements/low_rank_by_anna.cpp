@@ -14,6 +14,7 @@
 #include "roundtrip/proofs_check/reference_attention.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/simulate/compile/routed.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::proofs_check {
@@ -30,6 +31,7 @@ constexpr std::uint32_t kWordBits = 48;
 const Rational kQuarter(1, 4);  // eps, and the delta of the protocol
 const Rational kRoutingDelta(1, 5);
 const Rational kEta(1, 100);
+constexpr std::uint64_t kPlannedSizes[] = {1 << 22, 5000000, (1 << 24) - 1, 1 << 24, (1 << 24) + 1};
 
 struct Job {
   std::uint64_t n;
@@ -66,7 +68,9 @@ Expectation expectation_of(const Job& job) {
   return expectation;
 }
 
-Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+constexpr std::uint32_t kInputBits = 16;  // of an input word
+
+anna::Model model_of(const Job& job, std::uint64_t seed) {
   anna::RandomModel random;
   random.layers = job.layers;
   random.heads = 1;
@@ -74,27 +78,36 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
   random.value_dimension = kValueDimension;
   random.row_dimension = kRow;
   random.seed = seed;
-  const anna::Model model = anna::make_random_model(random, job.n, anna::LowRank{kRank, seed});
+  random.word_bits = kInputBits;
+  return anna::make_random_model(random, job.n, anna::LowRank{kRank, seed});
+}
+
+mpc::Parameters parameters_of(const Job& job, std::uint64_t seed) {
   mpc::Parameters parameters;
   parameters.n = job.n;
   parameters.epsilon = kQuarter;
   parameters.delta = kQuarter;
   parameters.kappa_s = kKappa;
   parameters.seed = seed;
+  return parameters;
+}
+
+Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
+  const anna::Model model = model_of(job, seed);
   simulate::CompileOptions options{.seed = seed};
   if (job.routed) {
     options.construction = "routed";
     options.delta = kRoutingDelta;
     options.eta = kEta;
   }
-  const simulate::Compiled compiled = simulate::compile_model(model, parameters, options);
+  const simulate::Compiled compiled = simulate::compile_model(model, parameters_of(job, seed), options);
   // Two inputs in turns, each with the rows of the model on it by the definition.
   std::vector<anna::Activations> rows;
   std::vector<Instance> instances;
   for (const std::uint64_t instance : {0, 1}) {
     RandomStream stream(seed + instance, Domain::kInstance, job.n, job.layers);
     std::vector<mpc::Word> input;
-    for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << random.word_bits));
+    for (std::uint64_t i = 0; i < job.n; ++i) input.push_back(stream.below(1u << kInputBits));
     anna::Activations array = anna::Activations::with_dimension(2);
     for (const mpc::Word word : input)
       array.append_row(std::vector<anna::Entry>{{0, 1.0}, {1, static_cast<double>(word)}});
@@ -116,6 +129,47 @@ Evaluation evaluate_job(const Job& job, std::uint64_t seed) {
 double power_law(std::uint64_t n, std::uint64_t heads) {
   return 12.0 * kKappa * static_cast<double>(root_ceil(n, kQuarter + kQuarter + kRoutingDelta)) +
          static_cast<double>(kIdDimension * heads);
+}
+
+/// H m: the ids' dimension or a bundle's words and flag, for every digit, or a block of the input.
+std::uint64_t exact_width(const Routing& digits, const Expectation& expectation) {
+  std::uint64_t width = std::max(kIdDimension, 2 * expectation.block_words + 1);
+  for (std::size_t t = 0; t < digits.radices.size(); ++t)
+    width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
+  return width;
+}
+
+/// Sizes that the translators declare, where the power law is below N. `more_heads`: beyond those.
+std::vector<Check> plan_checks(std::uint64_t n, std::uint64_t more_heads, const Context& context) {
+  const Job job{.n = n, .layers = 1, .routed = true};
+  const Expectation expectation = expectation_of(job);
+  const Routing digits = routing(n, expectation.machines, expectation.memory_words, expectation.rounds,
+                                 kRoutingDelta, kEta.to_double());
+  const auto protocol = simulate::decompile(model_of(job, context.seed), parameters_of(job, context.seed),
+                                            {.word_bits = kWordBits, .input_bits = {}});
+  const simulate::TransformerSizes planned =
+      simulate::routed_construction()
+          .make(protocol->shape(),
+                {.construction = "routed", .delta = kRoutingDelta, .eta = kEta, .seed = context.seed})
+          ->sizes();
+  const std::uint64_t width = planned.width + more_heads * kIdDimension;
+  Configuration configuration{.theorem = kName,
+                              .n = n,
+                              .epsilon = kQuarter,
+                              .delta = kQuarter + kRoutingDelta,
+                              .below_range = expectation.below_range(),
+                              .seed = context.seed};
+  std::vector<Check> checks = {
+      compare(configuration, "by plan: layers L = 2 + 2DR", static_cast<double>(planned.depth),
+              Relation::kEqual, static_cast<double>(2 + 2 * digits.radices.size() * expectation.rounds)),
+      compare(configuration, "by plan: width, exact formula", static_cast<double>(width), Relation::kAtMost,
+              static_cast<double>(exact_width(digits, expectation)))};
+  // A law of N or more, the width by which one token could hold the input, is no evidence.
+  const double law = power_law(n, *std::ranges::max_element(digits.radices));
+  configuration.below_range |= law >= static_cast<double>(n);
+  checks.push_back(compare(configuration, "by plan: width, power law", static_cast<double>(width),
+                           Relation::kAtMost, law));
+  return checks;
 }
 
 std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& context) {
@@ -152,10 +206,8 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
     add("layers of the ANNA-transformer", e.depth, Relation::kEqual, static_cast<double>(depth));
     add("heads H", e.heads, Relation::kAtMost, static_cast<double>(heads));
     if (job.routed) {
-      std::uint64_t width = std::max(kIdDimension, 2 * expectation.block_words + 1);
-      for (std::size_t t = 0; t < digits.radices.size(); ++t)
-        width = std::max(width, digits.radices[t] * std::max(2 * digits.capacities[t] + 1, kIdDimension));
-      add("width, exact formula", e.width, Relation::kAtMost, static_cast<double>(width));
+      add("width, exact formula", e.width, Relation::kAtMost,
+          static_cast<double>(exact_width(digits, expectation)));
     }
     add("numbers unlike the definition's", e.wrong + e.flagged, Relation::kEqual, 0);
     add("row dimension d", e.row_dimension, Relation::kAtMost,
@@ -178,7 +230,8 @@ Guarantee: its protocol sums phi(k) v^T and phi(k) up a tree and down: R = 2 + 2
            is depth R + 1 (direct), or 2 + 2 D R within width 12 kappa_s N^(eps + delta) + 128 H (routed).
 Check:     layers, heads, width and rows' dimension metered against formulas from the shape alone, the layers of two
            inputs in turns; every number of the last rows against low-rank attention from its definition, pair by pair.
-           The power law of width stands beside the checks: it is not below N at sizes that are evaluated.
+           The power law of width is below N from 2^22 on: there, up to 2^24, sizes are those that the translators
+           declare, by plan.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention); the constants are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -191,6 +244,10 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention
     std::vector<Job> wanted = jobs(context.sizes);
     std::erase_if(wanted, [&](const Job& job) { return !context.wants(quantity_start(job), job.n); });
     for (const auto& checks : run_jobs(wanted, context)) all.insert(all.end(), checks.begin(), checks.end());
+    for (const std::uint64_t n : kPlannedSizes) {
+      if (!context.wants("by plan: ", n)) continue;
+      for (Check& check : plan_checks(n, 0, context)) all.push_back(std::move(check));
+    }
     return all;
   }
   std::vector<Metric> metrics(const Context&) const override {
@@ -229,6 +286,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (ANNA simulates low-rank attention
     for (std::size_t i = 0; i < std::size(defects); ++i) {
       all.push_back(judge_control(kName, defects[i].first, quantity_start(sound) + defects[i].second,
                                   checks[i + 1], checks[0]));
+    }
+    const auto planned = plan_checks(kPlannedSizes[0], 0, context);
+    for (const std::size_t i : {1, 2}) {
+      all.push_back(judge_control(kName, "a million heads more", planned[i].quantity,
+                                  plan_checks(kPlannedSizes[0], 1000000, context), planned));
     }
     return all;
   }

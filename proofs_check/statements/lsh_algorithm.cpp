@@ -21,6 +21,7 @@
 #include "roundtrip/mpc/agree.h"
 #include "roundtrip/proofs_check/anna_formulas.h"
 #include "roundtrip/proofs_check/cases.h"
+#include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 #include "roundtrip/proofs_check/statistics.h"
@@ -336,15 +337,10 @@ std::vector<Check> time_checks(std::uint64_t n, const Mutant& mutant, Operations
               static_cast<double>(seen[6]))};
 }
 
-// Sizes at both sides of what changes something in the dense engine: blocks of 16 vectors, partitions of 512
-// keys, columns by 16, batches of 16 tables, counts of 2^8 and 2^16.
-constexpr std::uint64_t kBorderSizes[] = {1,   2,   15,  16,  17,  31,  32,   33,
-                                          255, 256, 257, 511, 512, 513, 1024, 1025};
-constexpr std::uint64_t kBorderCounts[] = {65535, 65536, 65537};
 constexpr std::uint32_t kBorderColumns[] = {1, 15, 16, 17};
 constexpr std::uint32_t kBorderTables[] = {1, 15, 16, 17, 33};
 
-/// At one size, over columns and tables; `alike`: all keys are the one query, so that its count is N.
+/// At one size, over columns and tables at both sides of a batch of 16; `alike`: all keys are the one query, so that its count is N.
 Check border_check(std::uint64_t n, bool alike, std::uint64_t altered, Context& context) {
   context.progress("borders, N = " + std::to_string(n));
   std::vector<std::pair<std::uint32_t, std::uint32_t>> cells;
@@ -542,10 +538,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3. In finite dimension 3 
       for (Check& check : time_checks(n, {}, operations(n, context), context))
         all.push_back(std::move(check));
     }
-    for (const std::uint64_t n : kBorderSizes) {
+    std::vector<std::uint64_t> borders = around_borders(8, 1024);
+    borders.insert(borders.begin(), {1, 2});
+    for (const std::uint64_t n : borders) {
       if (context.wants("borders", n)) all.push_back(border_check(n, false, 0, context));
     }
-    for (const std::uint64_t n : kBorderCounts) {
+    for (const std::uint64_t n : around_borders(1 << 15, 1 << 16)) {
       if (context.wants("borders", n)) all.push_back(border_check(n, true, 0, context));
     }
     for (const bool dense : {true, false}) {

@@ -13,6 +13,7 @@
 #include "roundtrip/mpc/violation.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/executor.h"
+#include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
 #include "roundtrip/proofs_check/spare_machines.h"
 #include "roundtrip/proofs_check/statements/statements.h"
@@ -25,8 +26,7 @@ namespace {
 constexpr const char* kName = "model_limits";
 constexpr std::uint64_t kToySize = 1000;
 constexpr std::uint64_t kMaxInTurns = 1024;
-// Words that a toy machine sends itself: at both sides of powers of two at which runs change how they are kept.
-constexpr std::uint64_t kBorderBlocks[] = {7, 8, 9, 15, 16, 17, 63, 64, 65, 255, 256, 257, 1025};
+constexpr std::uint64_t kMaxBorderBlock = 1024;  // words that a toy machine sends itself, at borders
 
 /// A protocol on one input, and what must come of it.
 struct LimitCase {
@@ -396,10 +396,19 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 2 (the model); the rounds
       for (Check& check : check_gamma(context, GammaDefect::kNone)) all.push_back(std::move(check));
     }
     if (context.wants("transport: ", kToySize)) all.push_back(check_mpi_codes(context, false));
-    for (const std::uint64_t block : kBorderBlocks) {
+    for (const std::uint64_t block : around_borders(8, kMaxBorderBlock)) {
       if (!context.wants("specimen: ", block * block)) continue;
       for (Check& check : check_limits(toys({}, context.seed, block * block), {}, context))
         all.push_back(std::move(check));
+    }
+    for (const std::uint64_t n : around_borders(1 << 15, 1 << 16)) {
+      for (const char* protocol : {"sum", "sort"}) {
+        const Case c{protocol, n, Rational(1, 2), 8};
+        if (!context.wants(c.protocol + ": ", n)) continue;
+        std::vector<LimitCase> random = cases_of(c, context.seed);
+        random.resize(1);
+        for (Check& check : check_limits(random, {}, context)) all.push_back(std::move(check));
+      }
     }
     return all;
   }

@@ -2,7 +2,11 @@
 // function of what its machines receive, gives its oracle's answers, and is the transformer that it compiles
 // to. What it declares is taken at its word here: whether R is the formula that it should be is for a
 // statement of its own.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -16,8 +20,10 @@
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/recount.h"
+#include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/registered_protocol.h"
 #include "roundtrip/proofs_check/statements/statements.h"
+#include "roundtrip/proofs_check/statistics.h"
 #include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::proofs_check {
@@ -26,6 +32,11 @@ namespace {
 constexpr std::uint64_t kInputs = 2;  // drawn at every size
 constexpr std::uint64_t kControlSize = 256;
 constexpr std::uint32_t kMaxCompiledBits = 48;  // wider words are for runs alone
+// Of a protocol with a failure probability: sizes of which the first that it serves is drawn often, draws on an
+// instance, at most, and instances, at most (number_instances() twice, graph_instances(), one that is generated).
+constexpr std::uint64_t kDrawnSizes[] = {64, 256};
+constexpr std::uint64_t kMaxDraws = 20000;
+constexpr std::uint32_t kMaxInstances = 24;
 
 struct Defect {
   bool output_altered = false;
@@ -91,6 +102,10 @@ class RegisteredProtocol final : public Statement {
         {"kappa_s", std::to_string(info_.kappa_s), "s = kappa_s * ceil(N^eps), unless no plan is so small"}};
   }
 
+  std::uint32_t statistical_checks(Sizes) const override {
+    return !randomised() ? 0 : given_.values ? 1 : kMaxInstances;
+  }
+
   std::vector<Check> checks(Context& context) const override {
     std::vector<Check> all;
     std::vector<std::uint64_t> sizes = {kControlSize, 4096};
@@ -99,9 +114,10 @@ class RegisteredProtocol final : public Statement {
     for (const std::uint64_t n : sizes) {
       for (Check& check : checks_at(n, n == sizes.front(), {}, context)) all.push_back(std::move(check));
     }
-    if (given_.parameters.n == 0) {
+    if (given_.parameters.n == 0 && !randomised()) {
       for (Check& check : named_instances(context)) all.push_back(std::move(check));
     }
+    for (Check& check : failures({}, context)) all.push_back(std::move(check));
     if (all.empty()) all.push_back(not_served(sizes, context));
     return all;
   }
@@ -128,7 +144,16 @@ class RegisteredProtocol final : public Statement {
       compiled = compiled || check.quantity == "direct transformer: layers";
     }
     if (rounds == 0) return all;  // the protocol does not serve this size
-    if (info_.oracle) judge("one output word altered", kAnswers, {.output_altered = true});
+    if (randomised()) {
+      const std::vector<Check> rates = failures({}, context);
+      for (std::size_t i = 0; i < std::min<std::size_t>(rates.size(), 1); ++i) {
+        const std::vector<Check> bad = failures({.output_altered = true}, context);
+        all.push_back({info_.name, "one output word altered in every draw", rates[i].quantity,
+                       bad[i].verdict == Verdict::kRefuted, rates[i].verdict != Verdict::kRefuted});
+      }
+    } else if (info_.has_answers()) {
+      judge("one output word altered", kAnswers, {.output_altered = true});
+    }
     if (compiled)
       judge("a transformer of an altered protocol", "direct transformer: outputs unlike the run's",
             {.output_altered = true});
@@ -146,6 +171,8 @@ class RegisteredProtocol final : public Statement {
 
  private:
   static constexpr const char* kAnswers = "outputs unlike the oracle's";
+
+  bool randomised() const { return info_.failure_probability > 0; }
 
   /// Why there is no check: inconclusive, with what the protocol says.
   Check not_served(const std::vector<std::uint64_t>& sizes, const Context& context) const {
@@ -235,9 +262,8 @@ class RegisteredProtocol final : public Statement {
           trace.irregular_steps + trace.disordered_inboxes + trace.stray_words + trace.input_mismatches +
               trace.unconserved() + static_cast<std::uint64_t>(undelivered),
           Relation::kEqual, 0);
-      if (info_.oracle) {
-        add(kAnswers,
-            on_root(context, [&] { return unlike_oracle(*protocol, result.outputs, values, parameters); }),
+      if (info_.has_answers() && !randomised()) {
+        add(kAnswers, on_root(context, [&] { return wrong(*protocol, result.outputs, values, parameters); }),
             Relation::kEqual, 0);
       }
       if (defect.memory_words > 0) continue;  // what follows keeps to the memory declared
@@ -291,7 +317,7 @@ class RegisteredProtocol final : public Statement {
   /// in turns; a check a size.
   std::vector<Check> named_instances(Context& context) const {
     std::vector<Check> all;
-    if (!info_.oracle) return all;
+    if (!info_.has_answers()) return all;
     std::vector<std::uint64_t> sizes = small_sizes();
     sizes.push_back(kControlSize);
     for (const std::uint64_t n : sizes) {
@@ -304,14 +330,14 @@ class RegisteredProtocol final : public Statement {
       }
       context.progress(info_.name + " N = " + std::to_string(n) + ", named instances");
       const mpc::Shape& shape = protocol->shape();
-      const auto wrong =
+      const std::uint64_t count =
           mpc::from_root(context.transport, [&] { return wrong_on_named(parameters, protocol); });
       all.push_back(compare({.theorem = info_.name,
                              .n = n,
                              .epsilon = parameters.epsilon,
                              .below_range = shape.below_range(),
                              .seed = parameters.seed},
-                            "named instances: outputs unlike the oracle's", static_cast<double>(wrong),
+                            "named instances: outputs unlike the oracle's", static_cast<double>(count),
                             Relation::kEqual, 0));
     }
     return all;
@@ -319,7 +345,26 @@ class RegisteredProtocol final : public Statement {
 
   std::uint64_t wrong_on_named(const mpc::Parameters& parameters,
                                const std::shared_ptr<const mpc::Protocol>& protocol) const {
-    const mpc::Shape& shape = protocol->shape();
+    std::vector<Run> runs;
+    const std::vector<mpc::Values> values = admitted(parameters, *protocol);
+    for (const mpc::Values& input : values) runs.push_back({same(protocol), encoded(input, *protocol)});
+    std::uint64_t count = 0;
+    const std::vector<Execution> executions = execute_in_turns(runs, parameters.seed);
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      count += executions[i].broken + wrong(*protocol, executions[i].outputs, values[i], parameters);
+    return count;
+  }
+
+  static std::vector<mpc::Word> encoded(const mpc::Values& values, const mpc::Protocol& protocol) {
+    std::vector<mpc::Word> words;
+    for (const std::int64_t value : values)
+      words.push_back(mpc::encode_input(value, protocol.shape(), "a word"));
+    return words;
+  }
+
+  /// The named instances that the task admits.
+  std::vector<mpc::Values> admitted(const mpc::Parameters& parameters, const mpc::Protocol& protocol) const {
+    const mpc::Shape& shape = protocol.shape();
     const std::uint64_t n = parameters.n;
     const std::int64_t half = std::int64_t{1} << (shape.input_bits - 1);
     std::vector<NamedInput> inputs = number_instances(n, -half, half - 1, shape.block_words);
@@ -330,25 +375,68 @@ class RegisteredProtocol final : public Statement {
     if (n >= 8 && n % 2 == 0) {
       for (NamedInput& input : graph_instances(n)) inputs.push_back(std::move(input));
     }
-    std::vector<Run> runs;
     std::vector<mpc::Values> values;
-    for (const NamedInput& input : inputs) {
+    for (NamedInput& input : inputs) {
       try {
         if (info_.accept) info_.accept(input.values, parameters);
       } catch (const ContractError&) {
         continue;
       }
-      Run run{same(protocol), {}};
-      for (const std::int64_t value : input.values)
-        run.input.push_back(mpc::encode_input(value, shape, "a word"));
-      runs.push_back(std::move(run));
-      values.push_back(input.values);
+      values.push_back(std::move(input.values));
     }
-    std::uint64_t wrong = 0;
-    const std::vector<Execution> executions = execute_in_turns(runs, parameters.seed);
-    for (std::size_t i = 0; i < runs.size(); ++i)
-      wrong += executions[i].broken + unlike_oracle(*protocol, executions[i].outputs, values[i], parameters);
-    return wrong;
+    return values;
+  }
+
+  /// Collective. Of a protocol with a failure probability: on every instance by itself, how often its answers are wrong
+  /// over draws of its seed, beside that probability. On all instances together it would hide one bad one.
+  std::vector<Check> failures(const Defect& defect, Context& context) const {
+    std::vector<Check> all;
+    if (!randomised() || !info_.has_answers()) return all;
+    std::vector<std::uint64_t> sizes(std::begin(kDrawnSizes), std::end(kDrawnSizes));
+    if (given_.parameters.n != 0) sizes = {given_.parameters.n};
+    std::shared_ptr<const mpc::Protocol> protocol;
+    mpc::Parameters parameters;
+    for (std::size_t i = 0; i < sizes.size() && !protocol; ++i) {
+      parameters = parameters_at(sizes[i], context.seed);
+      try {
+        protocol = info_.make(parameters);
+      } catch (const ContractError&) {  // not at this size
+      }
+    }
+    if (!protocol) return all;
+    std::vector<mpc::Values> inputs(1);
+    static_cast<void>(input_of(parameters, protocol->shape(), inputs[0]));
+    if (!given_.values) {
+      for (mpc::Values& values : admitted(parameters, *protocol)) inputs.push_back(std::move(values));
+    }
+    ensure(inputs.size() <= kMaxInstances, "more instances than statistical checks");
+    // Four times what no failure at all would need, so that a rate of half the bound is told from it.
+    const double bound = info_.failure_probability;
+    const std::uint64_t needed =
+        static_cast<std::uint64_t>(std::ceil(4 * std::log(context.alarm / 2) / std::log1p(-bound)));
+    const std::uint64_t draws = std::min(kMaxDraws, needed);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      context.progress(info_.name + ": " + std::to_string(draws) + " draws, instance " +
+                       std::to_string(i + 1) + " of " + std::to_string(inputs.size()));
+      const std::uint64_t failed = spread_count(context.transport, draws, [&](std::uint64_t draw) {
+        mpc::Parameters own = parameters;
+        own.seed = roundtrip::draw(context.seed, Domain::kTest, i, draw);
+        const Defective drawn(info_.make(own), defect);
+        try {
+          return wrong(drawn, run_in_process(drawn, encoded(inputs[i], drawn)), inputs[i], own) > 0;
+        } catch (const mpc::ModelViolation&) {
+          return true;
+        }
+      });
+      all.push_back(compare_interval(
+          {.theorem = info_.name, .n = parameters.n, .epsilon = parameters.epsilon, .seed = context.seed},
+          "P[answers wrong], over draws: instance " + std::to_string(i + 1),
+          static_cast<double>(failed) / static_cast<double>(draws),
+          clopper_pearson(failed, draws, context.alarm), Relation::kAtMost, bound));
+      if (draws < needed && all.back().verdict == Verdict::kInconclusive)
+        all.back().reason = fmt::format("{} draws would tell, at most {} are made", needed, kMaxDraws);
+    }
+    return all;
   }
 
   /// What rank 0 counts, on every rank.
@@ -365,14 +453,9 @@ class RegisteredProtocol final : public Statement {
     return count;
   }
 
-  std::uint64_t unlike_oracle(const mpc::Protocol& protocol, const std::vector<mpc::Word>& outputs,
-                              const mpc::Values& values, const mpc::Parameters& parameters) const {
-    const mpc::Outputs expected = info_.oracle(values, parameters);
-    std::uint64_t count =
-        std::max(outputs.size(), expected.size()) - std::min(outputs.size(), expected.size());
-    for (std::size_t t = 0; t < std::min(outputs.size(), expected.size()); ++t)
-      count += info_.decode(protocol, t, outputs[t]) != expected[t];
-    return count;
+  std::uint64_t wrong(const mpc::Protocol& protocol, const std::vector<mpc::Word>& outputs,
+                      const mpc::Values& values, const mpc::Parameters& parameters) const {
+    return mpc::wrong_outputs(info_, values, mpc::decode_outputs(info_, protocol, outputs), parameters);
   }
 
   static std::uint64_t used_at_lower_limit(const mpc::Protocol& protocol, const std::vector<mpc::Word>& input,

@@ -12,6 +12,7 @@
 #include "roundtrip/proofs_check/evaluation.h"
 #include "roundtrip/proofs_check/executor.h"
 #include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/instances.h"
 #include "roundtrip/proofs_check/isolation.h"
 #include "roundtrip/proofs_check/reference_attention.h"
 #include "roundtrip/proofs_check/spread.h"
@@ -129,9 +130,9 @@ std::vector<Check> checks_of(const Job& job, const Evaluation& facts, std::uint6
 
 /// Sizes by plan, for N that are too large to evaluate: what the translator declares for the sum, at every
 /// exponent. `more_heads`: beyond that, a defect.
-std::vector<Check> check_plan(const Rational& epsilon, const Rational& delta, std::uint32_t log_n,
+std::vector<Check> check_plan(const Rational& epsilon, const Rational& delta, std::uint64_t n,
                               std::uint64_t more_heads, const Context& context) {
-  const Case c{"sum", std::uint64_t{1} << log_n, epsilon, 1};
+  const Case c{"sum", n, epsilon, 1};
   const Expectation expectation = expectation_of(c);
   const Stated sizes = stated_sizes(c, expectation, delta);
   const auto protocol = mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed));
@@ -328,9 +329,14 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
       if (!context.wants("by plan: ", std::uint64_t{1} << log_n)) continue;
       for (const Rational& epsilon : {Rational(1, 3), {2, 5}, {1, 2}, {3, 5}, {2, 3}}) {
         for (const Rational& delta : {Rational(1, 10), {1, 5}, {3, 10}}) {
-          for (Check& check : check_plan(epsilon, delta, log_n, 0, context)) all.push_back(std::move(check));
+          for (Check& check : check_plan(epsilon, delta, std::uint64_t{1} << log_n, 0, context))
+            all.push_back(std::move(check));
         }
       }
+    }
+    for (const std::uint64_t n : around_borders(1 << 8, 1 << 24)) {
+      if (!context.wants("by plan: ", n)) continue;
+      for (Check& check : check_plan({3, 5}, {1, 10}, n, 0, context)) all.push_back(std::move(check));
     }
     for (const std::uint32_t side : kSides) {
       if (!context.wants("traffic ", 4 * side * side)) continue;
@@ -392,11 +398,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1; routing after Valian
                                 enough[0].quantity, check_overflow(context, 0, false), enough));
     all.push_back(judge_control(kName, "a word that is wrong and not flagged", enough[1].quantity,
                                 check_overflow(context, {}, true), enough));
-    const auto planned = check_plan(Rational(1, 3), Rational(1, 5), 24, 0, context);
-    const auto wider = check_plan(Rational(1, 3), Rational(1, 5), 24, 10000, context);
+    const auto planned = check_plan(Rational(1, 3), Rational(1, 5), std::uint64_t{1} << 24, 0, context);
+    const auto wider = check_plan(Rational(1, 3), Rational(1, 5), std::uint64_t{1} << 24, 10000, context);
     for (const std::size_t check : {1, 2})
       all.push_back(judge_control(kName, "10,000 heads more", planned[check].quantity, wider, planned));
-    const auto other = check_plan(Rational(1, 3), Rational(1, 10), 24, 0, context);
+    const auto other = check_plan(Rational(1, 3), Rational(1, 10), std::uint64_t{1} << 24, 0, context);
     Check deeper = planned[0];
     deeper = compare(deeper.configuration, deeper.quantity, other[0].measured, deeper.relation, deeper.bound);
     all.push_back(judge_control(kName, "layers of another delta", planned[0].quantity, {deeper}, planned));

@@ -333,7 +333,8 @@ Check:     rounds and words recounted on inputs with one triple and with none, w
            Small N: inputs that trick a careless protocol (x and -2x alone, 0 once, twice, three times, all alike), all
            executed in turns by the verifier itself, with the messages that the runtime's runs send.
 Range:     s <= N / 4 from N = 2^12 on; below, one machine could hold the input. The power law of width is below N from
-           2^19 on at delta = 1/10, where sizes are planned; at 1/5 nowhere up to 2^24.
+           2^19 on at delta = 1/10, by formula up to 2^24; sizes are planned up to 2^20, since from 2^21 on the slots
+           of a bundle have numbers beyond 2^52, and the translator refuses. At delta = 1/5 it is nowhere below N.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N^(1/2 + delta))); the protocol is ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -365,6 +366,17 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
     }
     if (full) append(transformer_checks(6000, true, {}, context));
     return all;
+  }
+  std::vector<Metric> metrics(const Context&) const override {
+    std::uint64_t from = 0;  // the least power of two from which on the law is below N, up to 2^24
+    for (std::uint64_t n = 1 << 24; n >= 1 << 12; n /= 2) {
+      const Expectation expectation = expectation_of(n, kPlannedDelta);
+      const Routing digits = routing(n, expectation.machines, expectation.memory_words, expectation.rounds,
+                                     kPlannedDelta, kEta.to_double());
+      if (widths_of(expectation, digits, kPlannedDelta).law >= static_cast<double>(n)) break;
+      from = n;
+    }
+    return {{"power law of width, delta 1/10: below N from N on", from, static_cast<double>(from)}};
   }
   std::vector<Control> controls(Context& context) const override {
     constexpr std::uint64_t kN = kFirstInRange;

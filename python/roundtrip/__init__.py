@@ -86,7 +86,7 @@ def run(protocol: AnyProtocol, values: Values = None, *, n: Optional[int] = None
     """Runs a protocol on its machines and counts every word.
 
     `protocol` is a name of list(), a class derived from Protocol or a MapReduce. `values` are integers, words or a text
-    (split at white space); without them `n` are generated. `check` compares with the oracle. `limit_words` replaces s.
+    (split at white space); without them `n` are generated. `check` compares with the oracle, or asks its check. `limit_words` replaces s.
     Parameters: epsilon, gamma, delta, eta ("1/2"), kappa_s, memory, machines, seed, and the protocol's own.
 
     >>> import roundtrip
@@ -97,12 +97,12 @@ def run(protocol: AnyProtocol, values: Values = None, *, n: Optional[int] = None
     info = info_of(protocol)
     array, texts = _numbers(info, values, n, parameters)
     facts = _core.run(info, array, parameters, limit_words, check)
-    different = facts.pop("difference", None)
+    wrong = facts.pop("difference", "")
     facts["outputs"] = _outputs(info, facts["outputs"], texts)
     facts["record_words"] = len(info.output)
     result = Run(facts)
-    if different is not None:
-        error = Refuted("output {} is {}, expected {}".format(*different))
+    if wrong:
+        error = Refuted(wrong)
         error.result = result
         raise error
     return result

@@ -24,6 +24,10 @@ class Protocol:
     `rounds`, `outputs` and `machines` (at least so many) are numbers or functions of the protocol, which has `n`,
     `block` (b), `memory` (s), `seed` and `options`. With fits() it asks for more memory.
 
+    Answers are judged by oracle(values, options), the outputs, or where more than one answer is right by
+    check(values, outputs, options): what is wrong, or None. A protocol that draws by `seed` states the
+    `failure_probability` that verify() holds it to, over seeds.
+
     >>> import roundtrip
     >>> class Largest(roundtrip.Protocol):
     ...     '''the largest number'''
@@ -48,6 +52,8 @@ class Protocol:
     name: str = ""
     options: Any = {}
     oracle: Optional[Callable[..., Sequence[Optional[int]]]] = None
+    check: Optional[Callable[..., Optional[str]]] = None
+    failure_probability: float = 0
     generate: Optional[Callable[..., Sequence[int]]] = None
     n: int
     seed: int
@@ -101,6 +107,7 @@ class Protocol:
 def protocol(*, rounds: Size, outputs: Size, machines: Size = 1, kappa_s: int = 8,
              fits: Optional[Callable[[Protocol], bool]] = None,
              oracle: Optional[Callable[..., Sequence[Optional[int]]]] = None,
+             check: Optional[Callable[..., Optional[str]]] = None, failure_probability: float = 0,
              generate: Optional[Callable[..., Sequence[int]]] = None,
              options: Optional[Mapping[str, Any]] = None) -> Callable[[Callable[..., Messages]], type[Protocol]]:
     """A protocol as a function step(machine, round, inbox), or step(machine, round, inbox, shape) if it wants sizes.
@@ -122,7 +129,8 @@ def protocol(*, rounds: Size, outputs: Size, machines: Size = 1, kappa_s: int = 
 
         members: dict[str, Any] = {
             "rounds": rounds, "outputs": outputs, "machines": machines, "kappa_s": kappa_s, "name": step.__name__,
-            "options": dict(options or {}), "oracle": oracle, "generate": generate, "__doc__": step.__doc__ or "",
+            "options": dict(options or {}), "oracle": oracle, "check": check,
+            "failure_probability": failure_probability, "generate": generate, "__doc__": step.__doc__ or "",
             "step": method}
         if fits is not None:
             members["fits"] = fits
@@ -202,7 +210,7 @@ def _made(given: type[Protocol], name: str, late: bool) -> _core.Info:
     summary = (inspect.cleandoc(given.__doc__) if given.__doc__ and given.__doc__ != Protocol.__doc__ else "").split("\n")
     return _core.python_protocol(name, summary[0], "\n".join(summary), given.kappa_s,
                                  [(option, str(value)) for option, value in given.options.items()], factory,
-                                 plain("oracle"), plain("generate"))
+                                 plain("oracle"), plain("check"), float(given.failure_probability), plain("generate"))
 
 
 def info_of(given: AnyProtocol) -> _core.Info:

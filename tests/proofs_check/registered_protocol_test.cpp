@@ -3,11 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
+#include <span>
+#include <string>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/stages/composition.h"
 #include "roundtrip/proofs_check/verify.h"
 
 namespace roundtrip::proofs_check {
@@ -125,6 +132,187 @@ TEST(RegisteredProtocol, AMemoryOfTheProcessIsRefuted) {
   });
   const StatementReport report = verified("adding_up");
   EXPECT_EQ(refuted(report), std::set<std::string>{"message lists unlike with two runs in turns"});
+}
+
+/// The position of a largest word, which one by the seed: any will do.
+class AnyLargest final : public mpc::Protocol {
+ public:
+  explicit AnyLargest(const mpc::Parameters& parameters, bool first) : seed_(parameters.seed), first_(first) {
+    const mpc::Sizes sizes = mpc::choose_sizes(parameters, 2, [&](const mpc::Sizes& at) {
+      return at.memory_words * at.block_words >= 2 * parameters.n;
+    });
+    shape_ = mpc::declare_shape(parameters, sizes, 1, 1);
+    shape_.rounds = 2;
+    shape_.heap_words = 0;
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    if (inbox.empty()) return;
+    mpc::Word best = 0;
+    mpc::Word position = 0;
+    const std::span<const mpc::Word> words = inbox.words();
+    const std::size_t stride = step.round == 1 ? 1 : 2;
+    for (std::size_t i = 0; i < words.size(); i += stride) {
+      const bool takes_equal = draw(seed_, Domain::kTest, step.machine, i) % 2 == 0;
+      if (i > 0 && (words[i] < best || (words[i] == best && !takes_equal))) continue;
+      best = words[i];
+      position = step.round == 1 ? step.machine * shape_.block_words + i : words[i + 1];
+    }
+    if (step.round == 1) {
+      const mpc::Word both[] = {best, position};
+      outbox.send(0, both);
+    } else {
+      outbox.deliver(0, first_ ? 0 : position);
+    }
+  }
+
+ private:
+  mpc::Shape shape_;
+  std::uint64_t seed_;
+  bool first_;
+};
+
+void register_any_largest(const std::string& name, bool first) {
+  mpc::ProtocolInfo info;
+  info.name = name;
+  info.kappa_s = 2;
+  info.make = [first](const mpc::Parameters& parameters) {
+    return std::make_unique<AnyLargest>(parameters, first);
+  };
+  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+    return std::optional(static_cast<std::int64_t>(word));
+  };
+  info.check = [](std::span<const std::int64_t> values, const mpc::Outputs& outputs, const mpc::Parameters&) {
+    const auto largest = std::ranges::max(values);
+    const auto position = outputs.at(0).value_or(-1);
+    return position >= 0 && position < std::ssize(values) &&
+                   values[static_cast<std::size_t>(position)] == largest
+               ? ""
+               : "position " + std::to_string(position) + " has no largest word";
+  };
+  mpc::register_protocol(info);
+}
+
+TEST(RegisteredProtocol, AnyRightAnswerWillDo) {
+  register_any_largest("any_largest", false);
+  const StatementReport sound = verified("any_largest");
+  EXPECT_EQ(sound.outcome(), Outcome::kVerified) << sound.failure_message;
+  EXPECT_THAT(sound.controls,
+              testing::Contains(testing::Field(&Control::control, "one output word altered")));
+  register_any_largest("first_word", true);
+  EXPECT_EQ(
+      refuted(verified("first_word")),
+      (std::set<std::string>{"outputs unlike the oracle's", "named instances: outputs unlike the oracle's"}));
+}
+
+/// Whether the two halves of the input are the same multiset, by one value of two polynomials: prod (z - x) modulo a
+/// prime P >= 4 N, z by the seed. They differ in degree N/2 at most, so it errs with probability up to 1/8.
+class SameMultiset final : public mpc::Protocol {
+ public:
+  SameMultiset(const mpc::Parameters& parameters, bool draws)
+      : prime_(prime(parameters.n)), at_(draws ? draw(parameters.seed, Domain::kTest, 7) % prime_ : 0) {
+    require(parameters.n % 2 == 0, "N = {} is odd", parameters.n);
+    const mpc::Sizes sizes = mpc::choose_sizes(parameters, 2, [&](const mpc::Sizes& at) {
+      return at.memory_words * at.block_words >= 2 * parameters.n;
+    });
+    shape_ = mpc::declare_shape(parameters, sizes, 1, 1);
+    shape_.rounds = 2;
+    shape_.heap_words = 0;
+  }
+  static std::uint64_t prime(std::uint64_t n) {
+    for (std::uint64_t p = 4 * n + 1;; p += 2) {
+      bool is_prime = true;
+      for (std::uint64_t d = 3; d * d <= p; d += 2) is_prime = is_prime && p % d != 0;
+      if (is_prime) return p;
+    }
+  }
+  const mpc::Shape& shape() const override { return shape_; }
+  void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
+    if (inbox.empty()) return;
+    const std::span<const mpc::Word> words = inbox.words();
+    mpc::Word products[2] = {1, 1};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      const bool second =
+          step.round == 1 ? 2 * (step.machine * shape_.block_words + i) >= shape_.n : i % 2 == 1;
+      const mpc::Word value =
+          step.round == 1 ? static_cast<mpc::Word>(mpc::decode_input(words[i], shape_)) : words[i];
+      const mpc::Word factor = step.round == 1 ? at_ + prime_ - value : value;
+      products[second] = products[second] * factor % prime_;
+    }
+    if (step.round == 1) {
+      outbox.send(0, products);
+    } else {
+      outbox.deliver(0, products[0] == products[1] ? 1 : 0);
+    }
+  }
+
+ private:
+  mpc::Shape shape_;
+  std::uint64_t prime_, at_;
+};
+
+void register_same_multiset(const std::string& name, bool draws, double failure_probability = 0.125) {
+  mpc::ProtocolInfo info;
+  info.name = name;
+  info.kappa_s = 2;
+  info.failure_probability = failure_probability;
+  info.make = [draws](const mpc::Parameters& parameters) {
+    return std::make_unique<SameMultiset>(parameters, draws);
+  };
+  info.decode = [](const mpc::Protocol&, std::uint64_t, mpc::Word word) {
+    return std::optional(static_cast<std::int64_t>(word));
+  };
+  info.accept = [](std::span<const std::int64_t> values, const mpc::Parameters& parameters) {
+    for (const std::int64_t value : values)
+      require(value >= 0 && value < static_cast<std::int64_t>(4 * parameters.n), "word {} is out of range",
+              value);
+  };
+  info.oracle = [](std::span<const std::int64_t> values, const mpc::Parameters&) {
+    const auto half = static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::multiset<std::int64_t> first(values.begin(), values.begin() + half);
+    return mpc::Outputs{first == std::multiset<std::int64_t>(values.begin() + half, values.end())};
+  };
+  mpc::register_protocol(info);
+}
+
+TEST(RegisteredProtocol, ARandomisedOneMayFailAsOftenAsItStates) {
+  register_same_multiset("same_multiset", true);
+  const StatementReport sound = verified("same_multiset");
+  EXPECT_EQ(sound.outcome(), Outcome::kVerified) << sound.failure_message;
+  std::size_t rates = 0;
+  double most = 0;
+  for (const Check& check : sound.checks) {
+    if (!check.quantity.starts_with("P[answers wrong]")) continue;
+    ++rates;
+    most = std::max(most, check.measured);
+  }
+  EXPECT_GE(rates, 5u);
+  EXPECT_GT(most, 0);  // it does fail, and the verdict allows it
+}
+
+TEST(RegisteredProtocol, ARandomisedOneThatFailsOnOneInstanceIsRefuted) {
+  register_same_multiset("seed_ignored", false);  // two halves with a zero each are then the same
+  const StatementReport report = verified("seed_ignored");
+  EXPECT_EQ(report.outcome(), Outcome::kRefuted);
+  std::size_t bad = 0;
+  std::size_t good = 0;
+  for (const Check& check : report.checks) {
+    if (!check.quantity.starts_with("P[answers wrong]")) continue;
+    ++(check.verdict == Verdict::kRefuted ? bad : good);
+  }
+  EXPECT_GE(bad, 1u);
+  EXPECT_GE(good, 1u);  // and one rate over all would have been another
+}
+
+TEST(RegisteredProtocol, AFailureTooRareToCountIsInconclusive) {
+  register_same_multiset("nearly_never_wrong", true, 1e-6);
+  const StatementReport report = verified("nearly_never_wrong");
+  EXPECT_NE(report.outcome(), Outcome::kVerified);
+}
+
+TEST(RegisteredProtocol, AFailureProbabilityIsBelowOne) {
+  EXPECT_THROW(register_same_multiset("always_wrong", true, 1.0), ContractError);
+  EXPECT_THROW(register_same_multiset("less_than_never", true, -0.1), ContractError);
 }
 
 TEST(RegisteredProtocol, NoSizeInRangeIsInconclusive) {
