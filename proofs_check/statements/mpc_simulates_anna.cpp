@@ -43,12 +43,14 @@ struct Job {
   std::uint32_t value_dimension = kValueDimension;  ///< m
 };
 
-/// Codes of z functions of ceil(log2 2d) bits fit one word for all jobs here; so do all numbers.
+/// A word holds as many functions of ceil(log2 2d) bits as go into it whole; numbers of all jobs here fit one word.
 ProtocolExpectation expectation_of(const Job& job) {
+  const std::uint64_t a_word = kWordBits / log_ceil(2, 2 * std::uint64_t{job.dimension});
   std::vector<LayerExpectation> layers;
   for (std::uint32_t l = 0; l < job.layers; ++l) {
     layers.push_back({.heads = job.heads,
                       .tables = job.tables,
+                      .code_words = (job.functions + a_word - 1) / a_word,
                       .value_dimension = job.value_dimension,
                       .row_dimension = l == 0 ? 2 : kRow,
                       .next_row_words = l + 1 == job.layers ? kRow : 1 + kRow});

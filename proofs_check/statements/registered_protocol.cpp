@@ -221,7 +221,7 @@ class RegisteredProtocol final : public Statement {
     std::vector<Trace> traces;
     for (std::uint64_t draw = 0; draw < kInputs; ++draw) {
       const mpc::Parameters parameters = parameters_at(n, context.seed + draw);
-      const auto make = [&]() -> std::unique_ptr<const mpc::Protocol> {
+      const auto make = [this, parameters, defect]() -> std::unique_ptr<const mpc::Protocol> {
         return std::make_unique<Defective>(info_.make(parameters), defect);
       };
       std::unique_ptr<const mpc::Protocol> protocol;
@@ -410,10 +410,10 @@ class RegisteredProtocol final : public Statement {
       for (mpc::Values& values : admitted(parameters, *protocol)) inputs.push_back(std::move(values));
     }
     ensure(inputs.size() <= kMaxInstances, "more instances than statistical checks");
-    // Four times what no failure at all would need, so that a rate of half the bound is told from it.
+    // Eight times what no failure at all would need, so that a rate of half the bound is told from it.
     const double bound = info_.failure_probability;
     const std::uint64_t needed =
-        static_cast<std::uint64_t>(std::ceil(4 * std::log(context.alarm / 2) / std::log1p(-bound)));
+        static_cast<std::uint64_t>(std::ceil(8 * std::log(context.alarm / 2) / std::log1p(-bound)));
     const std::uint64_t draws = std::min(kMaxDraws, needed);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       context.progress(info_.name + ": " + std::to_string(draws) + " draws, instance " +

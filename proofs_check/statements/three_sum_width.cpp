@@ -369,7 +369,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (3-SUM in O(1) layers of width O(N
   }
   std::vector<Metric> metrics(const Context&) const override {
     std::uint64_t from = 0;  // the least power of two from which on the law is below N, up to 2^24
-    for (std::uint64_t n = 1 << 24; n >= 1 << 12; n /= 2) {
+    for (std::uint64_t n = 1 << 24; n >= kPlannedSizes[0];
+         n /= 2) {  // at fewer, s is too small at kappa_s = 3
       const Expectation expectation = expectation_of(n, kPlannedDelta);
       const Routing digits = routing(n, expectation.machines, expectation.memory_words, expectation.rounds,
                                      kPlannedDelta, kEta.to_double());
