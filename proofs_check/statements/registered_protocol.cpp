@@ -410,11 +410,12 @@ class RegisteredProtocol final : public Statement {
       for (mpc::Values& values : admitted(parameters, *protocol)) inputs.push_back(std::move(values));
     }
     ensure(inputs.size() <= kMaxInstances, "more instances than statistical checks");
-    // Eight times what no failure at all would need, so that a rate of half the bound is told from it.
+    // Eight times what no failure at all would need, so that a rate of half the bound is told from it; a thousand cost
+    // nothing.
     const double bound = info_.failure_probability;
     const std::uint64_t needed =
         static_cast<std::uint64_t>(std::ceil(8 * std::log(context.alarm / 2) / std::log1p(-bound)));
-    const std::uint64_t draws = std::min(kMaxDraws, needed);
+    const std::uint64_t draws = std::min(kMaxDraws, std::max<std::uint64_t>(needed, 1000));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       context.progress(info_.name + ": " + std::to_string(draws) + " draws, instance " +
                        std::to_string(i + 1) + " of " + std::to_string(inputs.size()));

@@ -165,6 +165,17 @@ void register_wrong_ones() {
   mpc::register_protocol(copy("shifted", same, 1));
   mpc::register_protocol(always("greedy", "greedy"));
   mpc::register_protocol(always("throwing", "throw"));
+  // Its answers are judged by a check, and wrong for seeds that 3 divides.
+  mpc::ProtocolInfo unlucky = copy("unlucky", [](mpc::Word word, const mpc::Parameters& parameters) {
+    return parameters.seed % 3 == 0 ? word ^ 1 : word;
+  });
+  unlucky.check = [oracle = std::exchange(unlucky.oracle, nullptr)](std::span<const std::int64_t> values,
+                                                                    const mpc::Outputs& outputs,
+                                                                    const mpc::Parameters& parameters) {
+    return outputs == oracle(values, parameters) ? "" : "an unlucky\nseed";
+  };
+  unlucky.failure_probability = 0.5;
+  mpc::register_protocol(unlucky);
   mpc::ProtocolInfo choosy = copy("choosy", same);
   choosy.make = [](const mpc::Parameters&) -> std::unique_ptr<const mpc::Protocol> {
     throw roundtrip::ContractError("no N will do");

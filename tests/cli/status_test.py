@@ -59,12 +59,16 @@ class Statuses(StatusCase):
         self.agree("refuted", "run", "wrong", "--n", 64, "--check")
         self.agree("done", "run", "wrong", "--n", 64)
         self.agree("violated", "run", "sum", "--n", 64, "--limit-words", 1)
+        self.agree("verified", "run", "unlucky", "--n", 64, "--check", "--seed", 1)
+        self.agree("inconclusive", "run", "unlucky", "--n", 64, "--check", "--seed", 3)
         self.agree("violated", "run", "greedy", "--n", 64)
         self.agree("failed", "run", "throwing", "--n", 64)
 
     def test_compile(self):
         self.agree("verified", "compile", "sum", "--n", 64, "--check")
         self.agree("refuted", "compile", "wrong", "--n", 64, "--check")
+        self.agree("verified", "compile", "unlucky", "--n", 64, "--check", "--seed", 1)
+        self.agree("inconclusive", "compile", "unlucky", "--n", 64, "--check", "--seed", 3)
         self.agree("refuted", "compile", "counting", "--input", COUNTED)
         self.agree("refuted", "compile", "sum", "--n", 64, fault="head-too-many")  # wider than the formula
         self.agree("inconclusive", *overflowing(("compile", "copy", "--n", 64)))
@@ -86,6 +90,7 @@ class Statuses(StatusCase):
 
     def test_verify(self):
         self.agree("verified", "verify", "reduce")
+        self.agree("verified", "verify", "unlucky")
         self.agree("refuted", "verify", "wrong")
         self.agree("violated", "verify", "greedy")
         self.agree("failed", "verify", "throwing")
