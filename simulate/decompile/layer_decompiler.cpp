@@ -6,6 +6,13 @@
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::simulate {
+
+// One in each file, for the list below alone.
+const LayerDecompiler& hashed_decompiler();
+const LayerDecompiler& low_rank_decompiler();
+const LayerDecompiler& softmax_decompiler();
+const LayerDecompiler& state_space_decompiler();
+
 namespace {
 
 struct Entry {

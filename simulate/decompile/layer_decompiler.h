@@ -59,12 +59,6 @@ struct LayerDecompiler {
   std::unique_ptr<LayerRun> (*make)(const LayerParts& parts) = nullptr;
 };
 
-/// hashed.cpp, of exact match and ANNA; low_rank.cpp; softmax.cpp; state_space.cpp.
-const LayerDecompiler& hashed_decompiler();
-const LayerDecompiler& low_rank_decompiler();
-const LayerDecompiler& softmax_decompiler();
-const LayerDecompiler& state_space_decompiler();
-
 /// ContractError for a mechanism that has none.
 const LayerDecompiler& decompiler_of(const anna::MechanismInfo& mechanism);
 /// All of them, once each.

@@ -49,19 +49,21 @@ mpc::Parameters parameters_of(const Shape& shape) {
 std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
   std::uint32_t rounds = 2;
   for (const DecompiledLayer& layer : plan.layers) {
-    if (layer.decompiler == &softmax_decompiler()) {
+    if (layer.decompiler == &decompiler_of(anna::Softmax::info())) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= plan.copies_a_round + 1) ++depth;
       rounds += 5 * depth;
       continue;
     }
-    if (layer.decompiler == &low_rank_decompiler() || layer.decompiler == &state_space_decompiler()) {
+    if (layer.decompiler == &decompiler_of(anna::LowRank::info()) ||
+        layer.decompiler == &decompiler_of(anna::StateSpace::info())) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
       rounds += 2 * depth;
       continue;
     }
-    EXPECT_EQ(layer.decompiler, &hashed_decompiler()) << "a kind of layer without a formula here";
+    EXPECT_EQ(layer.decompiler, &decompiler_of(anna::ExactMatch::info()))
+        << "a kind of layer without a formula here";
     std::uint32_t copies = 0, depth = 0;
     for (std::uint64_t reached = 1; reached < layer.tables; reached *= plan.copies_a_round + 1) ++copies;
     for (std::uint64_t reached = 1; reached < layer.scan_machines; reached *= layer.scan_fan) ++depth;
@@ -277,7 +279,8 @@ TEST(Decompile, AMechanismWithoutRoundsIsRefused) {
 
 // A formula for each kind of layer, once.
 TEST(Decompile, RoundsFormulaOfMixedLayers) {
-  EXPECT_EQ(rounds_formula({&low_rank_decompiler(), &softmax_decompiler(), &low_rank_decompiler()}),
+  EXPECT_EQ(rounds_formula({&decompiler_of(anna::LowRank::info()), &decompiler_of(anna::Softmax::info()),
+                            &decompiler_of(anna::LowRank::info())}),
             "2 + sum over layers of 2 dv or 5 dc");
 }
 
