@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "roundtrip/anna/attention/state_space.h"
+#include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::anna {
 
 std::span<const MechanismInfo* const> mechanisms() {
-  static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(), &LowRank::info(),
-                                             &Softmax::info(), &StateSpace::info()};
+  static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(),       &LowRank::info(),
+                                             &Softmax::info(),    &StateSpace::info(), &Window::info()};
   return all;
 }
 

@@ -24,6 +24,8 @@
 //                                      5 dc     on C^2 machines, one for each pair of blocks
 //   deliver                            1        row of token t to outputs t d .. t d + d - 1 (once)
 //
+// Other layers' rounds stand above their files.
+//
 // R = 1 + sum over layers of (2 dc + T_sort(2 N', w) + 2 dv + 4) + 1, w = code words + 1, for hashed layers.
 #pragma once
 
@@ -69,6 +71,7 @@ struct DecompiledLayer {
   std::uint32_t row_dimension = 1;    ///< d of the rows that the layer reads
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
+  std::uint64_t window = 0;           ///< window: tokens to each side
   std::uint64_t token_words = 0;      ///< most words of a token on one machine in one round, this layer
   std::uint64_t state_words = 0;      ///< words of a token at its owner between rounds: row, sums and counts
   std::uint32_t copy_depth = 0;       ///< dc

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "roundtrip/anna/attention/state_space.h"
+#include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
 
 namespace roundtrip::simulate {
@@ -12,6 +13,7 @@ const LayerDecompiler& hashed_decompiler();
 const LayerDecompiler& low_rank_decompiler();
 const LayerDecompiler& softmax_decompiler();
 const LayerDecompiler& state_space_decompiler();
+const LayerDecompiler& window_decompiler();
 
 namespace {
 
@@ -25,7 +27,8 @@ const std::vector<Entry>& entries() {
                                       {&anna::Anna::info(), &hashed_decompiler()},
                                       {&anna::Softmax::info(), &softmax_decompiler()},
                                       {&anna::LowRank::info(), &low_rank_decompiler()},
-                                      {&anna::StateSpace::info(), &state_space_decompiler()}};
+                                      {&anna::StateSpace::info(), &state_space_decompiler()},
+                                      {&anna::Window::info(), &window_decompiler()}};
   return all;
 }
 

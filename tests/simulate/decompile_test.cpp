@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "roundtrip/anna/attention/state_space.h"
+#include "roundtrip/anna/attention/window.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
@@ -60,6 +61,10 @@ std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
       rounds += 2 * depth;
+      continue;
+    }
+    if (layer.decompiler == &decompiler_of(anna::Window::info())) {
+      ++rounds;
       continue;
     }
     EXPECT_EQ(layer.decompiler, &decompiler_of(anna::ExactMatch::info()))
@@ -194,6 +199,28 @@ TEST(Decompile, StateSpaceLayers) {
   }
   EXPECT_EQ(rounds[0], rounds[1]);
   EXPECT_EQ(rounds[1], rounds[2]);
+}
+
+// One round a layer, whatever N is; a window that is wider than a block with the memory given is refused.
+TEST(Decompile, WindowLayers) {
+  for (const std::uint64_t width : {0, 1, 4, 60}) {
+    for (const double scale : {0.0, 0.01}) {
+      const anna::RandomModel model = random_parameters(3, 2, 5);
+      anna::Model made = random_model(model, 300, anna::Mechanism(anna::Window{width, scale}));
+      const mpc::Parameters parameters =
+          parameters_of({300, Rational(1, 2), Rational(1, 5), width == 60 ? 40 : 16});
+      const Ran ran = check(made, anna::random_words(model, 300), parameters);
+      EXPECT_EQ(ran.plan.rounds, 5u);
+      EXPECT_GT(ran.plan.blocks, 1u);
+      EXPECT_GE(ran.plan.block_tokens, width);
+      if (width == 60) {
+        const mpc::Parameters small = parameters_of({300, Rational(1, 2), Rational(1, 5), 16});
+        EXPECT_THROW(plan_decompile(made, small), ContractError);
+      }
+      made.mechanisms[1] = anna::ExactMatch{true};
+      check(made, anna::random_words(model, 300), parameters);
+    }
+  }
 }
 
 TEST(Decompile, LowRankLayersAlsoBesideOthers) {
