@@ -276,12 +276,9 @@ void huge(mpc::Transport& transport, std::uint64_t mib) {
   const std::vector<Word> input(transport.rank() == 0 ? protocol.shape().n : 0);
   const mpc::RunResult result = run(protocol, input, transport);
   if (transport.rank() != 0) return;
-  std::printf("%d ranks moved %llu bytes in one round, %llu a rank, and all arrived; %.1f s\n",
-              transport.ranks(),
-              static_cast<unsigned long long>(result.ledger.rounds[0].total_words * sizeof(Word)),
-              static_cast<unsigned long long>(result.ledger.rounds[0].total_words * sizeof(Word) /
-                                              static_cast<std::uint64_t>(transport.ranks())),
-              result.seconds);
+  const std::size_t bytes = result.ledger.rounds[0].total_words * sizeof(Word);
+  std::printf("%d ranks moved %zu bytes in one round, %zu a rank, and all arrived; %.1f s\n",
+              transport.ranks(), bytes, bytes / static_cast<std::size_t>(transport.ranks()), result.seconds);
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ std::string round_caption(const Trace& trace, std::uint32_t round) {
 std::string part_caption(const Trace& trace, std::uint32_t round) {
   const std::string& phase = trace.rounds[round - 1].phase;
   const auto layer = trace.layer_of(round);
-  const std::string pass = phase_caption(phase, layer ? &trace.layers[*layer] : nullptr);
+  std::string pass = phase_caption(phase, layer ? &trace.layers[*layer] : nullptr);
   if (!layer) return pass;
   return fmt::format("Round {} of the {} that do the work of layer {}. {}",
                      round - trace.layers[*layer].first_round + 1, trace.layers[*layer].rounds, *layer, pass);

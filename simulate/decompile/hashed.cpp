@@ -18,7 +18,6 @@
 namespace roundtrip::simulate {
 namespace {
 
-using anna::Entry;
 using mpc::Context;
 using mpc::MachineId;
 using mpc::Word;

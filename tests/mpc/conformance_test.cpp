@@ -94,20 +94,20 @@ std::uint64_t scant_bytes() {
 /// Every way to run a case: both transports, words in shared memory, in so little that some have to go by
 /// messages, or all in tiny messages; steps in random order on protocols made anew.
 bool agrees_everywhere(const Case& c) {
-  static const auto in_process = make_in_process_transport();
-  static const auto mpi = session().transport();
-  static const auto mpi_in_crumbs = session().transport(2 * sizeof(Word), 0);
-  static const auto mpi_scant = session().transport(std::uint64_t{1} << 28, scant_bytes());
+  static const auto kInProcess = make_in_process_transport();
+  static const auto kMpi = session().transport();
+  static const auto kMpiInCrumbs = session().transport(2 * sizeof(Word), 0);
+  static const auto kMpiScant = session().transport(std::uint64_t{1} << 28, scant_bytes());
   const Interpreted expected = interpret(RandomProtocol(c), input_of(c));
   const RunOptions shuffled{.order_seed = c.seed,
                             .rebuild = [&] { return std::make_unique<RandomProtocol>(c); }};
   Ledger ledgers[4];
-  bool same = agrees(c, *mpi, expected, {}, &ledgers[0]);
-  same &= agrees(c, *mpi_in_crumbs, expected, {}, &ledgers[1]);
-  same &= agrees(c, *mpi_scant, expected, shuffled, &ledgers[2]);
+  bool same = agrees(c, *kMpi, expected, {}, &ledgers[0]);
+  same &= agrees(c, *kMpiInCrumbs, expected, {}, &ledgers[1]);
+  same &= agrees(c, *kMpiScant, expected, shuffled, &ledgers[2]);
   bool same_here = true;
   if (session().rank() == 0)
-    same_here = agrees(c, *in_process, expected, {}, &ledgers[3]);
+    same_here = agrees(c, *kInProcess, expected, {}, &ledgers[3]);
   else
     ledgers[3] = ledgers[0];
   for (const Ledger& ledger : ledgers) same_here &= ledger == ledgers[0];  // scratch included
