@@ -30,7 +30,7 @@ constexpr Field kFields[] = {
 }  // namespace
 
 std::string message_of(const ContractError& error) {
-  const std::string message = error.what();
+  std::string message = error.what();
   const auto* const found = std::ranges::find(kFields, error.field(), &Field::name);
   if (found == std::end(kFields)) return message;
   return std::string(found->flag) + message.substr(found->name.size());

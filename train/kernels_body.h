@@ -17,15 +17,15 @@ struct Wide {
 template <typename T, std::size_t kTileRows>
 inline void tile(std::size_t k, Strided<T> a, const T* b, std::size_t b_row, T* c, std::size_t c_row) {
   using Vector = typename Wide<T>::Vector;
-  constexpr std::size_t half = Wide<T>::kNumbers;
+  constexpr std::size_t kHalf = Wide<T>::kNumbers;
   Vector sum[kTileRows][2];
   for (std::size_t i = 0; i < kTileRows; ++i) {
     sum[i][0] = *reinterpret_cast<const Vector*>(c + i * c_row);
-    sum[i][1] = *reinterpret_cast<const Vector*>(c + i * c_row + half);
+    sum[i][1] = *reinterpret_cast<const Vector*>(c + i * c_row + kHalf);
   }
   for (std::size_t p = 0; p < k; ++p) {
     const Vector left = *reinterpret_cast<const Vector*>(b + p * b_row);
-    const Vector right = *reinterpret_cast<const Vector*>(b + p * b_row + half);
+    const Vector right = *reinterpret_cast<const Vector*>(b + p * b_row + kHalf);
     for (std::size_t i = 0; i < kTileRows; ++i) {
       const T factor = a.data[i * a.row + p * a.column];
       sum[i][0] += factor * left;
@@ -34,7 +34,7 @@ inline void tile(std::size_t k, Strided<T> a, const T* b, std::size_t b_row, T* 
   }
   for (std::size_t i = 0; i < kTileRows; ++i) {
     *reinterpret_cast<Vector*>(c + i * c_row) = sum[i][0];
-    *reinterpret_cast<Vector*>(c + i * c_row + half) = sum[i][1];
+    *reinterpret_cast<Vector*>(c + i * c_row + kHalf) = sum[i][1];
   }
 }
 
@@ -50,27 +50,27 @@ void rows_of_tiles(std::size_t m, std::size_t k, Strided<T> a, const T* b, std::
 template <typename T>
 void multiply(std::size_t m, std::size_t n, std::size_t k, Strided<T> a, const T* b, std::size_t b_row, T* c,
               std::size_t c_row) {
-  constexpr std::size_t columns = Wide<T>::kColumns;
+  constexpr std::size_t kColumns = Wide<T>::kColumns;
   for (std::size_t p = 0; p < k; p += kDepth) {
     const std::size_t depth = k - p < kDepth ? k - p : kDepth;
     const Strided<T> left{a.data + p * a.column, a.row, a.column};
     std::size_t j = 0;
-    for (; j + columns <= n; j += columns)
+    for (; j + kColumns <= n; j += kColumns)
       rows_of_tiles(m, depth, left, b + p * b_row + j, b_row, c + j, c_row);
     if (j == n) continue;
     // The last columns, fewer than a tile has, in copies that zeros make as wide.
-    T right[kDepth * columns], rows[kRows * columns];
+    T right[kDepth * kColumns], rows[kRows * kColumns];
     for (std::size_t q = 0; q < depth; ++q) {
-      for (std::size_t x = 0; x < columns; ++x)
-        right[q * columns + x] = j + x < n ? b[(p + q) * b_row + j + x] : T(0);
+      for (std::size_t x = 0; x < kColumns; ++x)
+        right[q * kColumns + x] = j + x < n ? b[(p + q) * b_row + j + x] : T(0);
     }
     for (std::size_t i = 0; i < m; i += kRows) {
       const std::size_t tall = m - i < kRows ? m - i : kRows;
       for (T& number : rows) number = 0;
-      rows_of_tiles(tall, depth, {left.data + i * left.row, left.row, left.column}, right, columns, rows,
-                    columns);
+      rows_of_tiles(tall, depth, {left.data + i * left.row, left.row, left.column}, right, kColumns, rows,
+                    kColumns);
       for (std::size_t y = 0; y < tall; ++y) {
-        for (std::size_t x = 0; j + x < n; ++x) c[(i + y) * c_row + j + x] += rows[y * columns + x];
+        for (std::size_t x = 0; j + x < n; ++x) c[(i + y) * c_row + j + x] += rows[y * kColumns + x];
       }
     }
   }
@@ -107,7 +107,7 @@ inline float binary_logarithm(float x) {
 }
 
 void collision(std::size_t count, float z, const float* cosine, float* weight, float* slope) {
-  constexpr float pi = 3.14159265f;
+  constexpr float kPi = 3.14159265f;
   for (std::size_t i = 0; i < count; ++i) {
     float c = cosine[i];
     c = c > 0.999999f ? 0.999999f : c;
@@ -122,12 +122,12 @@ void collision(std::size_t count, float z, const float* cosine, float* weight, f
                           x * (-0.0501743046f +
                                x * (0.0308918810f +
                                     x * (-0.0170881256f + x * (0.0066700901f + x * -0.0012624911f)))))));
-    const float p = (c < 0 ? angle : pi - angle) * (1 / pi);
+    const float p = (c < 0 ? angle : kPi - angle) * (1 / kPi);
     float exponent = z * binary_logarithm(p);
     exponent = exponent < -100 ? -100 : exponent;
     const float w = power_of_two(exponent);
     weight[i] = w;
-    slope[i] = z * w / (p * pi * root * __builtin_sqrtf(1 + x));
+    slope[i] = z * w / (p * kPi * root * __builtin_sqrtf(1 + x));
   }
 }
 

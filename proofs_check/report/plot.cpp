@@ -97,7 +97,8 @@ bool usable(const Plot& plot, const std::pair<double, double>& point) {
 
 std::string svg(const Plot& plot) {
   Axis x(plot.log_x, 2, kLeft, kWidth - kRight);
-  const double bottom = kHeight - kBottom - 16 * static_cast<double>((plot.series.size() + 1) / 2);
+  const std::size_t rows = (plot.series.size() + 1) / 2;  // of the legend
+  const double bottom = kHeight - kBottom - 16 * static_cast<double>(rows);
   Axis y(plot.log_y, 10, bottom, kTop);
   std::string described;
   for (const Series& series : plot.series) {
@@ -146,7 +147,8 @@ std::string svg(const Plot& plot) {
       marks += marker(i, x.configuration(point.first), y.configuration(point.second), colour);
     }
     const double at_x = kLeft + (i % 2 == 0 ? 0 : (kWidth - kLeft) / 2);
-    const double at_y = bottom + 52 + 16 * static_cast<double>(i / 2);
+    const std::size_t row = i / 2;
+    const double at_y = bottom + 52 + 16 * static_cast<double>(row);
     out += fmt::format(R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.5" stroke-dasharray="{}"/>)",
                        path, colour, kDashes[i % kDashes.size()]);
     out += marks + marker(i, at_x + 6, at_y - 4, colour) +

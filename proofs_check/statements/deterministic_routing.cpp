@@ -151,7 +151,7 @@ std::vector<Check> check_plan(const Rational& epsilon, std::uint32_t log_n, std:
 
 /// The adversary's traffic in rounds of a protocol, whose transformer has bundles of `capacity` words.
 Check check_full_bundles(std::uint32_t capacity, Context& context) {
-  constexpr std::uint64_t q = kSide * kSide;
+  const std::uint64_t q = kSide * kSide;
   const Traffic traffic = adversary(q, kTrafficMemory, true);
   const TrafficPattern pattern{.name = "full bundles",
                                .words = kTrafficMemory,

@@ -18,7 +18,6 @@
 namespace roundtrip::simulate {
 namespace {
 
-using mpc::Context;
 using mpc::MachineId;
 using mpc::Word;
 

@@ -67,7 +67,7 @@ std::string message_of(const std::function<void()>& body) {
   try {
     body();
   } catch (const ContractError& error) {
-    const std::string message = error.what();
+    std::string message = error.what();
     EXPECT_EQ(message.find_first_of("\n\r\x1b"), std::string::npos) << message;
     EXPECT_LT(message.size(), 500u) << message;
     return message;
@@ -410,7 +410,7 @@ TEST(ModelFile, ProtocolMapsAreStoredByNameAndRefusedWhereTheyDiffer) {
 
   const auto load = [&](const Resolver& resolver) {
     LoadedModel loaded;
-    const std::string message = message_of([&] {
+    std::string message = message_of([&] {
       loaded = parse_model(
           files.description, "m.json", [](const std::string&) -> std::string { throw InternalError("read"); },
           resolver);

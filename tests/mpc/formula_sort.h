@@ -20,6 +20,7 @@ struct FormulaPlan {
   long M = 0;
 };
 
+// NOLINTBEGIN(readability-identifier-naming): the letters of the derivation
 inline FormulaPlan formula_plan(long n, long w, long s, long wk = 2, long most = LONG_MAX) {
   const auto up = [](long a, long b) { return (a + b - 1) / b; };
   FormulaPlan best;
@@ -54,6 +55,7 @@ inline FormulaPlan formula_plan(long n, long w, long s, long wk = 2, long most =
   }
   return best;
 }
+// NOLINTEND(readability-identifier-naming)
 
 /// T_sort, or -1 if there is no plan.
 inline long formula_t_sort(long n, long w, long s, long wk = 2, long most = LONG_MAX) {

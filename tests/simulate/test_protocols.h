@@ -20,7 +20,7 @@ using StepFunction =
 
 class TestProtocol final : public mpc::Protocol {
  public:
-  TestProtocol(mpc::Shape shape, StepFunction step) : shape_(std::move(shape)), step_(std::move(step)) {}
+  TestProtocol(const mpc::Shape& shape, StepFunction step) : shape_(shape), step_(std::move(step)) {}
   const mpc::Shape& shape() const override { return shape_; }
   void step(const mpc::Step& step, const mpc::Inbox& inbox, mpc::Outbox& outbox) const override {
     step_(shape_, step, inbox, outbox);
