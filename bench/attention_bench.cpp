@@ -110,8 +110,9 @@ struct Engine {
 
 constexpr std::size_t kNeighbours = 9;  // a query's near key and its 8 middle ones
 
-void print_rival(const char* name, std::uint64_t n, const Least& built, const Least& searched,
-                 const std::vector<std::uint64_t>& groups, const std::vector<std::int64_t>& labels) {
+[[maybe_unused]] void print_rival(const char* name, std::uint64_t n, const Least& built,
+                                  const Least& searched, const std::vector<std::uint64_t>& groups,
+                                  const std::vector<std::int64_t>& labels) {
   std::uint64_t found = 0, own = 0, all = 0;
   for (std::uint64_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kNeighbours; ++j) {

@@ -91,7 +91,8 @@ RawAlltoallv::RawAlltoallv(const Workload& load, MPI_Comm world)
   MPI_Alltoall(counts_out_.data(), 1, MPI_INT, counts_in_.data(), 1, MPI_INT, world_);
   place(counts_out_, places_out_);
   place(counts_in_, places_in_);
-  receiving_.resize(static_cast<std::size_t>(places_in_.back() + counts_in_.back()));
+  receiving_.resize(static_cast<std::size_t>(places_in_.back()) +
+                    static_cast<std::size_t>(counts_in_.back()));
   std::vector<int> next = places_out_;
   for_each_message(load, [&](std::uint32_t, const Message& message, std::uint64_t, const Word* words) {
     int& at = next[message.destination / load.machines];
@@ -126,8 +127,10 @@ void PackAndScatter::round(const Workload& load) {
   MPI_Alltoall(counts_out_.data(), 1, MPI_INT, counts_in_.data(), 1, MPI_INT, world_);
   place(counts_out_, places_out_);
   place(counts_in_, places_in_);
-  sending_.resize(static_cast<std::size_t>(places_out_.back() + counts_out_.back()));
-  receiving_.resize(static_cast<std::size_t>(places_in_.back() + counts_in_.back()));
+  sending_.resize(static_cast<std::size_t>(places_out_.back()) +
+                  static_cast<std::size_t>(counts_out_.back()));
+  receiving_.resize(static_cast<std::size_t>(places_in_.back()) +
+                    static_cast<std::size_t>(counts_in_.back()));
   std::vector<int> next = places_out_;
   const std::uint32_t first = static_cast<std::uint32_t>(rank_) * load.machines;
   for_each_message(load,

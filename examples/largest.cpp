@@ -10,7 +10,7 @@ using namespace roundtrip;
 class Largest final : public mpc::Protocol {
  public:
   explicit Largest(const mpc::Parameters& parameters) {
-    const mpc::Sizes sizes = mpc::choose_sizes(parameters, /*kappa_s=*/1, [&](const mpc::Sizes& at) {
+    const mpc::Sizes sizes = mpc::choose_sizes(parameters, /*default_kappa_s=*/1, [&](const mpc::Sizes& at) {
       return at.memory_words * at.block_words >= parameters.n;  // machine 0 can receive a word of each
     });
     shape_ = mpc::declare_shape(parameters, sizes, /*outputs=*/1, /*machines=*/1);

@@ -58,7 +58,7 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width, std::s
 
 class Writer {
  public:
-  Writer(const Trace& trace, bool colours) : trace_(trace), colours_(colours) {}
+  explicit Writer(bool colours) : colours_(colours) {}
   std::string take() { return std::move(text_); }
 
   void heading(const std::string& title) {
@@ -93,7 +93,6 @@ class Writer {
   }
 
  private:
-  const Trace& trace_;
   bool colours_;
   std::string text_;
 };
@@ -323,7 +322,7 @@ void write_journey(const Trace& trace, std::uint32_t origin, Writer& out) {
 }  // namespace
 
 std::string terminal_text(const Trace& trace, const TerminalOptions& options) {
-  Writer out(trace, options.colours);
+  Writer out(options.colours);
   if (options.word) {
     require_field(*options.word < trace.input.size(), "word",
                   "{} is not in the input, which has words 0 to {}", *options.word, trace.input.size() - 1);

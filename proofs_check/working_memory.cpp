@@ -36,7 +36,7 @@ void hold_bytes(std::uint64_t words) {  // the last word in part
   delete[] static_cast<char*>(kept(new char[words * kWordBytes - 3]));
 }
 void hold_object(std::uint64_t words) {
-  ::operator delete(kept(::operator new(words* kWordBytes)), words* kWordBytes);
+  ::operator delete(kept(::operator new(words* kWordBytes)));
 }
 void hold_aligned(std::uint64_t words) {
   constexpr std::align_val_t kLine{64};
@@ -44,7 +44,7 @@ void hold_aligned(std::uint64_t words) {
 }
 void hold_aligned_array(std::uint64_t words) {
   constexpr std::align_val_t kLine{64};
-  ::operator delete[](kept(::operator new[](words* kWordBytes, kLine)), words* kWordBytes, kLine);
+  ::operator delete[](kept(::operator new[](words* kWordBytes, kLine)), kLine);
 }
 void hold_without_throwing(std::uint64_t words) {
   delete[] static_cast<mpc::Word*>(kept(new (std::nothrow) mpc::Word[words]));

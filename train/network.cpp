@@ -184,7 +184,8 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   };
   // Directions alone count: queries and keys get the unit in which those of the last batch reach half the limit.
   const float largest = std::max(n.queries->value.cwiseAbs().maxCoeff(), n.keys->value.cwiseAbs().maxCoeff());
-  const int exponent = std::ilogb(static_cast<float>(kPointLimit / 2) / std::max(largest, 1e-6f));
+  constexpr std::int64_t kHalf = kPointLimit / 2;
+  const int exponent = std::ilogb(static_cast<float>(kHalf) / std::max(largest, 1e-6f));
   const auto point_bits = static_cast<std::uint32_t>(std::clamp(exponent, 0, static_cast<int>(2 * kBits)));
   const auto point = [&](const Matrix& matrix) {
     WeightMap map;

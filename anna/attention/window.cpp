@@ -28,7 +28,7 @@ class ModelWindow final : public Attention {
       for (const Entry& entry : head.values.row(i)) columns.push_back(entry.column);
     }
     std::ranges::sort(columns);
-    columns.erase(std::ranges::unique(columns).begin(), columns.end());
+    columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
     std::vector<std::int64_t> values(tokens * columns.size());
     for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
       for (const Entry& entry : head.values.row(i)) {
@@ -117,8 +117,8 @@ const MechanismInfo& Window::info() {
       .options = {{"window", 4, 0, kMaxWidth, "tokens to each side of a window, 0 to 524288"}},
       .read = [](const JsonField& object) -> Mechanism {
         object.object({"kind", "width", "?scale"});
-        const auto scale = object.find("scale");
-        return Window{object["width"].number(0, kMaxWidth), scale ? scale->positive() : 0};
+        const auto given = object.find("scale");
+        return Window{object["width"].number(0, kMaxWidth), given ? given->positive() : 0};
       },
       .draw = [](const MechanismDraw& draw) -> Mechanism {
         return Window{draw.options.at(0), 0.00390625};

@@ -86,8 +86,8 @@ Sized components_with(std::uint64_t n, std::uint64_t part) {
 
 /// The least R of those with at most floor(s / 4), floor(s / 6) and floor(s / 8) records a machine.
 Sized components_expectation(std::uint64_t n) {
-  return std::ranges::min({components_with(n, 4), components_with(n, 6), components_with(n, 8)}, {},
-                          &Sized::rounds);
+  return std::min({components_with(n, 4), components_with(n, 6), components_with(n, 8)},
+                  [](const Sized& a, const Sized& b) { return a.rounds < b.rounds; });
 }
 
 /// Edges u0 v0 u1 v1 .. of the cycles over 0 .. N/2 - 1 in random order, cut after `first` vertices.

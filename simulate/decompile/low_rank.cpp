@@ -12,8 +12,6 @@
 namespace roundtrip::simulate {
 namespace {
 
-using anna::Entry;
-using mpc::Context;
 using mpc::Word;
 
 constexpr DecompilePhase kSumsUp{

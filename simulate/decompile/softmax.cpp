@@ -18,8 +18,6 @@
 namespace roundtrip::simulate {
 namespace {
 
-using anna::Entry;
-using mpc::Context;
 using mpc::Word;
 
 constexpr DecompilePhase kCopyQueries{

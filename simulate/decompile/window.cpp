@@ -9,9 +9,7 @@
 namespace roundtrip::simulate {
 namespace {
 
-using anna::Entry;
 using anna::WindowSum;
-using mpc::Context;
 using mpc::Word;
 
 constexpr DecompilePhase kNeighbours{

@@ -17,7 +17,6 @@ namespace {
 
 using testing::CaseResult;
 using testing::formula_plan;
-using testing::FormulaSort;
 using testing::parameters_of;
 using testing::random_values;
 using testing::run_case;
@@ -89,7 +88,7 @@ Outputs relaxed(const Values& values) {
 long components_formula(long n, long s, long most) {
   const auto [t, B, M] = formula_plan(n, 2, s, 2, most);
   if (t <= 0) return t == 0 ? 3 : -1;  // everything on one machine
-  const long S = s - 2 * B - 4;
+  const long S = s - 2 * B - 4;        // NOLINT(readability-identifier-naming): of the derivation
   long bits = 0;
   while ((1L << bits) < n) ++bits;
   long chunk_rounds = -1;

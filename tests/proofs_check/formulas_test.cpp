@@ -86,18 +86,18 @@ TEST(PacketDimension, IsTheLeastOverBothCodes) {
 
 TEST(Oracles, FollowTheDefinitions) {
   const Numbers x{3, 1, 3, 3, 1, 2, 3};
-  EXPECT_EQ(oracle_sum(x, 48), Answers({16}));
-  EXPECT_EQ(oracle_sum(Numbers{(1LL << 47) - 1, 1}, 48), Answers({-(1LL << 47)}));  // wraps modulo 2^48
-  EXPECT_EQ(oracle_sort(x), Answers({1, 1, 2, 3, 3, 3, 3}));
-  EXPECT_EQ(oracle_match2(Numbers{0, 1, 2, 5, 7}, 8), Answers({1, 1, 0, 0, 1}));  // 0 pairs with itself
-  EXPECT_EQ(oracle_match2(Numbers{4}, 8), Answers({1}));
-  EXPECT_EQ(oracle_match2(Numbers{-3, 3, 6}, 8), Answers({1, 1, 0}));
+  EXPECT_EQ(oracle_sum(x, 48), (Answers{16}));
+  EXPECT_EQ(oracle_sum(Numbers{(1LL << 47) - 1, 1}, 48), (Answers{-(1LL << 47)}));  // wraps modulo 2^48
+  EXPECT_EQ(oracle_sort(x), (Answers{1, 1, 2, 3, 3, 3, 3}));
+  EXPECT_EQ(oracle_match2(Numbers{0, 1, 2, 5, 7}, 8), (Answers{1, 1, 0, 0, 1}));  // 0 pairs with itself
+  EXPECT_EQ(oracle_match2(Numbers{4}, 8), (Answers{1}));
+  EXPECT_EQ(oracle_match2(Numbers{-3, 3, 6}, 8), (Answers{1, 1, 0}));
   // find_1 = 0 0 2 4 3 0 5.
   const std::optional<std::int64_t> none;
-  EXPECT_EQ(oracle_k_hop(x, 1), Answers({none, none, 1, 3, 3, none, 1}));
-  EXPECT_EQ(oracle_k_hop(x, 2), Answers({none, none, none, 3, 1, none, 3}));
-  EXPECT_EQ(oracle_k_hop(x, 1000), Answers({none, none, none, 3, none, none, none}));
-  EXPECT_EQ(oracle_k_hop(Numbers{9, 9, 9}, 1u << 30), Answers({none, 9, 9}));
+  EXPECT_EQ(oracle_k_hop(x, 1), (Answers{none, none, 1, 3, 3, none, 1}));
+  EXPECT_EQ(oracle_k_hop(x, 2), (Answers{none, none, none, 3, 1, none, 3}));
+  EXPECT_EQ(oracle_k_hop(x, 1000), (Answers{none, none, none, 3, none, none, none}));
+  EXPECT_EQ(oracle_k_hop(Numbers{9, 9, 9}, 1u << 30), (Answers{none, 9, 9}));
 }
 
 }  // namespace
