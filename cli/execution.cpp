@@ -12,6 +12,7 @@
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/model_source.h"
 #include "roundtrip/cli/progress.h"
 #include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/stages/phase.h"
@@ -49,8 +50,13 @@ std::string options_text(const mpc::Parameters& parameters) {
 
 }  // namespace
 
+const mpc::ProtocolInfo& protocol_named(const std::string& name) {
+  require(!names_model(name), "'{}' names a model, not a protocol; `roundtrip decompile` runs models", name);
+  return mpc::find_protocol(name);
+}
+
 Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator) {
-  return prepare(arguments, mpc::find_protocol(arguments.protocol), communicator);
+  return prepare(arguments, protocol_named(arguments.protocol), communicator);
 }
 
 Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info,

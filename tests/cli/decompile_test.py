@@ -88,6 +88,10 @@ class Decompile(cli_test.Case):
             self.assertEqual(without["tokens"], [t for t in range(12) if others[t] != right[t]], without["part"])
         self.assertTrue(any(0 < len(without["tokens"]) for without in withouts))
 
+    def test_a_model_is_no_protocol(self):
+        for command in ("run", "compile", "verify", "sweep"):
+            self.refuse(command, "./model.json", says=["names a model", "roundtrip decompile"])
+
     def test_words_beyond_the_rows_of_a_model(self):
         """Of Match2 modulo 37 the rows take words up to 36, in 6 bits: a generated input has no others, a file's are refused."""
         model = self.path / "match2.json"
