@@ -6,7 +6,7 @@
 namespace roundtrip::cli {
 
 /// Runs the command line; returns the documented exit status (0 done or verified, 1 refuted, 2 usage or bad
-/// input, 3 the protocol broke its model, 4 inconclusive, 5 stopped at a checkpoint, 70 internal fault).
+/// input, 3 the protocol broke its model, 4 inconclusive, 5 stopped at a checkpoint, 70 a bug of ours, or a step threw).
 int main(int argc, char** argv);
 
 }  // namespace roundtrip::cli

@@ -18,6 +18,7 @@
 #include "roundtrip/cli/native.h"
 #include "roundtrip/cli/progress.h"
 #include "roundtrip/cli/verdict.h"
+#include "roundtrip/proofs_check/report/rows.h"
 #include "roundtrip/simulate/compile/counterexample.h"
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/decompile/decompile.h"
@@ -155,9 +156,7 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
   const auto row = [&](std::string_view what, const std::string& run, const std::string& transformer) {
     text += fmt::format("  {:<17} {:<38} {}\n", what, run, transformer);
   };
-  row("",
-      fmt::format("RUN ({}, {} rank{})", execution.transport, execution.ranks,
-                  execution.ranks == 1 ? "" : "s"),
+  row("", fmt::format("RUN {}", proofs_check::where_it_ran(execution.transport, execution.ranks)),
       fmt::format("TRANSFORMER ({}, {})", arguments.construction.construction,
                   arguments.construction.protocol_attention()));
   row("steps", fmt::format("R = {} rounds", execution.result.ledger.rounds.size()),

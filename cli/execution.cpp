@@ -12,9 +12,11 @@
 #include "roundtrip/base/nearest_name.h"
 #include "roundtrip/base/quote.h"
 #include "roundtrip/cli/memory.h"
+#include "roundtrip/cli/model_source.h"
 #include "roundtrip/cli/progress.h"
 #include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/stages/phase.h"
+#include "roundtrip/proofs_check/report/rows.h"
 
 namespace roundtrip::cli {
 
@@ -48,8 +50,13 @@ std::string options_text(const mpc::Parameters& parameters) {
 
 }  // namespace
 
+const mpc::ProtocolInfo& protocol_named(const std::string& name) {
+  require(!names_model(name), "'{}' names a model, not a protocol; `roundtrip decompile` runs models", name);
+  return mpc::find_protocol(name);
+}
+
 Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator) {
-  return prepare(arguments, mpc::find_protocol(arguments.protocol), communicator);
+  return prepare(arguments, protocol_named(arguments.protocol), communicator);
 }
 
 Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& info,
@@ -218,9 +225,14 @@ std::string heading(const Instance& instance) {
                         instance.info->uses_more_machines ? "the input is spread over more machines"
                                                           : "machines that are not needed idle");
   }
-  text += fmt::format("  rounds            R = {} = {}\n", shape.rounds, instance.info->rounds_formula);
+  const std::string rounds = std::to_string(shape.rounds);
+  text += fmt::format(
+      "  rounds            R = {}{}\n", rounds,
+      instance.info->rounds_formula == rounds ? "" : " = " + std::string(instance.info->rounds_formula));
   if (shape.kappa_raised)
-    text += fmt::format("  kappa_s           raised to {}: the least with a plan at this N\n", shape.kappa_s);
+    text += fmt::format(
+        "  kappa_s           raised to {}: the smallest for which this algorithm works at this N\n",
+        shape.kappa_s);
   if (shape.below_range())
     text += "  below range       s > N/4: one machine could hold the input; bounds prove nothing here\n";
   if (instance.example)
@@ -235,8 +247,9 @@ std::string heading(const Instance& instance) {
 std::string run_table(const Instance& instance, const Execution& execution) {
   const mpc::Shape& shape = instance.shape();
   const mpc::RoundFacts facts = execution.result.ledger.overall();
-  std::string text = fmt::format("run on {} with {} rank{}, {:.3f} s\n", execution.transport, execution.ranks,
-                                 execution.ranks == 1 ? "" : "s", execution.result.seconds);
+  std::string text =
+      fmt::format("ran {}, {:.3f} s\n", proofs_check::where_it_ran(execution.transport, execution.ranks),
+                  execution.result.seconds);
   text += fmt::format("  rounds            {} of {}\n", execution.result.ledger.rounds.size(), shape.rounds);
   text += fmt::format("  words sent        {} of {} (most by a machine in a round)\n", facts.max_words_sent,
                       shape.memory_words);

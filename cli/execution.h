@@ -32,6 +32,9 @@ struct Instance {
 /// ContractError naming --param for one that the protocol does not have.
 void check_options(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters);
 
+/// The registered protocol of that name; ContractError, which says what is one, for others and for models.
+const mpc::ProtocolInfo& protocol_named(const std::string& name);
+
 /// Collective. Reads or generates the input on rank 0 and makes the protocol; ContractError, the same on
 /// every rank.
 Instance prepare(const ProtocolArguments& arguments, const Communicator& communicator);

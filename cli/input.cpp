@@ -85,7 +85,7 @@ std::vector<std::string> format_names() {
 
 Format format_of(std::string_view name) {
   const auto* const found = std::ranges::find(kFormats, name, &FormatName::name);
-  require(found != kFormats.end(), "format '{}' is none of {}", name, fmt::join(format_names(), ", "));
+  require(found != kFormats.end(), "format '{}' is not one of {}", name, fmt::join(format_names(), ", "));
   return static_cast<Format>(found - kFormats.begin());
 }
 
@@ -164,7 +164,7 @@ void Input::parse_numbers(std::uint64_t limit) {
     // Not require(): its arguments are evaluated even if all is well, and the line is a walk over all bytes.
     if (end != token.data() + token.size() || error == std::errc::invalid_argument) {
       throw ContractError(fmt::format(
-          "{} line {}: '{}' is not a number (format numbers: signed decimals separated by white space)",
+          "{} line {}: '{}' is not a number (format numbers: signed decimals separated by white space; text is --format words)",
           name_, line_of(*bytes_, token), shown(token)));
     }
     // Beyond 64 bits is beyond any protocol's input width: encode() refuses it, with the width known then.

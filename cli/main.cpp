@@ -36,7 +36,7 @@ constexpr const char* kFooter =
     "  roundtrip verify\n"
     "`roundtrip SUBCOMMAND --help` shows each one's flags and an example.\n"
     "Exit status: 0 done or verified, 1 refuted, 2 usage or bad input, 3 the protocol broke its model,\n"
-    "4 inconclusive, 5 stopped at a checkpoint, 70 internal fault, or one of a protocol's step.\n";
+    "4 inconclusive, 5 stopped at a checkpoint, 70 a bug in Roundtrip, or a protocol's step threw an exception.\n";
 
 int act(const Command* command, const Request& request, const Communicator& communicator) {
   if (command != nullptr) return command->act(communicator);

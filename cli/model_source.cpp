@@ -120,7 +120,10 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
   mpc::ProtocolInfo info;
   info.name = model_source.name;
   const bool file = model_source.is_file();
-  if (file) model_source.model = anna::load_model(model_source.name).model;
+  if (file) {
+    model_source.model = anna::load_model(model_source.name).model;
+    info.example.n = std::min<std::uint64_t>(info.example.n, model_source.model.transformer.tokens);
+  }
   std::vector<const simulate::LayerDecompiler*> decompilers;
   for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
     decompilers.push_back(&simulate::decompiler_of(mechanism.info()));

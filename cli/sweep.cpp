@@ -16,6 +16,7 @@
 #include "roundtrip/base/escape_html.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
+#include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/input.h"
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/output_files.h"
@@ -278,7 +279,7 @@ std::vector<std::pair<Cells, mpc::Parameters>> combinations(const SweepArguments
 int sweep(const SweepArguments& arguments, const Communicator& communicator) {
   int status = kDone;
   communicator.on_root([&] {
-    const mpc::ProtocolInfo& info = mpc::find_protocol(arguments.protocol);
+    const mpc::ProtocolInfo& info = protocol_named(arguments.protocol);
     check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", arguments.out.json}}, {},
                 arguments.out.quiet || !arguments.csv.empty());
     Table table;
@@ -378,7 +379,7 @@ Examples:
   add_output_arguments(flags, arguments->out);
   return {.name = "sweep", .act = [arguments](const Communicator& communicator) {
             if (arguments->n.empty()) {
-              const auto& example = mpc::find_protocol(arguments->protocol).example;
+              const auto& example = protocol_named(arguments->protocol).example;
               for (std::uint64_t n = example.n; n <= 16 * example.n; n *= 4)
                 arguments->n.push_back(std::to_string(n));
             }

@@ -10,6 +10,7 @@
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/execution.h"
+#include "roundtrip/cli/model_source.h"
 #include "roundtrip/cli/progress.h"
 #include "roundtrip/cli/verdict.h"
 #include "roundtrip/proofs_check/faults.h"
@@ -34,6 +35,9 @@ struct VerifyArguments {
 std::optional<proofs_check::ProtocolInstance> given_instance(const VerifyArguments& arguments,
                                                              const Communicator& communicator) {
   const ProtocolArguments& asked = arguments.instance;
+  for (const std::string& name : arguments.options.statements)
+    require(!names_model(name), "'{}' names a model, not a protocol; `roundtrip decompile` runs models",
+            name);
   if (asked.parameters.options.empty() && asked.parameters.epsilon == mpc::Parameters{}.epsilon && !asked.n &&
       asked.input.empty() && !asked.format)
     return std::nullopt;

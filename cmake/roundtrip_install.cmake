@@ -24,8 +24,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/cli/roundtrip.zsh RENAME _roundtrip
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/proofs_check/check_certificate.py DESTINATION ${CMAKE_INSTALL_DATADIR}/roundtrip)
 
-# A Debian package: `cpack -G DEB` in the build folder, then `apt install ./roundtrip_*.deb`. What it depends on is read
-# from the program itself.
+# A Debian package: `cpack -G DEB` in the build folder, then `apt install ./roundtrip_*.deb`. What the program needs is read
+# from the program itself; programs that are built against the libraries need what a build does. tests/consumer tries it.
 set(CPACK_PACKAGE_NAME roundtrip)
 set(CPACK_PACKAGE_CONTACT "The Roundtrip authors <roundtrip@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "MPC protocols and ANNA-transformers, each compiled to the other")
@@ -34,8 +34,13 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS openmpi-bin)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3, python3-numpy, libopenblas0")
+file(STRINGS ${PROJECT_SOURCE_DIR}/cmake/packages.txt suggested REGEX "^build ")
+list(TRANSFORM suggested REPLACE "^build " "")
+list(JOIN suggested ", " CPACK_DEBIAN_PACKAGE_SUGGESTS)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/gallery ${PROJECT_SOURCE_DIR}/docs/lecture
-        DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.html" PATTERN "*.md" PATTERN "*.png")
-install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Where README's links expect them.
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs ${PROJECT_SOURCE_DIR}/examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        PATTERN CMakeLists.txt EXCLUDE PATTERN __pycache__ EXCLUDE)
 include(CPack)

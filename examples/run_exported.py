@@ -83,7 +83,7 @@ def main():
     elif symbols:
         unknown = [text for text in texts if text not in symbols]
         if unknown:
-            raise SystemExit(f"{unknown[0]} is none of the words of {path.with_suffix('.tables.json')}: {' '.join(symbols)}")
+            raise SystemExit(f"{unknown[0]} is not one of the words of {path.with_suffix('.tables.json')}: {' '.join(symbols)}")
         words = [symbols.index(text) for text in texts]
     else:
         words = [int(text) % tables["modulus"] for text in texts]

@@ -118,6 +118,11 @@ Json to_json(const Trace& trace) {
   for (std::uint32_t r = 1; r <= trace.rounds.size(); ++r) rounds.push_back(round_json(trace, r));
   Json& layers = json["layers"] = Json::array();
   for (std::size_t l = 0; l < trace.layers.size(); ++l) layers.push_back(layer_json(trace, l));
+  if (!trace.withouts.empty()) {
+    Json& withouts = json["withouts"] = Json::array();
+    for (const Without& without : trace.withouts)
+      withouts.push_back({{"part", without.part}, {"tokens", without.tokens}});
+  }
   return json;
 }
 

@@ -1,6 +1,7 @@
 #include "roundtrip/explain/page.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -544,6 +545,25 @@ std::string bounds_section(const Trace& trace) {
   return html + "</tbody></table></div>\n</section>\n";
 }
 
+/// What goes wrong where a model lacks a part; empty for protocols.
+std::string withouts_section(const Trace& trace) {
+  if (trace.withouts.empty()) return {};
+  std::string html = fmt::format(
+      "<section aria-labelledby=\"withouts\">\n<h2 id=\"withouts\">What goes wrong without a part</h2>\n<div "
+      "class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Parts taken away\"><table "
+      "class=\"withouts\"><caption>The model evaluated again, with a part less; of {}</caption>\n"
+      "<thead><tr><th scope=\"col\">the model</th><th scope=\"col\">tokens that end with another row</th>"
+      "</tr></thead><tbody>\n",
+      count_of(trace.tokens, "token"));
+  for (const Without& without : trace.withouts) {
+    html += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape_html(without.part),
+                        without.tokens.empty()
+                            ? "none"
+                            : fmt::format("{}: {}", without.tokens.size(), fmt::join(without.tokens, ", ")));
+  }
+  return html + "</tbody></table></div>\n</section>\n";
+}
+
 std::string ways(const Trace& trace) {
   std::string html =
       "<section class=\"ways\" aria-labelledby=\"ways\">\n<h2 id=\"ways\">The way of every word</h2>\n";
@@ -594,6 +614,7 @@ std::string page(const Trace& trace) {
                           {"track", track},
                           {"steps", steps},
                           {"bounds", bounds_section(trace)},
+                          {"withouts", withouts_section(trace)},
                           {"ways", ways(trace)},
                           {"json", embedded(to_json(trace))}});
 }

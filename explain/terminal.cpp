@@ -331,7 +331,7 @@ std::string terminal_text(const Trace& trace, const TerminalOptions& options) {
   }
   if (options.round) {
     require_field(*options.round <= trace.rounds.size(), "round",
-                  "{} is none of the rounds 0 (the input) to {}", *options.round, trace.rounds.size());
+                  "{} is not one of the rounds 0 (the input) to {}", *options.round, trace.rounds.size());
     write_step(trace, *options.round, out);
     return out.take();
   }

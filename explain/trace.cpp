@@ -393,6 +393,45 @@ std::vector<Role> roles_of(const simulate::DecompilePlan& plan, const simulate::
   return roles;
 }
 
+constexpr std::size_t kMostWithouts = 16;  // heads that are taken away, one at a time
+
+/// The model again and again, each time with a part less. A head that is taken away brings zeros.
+std::vector<Without> take_away(const anna::Model& model, const anna::Activations& input,
+                               const anna::Activations& last) {
+  std::vector<Without> all;
+  const auto compare = [&](std::string part, const anna::Model& less) {
+    const anna::Activations rows = anna::evaluate(less, input);
+    Without without{std::move(part), {}};
+    for (std::uint32_t token = 0; token < rows.tokens(); ++token) {
+      if (!std::ranges::equal(rows.row(token).entries, last.row(token).entries))
+        without.tokens.push_back(token);
+    }
+    all.push_back(std::move(without));
+  };
+  for (std::size_t l = 0; l < model.transformer.depth(); ++l) {
+    const auto* layer = dynamic_cast<const anna::WeightLayer*>(model.transformer.layers[l].get());
+    if (layer == nullptr) continue;
+    for (std::size_t h = 0; h < layer->weights().heads.size() && all.size() < kMostWithouts; ++h) {
+      anna::LayerWeights weights = layer->weights();
+      anna::Stage& value = weights.heads[h].value.back();
+      std::ranges::fill(value.weight, 0);
+      std::ranges::fill(value.bias, 0);
+      anna::Model less = model;
+      less.transformer.layers[l] = std::make_shared<anna::WeightLayer>(std::move(weights));
+      compare(fmt::format("without head {} of layer {}", h, l), less);
+    }
+  }
+  std::uint32_t most = 0;
+  for (const anna::Mechanism& mechanism : model.mechanisms)
+    most = std::max(most, mechanism.hash_tables().value_or(anna::HashTables{}).tables);
+  for (std::uint32_t tables = 1; tables < most; tables *= 2) {
+    anna::Model less = model;
+    for (anna::Mechanism& mechanism : less.mechanisms) mechanism = mechanism.with_tables(tables);
+    compare(fmt::format("with {} of {} hash tables", tables, most), less);
+  }
+  return all;
+}
+
 void begin(std::span<const mpc::Word> input, const Names& names, Trace& trace) {
   require_field(input.size() >= kMinWords && input.size() <= kMaxWords, "n",
                 "{} words; explain draws every word, allowed are {} to {}", input.size(), kMinWords,
@@ -495,7 +534,8 @@ Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, cons
   for (std::size_t t = 0; t < outputs.size(); ++t)
     trace.outputs.push_back(printable(names.output(t, outputs[t])));
 
-  anna::Activations array = simulate::input_activations(input, model.transformer.tokens);
+  const anna::Activations first = simulate::input_activations(input, model.transformer.tokens);
+  anna::Activations array = first;
   trace.layers.resize(model.transformer.depth());
   std::uint32_t round = 2;  // the first one only brings the input to its blocks
   for (std::size_t l = 0; l < trace.layers.size(); ++l) {
@@ -510,6 +550,7 @@ Trace record(const anna::Model& model, const simulate::DecompilePlan& plan, cons
   }
   if (simulate::decompiled_rows(plan, outputs) != array)
     throw InternalError("the protocol's rows are not the transformer's");
+  trace.withouts = take_away(model, first, array);
   follow(protocol, input, trace.rounds);
   return trace;
 }

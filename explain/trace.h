@@ -121,6 +121,12 @@ struct LayerTrace {
   std::uint64_t numbers_in_rows = 0;  ///< nonzero numbers of the array that it leaves
 };
 
+/// What a model computes with a part of it taken away.
+struct Without {
+  std::string part;                   ///< "without head 1 of layer 0", "with 2 of 18 hash tables"
+  std::vector<std::uint32_t> tokens;  ///< whose last rows are others then, ascending
+};
+
 /// With what the page's engine can run the same again.
 struct Play {
   std::string protocol;
@@ -144,6 +150,7 @@ struct Trace {
   std::vector<std::string> outputs;   ///< as the reader reads them; "" for none
   std::vector<RoundTrace> rounds;     ///< [R]
   std::vector<LayerTrace> layers;     ///< [L]
+  std::vector<Without> withouts;      ///< in reverse, of layers that are weights: a head less, fewer tables
   bool bounds_prove_nothing = false;  ///< below_range of the shape or the plan
 
   /// In reverse: the layer that `round` (1 .. R) does a part of; none for the first and the last.

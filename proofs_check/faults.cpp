@@ -13,6 +13,7 @@
 #include "roundtrip/mpc/runtime/archive.h"
 #include "roundtrip/proofs_check/processes.h"
 #include "roundtrip/proofs_check/report/finished.h"
+#include "roundtrip/proofs_check/report/rows.h"
 #include "roundtrip/proofs_check/statement.h"
 #include "roundtrip/proofs_check/verify.h"
 
@@ -508,10 +509,9 @@ std::string terminal_table(const FaultReport& report) {
                                                        fault.n, finding.reason));
     }
   }
-  out += fmt::format(
-      "\n{} of {} faults rejected by the check they belong to; seed {}, {} ({} rank{}), {:.1f} s\n", held,
-      report.findings.size(), report.seed, report.transport, report.ranks, report.ranks == 1 ? "" : "s",
-      report.seconds);
+  out += fmt::format("\n{} of {} faults rejected by the check they belong to; seed {}, {}, {:.1f} s\n", held,
+                     report.findings.size(), report.seed, where_it_ran(report.transport, report.ranks),
+                     report.seconds);
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "roundtrip/anna/attention/anna.h"
 
+#include <algorithm>
+
 #include <cmath>
 #include <map>
 
@@ -173,6 +175,12 @@ HashTables Anna::hash_tables() const {
       parameters.tables, parameters.functions, near_radius, {}, compares_directions(parameters.family)};
   if (near_radius && factor) facts.far_radius = *near_radius * *factor;
   return facts;
+}
+
+Anna Anna::with_tables(std::uint32_t tables) const {
+  Anna fewer = *this;
+  fewer.parameters.tables = std::min(tables, parameters.tables);
+  return fewer;
 }
 
 std::uint64_t Anna::coding_operations(std::uint32_t query_dimension) const {

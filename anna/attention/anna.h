@@ -53,6 +53,7 @@ struct Anna {
   std::string caption() const;
   CollisionCounts collisions(std::span<const std::vector<std::int32_t>> vectors) const;
   HashTables hash_tables() const;
+  Anna with_tables(std::uint32_t tables) const;
   std::uint64_t coding_operations(std::uint32_t query_dimension) const;
   friend bool operator==(const Anna&, const Anna&) = default;
 };

@@ -82,6 +82,7 @@ struct HashTables {
 ///   CollisionCounts collisions(std::span<const std::vector<std::int32_t>> vectors) const;
 /// and as they apply
 ///   HashTables hash_tables() const;
+///   P with_tables(std::uint32_t tables) const;   the first so many of its tables
 ///   bool causal() const;                     keys after the query's token have weight 0; else no key is left out
 ///   std::uint64_t coding_operations(std::uint32_t query_dimension) const;   to code a query or key; else 1
 /// A value: copies share what does not change.
@@ -105,6 +106,8 @@ class Mechanism {
     return held_->collisions(vectors);
   }
   std::optional<HashTables> hash_tables() const { return held_->hash_tables(); }
+  /// With the first `tables` of its hash tables, at most all; of a mechanism without, the same.
+  Mechanism with_tables(std::uint32_t tables) const { return held_->with_tables(*this, tables); }
   std::uint64_t coding_operations(std::uint32_t query_dimension) const {
     return held_->coding_operations(query_dimension);
   }
@@ -129,6 +132,7 @@ class Mechanism {
     virtual std::string caption() const = 0;
     virtual CollisionCounts collisions(std::span<const std::vector<std::int32_t>> vectors) const = 0;
     virtual std::optional<HashTables> hash_tables() const = 0;
+    virtual Mechanism with_tables(const Mechanism& self, std::uint32_t tables) const = 0;
     virtual std::uint64_t coding_operations(std::uint32_t query_dimension) const = 0;
     virtual bool causal() const = 0;
     virtual bool equals(const Any& other) const = 0;
@@ -154,6 +158,13 @@ class Mechanism {
         return parameters.hash_tables();
       } else {
         return std::nullopt;
+      }
+    }
+    Mechanism with_tables(const Mechanism& self, std::uint32_t tables) const override {
+      if constexpr (requires { parameters.with_tables(tables); }) {
+        return parameters.with_tables(tables);
+      } else {
+        return self;
       }
     }
     std::uint64_t coding_operations(std::uint32_t query_dimension) const override {

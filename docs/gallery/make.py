@@ -29,11 +29,12 @@ INDEX = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Roundtrip: a gallery</title>
 <style>
-body {{ font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 46rem; margin: 1rem auto; padding: 0 1rem; color: #1c1c21; }}
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 46rem; margin: 1rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.6rem; }}
 li {{ margin: .8rem 0; }}
-a {{ color: #0b4f8a; font-weight: 600; }}
-code {{ overflow-wrap: anywhere; color: #55555f; }}
+a {{ font-weight: 600; }}
+code {{ overflow-wrap: anywhere; }}
 </style>
 </head>
 <body>

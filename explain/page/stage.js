@@ -22,6 +22,7 @@ const RoundtripStage = (() => {
   let spec = null;         // of the engine: {protocol, words, eps, k, limit}
   let limit = 0;           // instead of s; 0: s
   let shown = null, frames = [], frame = 0;
+  let without = null;      // of a model: a part that is taken away, {part, tokens: those that end with another row}
 
   function breakAt(rounds, allowed) {
     for (let r = 0; r < rounds.length; ++r) {
@@ -35,6 +36,9 @@ const RoundtripStage = (() => {
     }
     return null;
   }
+
+  /** The last frame shows the last rows: there a part that is taken away is missed. */
+  const lacking = () => (frame === frames.length - 1 ? without : null);
 
   /** The layers that do a round's work: who moved from where to where, in which head. */
   function layersOf(round) {
@@ -116,6 +120,11 @@ const RoundtripStage = (() => {
         (reverse ? "the layer's work is not done." : shown.violation.kind === "sent"
           ? `token ${machine} has only ${allowed} heads to send with.` : `the row of token ${machine} has room for ${allowed} only.`) +
         " Give it more memory s, or another input.";
+    }
+    if (lacking()) {
+      const {part, tokens} = without, changed = tokens.length;
+      return `${part[0].toUpperCase()}${part.slice(1)}, ` + (changed === 0 ? "every token still ends with the same row."
+        : changed === trace.tokens ? "every token ends with another row." : `${changed} of ${plural(trace.tokens, "token")} ${changed === 1 ? "ends" : "end"} with another row: ${tokens.join(", ")}.`);
     }
     switch (at.kind) {
       case "input":
@@ -349,8 +358,9 @@ const RoundtripStage = (() => {
     }
     place(worlds.tokens, items, Math.max(...rows.values(), 4));
     worlds.tokens.cards.forEach(({card, load, water, line}, i) => {
-      card.classList.remove("over");
-      load.textContent = rows.has(i) ? `${plural(rows.get(i), "average")}` : "no key";
+      const wrong = lacking()?.tokens.includes(i) ?? false;
+      card.classList.toggle("over", wrong);
+      load.textContent = wrong ? "another row" : rows.has(i) ? `${plural(rows.get(i), "average")}` : "no key";
       water.style.height = "0", line.hidden = true;
     });
     if (over >= 0) for (const {card} of worlds.tokens.cards) card.classList.add("over");
@@ -536,7 +546,20 @@ const RoundtripStage = (() => {
       $("text").readOnly = true;
       for (const id of ["protocol-field", "k-field"]) $(id).hidden = true;
     }
-    if (reverse) $("guess-field").hidden = true;
+    if (reverse) {
+      $("guess-field").hidden = true;
+      $("without-field").hidden = !trace.withouts;
+      (trace.withouts ?? []).forEach(({part}, i) => {
+        const option = make("option", "", part);
+        option.value = i;
+        $("without").append(option);
+      });
+      $("without").addEventListener("change", () => {
+        stop();
+        without = trace.withouts[$("without").value] ?? null;
+        go(without ? frames.length - 1 : frame);
+      });
+    }
     update();
     $("text").addEventListener("input", () => { stop(); changed(); });
     $("k").addEventListener("input", () => { stop(); changed(); });

@@ -1,6 +1,7 @@
 #include "roundtrip/proofs_check/report/html.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "roundtrip/proofs_check/report/plot.h"
 #include "roundtrip/proofs_check/report/report.h"
 #include "roundtrip/proofs_check/report/rows.h"
+#include "roundtrip/simulate/compile/compile.h"
 
 namespace roundtrip::proofs_check {
 namespace {
@@ -160,13 +162,65 @@ std::string plots(const StatementReport& statement) {
 
 using Curve = std::map<double, double>;  // y by x
 
-/// The checks of `statement` whose quantity is that, by N.
-Curve checked(const StatementReport& statement, std::string_view quantity) {
-  Curve curve;
+/// The checks of `statement` whose quantity ends with that, by what stands before it, eps and delta, and by N.
+std::map<std::string, Curve> checked(const StatementReport& statement, std::string_view quantity) {
+  std::map<std::string, Curve> curves;
   for (const Check& check : statement.checks) {
-    if (check.quantity == quantity) curve[static_cast<double>(check.configuration.n)] = check.measured;
+    if (!check.quantity.ends_with(quantity)) continue;
+    const Configuration& at = check.configuration;
+    std::string label = check.quantity.substr(0, check.quantity.size() - quantity.size());
+    if (label.empty()) {
+      label = "eps " + exponent(at.epsilon) + (at.delta ? ", delta " + exponent(at.delta) : "");
+    } else if (label.ends_with(": ")) {
+      label.resize(label.size() - 2);
+    }
+    curves[label][static_cast<double>(at.n)] = check.measured;
   }
-  return curve;
+  return curves;
+}
+
+/// The exponent of N, by least squares over the logarithms.
+double slope(const Curve& curve) {
+  double x = 0, y = 0, xx = 0, xy = 0;
+  for (const auto& [n, value] : curve) {
+    x += std::log(n);
+    y += std::log(value);
+    xx += std::log(n) * std::log(n);
+    xy += std::log(n) * std::log(value);
+  }
+  const auto count = static_cast<double>(curve.size());
+  return (count * xy - x * y) / (count * xx - x * x);
+}
+
+/// k-hop by every mechanism: the statement's own networks and bounds, and what our protocol for it is compiled to.
+std::map<std::string, Curve> depths_over_k(const StatementReport& hops) {
+  std::map<std::string, Curve> depths;
+  constexpr std::string_view kOf = ": layers of ";
+  for (const Metric& metric : hops.metrics) {  // "k = 7: layers of ANNA"
+    const std::size_t colon = metric.quantity.find(kOf);
+    if (colon == std::string::npos || !metric.quantity.starts_with("k = ")) continue;
+    const std::string k = metric.quantity.substr(4, colon - 4);
+    depths[metric.quantity.substr(colon + kOf.size())][std::stod(k)] = metric.value;
+    for (const char* construction : {"direct", "routed"}) {
+      depths["protocol, " + std::string(construction)][std::stod(k)] = static_cast<double>(
+          simulate::compile("k_hop", {.n = metric.n, .options = {{"k", k}}}, {.construction = construction})
+              .bound.depth);
+    }
+  }
+  return depths;
+}
+
+/// Machines for a layer: ANNA's by plan, and all pairs of blocks of tokens.
+std::map<std::string, Curve> machines_over_n(const StatementReport& machines) {
+  std::map<std::string, Curve> curves;
+  for (const auto& [label, curve] : checked(machines, ", declared: machines q")) {
+    if (label.find("H = m") == std::string::npos) curves["ANNA, " + label] = curve;
+  }
+  for (const Metric& metric : machines.metrics) {
+    if (metric.quantity.starts_with("machines of standard attention"))
+      curves["all pairs"][static_cast<double>(metric.n)] = metric.value;
+  }
+  return curves;
 }
 
 std::string curves(const Report& report) {
@@ -176,45 +230,69 @@ std::string curves(const Report& report) {
     return found == report.statements.end() ? nullptr : &*found;
   };
   const auto draw = [&](const std::string& title, const std::string& x, bool log_y,
-                        const std::map<std::string, Curve>& curves) {
+                        const std::map<std::string, Curve>& curves, bool slopes = false) {
     Plot plot{.title = title, .x_label = x, .y_label = "", .series = {}, .log_y = log_y};
     for (const auto& [label, curve] : curves) {
-      if (curve.size() > 1) plot.series.push_back({label, {curve.begin(), curve.end()}});
+      const bool sloped = slopes && curve.size() > 2;
+      plot.series.push_back(
+          {sloped ? fmt::format("{}: N^{:.2f}", label, slope(curve)) : label, {curve.begin(), curve.end()}});
     }
-    if (plot.series.empty()) return;
+    if (std::ranges::none_of(curves, [](const auto& curve) { return curve.second.size() > 1; })) return;
     out += "<figure>" + svg(plot) + "<figcaption>" + escape_html(title) + "</figcaption></figure>\n";
   };
-  if (const StatementReport* const hops = statement("k_hop_depth")) {
-    std::map<std::string, Curve> depths;
-    constexpr std::string_view kOf = ": layers of ";
-    for (const Metric& metric : hops->metrics) {  // "k = 7: layers of ANNA"
-      const std::size_t colon = metric.quantity.find(kOf);
-      if (colon == std::string::npos || !metric.quantity.starts_with("k = ")) continue;
-      depths[metric.quantity.substr(colon + kOf.size())][std::stod(metric.quantity.substr(4))] = metric.value;
-    }
-    draw("k-hop induction heads: layers over k", "k", true, depths);
+  if (const StatementReport* const hops = statement("k_hop_depth"))
+    draw("k-hop induction heads: layers over k", "k", true, depths_over_k(*hops));
+  if (const StatementReport* const routed = statement("routed_simulation")) {
+    auto widths = checked(*routed, "by plan: width H m");
+    const std::string usual = "delta " + mpc::Parameters{}.delta.to_string();  // one of several: lines enough
+    std::erase_if(widths, [&](const auto& width) { return !width.first.ends_with(usual); });
+    draw("Width H m of a routed transformer over N, by plan", "N", true, widths, true);
   }
-  if (const StatementReport* const routed = statement("routed_simulation"))
-    draw("Width of a routed transformer over N", "N", true,
-         {{"H m, by plan", checked(*routed, "by plan: width H m")}});
-  if (const StatementReport* const machines = statement("mpc_simulates_anna")) {
-    Curve all_pairs;
-    for (const Metric& metric : machines->metrics) {
-      if (metric.quantity.starts_with("machines of standard attention"))
-        all_pairs[static_cast<double>(metric.n)] = metric.value;
-    }
-    draw("Machines for a layer over N", "N", true,
-         {{"ANNA", checked(*machines, "L = 1: machines q")}, {"all pairs", all_pairs}});
-  }
-  if (const StatementReport* const graphs = statement("connectivity_rounds")) {
-    draw("Connectivity: rounds over N", "N", false,
-         {{"components", checked(*graphs, "components: rounds R")},
-          {"one or two cycles", checked(*graphs, "one_or_two_cycles: rounds R")}});
-  }
+  if (const StatementReport* const machines = statement("mpc_simulates_anna"))
+    draw("Machines for a layer over N, by plan", "N", true, machines_over_n(*machines), true);
+  if (const StatementReport* const graphs = statement("connectivity_rounds"))
+    draw("Connectivity: rounds over N", "N", false, checked(*graphs, ": rounds R"));
   if (out.empty()) return {};
   return "<section id=\"curves\" aria-labelledby=\"curves-h\"><h2 id=\"curves-h\">What was found</h2>\n<div "
          "class=\"plots\">\n" +
          out + "</div></section>\n";
+}
+
+/// Whether every check of the row measured exactly what the formula says.
+bool is_equal_throughout(const Row& row) {
+  return std::ranges::all_of(row.checks, [](const Check* check) {
+    return check->relation == Relation::kEqual && check->verdict == Verdict::kVerified &&
+           check->measured == check->bound;
+  });
+}
+
+/// Measured and formula are one number at every size: a line for each quantity, of all statements.
+std::string equal_pairs(const Report& report) {
+  std::string rows;
+  std::set<std::uint64_t> seeds;
+  for (const StatementReport& s : report.statements) {
+    for (const Row& row : rows_of(s)) {
+      if (!is_equal_throughout(row)) continue;
+      const auto [least, most] = std::ranges::minmax(row.checks, {}, &Check::measured);
+      for (const Check* check : row.checks) seeds.insert(check->configuration.seed);
+      const Check& first = *row.checks[0];
+      rows += R"(<tr><th scope="row">)" + escape_html(first.quantity) + "</th>" +
+              fmt::format(R"(<td><a href="#{0}">{0}</a></td>)", s.name) +
+              cell(exponent(first.configuration.epsilon)) + cell(exponent(first.configuration.delta)) +
+              number_cell(row.sizes()) + number_cell(std::to_string(row.checks.size())) +
+              number_cell(least->measured == most->measured
+                              ? short_number(least->measured)
+                              : short_number(least->measured) + " .. " + short_number(most->measured)) +
+              "</tr>\n";
+    }
+  }
+  if (rows.empty()) return {};
+  return "<section id=\"equal\" aria-labelledby=\"equal-h\"><h2 id=\"equal-h\">Equal pairs</h2>\n" +
+         table(fmt::format("Equal to their formulas at every size, seed {}", fmt::join(seeds, ", ")),
+               heads({"quantity", "statement", "eps", "delta", "N#", "checks#",
+                      "measured, and the formula's#"}),
+               rows) +
+         "</section>\n";
 }
 
 std::string section(const Report& report, const StatementReport& s) {
@@ -234,7 +312,12 @@ std::string section(const Report& report, const StatementReport& s) {
       table(s.name + ": constants, declared before the run", heads({"constant", "value", "meaning"}), rows);
   out += plots(s);
   rows.clear();
+  std::size_t equal = 0;
   for (const Row& row : rows_of(s)) {
+    if (is_equal_throughout(row)) {
+      ++equal;
+      continue;
+    }
     for (const Check* check : row.checks) {
       const std::string interval = check->interval
                                        ? fmt::format(" in [{}, {}]", short_number(check->interval->low),
@@ -249,10 +332,17 @@ std::string section(const Report& report, const StatementReport& s) {
               number_cell(std::to_string(check->configuration.seed)) + "</tr>\n";
     }
   }
-  out += table(
-      s.name + ": checks",
-      heads({"quantity", "eps", "delta", "N#", "measured#", "is", "bound#", "verdict", "reason", "seed#"}),
-      rows);
+  if (equal > 0) {
+    out += fmt::format(
+        "<p>{} {} with {} formula at every size: <a href=\"#equal\">the table of equal pairs</a>.</p>\n",
+        equal, equal == 1 ? "quantity agrees" : "quantities agree", equal == 1 ? "its" : "their");
+  }
+  if (!rows.empty()) {
+    out += table(
+        s.name + ": checks",
+        heads({"quantity", "eps", "delta", "N#", "measured#", "is", "bound#", "verdict", "reason", "seed#"}),
+        rows);
+  }
   if (!s.metrics.empty()) {
     rows.clear();
     for (const Metric& metric : s.metrics) {
@@ -393,23 +483,27 @@ std::string html_page(const Report& report, const Experiments& experiments, cons
 <title>Roundtrip: verification of the theorems, {0}</title><style>{1}</style></head>
 <body><a class="skip" href="#statements">Skip to the statements</a>
 <header><h1>Do the theorems of "Fast attention mechanisms: a tale of parallelism" hold on this machine?</h1>
-<p>Verdict: <strong class="{0}">{0}</strong>. {2} statements, {3} checks, {4} defects that the checks must reject. MPC is
-Massively Parallel Computation. A check compares what was measured with a bound whose constants were declared before the
-run; a defect is a broken construction on which that check must fail.</p>
-<dl><dt>Repeat it</dt><dd><code>{5}</code></dd><dt>Sizes, seed</dt><dd>{6}, {7}</dd>
-<dt>Ran on</dt><dd>{8}, {9} rank(s), {10:.1f} s</dd><dt>Machine</dt><dd>{11}</dd>
-<dt>False alarms</dt><dd>all statistical checks together report a sound program wrongly with probability at most {12}</dd>
-<dt>Source</dt><dd>Liu, Yu, Sanford, Andoni, Hsu, NeurIPS 2025</dd></dl></header>
+<p>Verdict: <strong class="{0}">{0}</strong>. {2} statements, {3} checks, {4} defects that the checks must reject.
+A check compares what was measured with a bound that was declared before the run. A defect is a broken construction on which
+that check must fail. MPC is Massively Parallel Computation.</p></header>
 <main id="statements">
 )",
-                  to_string(report.outcome()), kStyle, report.statements.size(), checks, controls,
-                  escape_html(command_of(report, names + "--html report.html")), to_string(report.sizes),
-                  report.seed, escape_html(report.transport), report.ranks, report.seconds,
-                  escape_html(machine), report.false_alarm_budget);
+                  to_string(report.outcome()), kStyle, report.statements.size(), checks, controls);
   out += curves(report);
   out += experiments_section(experiments);
+  out += fmt::format(
+      R"(<section aria-labelledby="run-h"><h2 id="run-h">This run</h2>
+<dl><dt>Repeat it</dt><dd><code>{}</code></dd><dt>Sizes, seed</dt><dd>{}, {}</dd>
+<dt>Ran</dt><dd>{}, {:.1f} s</dd><dt>Machine</dt><dd>{}</dd>
+<dt>False alarms</dt><dd>all statistical checks together report a sound program wrongly with probability at most {}</dd>
+<dt>Source</dt><dd>Liu, Yu, Sanford, Andoni, Hsu, NeurIPS 2025</dd></dl></section>
+)",
+      escape_html(command_of(report, names + "--html report.html")), to_string(report.sizes), report.seed,
+      where_it_ran(report.transport, report.ranks), report.seconds, escape_html(machine),
+      report.false_alarm_budget);
   out += summary(report);
   for (const StatementReport& statement : report.statements) out += section(report, statement);
+  out += equal_pairs(report);
   return out + "</main></body></html>\n";
 }
 

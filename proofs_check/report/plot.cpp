@@ -16,7 +16,8 @@ namespace {
 // lines.
 constexpr std::array kColours = {"#0072B2", "#B34700", "#00664B", "#8F3A71", "#000000", "#6B5B00"};
 constexpr std::array kDashes = {"", "7 4", "2 3", "9 3 2 3", "4 4", "1 4"};
-constexpr double kWidth = 420, kHeight = 280;
+constexpr double kWidth = 420, kHeight = 264;  // and a line for each row of the legend
+constexpr std::size_t kLongLabel = 22;         // characters that fit beside another label
 constexpr double kLeft = 62, kRight = 24, kTop = 14, kBottom = 46;
 
 /// One axis: values to places.
@@ -93,13 +94,32 @@ bool usable(const Plot& plot, const std::pair<double, double>& point) {
          (!plot.log_y || point.second > 0);
 }
 
+/// Whole powers of ten from 10^5 on are written as such: they must fit beside the axis.
+std::string tick_text(double value) {
+  const double exponent = std::log10(value);
+  return value >= 1e5 && exponent == std::round(exponent) ? fmt::format("10^{:.0f}", exponent)
+                                                          : short_number(value);
+}
+
 }  // namespace
 
 std::string svg(const Plot& plot) {
   Axis x(plot.log_x, 2, kLeft, kWidth - kRight);
-  const std::size_t rows = (plot.series.size() + 1) / 2;  // of the legend
-  const double bottom = kHeight - kBottom - 16 * static_cast<double>(rows);
-  Axis y(plot.log_y, 10, bottom, kTop);
+  double least = 1e300, most = 0;
+  std::size_t longest = 0;
+  for (const Series& series : plot.series) {
+    longest = std::max(longest, series.label.size());
+    for (const auto& point : series.points) {
+      if (!usable(plot, point)) continue;
+      least = std::min(least, point.second);
+      most = std::max(most, point.second);
+    }
+  }
+  const std::size_t columns = longest > kLongLabel ? 1 : 2;  // of the legend
+  const double bottom = kHeight - kBottom;
+  const std::size_t rows = (plot.series.size() + columns - 1) / columns;
+  const double height = kHeight + 16 * static_cast<double>(rows);
+  Axis y(plot.log_y, most < 1000 * least ? 2 : 10, bottom, kTop);
   std::string described;
   for (const Series& series : plot.series) {
     described += series.label + ":";
@@ -116,12 +136,12 @@ std::string svg(const Plot& plot) {
   y.settle(true);
   std::string out = fmt::format(
       R"(<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title><desc>{}</desc>)",
-      kWidth, kHeight, escape_html(plot.title), escape_html(plot.title), escape_html(described));
+      kWidth, height, escape_html(plot.title), escape_html(plot.title), escape_html(described));
   for (const double tick : y.ticks()) {
     const double at = y.configuration(tick);
     out += fmt::format(
         R"(<path d="M{:.1f} {:.1f}H{:.1f}" class="grid"/><text x="{:.1f}" y="{:.1f}" class="y">{}</text>)",
-        kLeft, at, kWidth - kRight, kLeft - 6, at + 4, short_number(tick));
+        kLeft, at, kWidth - kRight, kLeft - 6, at + 4, tick_text(tick));
   }
   for (const double tick : x.ticks()) {
     const double at = x.configuration(tick);
@@ -146,8 +166,8 @@ std::string svg(const Plot& plot) {
                           y.configuration(point.second));
       marks += marker(i, x.configuration(point.first), y.configuration(point.second), colour);
     }
-    const double at_x = kLeft + (i % 2 == 0 ? 0 : (kWidth - kLeft) / 2);
-    const std::size_t row = i / 2;
+    const double at_x = kLeft + (i % columns == 0 ? 0 : (kWidth - kLeft) / 2);
+    const std::size_t row = i / columns;
     const double at_y = bottom + 52 + 16 * static_cast<double>(row);
     out += fmt::format(R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.5" stroke-dasharray="{}"/>)",
                        path, colour, kDashes[i % kDashes.size()]);

@@ -18,10 +18,10 @@ struct Plot {
   std::string x_label, y_label;
   std::vector<Series> series;  ///< at most 6 can be told apart
   bool log_x = true;           ///< base 2; all x are then positive
-  bool log_y = false;          ///< base 10; all y are then positive
+  bool log_y = false;          ///< base 10, or 2 for a short range; all y are then positive
 };
 
-/// One <svg> element of 420 by 280 units with role="img", <title> and a <desc> that says the numbers; nothing
+/// One <svg> element, 420 units wide, with role="img", <title> and a <desc> that says the numbers; nothing
 /// from elsewhere, no script. Points that are not finite are left out.
 std::string svg(const Plot& plot);
 

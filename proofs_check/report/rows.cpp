@@ -18,6 +18,11 @@ std::string short_size(std::uint64_t n) {
   return n >= 16 && std::has_single_bit(n) ? fmt::format("2^{}", std::bit_width(n) - 1) : std::to_string(n);
 }
 
+std::string where_it_ran(std::string_view transport, int ranks) {
+  if (transport == "inprocess") return "in one process";
+  return fmt::format("on {} MPI rank{}", ranks, ranks == 1 ? "" : "s");
+}
+
 bool Row::holds(const Check& check) const {
   return check.quantity == checks[0]->quantity &&
          check.configuration.epsilon == checks[0]->configuration.epsilon &&

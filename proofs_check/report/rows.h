@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "roundtrip/proofs_check/verify.h"
@@ -13,6 +14,8 @@ namespace roundtrip::proofs_check {
 std::string short_number(double value);
 /// Powers of two as 2^e, others in full.
 std::string short_size(std::uint64_t n);
+/// "in one process", or "on 2 MPI ranks".
+std::string where_it_ran(std::string_view transport, int ranks);
 
 /// The checks of one quantity at one exponent, over all sizes.
 struct Row {

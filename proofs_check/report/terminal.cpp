@@ -92,11 +92,11 @@ std::string totals(const Report& report) {
     controls += statement.controls.size();
   }
   return fmt::format(
-      "{}: {} statement{}, {} checks, {} controls; sizes {}, seed {}, {} ({} rank{}), {:.1f} s\n"
+      "{}: {} statement{}, {} checks, {} controls; sizes {}, seed {}, {}, {:.1f} s\n"
       "false alarms of statistical checks: at most {} in all, {:.3g} each\n",
       to_string(report.outcome()), report.statements.size(), report.statements.size() == 1 ? "" : "s", checks,
-      controls, to_string(report.sizes), report.seed, report.transport, report.ranks,
-      report.ranks == 1 ? "" : "s", report.seconds, report.false_alarm_budget, report.alarm_per_check);
+      controls, to_string(report.sizes), report.seed, where_it_ran(report.transport, report.ranks),
+      report.seconds, report.false_alarm_budget, report.alarm_per_check);
 }
 
 /// Which quantities say what a statement found, and in which words: all that end with `quantity`, each with what

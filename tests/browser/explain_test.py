@@ -244,6 +244,18 @@ class Pages(Case):
         self.assertEqual(page.run("return [...document.querySelectorAll('#tokens .chip')].filter(c => c.offsetWidth < 1).length"), 0)
         page.click("#sentence button[data-c='3']")
         self.assertIn("(word 3)", page.find("#where").text)
+        # A part is taken away: the last frame marks the tokens that end with another row, and no other frame does.
+        red = "return [...document.querySelectorAll('#tokens .card')].flatMap((c, i) => c.classList.contains('over') ? [i] : [])"
+        table = page.texts(".withouts tbody tr")
+        for number, without in enumerate(trace["withouts"]):
+            page.run("const s = document.getElementById('without'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", str(number))
+            self.assertEqual(page.run(red), without["tokens"])
+            self.assertTrue(page.find("#say").text.lower().startswith(without["part"] + ", "), page.find("#say").text)
+            self.assertTrue(table[number].startswith(without["part"]))
+        page.run("document.getElementById('without').focus()")
+        page.keys(Keys.HOME)
+        self.assertEqual(page.run(red), [])
+        self.assertNotIn("row: ", page.find("#say").text)
         self.shot(page, "model-1280")
         self.assertEqual(page.serious_findings(), [])
         self.sound(page, file)

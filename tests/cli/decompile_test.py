@@ -1,8 +1,14 @@
 """Drives `roundtrip decompile` and the round trips of `roundtrip compile` as a user does; see cli_test.py."""
 
 import json
+import pathlib
+import re
+import subprocess
+import sys
 
 import cli_test
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 KEYS = """depth heads embedding_dim width tokens block_tokens token_words state_below_range softmax_machines passes
  equal""".split()
@@ -45,6 +51,46 @@ class Decompile(cli_test.Case):
         output = self.path / "output"
         self.succeed("decompile", "sum", "--input", numbers, "--output", output)
         self.assertEqual(output.read_text(), f"{sum(i * i - 500 for i in range(64))}\n")
+
+    def test_what_a_part_is_for(self):
+        """`explain` says which tokens end with another row without a head, or with fewer tables: those of a model whose file
+        has the head's values clamped to 0, or fewer tables."""
+        subprocess.run([sys.executable, EXAMPLES / "export_from_torch.py", self.path / "whole.json"], check=True, capture_output=True)
+        whole = json.loads((self.path / "whole.json").read_text())
+        whole["tokens"] = 12
+
+        def rows(name, model):
+            (self.path / name).write_text(json.dumps(model))
+            (self.path / name).with_suffix(".safetensors").write_bytes((self.path / "whole.safetensors").read_bytes())
+            output = self.path / "rows"
+            self.succeed("decompile", self.path / name, "--n", 12, "--output", output)
+            numbers = output.read_text().split()
+            width = len(numbers) // 12
+            return [numbers[token * width:(token + 1) * width] for token in range(12)]
+
+        right = rows("model.json", whole)
+        self.succeed("explain", self.path / "model.json", "--json", self.path / "trace", "--quiet")  # takes 12 words by itself
+        withouts = json.loads((self.path / "trace").read_text())["withouts"]
+        tables = max(layer["mechanism"]["tables"] for layer in whole["layers"] if layer["mechanism"]["kind"] == "anna")
+        self.assertEqual([w["part"] for w in withouts],
+                         [f"without head {h} of layer {l}" for l in range(2) for h in range(2)] +
+                         [f"with {1 << i} of {tables} hash tables" for i in range(tables.bit_length()) if 1 << i < tables])
+        for without in withouts:
+            less = json.loads(json.dumps(whole))
+            numbers = [int(number) for number in re.findall(r"\d+", without["part"])]
+            for number, layer in enumerate(less["layers"]):
+                if "head " not in without["part"]:
+                    if layer["mechanism"]["kind"] == "anna":
+                        layer["mechanism"]["tables"] = min(numbers[0], layer["mechanism"]["tables"])
+                elif number == numbers[1]:
+                    layer["weights"]["heads"][numbers[0]]["value"][-1]["clamp"] = 0
+            others = rows("less.json", less)
+            self.assertEqual(without["tokens"], [t for t in range(12) if others[t] != right[t]], without["part"])
+        self.assertTrue(any(0 < len(without["tokens"]) for without in withouts))
+
+    def test_a_model_is_no_protocol(self):
+        for command in ("run", "compile", "verify", "sweep"):
+            self.refuse(command, "./model.json", says=["names a model", "roundtrip decompile"])
 
     def test_words_beyond_the_rows_of_a_model(self):
         """Of Match2 modulo 37 the rows take words up to 36, in 6 bits: a generated input has no others, a file's are refused."""

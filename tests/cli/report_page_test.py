@@ -51,6 +51,22 @@ class ReportPage(unittest.TestCase):
         # The curves come first; a pair of lines that lie on each other is in the tables alone.
         self.assertEqual(page.texts("#curves figcaption"), ["k-hop induction heads: layers over k", "Connectivity: rounds over N"])
         self.assertEqual(page.run("return document.querySelector('main').firstElementChild.id"), "curves")
+        # Depth over k has every mechanism that the statement speaks of, and what our protocol is compiled to, by plan.
+        described = page.texts("#curves figure:first-of-type desc")[0]
+        for k, construction in ((1, "direct"), (64, "direct"), (1, "routed"), (64, "routed")):
+            planned = subprocess.run([arguments.roundtrip, "compile", "k_hop", "--n", "2048", "--param", f"k={k}", "--construction",
+                                      construction, "--plan"], check=True, capture_output=True, text=True).stdout
+            layers = re.search(r"L = (\d+) layers", planned)[1]
+            self.assertRegex(described, rf"protocol, {construction}:[^.]* {layers} at {k}[,.]")
+        for mechanism in ("ANNA", "standard attention", "low-rank", "recurrent networks"):
+            self.assertRegex(described, rf"{mechanism}[^:]*: \d")
+        # What is equal throughout is one table, and in no other.
+        equal = set(page.texts("#equal tbody th"))
+        self.assertIn("components: rounds R", equal)
+        self.assertEqual(len(page.find_all("#equal table")), 1)
+        others = page.run("return [...document.querySelectorAll('section:not(#equal) tbody tr')].filter(r => r.cells[7] &&"
+                          " r.cells[5].textContent === '==' && r.cells[7].textContent === 'verified').map(r => r.cells[0].textContent)")
+        self.assertEqual(equal & set(others), set())
         self.assertEqual(page.run("return [...document.querySelectorAll('main > section:not(#curves):not(#experiments) figure svg')].filter(s => {"
                                   " const lines = [...s.querySelectorAll('path[stroke-dasharray]')].map(l => l.getAttribute('d'));"
                                   " return new Set(lines).size < lines.length; }).length"), 0)
@@ -71,6 +87,9 @@ class ReportPage(unittest.TestCase):
         for width, name in ((browser.DESKTOP, "desktop"), (browser.PHONE, "phone")):
             page = self.chromium.open(self.file, width=width)
             self.assertEqual(page.overflow(), 0, name)
+            # The first curve is on the first screen.
+            self.assertLess(page.run("return document.querySelector('#curves svg').getBoundingClientRect().top"),
+                            browser.HEIGHTS[width] * 0.7, name)
             self.assertEqual(page.serious_findings(), [], name)
             if arguments.shots:
                 page.screenshot(pathlib.Path(arguments.shots) / f"report-{name}.png")
