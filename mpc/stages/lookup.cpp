@@ -92,9 +92,8 @@ std::uint64_t Lookup::scratch_words() const {
   return std::max(sort_.scratch_words(), scan_.scratch_words());
 }
 
-void Lookup::for_each(
-    const Context& context,
-    const std::function<void(Word asker, Word key, std::optional<Word> value)>& each) const {
+void Lookup::visit(const Context& context,
+                   const std::function<void(Word asker, Word key, std::optional<Word> value)>& each) const {
   if (context.machine >= options_.plan.machines) return;
   scan_.for_each(context, [&](const KeyScan::Entry& entry) {
     if (entry.key[1] == 0) return;

@@ -42,11 +42,16 @@ class Lookup final : public Stage {
   void step(const Context& context, std::uint32_t round) const override;
   std::uint64_t scratch_words() const override;
   std::uint64_t result_scratch_words() const override { return scan_.result_scratch_words(); }
-  /// In the step after the stage: the answers to B questions at most, by key; nothing if no entry has it.
-  void for_each(const Context& context,
-                const std::function<void(Word asker, Word key, std::optional<Word> value)>& each) const;
+  /// In the step after the stage: each(asker, key, value) for the answers to B questions at most, by key; the value is
+  /// std::nullopt if no entry has the key.
+  template <typename Each>
+  void for_each(const Context& context, const Each& each) const {
+    visit(context, std::ref(each));
+  }
 
  private:
+  void visit(const Context& context,
+             const std::function<void(Word asker, Word key, std::optional<Word> value)>& each) const;
   Options options_;
   Sort sort_;
   KeyScan scan_;

@@ -221,7 +221,8 @@ class RegisteredProtocol final : public Statement {
     std::vector<Trace> traces;
     for (std::uint64_t draw = 0; draw < kInputs; ++draw) {
       const mpc::Parameters parameters = parameters_at(n, context.seed + draw);
-      const auto make = [&]() -> std::unique_ptr<const mpc::Protocol> {
+      const auto make = [this, parameters,
+                         defect]() -> std::unique_ptr<const mpc::Protocol> {  // outlives the draw
         return std::make_unique<Defective>(info_.make(parameters), defect);
       };
       std::unique_ptr<const mpc::Protocol> protocol;

@@ -65,6 +65,7 @@ void expect_answers(const std::vector<Word>& input, std::uint64_t block, std::ui
   const auto transport = make_in_process_transport();
   const RunResult result = run(protocol, input, *transport);
   ASSERT_EQ(result.outputs.size(), input.size());
+  EXPECT_EQ(result.ledger.overall().max_heap_words, 0u);
   for (std::size_t i = 0; i < input.size(); ++i) {
     const bool found = input[i] < input.size() && input[i] % 4 != 3;
     EXPECT_EQ(result.outputs[i], found ? input[input[i]] : 1000000) << i;
