@@ -89,6 +89,10 @@ ProtocolInfo minimum_spanning_forest_protocol();
 /// T_sort(n, 2) + ceil(log_(4/3)(100 n)) (6 d + 4) + 4, n = 2 N / 3: see the protocol's card.
 std::uint32_t minimum_spanning_forest_rounds(const Parameters& parameters);
 
+ProtocolInfo components_by_coins_protocol();
+/// T_sort(N, 1) + T (6 d + 4) + 2 d + 2 dz + 5: see the protocol's card.
+std::uint32_t components_by_coins_rounds(const Parameters& parameters);
+
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
 inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           reduce_protocol,
@@ -109,6 +113,7 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           k_hop_walk_protocol,
                                                           word_count_protocol,
                                                           maximal_independent_set_protocol,
-                                                          minimum_spanning_forest_protocol};
+                                                          minimum_spanning_forest_protocol,
+                                                          components_by_coins_protocol};
 
 }  // namespace roundtrip::mpc

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -70,7 +71,7 @@ struct Subject {
   const char* name;
   std::uint64_t edge_words, value_words;
   std::uint32_t (*rounds)(const Parameters&);
-  std::function<double(double darts, double d)> formula;  // beside the layout's
+  std::function<double(double darts, double d, const Shape&)> formula;  // beside the layout's
   friend void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.name; }
 };
 
@@ -80,20 +81,12 @@ double up_log(double base, double value) {
   return turns;
 }
 
-const std::vector<Subject> kSubjects = {
-    {"maximal_independent_set", 2, 1, maximal_independent_set_rounds,
-     [](double n, double d) { return (up_log(2, 50 * n) + 1) * (4 * d + 2) + 2; }},
-    {"minimum_spanning_forest", 3, 3, minimum_spanning_forest_rounds,
-     [](double n, double d) { return up_log(4.0 / 3, 100 * n) * (6 * d + 4) + 2; }},
-};
-
-/// The layout by the header's words: B even, the least d, then the fewest rounds of the sort, of four parts of s.
-std::pair<long, long> layout_by_hand(const Subject& subject, const Shape& shape) {
-  const auto n = static_cast<long>(2 * shape.n / subject.edge_words),
-             w = static_cast<long>(subject.edge_words);
+/// Depth, rounds and -B of the layout by the header's words: B even, the least d, then the fewest rounds of the sort, of four parts of s.
+std::array<long, 3> layout_by_hand(std::uint64_t words, std::uint64_t values, const Shape& shape) {
+  const auto n = static_cast<long>(2 * shape.n / words), w = static_cast<long>(words);
   const auto s = static_cast<long>(shape.memory_words), b = static_cast<long>(shape.block_words);
-  const long child = 2 * (1 + 2 * std::max(2l, static_cast<long>(subject.value_words)));
-  std::pair<long, long> best{1000, 0};
+  const long child = 2 * (1 + 2 * std::max(2l, static_cast<long>(values)));
+  std::array<long, 3> best{1000, 0, 0};
   for (long part = 1; part <= 4; ++part) {
     const long block = s / (part * std::max(w + 3, 2 * w)) / 2 * 2;
     if (block == 0) break;
@@ -103,21 +96,41 @@ std::pair<long, long> layout_by_hand(const Subject& subject, const Shape& shape)
     if (sort.T < 0 || sort.B != block) continue;
     long depth = 1;
     for (long reach = fan; reach < machines; reach *= fan) ++depth;
-    best = std::min(best, {depth, sort.T + 2});
+    best = std::min(best, {depth, sort.T + 2, -block});
   }
   return best;
 }
+
+double coins_rounds(double n, double d, const Shape& shape) {
+  const auto block = static_cast<double>(-layout_by_hand(2, 2, shape)[2]);
+  const double spare = static_cast<double>(shape.memory_words) - 2 * block, machines = std::ceil(n / block);
+  double best = 1e9;
+  for (double z = 2; z <= std::max(2.0, std::min(machines, spare)); ++z) {
+    const double slots = std::floor(spare / z);
+    const double turns = n <= slots ? 0 : up_log(1.6, 100 * std::ceil(n / slots));
+    best = std::min(best, turns * (6 * d + 4) + 2 * std::max(1.0, up_log(z, machines)));
+  }
+  return best + 2 * d + 3;
+}
+
+const std::vector<Subject> kSubjects = {
+    {"maximal_independent_set", 2, 1, maximal_independent_set_rounds,
+     [](double n, double d, const Shape&) { return (up_log(2, 50 * n) + 1) * (4 * d + 2) + 2; }},
+    {"minimum_spanning_forest", 3, 3, minimum_spanning_forest_rounds,
+     [](double n, double d, const Shape&) { return up_log(4.0 / 3, 100 * n) * (6 * d + 4) + 2; }},
+    {"components_by_coins", 2, 2, components_by_coins_rounds, coins_rounds},
+};
 
 CaseResult expect_right(const Subject& subject, const Values& values, Parameters parameters) {
   SCOPED_TRACE(fmt::format("{}, N = {}, seed {}", subject.name, values.size(), parameters.seed));
   const ProtocolInfo& info = find_protocol(subject.name);
   const CaseResult result = run_case(subject.name, parameters, values);
   EXPECT_EQ(wrong_outputs(info, values, result.outputs, parameters), 0u);
-  const auto [depth, layout] = layout_by_hand(subject, result.shape);
+  const auto [depth, layout, block] = layout_by_hand(subject.edge_words, subject.value_words, result.shape);
   const double darts = 2.0 * static_cast<double>(values.size()) / static_cast<double>(subject.edge_words);
   EXPECT_EQ(result.shape.rounds,
             static_cast<std::uint32_t>(static_cast<double>(layout) +
-                                       subject.formula(darts, static_cast<double>(depth))));
+                                       subject.formula(darts, static_cast<double>(depth), result.shape)));
   EXPECT_EQ(subject.rounds(parameters), result.shape.rounds);
   return result;
 }
@@ -186,6 +199,12 @@ TEST_P(Darts, RefusesWhatItCannotServe) {
     EXPECT_THROW(info.accept(values, parameters_of(values.size())), ContractError);
     EXPECT_THROW(run_case(GetParam().name, parameters_of(values.size()), values), ModelViolation);
   }
+}
+
+TEST(ComponentsByCoins, LessThanHalfOfTheRoundsOfComponents) {
+  EXPECT_EQ(components_rounds(parameters_of(428406)), 598u);
+  EXPECT_EQ(components_by_coins_rounds(parameters_of(428406)), 249u);
+  EXPECT_LT(components_by_coins_rounds(parameters_of(1 << 12)), components_rounds(parameters_of(1 << 12)));
 }
 
 TEST(MaximalIndependentSet, TheCheckSeesWhatIsWrong) {
