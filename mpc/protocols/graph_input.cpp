@@ -58,7 +58,7 @@ void take_edges(ProtocolInfo& info, std::uint64_t edge_words) {
   };
   info.options.push_back(
       {"graph", "random",
-       "of --n: edges between random vertices, random; to few of high degree, power; of a square, grid; "
+       "of generated edges: between random vertices, random; to few of high degree, power; of a square, grid; "
        "mostly within parts of 16 vertices, planted"});
   const auto kind_of = [](const Parameters& parameters) {
     const auto found = parameters.options.find("graph");
