@@ -53,6 +53,7 @@ Ends drawn_edge(const std::string& kind, std::uint64_t edge, std::uint64_t edges
 void take_edges(ProtocolInfo& info, std::uint64_t edge_words) {
   static const std::vector<std::string> kKinds = {"random", "power", "grid", "planted"};
   info.kappa_s = kDartKappa;
+  info.takes_weights = edge_words > 2;
   info.decode = [](const Protocol&, std::uint64_t, Word word) {
     return word == 0 ? std::nullopt : std::optional<std::int64_t>(word - 1);
   };
