@@ -93,6 +93,10 @@ ProtocolInfo components_by_coins_protocol();
 /// T_sort(N, 1) + T (6 d + 4) + 2 d + 2 dz + 5: see the protocol's card.
 std::uint32_t components_by_coins_rounds(const Parameters& parameters);
 
+ProtocolInfo maximal_matching_protocol();
+/// T_sort(N, 1) + T (4 d + 2) + 4: see the protocol's card.
+std::uint32_t maximal_matching_rounds(const Parameters& parameters);
+
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
 inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           reduce_protocol,
@@ -114,6 +118,7 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           word_count_protocol,
                                                           maximal_independent_set_protocol,
                                                           minimum_spanning_forest_protocol,
-                                                          components_by_coins_protocol};
+                                                          components_by_coins_protocol,
+                                                          maximal_matching_protocol};
 
 }  // namespace roundtrip::mpc

@@ -223,6 +223,28 @@ std::string not_maximal_independent(Input values, const Output& in_set) {
   return {};
 }
 
+std::string not_maximal_matching(Input values, const Output& in_matching) {
+  const std::size_t edges = values.size() / 2;
+  if (in_matching.size() != edges) return std::to_string(in_matching.size()) + " outputs";
+  std::unordered_map<std::int64_t, std::size_t> edge_of;
+  for (std::size_t e = 0; e < edges; ++e) {
+    if (in_matching[e] != 0 && in_matching[e] != 1) return "output " + std::to_string(e) + " is not 0 or 1";
+    if (in_matching[e] == 0) continue;
+    for (const std::int64_t end : {values[2 * e], values[2 * e + 1]}) {
+      const auto [first, fresh] = edge_of.try_emplace(end, e);
+      if (!fresh)
+        return "edges " + std::to_string(first->second) + " and " + std::to_string(e) +
+               " are in the matching, and meet";
+    }
+  }
+  for (std::size_t e = 0; e < edges; ++e) {
+    const std::int64_t u = values[2 * e], v = values[2 * e + 1];
+    if (u != v && !edge_of.contains(u) && !edge_of.contains(v))
+      return "edge " + std::to_string(e) + " could be in the matching, too";
+  }
+  return {};
+}
+
 Output minimum_spanning_forest(Input values) {
   const std::size_t edges = values.size() / 3;
   std::vector<std::size_t> order(edges);

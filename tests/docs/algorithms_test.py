@@ -11,7 +11,8 @@ import unittest
 ROUNDTRIP = SOURCE = None  # set below
 WORDS = {"minimum_spanning_forest": 3}  # of a record, if N must be a multiple
 TASKS = ("prefix_scan", "sort", "join", "word_count", "list_ranking", "one_or_two_cycles", "components", "components_by_coins",
-         "maximal_independent_set", "minimum_spanning_forest", "matrix_product", "three_sum", "match2", "k_hop", "low_rank_sums")
+         "maximal_independent_set", "maximal_matching", "minimum_spanning_forest", "matrix_product", "three_sum",
+         "match2", "k_hop", "low_rank_sums")
 HEAD = """# Algorithms of the literature
 
 One row a task: R by formula, R at three sizes, each as the formula has it and as a run took it; then layers and width H m of the

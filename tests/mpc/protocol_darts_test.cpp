@@ -118,6 +118,10 @@ const std::vector<Subject> kSubjects = {
      [](double n, double d, const Shape&) { return (up_log(2, 50 * n) + 1) * (4 * d + 2) + 2; }},
     {"minimum_spanning_forest", 3, 3, minimum_spanning_forest_rounds,
      [](double n, double d, const Shape&) { return up_log(4.0 / 3, 100 * n) * (6 * d + 4) + 2; }},
+    {"maximal_matching", 2, 2, maximal_matching_rounds,
+     [](double n, double d, const Shape&) {
+       return (std::max(0.0, up_log(2, 100 * (n / 2) * (n / 2 - 1) / 2)) + 1) * (4 * d + 2) + 2;
+     }},
     {"components_by_coins", 2, 2, components_by_coins_rounds, coins_rounds},
 };
 
@@ -217,6 +221,19 @@ TEST(MaximalIndependentSet, TheCheckSeesWhatIsWrong) {
   EXPECT_EQ(says({1, 0, 0, std::nullopt}), "vertex 2 could be in the set, too");
   EXPECT_EQ(says({1, 0, std::nullopt, std::nullopt}), "output 2 is not 0 or 1 as it should be, or is");
   EXPECT_EQ(says({1, 0, 1, 0}), "output 3 is not 0 or 1 as it should be, or is");
+}
+
+TEST(MaximalMatching, TheCheckSeesWhatIsWrong) {
+  const ProtocolInfo& info = find_protocol("maximal_matching");
+  const Values values = {0, 1, 1, 2, 2, 3, 4, 4};
+  const auto says = [&](const Outputs& outputs) { return info.check(values, outputs, parameters_of(8)); };
+  EXPECT_EQ(says({1, 0, 1, 0}), "");
+  EXPECT_EQ(says({0, 1, 0, 0}), "");
+  EXPECT_EQ(says({1, 1, 0, 0}), "edges 0 and 1 are in the matching, and meet");
+  EXPECT_EQ(says({1, 0, 0, 0}), "edge 2 could be in the matching, too");
+  EXPECT_EQ(says({1, 0, 1, 1}), "edges 3 and 3 are in the matching, and meet");
+  EXPECT_EQ(says({1, 0, std::nullopt, 0}), "output 2 is not 0 or 1");
+  EXPECT_EQ(says({1, 0, 1}), "3 outputs");
 }
 
 TEST(MinimumSpanningForest, OfEqualWeightsTheEarlierAndNegativeOnesFirst) {

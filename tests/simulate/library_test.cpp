@@ -143,6 +143,7 @@ const std::vector<Case> kMoreCases = {
     {"maximal_independent_set", {}},
     {"minimum_spanning_forest", {}, 3},
     {"components_by_coins", {}},
+    {"maximal_matching", {}},
 };
 
 void check_by_both_constructions(const Case& one, std::uint64_t n, std::string_view mechanism) {
