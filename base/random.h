@@ -16,6 +16,7 @@ enum class Domain : std::uint32_t {
   kIntermediate = 5,  // intermediate machines of the routed construction
   kOrder = 6,         // random order of machines and rows in tests
   kModel = 7,         // random transformers
+  kPublicCoins = 8,   // of protocols that draw, by Parameters::seed
 };
 
 /// One 64-bit draw; a pure function of its arguments.

@@ -83,7 +83,8 @@ Instance prepare(const ProtocolArguments& arguments, const mpc::ProtocolInfo& in
     parameters.n = arguments.n.value_or(example.n);
   } else {
     parameters.n = communicator.from_root([&] {
-      instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n);
+      instance.input = Input::read(arguments.input, arguments.format.value_or(Format::kNumbers), arguments.n,
+                                   info.takes_weights);
       return instance.input->size();
     });
   }

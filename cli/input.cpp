@@ -89,7 +89,7 @@ Format format_of(std::string_view name) {
   return static_cast<Format>(found - kFormats.begin());
 }
 
-Input Input::read(const std::string& path, Format format, std::optional<std::uint64_t> limit) {
+Input Input::read(const std::string& path, Format format, std::optional<std::uint64_t> limit, bool weighted) {
   Input input;
   const bool any = format == Format::kBytes || format == Format::kNpy;
   ByteSource source(path, any ? ByteSource::Content::kAny : ByteSource::Content::kText);
@@ -118,8 +118,11 @@ Input Input::read(const std::string& path, Format format, std::optional<std::uin
       input.values_.resize(std::min<std::uint64_t>(input.values_.size(), most));
       break;
     case Format::kEdges:
-      require(most % 2 == 0 || !limit, "--n {}: edges are two words each, give an even number", most);
-      input.parse_edges(source, most);
+      require(weighted || most % 2 == 0 || !limit, "--n {}: edges are two words each, give an even number",
+              most);
+      require(!weighted || most % 3 == 0 || !limit,
+              "--n {}: edges with weights are three words each, give a multiple of 3", most);
+      input.parse_edges(source, most, weighted);
       break;
   }
   const std::string_view unit = kFormats.at(static_cast<std::size_t>(format)).unit;
@@ -183,7 +186,7 @@ void Input::parse_words(std::uint64_t limit) {
   }
 }
 
-void Input::parse_edges(ByteSource& source, std::uint64_t limit) {
+void Input::parse_edges(ByteSource& source, std::uint64_t limit, bool weighted) {
   Numbering numbers;
   std::unordered_set<std::string> alone;  // named without an edge
   Lines lines([&](std::string& buffer) {
@@ -193,14 +196,26 @@ void Input::parse_edges(ByteSource& source, std::uint64_t limit) {
   const auto kept = [&](std::string_view name) -> std::string_view {
     return numbers.contains(name) ? name : names_.emplace_back(name);
   };
-  const GraphFacts facts = scan_graph(lines, name_,
-                                      {.edge =
-                                           [&](std::string_view u, std::string_view v) {
-                                             add_name(kept(u), numbers);
-                                             add_name(kept(v), numbers);
-                                             return values_.size() < limit;
-                                           },
-                                       .vertex = [&](std::string_view name) { alone.emplace(name); }});
+  GraphVisitor visitor{.edge =
+                           [&](std::string_view u, std::string_view v) {
+                             add_name(kept(u), numbers);
+                             add_name(kept(v), numbers);
+                             return values_.size() < limit;
+                           },
+                       .vertex = [&](std::string_view name) { alone.emplace(name); }};
+  if (weighted) {
+    visitor.weighted_edge = [&](std::string_view u, std::string_view v, std::string_view weight) {
+      std::int64_t value = 0;
+      const auto [end, error] = std::from_chars(weight.data(), weight.data() + weight.size(), value);
+      require(end == weight.data() + weight.size() && error == std::errc(),
+              "{} edge {}: the weight '{}' is not a whole number", name_, values_.size() / 3 + 1,
+              shown(weight));
+      visitor.edge(u, v);
+      values_.push_back(value);
+      return values_.size() < limit;
+    };
+  }
+  const GraphFacts facts = scan_graph(lines, name_, visitor);
   notes_ = facts.notes;
   if (!facts.whole) return;
   const std::uint64_t on_edges = words_.size();

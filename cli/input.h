@@ -4,7 +4,8 @@
 //   bytes    every byte a number 0..255
 //   npy      the integers of a .npy file, row by row
 //   edges    a graph (cli/graphs/graph.h): E edges are the N = 2E words u0 v0 u1 v1 .., vertices numbered by
-//            first occurrence from 0; one on no edge has no place in them, and is noted
+//            first occurrence from 0; one on no edge has no place in them, and is noted. For protocols that take
+//            weights, 3E words u0 v0 w0 ..
 // Input that starts as gzip is decompressed first, whatever the format; a byte order mark before text is skipped.
 #pragma once
 
@@ -35,7 +36,9 @@ class Input {
   /// Reads `path` ("-": standard input); `limit` takes the first that many values, and reads no further than they
   /// go (a .npy or dot file is read whole). ContractError, in one line, for what can't be read, holds no value or fewer
   /// than `limit`, or isn't of the format.
-  static Input read(const std::string& path, Format format, std::optional<std::uint64_t> limit);
+  /// `weighted`: edges are three words each, u v w.
+  static Input read(const std::string& path, Format format, std::optional<std::uint64_t> limit,
+                    bool weighted = false);
   /// The same of a text that the program has.
   static Input of_text(std::string text, Format format);
   /// A generated instance: the protocol's own, or uniform in [0, N).
@@ -55,7 +58,7 @@ class Input {
   Input() = default;
   void parse_numbers(std::uint64_t limit);
   void parse_words(std::uint64_t limit);
-  void parse_edges(ByteSource& source, std::uint64_t limit);
+  void parse_edges(ByteSource& source, std::uint64_t limit, bool weighted);
   using Numbering = std::unordered_map<std::string_view, std::int64_t>;
   void add_name(std::string_view name, Numbering& numbers);
   std::string place(std::uint64_t index) const;  // where value `index` stands in the source, for messages

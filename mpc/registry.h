@@ -53,6 +53,8 @@ struct ProtocolInfo {
   std::string output_record{};
   /// Outputs from the last one on that are absent are not written (numbers of vertices).
   bool drops_absent_tail = false;
+  /// Of a graph, edges are three words each, u v and a weight; else two.
+  bool takes_weights = false;
   /// Throws ContractError for parameters that it can't serve.
   std::function<std::unique_ptr<const Protocol>(const Parameters&)> make;
   /// Output word `index` as the user sees it.

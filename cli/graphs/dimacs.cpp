@@ -22,8 +22,9 @@ class Dimacs final : public GraphFormat {
           number, text,
           fmt::format("'{} u v{}' with vertices 1 .. {}", *edge_, *edge_ == "a" ? " w" : "", vertices_));
     }
-    if (words.size() == 4) sink_.note("weights of edges are ignored");
-    sink_.edge(std::to_string(u), std::to_string(v));
+    const std::string_view weight = words.size() == 4 ? words[3] : std::string_view{};
+    if (words.size() == 4 && !sink_.weighted()) sink_.note("weights of edges are ignored");
+    sink_.edge(std::to_string(u), std::to_string(v), weight);
   }
 
   void end() override {

@@ -26,7 +26,8 @@ class GraphSink {
   GraphSink(const std::string& name, const GraphVisitor& visitor) : name_(name), visitor_(visitor) {}
 
   /// Dropped once the visitor wants no more.
-  void edge(std::string_view u, std::string_view v);
+  void edge(std::string_view u, std::string_view v, std::string_view weight = {});
+  bool weighted() const { return visitor_.weighted_edge != nullptr; }
   void vertex(std::string_view name);
   bool full() const { return full_; }
   std::uint64_t edges() const { return edges_; }

@@ -92,10 +92,12 @@ class Detector {
 
 }  // namespace
 
-void GraphSink::edge(std::string_view u, std::string_view v) {
+void GraphSink::edge(std::string_view u, std::string_view v, std::string_view weight) {
   if (full_) return;
   ++edges_;
-  full_ = !visitor_.edge(u, v);
+  if (weighted() && weight.empty())
+    refuse("has an edge without a weight that is read: allowed are lines 'u v w', or DIMACS with 'a u v w'");
+  full_ = weighted() ? !visitor_.weighted_edge(u, v, weight) : !visitor_.edge(u, v);
 }
 
 void GraphSink::vertex(std::string_view name) {

@@ -2,7 +2,8 @@
 // checked; what is not understood is refused with its line; what has no place in a list of edges is noted.
 //
 //   pairs             u v a line, separated by white space, comma, semicolon or tab: SNAP, KONECT, CSV with or without a
-//                     row of column names, quotes as CSV has them; further columns of numbers (weights, times) are noted
+//                     row of column names, quotes as CSV has them; further columns of numbers are noted, the first
+//                     of them being weights where those are wanted
 //   adjacency lists   u v1 v2 .. a line where the lines differ in length, or "u: v1 v2 .."; of integers
 //   Matrix Market     coordinates; rows and columns of a matrix that is not square are two sides
 //   DIMACS            p edge, p col (lines e u v) and p sp (lines a u v w)
@@ -27,6 +28,8 @@ namespace roundtrip::cli {
 struct GraphVisitor {
   std::function<bool(std::string_view u, std::string_view v)> edge;  ///< false: no more edges are wanted
   std::function<void(std::string_view)> vertex;                      ///< one that is named without an edge
+  /// In place of `edge`, if edges are to have weights: a file without any is refused.
+  std::function<bool(std::string_view u, std::string_view v, std::string_view weight)> weighted_edge = {};
 };
 
 /// What the file says of itself besides its edges.

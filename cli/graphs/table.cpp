@@ -214,9 +214,13 @@ class Table final : public GraphFormat {
     };
     if (kind_ == Kind::kColumns) {
       ++rows_;
-      if (fields.size() > 2) sink_.note("further columns (weights, times) are ignored");
+      // Of three columns the one that is no end; of more the first of those.
+      const std::size_t free = source_ > 0 && target_ > 0 ? 0 : source_ != 1 && target_ != 1 ? 1 : 2;
+      const std::string_view weight = fields.size() > free ? fields[free] : std::string_view{};
+      if (fields.size() > (sink_.weighted() ? 3 : 2))
+        sink_.note("further columns (weights, times) are ignored");
       const std::string_view u = end_of_edge(fields[source_]), v = end_of_edge(fields[target_]);
-      return two_sides_ ? sink_.edge(u, "right:" + std::string(v)) : sink_.edge(u, v);
+      return two_sides_ ? sink_.edge(u, "right:" + std::string(v), weight) : sink_.edge(u, v, weight);
     }
     std::string_view u = end_of_edge(fields[0]);
     if (u.ends_with(':')) {

@@ -8,6 +8,7 @@
 #include "roundtrip/mpc/protocols/graph_input.h"
 #include "roundtrip/mpc/protocols/library.h"
 #include "roundtrip/mpc/protocols/oracles.h"
+#include "roundtrip/mpc/protocols/part_table.h"
 #include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
 
@@ -27,10 +28,9 @@ namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kDefaultKappa = 16;
-constexpr std::uint32_t kIdBits = 24;  // two labels, or a dart and its vertex, share a word
-constexpr Word kIdMask = (Word{1} << kIdBits) - 1;
+constexpr std::uint32_t kIdBits = kPartBits;  // two labels, or a dart and its vertex, share a word
+constexpr Word kIdMask = kPartMask;
 constexpr Word kNoLabel = kIdMask;  // N < 2^24: no vertex
-constexpr Word kNoEntry = (Word{1} << 2 * kIdBits) - 1;
 constexpr std::uint32_t kMaxChunkBits = 12;
 
 struct Plan {
@@ -129,38 +129,6 @@ Plan make_plan(const Parameters& parameters) {
 
 Word parity(Word word) {
   return static_cast<Word>(std::popcount(word) & 1);
-}
-
-// A table of parts that grow together: words (label, parent), ascending, kNoEntry after the last; roots are
-// their own parents, and the least labels of their trees.
-
-std::span<Word>::iterator entry_of(std::span<Word> table, Word label) {
-  return std::lower_bound(table.begin(), table.end(), label << kIdBits);
-}
-
-Word root_of(std::span<Word> table, Word label) {
-  for (;;) {
-    const auto entry = entry_of(table, label);
-    if (entry == table.end() || *entry >> kIdBits != label) {
-      if (table.empty() || table.back() != kNoEntry) return label;  // more labels than there can be
-      std::copy_backward(entry, table.end() - 1, table.end());
-      *entry = label << kIdBits | label;
-      return label;
-    }
-    const Word parent = *entry & kIdMask;
-    if (parent >= label) return label;
-    if (seeded("one-parent")) return parent;
-    label = parent;
-  }
-}
-
-void unite(std::span<Word> table, Word a, Word b) {
-  const Word root_a = root_of(table, a);
-  const Word root_b = root_of(table, b);
-  if (root_a == root_b) return;
-  const auto entry = entry_of(table, std::max(root_a, root_b));
-  if (entry != table.end() && *entry >> kIdBits == std::max(root_a, root_b))
-    *entry = std::max(root_a, root_b) << kIdBits | std::min(root_a, root_b);
 }
 
 class Components final : public Composition {
@@ -361,37 +329,37 @@ class Components final : public Composition {
                          .element_words = plan_.slots,
                          .load =
                              [this](const Context& context, std::span<Word> table) {
-                               std::ranges::fill(table, kNoEntry);
+                               std::ranges::fill(table, kNoPart);
                                const std::span<Word> records = context.take(2 * darts_of(context.machine));
                                read_labels(context.machine, context.inbox.words(), records);
                                for (std::uint64_t i = 0; i < records.size(); i += 2) {
                                  const Word partner = records[i] & kIdMask;
-                                 if (partner != kNoLabel) unite(table, records[i] >> kIdBits, partner);
+                                 if (partner != kNoLabel) unite_parts(table, records[i] >> kIdBits, partner);
                                }
                              },
                          .combine =
                              [](std::span<Word> left, std::span<const Word> right) {
                                for (const Word entry : right) {
-                                 if (entry < kNoEntry) unite(left, entry >> kIdBits, entry & kIdMask);
+                                 if (entry < kNoPart) unite_parts(left, entry >> kIdBits, entry & kIdMask);
                                }
                              },
                          .keep = labels,
                          .load_scratch_words = state_words});
-    return then<Broadcast>("to all",
-                           {.tree = plan_.finish,
-                            .element_words = plan_.slots,
-                            .load =
-                                [&joined](const Context& context, std::span<Word> table) {
-                                  const std::span<const Word> result = joined.result(context);
-                                  std::ranges::fill(table, kNoEntry);
-                                  std::ranges::copy(result, table.begin());
-                                  for (Word& entry : table) {
-                                    if (entry < kNoEntry)
-                                      entry = entry >> kIdBits << kIdBits | root_of(table, entry >> kIdBits);
-                                  }
-                                },
-                            .keep = [&joined](const Context& context) { return joined.kept(context); },
-                            .load_scratch_words = plan_.slots + state_words});
+    return then<Broadcast>(
+        "to all", {.tree = plan_.finish,
+                   .element_words = plan_.slots,
+                   .load =
+                       [&joined](const Context& context, std::span<Word> table) {
+                         const std::span<const Word> result = joined.result(context);
+                         std::ranges::fill(table, kNoPart);
+                         std::ranges::copy(result, table.begin());
+                         for (Word& entry : table) {
+                           if (entry < kNoPart)
+                             entry = entry >> kIdBits << kIdBits | root_of_part(table, entry >> kIdBits);
+                         }
+                       },
+                   .keep = [&joined](const Context& context) { return joined.kept(context); },
+                   .load_scratch_words = plan_.slots + state_words});
   }
 
   /// Sorted by component and vertex, the first record of a component has its least vertex.

@@ -81,13 +81,44 @@ ProtocolInfo word_count_protocol();
 /// ceil(log2 ceil(N / b)) + 1.
 std::uint32_t word_count_rounds(const Parameters& parameters);
 
+ProtocolInfo maximal_independent_set_protocol();
+/// T_sort(N, 1) + (ceil(log2(50 N)) + 1) (4 d + 2) + 4: see the protocol's card.
+std::uint32_t maximal_independent_set_rounds(const Parameters& parameters);
+
+ProtocolInfo minimum_spanning_forest_protocol();
+/// T_sort(n, 2) + ceil(log_(4/3)(100 n)) (6 d + 4) + 4, n = 2 N / 3: see the protocol's card.
+std::uint32_t minimum_spanning_forest_rounds(const Parameters& parameters);
+
+ProtocolInfo components_by_coins_protocol();
+/// T_sort(N, 1) + T (6 d + 4) + 2 d + 2 dz + 5: see the protocol's card.
+std::uint32_t components_by_coins_rounds(const Parameters& parameters);
+
+ProtocolInfo maximal_matching_protocol();
+/// T_sort(N, 1) + T (4 d + 2) + 4: see the protocol's card.
+std::uint32_t maximal_matching_rounds(const Parameters& parameters);
+
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
-inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {
-    broadcast_protocol,      reduce_protocol,     prefix_scan_protocol,
-    segmented_scan_protocol, sum_protocol,        sort_protocol,
-    match2_protocol,         k_hop_protocol,      join_protocol,
-    list_ranking_protocol,   components_protocol, one_or_two_cycles_protocol,
-    matrix_product_protocol, three_sum_protocol,  low_rank_sums_protocol,
-    odd_even_sort_protocol,  k_hop_walk_protocol, word_count_protocol};
+inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
+                                                          reduce_protocol,
+                                                          prefix_scan_protocol,
+                                                          segmented_scan_protocol,
+                                                          sum_protocol,
+                                                          sort_protocol,
+                                                          match2_protocol,
+                                                          k_hop_protocol,
+                                                          join_protocol,
+                                                          list_ranking_protocol,
+                                                          components_protocol,
+                                                          one_or_two_cycles_protocol,
+                                                          matrix_product_protocol,
+                                                          three_sum_protocol,
+                                                          low_rank_sums_protocol,
+                                                          odd_even_sort_protocol,
+                                                          k_hop_walk_protocol,
+                                                          word_count_protocol,
+                                                          maximal_independent_set_protocol,
+                                                          minimum_spanning_forest_protocol,
+                                                          components_by_coins_protocol,
+                                                          maximal_matching_protocol};
 
 }  // namespace roundtrip::mpc

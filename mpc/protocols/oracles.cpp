@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace roundtrip::mpc::oracles {
 
@@ -197,6 +198,72 @@ Output components(Input values) {
   Output output(values.size());
   for (const auto& [vertex, least] : least_fellows(values)) output[static_cast<std::size_t>(vertex)] = least;
   return output;
+}
+
+std::string not_maximal_independent(Input values, const Output& in_set) {
+  std::vector<char> seen(in_set.size(), 0), near(in_set.size(), 0);
+  for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+    const auto u = static_cast<std::size_t>(values[i]), v = static_cast<std::size_t>(values[i + 1]);
+    if (std::max(u, v) >= in_set.size()) return "an edge of vertex " + std::to_string(std::max(u, v));
+    seen[u] = seen[v] = 1;
+    if (u == v) continue;
+    if (in_set[u] == 1 && in_set[v] == 1)
+      return "vertices " + std::to_string(u) + " and " + std::to_string(v) +
+             " are in the set, and neighbours";
+    if (in_set[u] == 1) near[v] = 1;
+    if (in_set[v] == 1) near[u] = 1;
+  }
+  for (std::size_t v = 0; v < in_set.size(); ++v) {
+    const bool told = in_set[v].has_value() && (*in_set[v] == 0 || *in_set[v] == 1);
+    if (told != (seen[v] != 0))
+      return "output " + std::to_string(v) + " is not 0 or 1 as it should be, or is";
+    if (told && *in_set[v] == 0 && near[v] == 0)
+      return "vertex " + std::to_string(v) + " could be in the set, too";
+  }
+  return {};
+}
+
+std::string not_maximal_matching(Input values, const Output& in_matching) {
+  const std::size_t edges = values.size() / 2;
+  if (in_matching.size() != edges) return std::to_string(in_matching.size()) + " outputs";
+  std::unordered_map<std::int64_t, std::size_t> edge_of;
+  for (std::size_t e = 0; e < edges; ++e) {
+    if (in_matching[e] != 0 && in_matching[e] != 1) return "output " + std::to_string(e) + " is not 0 or 1";
+    if (in_matching[e] == 0) continue;
+    for (const std::int64_t end : {values[2 * e], values[2 * e + 1]}) {
+      const auto [first, fresh] = edge_of.try_emplace(end, e);
+      if (!fresh)
+        return "edges " + std::to_string(first->second) + " and " + std::to_string(e) +
+               " are in the matching, and meet";
+    }
+  }
+  for (std::size_t e = 0; e < edges; ++e) {
+    const std::int64_t u = values[2 * e], v = values[2 * e + 1];
+    if (u != v && !edge_of.contains(u) && !edge_of.contains(v))
+      return "edge " + std::to_string(e) + " could be in the matching, too";
+  }
+  return {};
+}
+
+Output minimum_spanning_forest(Input values) {
+  const std::size_t edges = values.size() / 3;
+  std::vector<std::size_t> order(edges);
+  for (std::size_t e = 0; e < edges; ++e) order[e] = e;
+  std::ranges::stable_sort(order, {}, [&](std::size_t e) { return values[3 * e + 2]; });
+  std::unordered_map<std::int64_t, std::int64_t> parents;
+  const auto root = [&parents](std::int64_t v) {
+    for (auto at = parents.find(v); at != parents.end(); at = parents.find(v)) v = at->second;
+    return v;
+  };
+  Output taken(edges, 0);
+  for (const std::size_t e : order) {
+    const std::int64_t u = root(values[3 * e]), v = root(values[3 * e + 1]);
+    if (u == v) continue;
+    parents[u] = v;
+    for (std::int64_t x = values[3 * e]; x != v;) x = std::exchange(parents[x], v);
+    taken[e] = 1;
+  }
+  return taken;
 }
 
 Output three_sum(Input values) {

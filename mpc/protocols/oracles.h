@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,13 @@ Output list_ranking(Input values);
 Output cycles(Input values);
 /// The least vertex of every vertex's component, for vertices 0 .. N - 1; nothing for one without edges.
 Output components(Input values);
+/// What is wrong with 1 and 0 as the vertices in a maximal independent set and the others, nothing for those without edges;
+/// empty if nothing is.
+std::string not_maximal_independent(Input values, const Output& in_set);
+/// The same for 1 and 0 as the edges in a maximal matching and the others.
+std::string not_maximal_matching(Input values, const Output& in_matching);
+/// 1 for every edge (u, v, weight) of the minimum spanning forest, of equal weights the earlier; else 0.
+Output minimum_spanning_forest(Input values);
 /// Positions (from 1) of three values that add up to 0: of the least such values the first occurrences; or
 /// nothing.
 Output three_sum(Input values);

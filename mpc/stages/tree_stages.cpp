@@ -172,22 +172,32 @@ void ScanTree::step(const Context& context, std::uint32_t round, std::span<const
     std::ranges::copy(element_of(0), total.begin());
     for (std::uint32_t child = 1; child < children; ++child) combine(total, element_of(child));
     start(total, before);
+    if (both) start(total, message.last(element_words));
   } else {
     std::ranges::copy(message_from(context, tree.host(level + 1, leaf), 2 * element_words), message.begin());
   }
-  const std::span<Word> behind = backward ? context.take(element_words) : std::span<Word>{};
-  for (std::uint32_t i = 0; i < children; ++i) {
-    const std::uint32_t child = backward ? children - 1 - i : i;
-    context.out.send(tree.child_host(level, leaf, child), message);
-    if (i + 1 == children) continue;
-    if (backward) {
-      std::ranges::copy(element_of(child), behind.begin());
-      combine(behind, before);
-      std::ranges::copy(behind, before.begin());
-    } else {
-      if (children > 2 && child + 2 == children && seeded("scan-skips-one")) continue;
-      combine(before, element_of(child));
+  const std::span<Word> swap = backward || both ? context.take(element_words) : std::span<Word>{};
+  // Sends `sent` to every child, of which `edge` is what precedes the child from the side where the pass begins.
+  const auto pass = [&](bool from_behind, std::span<Word> edge, std::span<const Word> sent) {
+    for (std::uint32_t i = 0; i < children; ++i) {
+      const std::uint32_t child = from_behind ? children - 1 - i : i;
+      context.out.send(tree.child_host(level, leaf, child), sent);
+      if (i + 1 == children) continue;
+      if (from_behind) {
+        std::ranges::copy(element_of(child), swap.begin());
+        combine(swap, edge);
+        std::ranges::copy(swap, edge.begin());
+      } else {
+        if (children > 2 && child + 2 == children && seeded("scan-skips-one")) continue;
+        combine(edge, element_of(child));
+      }
     }
+  };
+  if (both) {
+    pass(false, before, before);
+    pass(true, message.last(element_words), message.last(element_words));
+  } else {
+    pass(backward, before, message);
   }
 }
 
@@ -206,9 +216,15 @@ void TreeScan::step(const Context& context, std::uint32_t round) const {
 
 TreeScan::Result TreeScan::result(const Context& context) const {
   if (!options_.tree.covers(context.machine)) return {};
-  if (rounds() == 0) return {options_.identity, loaded(context)};
-  const std::span<const Word> both = scan().result(context);
-  return {both.first(options_.element_words), both.last(options_.element_words)};
+  if (rounds() == 0) {
+    if (options_.both) return {options_.identity, {}, options_.identity};
+    return {options_.identity, loaded(context), {}};
+  }
+  const std::span<const Word> halves = scan().result(context);
+  const std::span<const Word> first = halves.first(options_.element_words);
+  const std::span<const Word> second = halves.last(options_.element_words);
+  if (options_.both) return {first, {}, second};
+  return {first, second, {}};
 }
 
 Combine segmented(Combine combine) {

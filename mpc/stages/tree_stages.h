@@ -33,6 +33,7 @@ struct TreeOptions {
   std::function<std::span<const Word>(const Context&)> keep = {};
   std::uint64_t load_scratch_words = 0;  ///< that load and keep take together
   bool backward = false;  ///< TreeScan: what is behind a machine's element, instead of before it
+  bool both = false;      ///< TreeScan: what is before it, and what is behind it instead of the total
 };
 
 /// What the three have in common: elements of W words, and words kept by their machine.
@@ -109,6 +110,8 @@ struct ScanTree {
   const Combine& combine;
   bool backward =
       false;  ///< what is behind instead of what is before; `start`: what is behind the last element
+  bool both =
+      false;  ///< what is behind an element in the place of the total; `start` is called for both ends
 
   /// The part of the self-message of `round` (1..2 depth) that belongs to the scan, at its end.
   std::uint64_t own_tail_words(MachineId machine, std::uint32_t round) const;
@@ -116,23 +119,25 @@ struct ScanTree {
   /// precedes the first element from the total, at the root.
   void step(const Context& context, std::uint32_t round, std::span<const Word> element,
             const Start& start) const;
-  /// After round 2 depth >= 2: (what precedes this machine's element, the total), 2 W words.
+  /// After round 2 depth >= 2: (what precedes this machine's element, the total; or what is behind it), 2 W words.
   std::span<const Word> result(const Context& context) const;
 };
 
 /// On every machine of the tree: all elements before its own combined (the identity on the first; backward: those
-/// behind it), and those of all machines. A segmented scan is a scan over (flag, value) elements: see segmented().
+/// behind it), and those of all machines; with `both` those before and those behind. A segmented scan is a scan over (flag, value) elements: see segmented().
 class TreeScan final : public TreeStage {
  public:
   using TreeStage::TreeStage;
   struct Result {
     std::span<const Word> before;
-    std::span<const Word> total;
+    std::span<const Word> total;   ///< without `both`
+    std::span<const Word> behind;  ///< with `both`
   };
   std::uint32_t rounds() const override { return 2 * options_.tree.depth; }
   void step(const Context& context, std::uint32_t round) const override;
   std::uint64_t scratch_words() const override {
-    return (options_.backward ? 4 : 3) * options_.element_words + options_.load_scratch_words;
+    return (options_.backward || options_.both ? 4 : 3) * options_.element_words +
+           options_.load_scratch_words;
   }
   Result result(const Context& context) const;
 
@@ -141,7 +146,7 @@ class TreeScan final : public TreeStage {
     return options_.tree.covers(machine) ? scan().own_tail_words(machine, round) : 0;
   }
   ScanTree scan() const {
-    return {options_.tree, options_.element_words, options_.combine, options_.backward};
+    return {options_.tree, options_.element_words, options_.combine, options_.backward, options_.both};
   }
 };
 

@@ -111,6 +111,7 @@ class RegisteredProtocol final : public Statement {
     std::vector<std::uint64_t> sizes = {kControlSize, 4096};
     if (context.sizes == Sizes::kFull) sizes.push_back(16384);
     if (given_.parameters.n != 0) sizes = {given_.parameters.n};
+    std::ranges::transform(sizes, sizes.begin(), [this](std::uint64_t n) { return served(n); });
     for (const std::uint64_t n : sizes) {
       for (Check& check : checks_at(n, n == sizes.front(), {}, context)) all.push_back(std::move(check));
     }
@@ -123,7 +124,7 @@ class RegisteredProtocol final : public Statement {
   }
 
   std::vector<Control> controls(Context& context) const override {
-    const std::uint64_t size = given_.parameters.n != 0 ? given_.parameters.n : kControlSize;
+    const std::uint64_t size = served(given_.parameters.n != 0 ? given_.parameters.n : kControlSize);
     const std::vector<Check> sound = checks_at(size, true, {}, context);
     std::vector<Control> all;
     const auto judge = [&](const char* control, const char* quantity, const Defect& defect) {
@@ -190,6 +191,20 @@ class RegisteredProtocol final : public Statement {
     return check;
   }
 
+  /// N, or the next smaller size that the protocol serves if that is near: N may be words of whole records. The size of an
+  /// input that was given stays.
+  std::uint64_t served(std::uint64_t n) const {
+    constexpr std::uint64_t kNear = 8;
+    for (std::uint64_t size = n; !given_.values && size > 0 && size + kNear > n; --size) {
+      try {
+        static_cast<void>(info_.make(parameters_at(size, 1)));
+        return size;
+      } catch (const ContractError&) {  // not at this size
+      }
+    }
+    return n;
+  }
+
   mpc::Parameters parameters_at(std::uint64_t n, std::uint64_t seed) const {
     mpc::Parameters parameters = given_.parameters;
     parameters.n = n;
@@ -221,7 +236,8 @@ class RegisteredProtocol final : public Statement {
     std::vector<Trace> traces;
     for (std::uint64_t draw = 0; draw < kInputs; ++draw) {
       const mpc::Parameters parameters = parameters_at(n, context.seed + draw);
-      const auto make = [this, parameters, defect]() -> std::unique_ptr<const mpc::Protocol> {
+      const auto make = [this, parameters,
+                         defect]() -> std::unique_ptr<const mpc::Protocol> {  // outlives the draw
         return std::make_unique<Defective>(info_.make(parameters), defect);
       };
       std::unique_ptr<const mpc::Protocol> protocol;
@@ -397,7 +413,7 @@ class RegisteredProtocol final : public Statement {
     std::shared_ptr<const mpc::Protocol> protocol;
     mpc::Parameters parameters;
     for (std::size_t i = 0; i < sizes.size() && !protocol; ++i) {
-      parameters = parameters_at(sizes[i], context.seed);
+      parameters = parameters_at(served(sizes[i]), context.seed);
       try {
         protocol = info_.make(parameters);
       } catch (const ContractError&) {  // not at this size

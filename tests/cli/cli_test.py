@@ -25,6 +25,9 @@ import xml.etree.ElementTree
 ROUNDTRIP = "roundtrip"  # set by main()
 MPIEXEC = "mpirun"
 RANKS = (1, 2, 3, 4, 7)
+# Where Open MPI keeps its sessions: launchers that start and end side by side remove a common folder under each other.
+SESSIONS = tempfile.TemporaryDirectory(prefix="s")
+os.environ["OMPI_MCA_orte_tmpdir_base"] = SESSIONS.name
 LICENCES = pathlib.Path("/usr/share/common-licenses")
 # Of a run's JSON, what may differ between ranks and transports.
 PLACE_KEYS = ("transport", "ranks", "seconds")

@@ -51,6 +51,25 @@ class Graphs(cli_test.Case):
         self.assertIn("1 of 3 vertices", self.components("graph { a -- b; c }"))
         self.assertIn("1 of 3 vertices", self.components("# Nodes: 3 Edges: 1\n1 2\n"))
 
+    def test_weights_reach_who_takes_them(self):
+        def forest(text, *arguments):
+            done = cli_test.call("run", "minimum_spanning_forest", "--format", "edges", "--input", self.file(text), "--check",
+                                 "--output", "-", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+        def refused(text, says, *arguments):
+            self.refuse("run", "minimum_spanning_forest", "--format", "edges", "--input", self.file(text), *arguments, says=says)
+        self.assertEqual(forest("a b 3\nb c 1\nc a -2\n"), "0\n1\n1\n")
+        self.assertEqual(forest("a b 3\nb c 1\nc a -2\n", "--n", 6), "1\n1\n")
+        self.assertEqual(forest("cost,source,target\n3,a,b\n1,b,c\n2,c,a\n"), "0\n1\n1\n")
+        self.assertEqual(forest("p sp 3 3\na 1 2 7\na 2 3 7\na 3 1 7\n"), "1\n1\n0\n")
+        self.assertIn("further columns", self.succeed("run", "minimum_spanning_forest", "--format", "edges", "--input",
+                                                      self.file("a b 3 9\nb c 1 9\n")))
+        refused("a b\nb c\n", "without a weight")
+        refused("p edge 3 2\ne 1 2\ne 2 3\n", "without a weight")
+        refused("a b 0.5\nb c 1\n", "'0.5' is not a whole number")
+        refused("a b 3\nb c 1\n", "multiple of 3", "--n", 4)
+
     def test_gzip(self):
         self.assertEqual(self.components(gzip.compress(b"\xef\xbb\xbf1 2\n2 3\n"), "--output", "-"), "1\n1\n1\n")
 

@@ -88,11 +88,14 @@ TEST(PublicCoins, AreFunctionsOfSeedPurposeTurnAndThing) {
 }
 
 TEST(PublicCoins, TurnsUntilNothingIsLeft) {
-  EXPECT_EQ(halving_turns(1, {1, 2}), 1u);
-  EXPECT_EQ(halving_turns(1024, {1, 2}), 11u);
-  EXPECT_EQ(halving_turns(100, {1, 100}), 14u);  // 100 / 2^14 = 0.0061
-  EXPECT_THROW((void)halving_turns(8, Rational(0)), ContractError);
-  EXPECT_THROW((void)halving_turns(8, Rational(1)), ContractError);
+  EXPECT_EQ(turns_until_none(1, {1, 2}, {1, 2}), 1u);
+  EXPECT_EQ(turns_until_none(1024, {1, 2}, {1, 2}), 11u);
+  EXPECT_EQ(turns_until_none(100, {1, 2}, {1, 100}), 14u);  // 100 / 2^14 = 0.0061
+  EXPECT_EQ(turns_until_none(16, {3, 4}, {1, 2}), 13u);     // 16 (3/4)^12 = 0.507
+  for (const Rational& none : {Rational(0), Rational(1)}) {
+    EXPECT_THROW((void)turns_until_none(8, {1, 2}, none), ContractError);
+    EXPECT_THROW((void)turns_until_none(8, none, {1, 2}), ContractError);
+  }
 }
 
 }  // namespace

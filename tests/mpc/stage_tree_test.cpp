@@ -27,7 +27,7 @@ std::vector<Word> element_of(MachineId machine, std::span<const Word> input) {
   return {2 * machine + 3, input.empty() ? 0 : input[0] & kMask, 1};
 }
 
-enum class Which { kReduce, kBroadcast, kScan };
+enum class Which { kReduce, kBroadcast, kScan, kBothWays };
 
 /// One stage over `leaves` of `machines` machines, each of which holds `block` input words and keeps them;
 /// then every leaf (of a reduce, the root) delivers what it got, checked against what it should be by the
@@ -35,7 +35,7 @@ enum class Which { kReduce, kBroadcast, kScan };
 class OneStage final : public Composition {
  public:
   OneStage(Which which, std::uint32_t machines, std::uint64_t block, Tree tree) {
-    const std::uint64_t words = which == Which::kScan ? 2 * kWidth : kWidth;
+    const std::uint64_t words = which == Which::kScan || which == Which::kBothWays ? 2 * kWidth : kWidth;
     shape_.n = machines * block;
     shape_.block_words = block;
     shape_.machines = machines;
@@ -62,13 +62,16 @@ class OneStage final : public Composition {
         finish(stage, [&stage](const Context& context) { return stage.result(context); });
         break;
       }
+      case Which::kBothWays:
+        options.both = true;
+        [[fallthrough]];
       case Which::kScan: {
         const TreeScan& stage = then<TreeScan>("stage", options);
         finish(stage, [&stage](const Context& context) {
           const TreeScan::Result result = stage.result(context);
           if (result.before.empty()) return std::span<const Word>{};
           const std::span<Word> both = context.take(2 * kWidth);
-          std::ranges::copy(result.total, std::ranges::copy(result.before, both.begin()).out);
+          std::ranges::copy(second_half(result), std::ranges::copy(result.before, both.begin()).out);
           return std::span<const Word>(both);
         });
         break;
@@ -81,6 +84,9 @@ class OneStage final : public Composition {
   mutable std::vector<std::vector<Word>> kept = {};
 
  private:
+  static std::span<const Word> second_half(const TreeScan::Result& result) {
+    return result.total.empty() ? result.behind : result.total;
+  }
   void finish(const TreeStage& stage, std::function<std::span<const Word>(const Context&)> read) {
     results.resize(shape_.machines);
     kept.resize(shape_.machines);
@@ -209,6 +215,20 @@ TEST(TreeScan, GivesWhatPrecedesAndTheTotal) {
     for (MachineId machine = 0; machine < c.machines; ++machine) {
       const auto own = std::span(seen.input).subspan(machine * c.block, c.block);
       RC_ASSERT(std::ranges::equal(seen.protocol->kept[machine], own));
+    }
+    RC_ASSERT(seen.ledger.rounds.size() == 2 * c.tree.depth + 1);
+  }));
+}
+
+TEST(TreeScan, BothWaysInTheRoundsOfOne) {
+  EXPECT_TRUE(rc::check([] {
+    const Case c = any_case();
+    const Observed seen = observe(Which::kBothWays, c.machines, c.block, c.tree);
+    const MachineId end = c.tree.first + c.tree.leaves;
+    for (MachineId machine = c.tree.first; machine < end; ++machine) {
+      std::vector<Word> expected = fold(seen, c.block, c.tree.first, machine);
+      std::ranges::copy(fold(seen, c.block, machine + 1, end), std::back_inserter(expected));
+      RC_ASSERT(seen.protocol->results[machine] == expected);
     }
     RC_ASSERT(seen.ledger.rounds.size() == 2 * c.tree.depth + 1);
   }));
