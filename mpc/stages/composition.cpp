@@ -46,7 +46,7 @@ Places places_from(const Inbox& inbox, MachineId source) {
 
 }  // namespace
 
-MalformedInbox::MalformedInbox() : Error("its inbox is none that the round before can have sent") {}
+MalformedInbox::MalformedInbox() : Error("received words that the previous round cannot have sent") {}
 
 std::span<const Word> Context::from(MachineId source, std::size_t begin, std::size_t count) const {
   const Places places = places_from(inbox, source);
