@@ -216,7 +216,7 @@ bool started_alike(const Request& request, mpc::Transport& transport) {
 
 }  // namespace roundtrip::cli
 
-extern "C" [[noreturn]] void _exit(int status) {
+extern "C" __attribute__((noreturn)) void _exit(int status) {  // as <unistd.h> declares it
   if (roundtrip::cli::mpi_starts) {
     roundtrip::cli::complain("MPI could not start, as it says above; --transport inprocess needs none");
     status = roundtrip::cli::kInternal;

@@ -9,7 +9,7 @@ using Left = std::span<std::int64_t>;
 
 namespace {
 
-const auto add = [](Left left, Record right) { left[0] += right[0]; };
+constexpr auto kAdd = [](Left left, Record right) { left[0] += right[0]; };
 
 /// N words uniform in 0 .. most(N) - 1.
 auto uniform(std::uint64_t (*most)(std::uint64_t)) {
@@ -30,7 +30,7 @@ mpc::MapReduce inverted_index() {
                      [](Record r, const Emit& emit) {
                        emit({r[0], r[1]}, {1});
                      },
-                 .combine = add}};
+                 .combine = kAdd}};
   index.generate = uniform([](std::uint64_t n) { return 1 + n / 8; });
   return index;
 }
@@ -75,7 +75,7 @@ mpc::MapReduce page_rank(int iterations) {
                         .key_words = 3,
                         .value_words = 2,
                         .group_words = 1,
-                        .combine = add_both,
+                        .combine = kAdd_both,
                         .each = true,
                         .record_words = 4,
                         .reduce = to_edges};
@@ -101,7 +101,7 @@ mpc::MapReduce page_rank(int iterations) {
     rank.jobs.push_back(job);
   }
   rank.jobs.push_back({.map = [share](Record edge, const Emit& emit) { emit({edge[1]}, {share(edge)}); },
-                       .combine = add,
+                       .combine = kAdd,
                        .record_words = 2,
                        .reduce =
                            [](const Reduced& vertex, Left out) {

@@ -208,11 +208,12 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 3 (EMA as a special case 
     };
     constexpr std::uint64_t kIds = 1024;
     const std::uint32_t z = identity_functions(kIds, kDimension, kEta);
-    judge(
-        "z from C(U,2) 2^-z <= eta, as if all ids were orthogonal",
-        check_functions(kIds, static_cast<std::uint32_t>(std::ceil(std::log2(kIds * (kIds - 1) / 2 / kEta))),
-                        context.seed),
-        check_functions(kIds, z, context.seed));
+    constexpr std::uint64_t kPairs = std::uint64_t{kIds} * (kIds - 1) / 2;
+    judge("z from C(U,2) 2^-z <= eta, as if all ids were orthogonal",
+          check_functions(
+              kIds, static_cast<std::uint32_t>(std::ceil(std::log2(static_cast<double>(kPairs) / kEta))),
+              context.seed),
+          check_functions(kIds, z, context.seed));
     judge("a third of the functions, codes unchecked", check_rows(context, kIds, false, z / 3),
           check_rows(context, kIds, true, z));
     judge("draws given out unchecked", check_draws(context, false), check_draws(context, true));

@@ -126,7 +126,7 @@ TEST(ActivationsFile, RefusesWhatIsNoFileOfOurs) {
   ASSERT_EQ(::mkfifo(folder.file("pipe").c_str(), 0600), 0);
   EXPECT_THROW(Activations::load(folder.file("pipe")), ContractError);
   EXPECT_THROW(example().save(folder.file("no/such/folder")), ContractError);
-  std::ofstream(folder.file("empty"));
+  std::ofstream(folder.file("empty")).close();
   EXPECT_THROW(Activations::load(folder.file("empty")), ContractError);
 }
 
