@@ -75,7 +75,7 @@ mpc::MapReduce page_rank(int iterations) {
                         .key_words = 3,
                         .value_words = 2,
                         .group_words = 1,
-                        .combine = kAdd_both,
+                        .combine = add_both,
                         .each = true,
                         .record_words = 4,
                         .reduce = to_edges};
