@@ -44,14 +44,15 @@ class Accepted(CertificateCase):
 
     def library(self, n):
         protocols = json.loads(self.succeed("list", "--json", "-"))["protocols"]
-        self.assertGreaterEqual(len(protocols), 15)
+        self.assertGreaterEqual(len({p["name"] for p in protocols} & set(checker().ANSWERS)), 18)
         for protocol in protocols:
             for construction in CONSTRUCTIONS:
                 with self.subTest(protocol=protocol["name"], n=n, construction=construction):
                     whole = n - n % (3 if protocol["name"] == "minimum_spanning_forest" else 1)  # words of its edges
                     path = self.certificate(protocol["name"], whole, construction)
                     self.assertLess(path.stat().st_size, 8 << 20)
-                    self.assertIn("answers recomputed", self.accept(path))
+                    known = protocol["name"] in checker().ANSWERS  # of others run and transformer are checked
+                    self.assertIn("answers recomputed" if known else "answers not looked at", self.accept(path))
 
     def test_library_at_64(self):
         self.library(64)
