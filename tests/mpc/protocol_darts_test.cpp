@@ -72,6 +72,7 @@ struct Subject {
   std::uint64_t edge_words, value_words;
   std::uint32_t (*rounds)(const Parameters&);
   std::function<double(double darts, double d, const Shape&)> formula;  // beside the layout's
+  // NOLINTNEXTLINE(readability-identifier-naming): the name that GoogleTest looks for
   friend void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.name; }
 };
 

@@ -78,7 +78,7 @@ TEST(RepeatUntil, StopsWhenAllAreDoneAndNotBefore) {
         std::uint32_t turns = 0;
         for (; turns < times && std::ranges::count(state, 0u) < std::ssize(state); ++turns) {
           for (Word& word : state) word -= word > 0 ? 1 : 0;
-          std::ranges::rotate(state, state.end() - 3);
+          std::rotate(state.begin(), state.end() - 3, state.end());
         }
         EXPECT_EQ(result.outputs, state);
         const std::uint32_t depth = std::max(1u, ceil_log(fan, machines));
