@@ -557,13 +557,14 @@ void OnDarts::totals(std::string name, GroupTotalsOptions options,
 void OnDarts::any(std::string name, std::function<bool(const Dart&)> tell,
                   std::function<bool(const Dart&, bool told)> counts,
                   std::function<void(Dart&, bool)> change) {
-  totals(
-      std::move(name),
-      {.tell = [tell](const Dart& dart) { return Word{tell(dart)}; },
-       .value = [counts](std::uint64_t, std::span<const Word> record, Word told,
-                         std::span<Word> value) { value[0] = counts(Dart::of(record), told != 0) ? 1 : 0; },
-       .combine = [](std::span<Word> left, Combined right) { left[0] |= right[0]; }},
-      [change](Dart& dart, Combined total) { change(dart, total[0] != 0); });
+  GroupTotalsOptions options;
+  options.tell = [tell](const Dart& dart) { return Word{tell(dart)}; };
+  options.value = [counts](std::uint64_t, std::span<const Word> record, Word told, std::span<Word> value) {
+    value[0] = counts(Dart::of(record), told != 0) ? 1 : 0;
+  };
+  options.combine = [](std::span<Word> left, Combined right) { left[0] |= right[0]; };
+  totals(std::move(name), std::move(options),
+         [change](Dart& dart, Combined total) { change(dart, total[0] != 0); });
 }
 
 void OnDarts::tell(std::string name, std::function<Word(const Dart&)> word,
