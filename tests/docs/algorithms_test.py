@@ -42,7 +42,7 @@ def row(protocol):
         return ""
     formula = re.search(r"^rounds   R = (.*)$", card, re.M)[1]
     measured = []
-    for bits in (8, 12, 16):
+    for bits in (8, 12, 16) if "k_hop_walk" != protocol else (8, 12):  # which takes up to 2^14 words
         run = facts("run", protocol, 2**bits)
         assert run["rounds"] == run["rounds_bound"], f"{protocol} at 2^{bits}: {run['rounds']}, {run['rounds_bound']} by formula"
         measured.append(str(run["rounds"]))
