@@ -69,6 +69,7 @@ class Statuses(StatusCase):
         self.agree("refuted", "compile", "wrong", "--n", 64, "--check")
         self.agree("verified", "compile", "unlucky", "--n", 64, "--check", "--seed", 1)
         self.agree("inconclusive", "compile", "unlucky", "--n", 64, "--check", "--seed", 3)
+        self.agree("refuted", "compile", "unlucky", "--n", 64, "--check", "--seed", 3, fault="head-too-many")  # not by chance
         self.agree("refuted", "compile", "counting", "--input", COUNTED)
         self.agree("refuted", "compile", "sum", "--n", 64, fault="head-too-many")  # wider than the formula
         self.agree("inconclusive", *overflowing(("compile", "copy", "--n", 64)))
