@@ -317,6 +317,9 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
           "--export {}: a model's file ends in .json", arguments.export_to);
   require(arguments.certificate.empty() || !common.plan, "--certificate: goes without --plan");
+  require(arguments.certificate.empty() || arguments.construction.mechanism().finds_equal_keys,
+          "--certificate: goes without --attention {}; a certificate's checker compares ids or their codes",
+          arguments.construction.protocol_attention());
   if (arguments.check) require_answers(mpc::find_protocol(common.protocol));
   communicator.on_root([&] {
     std::vector<NamedFile> outputs = {
@@ -374,8 +377,12 @@ Command add_compile(CommandLine& line) {
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);
-  add_construction_arguments(flags, arguments->construction, arguments->common.parameters, {"ema", "anna"},
-                             "ema (default): exact match; anna: one table of locality-sensitive hashing",
+  std::vector<std::string> attentions;
+  for (const anna::MechanismInfo* mechanism : anna::mechanisms())
+    if (mechanism->for_equal_keys != nullptr) attentions.push_back(mechanism->name);
+  add_construction_arguments(flags, arguments->construction, arguments->common.parameters, attentions,
+                             "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: "
+                             "standard attention, so cold that equal keys win",
                              "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "

@@ -24,6 +24,8 @@ NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mech
   const std::string& name = instance.info->name;
   require(name == "match2" || name == "k_hop",
           "--native: only match2 and k_hop have such a transformer; {} has none", name);
+  require(mechanism.finds_equal_keys, "--native: goes without --attention {}; its layers average by collisions",
+          mechanism.name);
   const double eta = parameters.eta.to_double();
   NativeTask task;
   if (name == "match2") {

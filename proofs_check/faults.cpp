@@ -35,6 +35,10 @@ constexpr const char* kExactMatch = "exact_match_by_anna";
 constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
 constexpr const char* kDealt = "deterministic_routing";
+constexpr const char* kScattered = "scattered_simulation";
+constexpr const char* kSoftmax = "softmax_simulation";
+constexpr const char* kShortIds = "short_ids";
+constexpr const char* kNearOptimal = "k_hop_is_near_optimal";
 constexpr const char* kLowRankLayers = "low_rank_layers";
 constexpr const char* kThreeSum = "three_sum_width";
 constexpr const char* kHashFunctions = "hash_functions";
@@ -217,6 +221,28 @@ constexpr SeededFault kFaults[] = {
      "overflow: wrong words, small bundles", 64},
     {"flag-in-one-bundle", kRouting, "a flag goes into the first bundle alone", kRouted,
      "overflow: wrong words, small bundles", 64},
+    {"load-of-one", kRouting, "heads of the scattered construction let one packet through", kScattered,
+     "sum: outputs unlike the oracle's", 1024},
+    {"load-of-one-head", kRouting, "what a head lets through is chosen for one head, not for all", kScattered,
+     "by plan: width H m", 1 << 20},
+    {"shift-of-none", kRouting, "words take the heads of their numbers, not shifted", kScattered,
+     "everyone's first word to one machine: outputs flagged or wrong", 64},
+    {"shift-of-all", kRouting, "all machines shift their words alike", kScattered,
+     "everyone's first word to one machine: outputs flagged or wrong", 64},
+    {"softmax-too-warm", kTranslators, "softmax weighs ids that differ, too", kSoftmax,
+     "sum: outputs unlike the oracle's", 100},
+    {"fallback-on-top", kTranslators, "the fallback scores more than equal ids", kSoftmax,
+     "ids: least margin of scores", 64},
+    {"token-of-fallback-missing", kTranslators, "no token is left without a key", kSoftmax, "sum: tokens N'", 100},
+    {"id-digit-missing", kTranslators, "short ids have a digit too few", kShortIds, "ids: pairs of equal vectors", 4096},
+    {"ids-always-long", kTranslators, "plans count 128 coordinates for short ids", kShortIds,
+     "by plan: sum, routed: width", 4096},
+    {"reduction-list-missing", kTranslators, "one list of pairs of darts too few", kNearOptimal,
+     "cycles as k-hop: answers unlike", 32},
+    {"reduction-list-order", kTranslators, "lists begin with the pair of dart 1", kNearOptimal,
+     "cycles as k-hop: answers unlike", 32},
+    {"reduction-uncrossed", kTranslators, "ends are joined without crossing them", kNearOptimal,
+     "k-hop as cycles: answers unlike", 24},
     {"deal-unsorted", kRouting, "words are dealt as they come, not by destination", kDealt,
      "any traffic: words of the fullest bundle", 64},
     {"dealt-capacity", kRouting, "C = floor(s / q) + q - 2: one word too few", kDealt, "by plan: width H m",

@@ -21,6 +21,10 @@ __extension__ using Score = __int128;
 std::int64_t softmax_weight(double scale, Score below);
 inline constexpr std::uint32_t kSoftmaxWeightBits = 53;
 
+/// The scale at which a key that scores 1 less than another has no weight beside it: exp(-kEqualKeysScale) is 0, and
+/// not only here (exp(-708) < 2^-1021), but also in doubles and floats of any runtime. From 37 on it is 0 here.
+inline constexpr double kEqualKeysScale = 1024;
+
 /// e^x for x <= 0 within 2^-51 relative, 0 below -708; no libm function whose last bit could differ.
 double exponential(double x);
 

@@ -31,6 +31,7 @@ constexpr std::uint32_t kRow = 8;
 constexpr std::uint32_t kValueDimension = 8;  // m
 constexpr double kEta = 0.01;
 constexpr std::uint64_t kInTurnsSize = 1024;
+constexpr double kSharper = 4;
 constexpr std::uint64_t kRoundsALayer = 62;  // most at N >= 2^10, by the formula at 2^10
 
 struct Job {
@@ -200,6 +201,12 @@ struct Declared {
   }
 };
 
+/// A block has s / W = kappa_s N^(eps + delta) / W tokens. So a table takes at most kSharper N^(1 - delta) machines if a
+/// token's words, W and those of its records in all heads, are O(N^eps): H m is, where both grow, and eight numbers are.
+double sharper_law(const Declared& declared) {
+  return kSharper * declared.job().tables * std::pow(static_cast<double>(declared.n), 0.75);
+}
+
 std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra_rounds,
                                    std::uint64_t machines_times, const Context& context) {
   const std::uint64_t n = declared.n;
@@ -223,7 +230,9 @@ std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra
       compare(configuration, which + "machines q", machines, Relation::kEqual,
               static_cast<double>(expectation.machines)),
       compare(configuration, which + "machines q, power law", machines, Relation::kAtMost,
-              std::pow(static_cast<double>(n), 1.25) * job.tables * job.heads)};
+              std::pow(static_cast<double>(n), 1.25) * job.tables * job.heads),
+      compare(configuration, which + "machines q, O(ell N^(1 - delta))", machines, Relation::kAtMost,
+              sharper_law(declared))};
   // At c = 4 the guarantee takes so many tables that standard attention has fewer machines up to 2^24.
   if (declared.c >= 8 && !declared.wide) {
     checks.push_back(
@@ -246,6 +255,8 @@ Check:     rounds and words recounted from all messages, numbers against ANNA fr
            the rows' dimension d; at N = 1024 two runs again, machine by machine in turns by the verifier itself;
            with the guarantee's number of tables (eta = 0.01; c = 4, 8 and 12, N up to 2^24, also with H = m = N^(1/8))
            what the protocol declares, against formulas computed anew; at c = 8 and 12 against standard attention.
+Sharper:   q = O(ell N^(1 - delta)) (ours), since a block has s / W = kappa_s N^(eps + delta) / W tokens and W is O(N^eps);
+           with ell = N^(2 rho / (1 - rho)) polylog N.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta + 3 / c^2))); the passes are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -253,6 +264,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
             {"ell, z", "4, 2; L = 2: 2, 2", "tables and functions of what is run, d = 16, m = 8"},
             {"O(L)", "62", "rounds of a layer and its input and outputs, for N >= 2^10"},
             {"q", "H ell N^(1 + delta)", "power law, ell as the guarantee asks"},
+            {"q, sharper", "4 ell N^(1 - delta)", "where a token's words in all heads are O(N^eps): ours"},
             {"B", "s / 4W", "tokens of a block of standard attention, W words of a token's row and sums"}};
   }
   std::vector<Check> checks(Context& context) const override {
@@ -339,7 +351,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
                    declared_checks({kDeclared}, 100, 1, context), declared);
     judge_declared(all, "rounds that grow like the number of tables", 1,
                    declared_checks({kDeclared}, 100, 1, context), declared);
-    for (const std::size_t check : {2, 3, 4})
+    for (const std::size_t check : {2, 3, 4, 5})
       judge_declared(all, "a machine for every token and table", check,
                      declared_checks({kDeclared}, 0, kDeclared, context), declared);
     return all;

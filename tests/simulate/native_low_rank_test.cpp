@@ -78,27 +78,53 @@ TEST(NativeLowRank, AThousandNetworksAreEqualAfterEveryLayer) {
   }
 }
 
-TEST(NativeLowRank, EqualsTheWayThroughTheProtocol) {
-  for (const std::uint64_t seed : {1, 2, 3}) {
-    anna::RandomModel parameters;
-    parameters.layers = 2;
-    parameters.heads = 1;
-    parameters.dimension = 4;
-    parameters.value_dimension = 2;
-    parameters.row_dimension = 2;
-    parameters.word_bits = 8;
-    parameters.seed = seed;
-    const Network network = make_network(parameters, 200, 2);
-    const auto exact = anna::make_exact_match();
-    const anna::Activations rows = evaluate(low_rank_by_averages(network.model), *exact, network.input);
-    mpc::Parameters sizes;
-    sizes.n = network.tokens;
-    sizes.epsilon = Rational(1, 4);
-    sizes.delta = Rational(1, 4);
-    sizes.kappa_s = 32;
-    const auto words = anna::random_words(parameters, network.tokens);
-    EXPECT_EQ(run_decompiled(network.model, words, sizes, {.word_bits = 48}).rows, rows) << seed;
+/// Small enough for a protocol of few machines.
+Network small_network(std::uint64_t number) {
+  RandomStream random(number, Domain::kTest, 1);
+  anna::RandomModel parameters;
+  parameters.layers = static_cast<std::uint32_t>(1 + random.below(2));
+  parameters.heads = static_cast<std::uint32_t>(1 + random.below(2));
+  parameters.dimension = static_cast<std::uint32_t>(2 + random.below(3));
+  parameters.value_dimension = static_cast<std::uint32_t>(1 + random.below(2));
+  parameters.row_dimension = static_cast<std::uint32_t>(1 + random.below(2));
+  parameters.word_bits = 8;
+  parameters.seed = number;
+  return make_network(parameters, 16 + random.below(17), static_cast<std::uint32_t>(1 + random.below(3)));
+}
+
+/// By the protocol that the model becomes, and by the transformer that this one becomes.
+void expect_equal_through_the_protocol(std::uint64_t number, bool compiled) {
+  const Network network = small_network(number);
+  const auto exact = anna::make_exact_match();
+  const anna::Activations rows = evaluate(low_rank_by_averages(network.model), *exact, network.input);
+  mpc::Parameters sizes;
+  sizes.n = network.tokens;
+  sizes.epsilon = Rational(1, 4);
+  sizes.delta = Rational(1, 4);
+  const auto words = anna::random_words(network.parameters, network.tokens);
+  if (!compiled) {
+    EXPECT_EQ(run_decompiled(network.model, words, sizes, {.word_bits = 48}).rows, rows) << number;
+    return;
   }
+  const Compiled again = compile_model(network.model, sizes, {.seed = number});
+  const anna::Activations last = evaluate(again.transformer, *make_attention(again, "ema"),
+                                          input_activations(words, again.transformer.tokens));
+  const OutputWords outputs = read_outputs(last, again.protocol->shape().outputs);
+  ASSERT_TRUE(outputs.faulty.empty()) << number;
+  const DecompilePlan plan = plan_decompile(network.model, sizes, {.word_bits = 48});
+  EXPECT_EQ(decompiled_rows(plan, outputs.words), rows) << number;
+}
+
+TEST(NativeLowRank, AThousandEqualTheirProtocols) {
+  for (std::uint64_t number = 1; number <= 1000; ++number) expect_equal_through_the_protocol(number, false);
+}
+
+TEST(NativeLowRank, EqualsTheTransformerOfItsProtocol) {
+  for (std::uint64_t number = 1; number <= 20; ++number) expect_equal_through_the_protocol(number, true);
+}
+
+TEST(NativeLowRankLong, AThousandEqualTheTransformersOfTheirProtocols) {
+  for (std::uint64_t number = 1; number <= 1000; ++number) expect_equal_through_the_protocol(number, true);
 }
 
 TEST(NativeLowRank, WidthIsTwentyWhereTheProtocolTakesHundreds) {
