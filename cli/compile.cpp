@@ -21,6 +21,7 @@
 #include "roundtrip/proofs_check/report/rows.h"
 #include "roundtrip/simulate/compile/counterexample.h"
 #include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/compile/scattered.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::cli {
@@ -320,6 +321,8 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   require(arguments.certificate.empty() || arguments.construction.mechanism().finds_equal_keys,
           "--certificate: goes without --attention {}; a certificate's checker compares ids or their codes",
           arguments.construction.protocol_attention());
+  require(arguments.certificate.empty() || arguments.construction.construction != simulate::scattered_construction().name,
+          "--certificate: goes without --construction scattered; a certificate's checker does not know its shifts");
   if (arguments.check) require_answers(mpc::find_protocol(common.protocol));
   communicator.on_root([&] {
     std::vector<NamedFile> outputs = {

@@ -19,6 +19,7 @@
 #include "roundtrip/proofs_check/traffic.h"
 #include "roundtrip/simulate/compile/compare.h"
 #include "roundtrip/simulate/compile/direct.h"
+#include "roundtrip/simulate/compile/scattered.h"
 
 namespace roundtrip::proofs_check {
 namespace {

@@ -6,6 +6,7 @@
 #include "roundtrip/base/quote.h"
 #include "roundtrip/simulate/compile/direct.h"
 #include "roundtrip/simulate/compile/routed.h"
+#include "roundtrip/simulate/compile/scattered.h"
 
 namespace roundtrip::simulate {
 

@@ -19,7 +19,6 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/random.h"
-#include "roundtrip/simulate/compile/digits.h"
 #include "roundtrip/simulate/compile/gather.h"
 #include "roundtrip/simulate/compile/machine.h"
 
@@ -266,11 +265,8 @@ enum PassIndex : std::size_t { kIds, kPacketCode, kGather, kRoute, kDeliver };
 
 class Direct final : public Construction {
  public:
-  Direct(const mpc::Shape& shape, const CompileOptions& options, bool scattered)
-      : shape_(shape),
-        options_(options),
-        scattered_(scattered),
-        coder_(make_coder(shape, options, scattered)) {}
+  Direct(const mpc::Shape& shape, const CompileOptions& options, std::optional<std::uint64_t> load)
+      : shape_(shape), options_(options), scattered_(load.has_value()), coder_(make_coder(shape, options, load)) {}
 
   TransformerSizes sizes() const override {
     const std::uint64_t s = shape_.memory_words;
@@ -352,12 +348,11 @@ class Direct final : public Construction {
   }
 
  private:
-  static PacketCoder make_coder(const mpc::Shape& shape, const CompileOptions& options, bool scattered) {
+  static PacketCoder make_coder(const mpc::Shape& shape, const CompileOptions& options,
+                                const std::optional<std::uint64_t>& load) {
     require_servable(shape, options.name);
     const auto own = specific_options<DirectOptions>(options);
-    const std::uint64_t met =
-        scattered ? own.load.value_or(scattered_load(shape, options.eta)) : shape.memory_words;
-    return {own.code, shape.machines, met, own.variance_test};
+    return {own.code, shape.machines, load.value_or(shape.memory_words), own.variance_test};
   }
   std::uint64_t symbols() const { return ids_of(shape_) + kSpareSymbols; }
   std::uint64_t tokens() const {
@@ -426,12 +421,9 @@ std::vector<Pass> Direct::passes() const {
 
 }  // namespace
 
-std::uint64_t scattered_load(const mpc::Shape& shape, const Rational& eta) {
-  const std::uint64_t most = std::min<std::uint64_t>(shape.memory_words, shape.machines);
-  const std::uint64_t routed = shape.rounds - (shape.rounds > 0 ? 1 : 0);
-  if (routed == 0 || seeded("load-of-one")) return 1;
-  const std::uint64_t heads = seeded("load-of-one-head") ? 1 : routed * shape.machines * shape.memory_words;
-  return std::min(most, poisson_capacity(1, 1, eta, heads));
+std::unique_ptr<const Construction> make_direct(const mpc::Shape& shape, const CompileOptions& options,
+                                                std::optional<std::uint64_t> load) {
+  return std::make_unique<Direct>(shape, options, load);
 }
 
 const ConstructionInfo& direct_construction() {
@@ -453,29 +445,7 @@ Requires:  word_bits <= 48, s < 2^30, machines and outputs below 2^24.)",
       .version = "1",
       .options = {ids_option()},
       .make = [](const mpc::Shape& shape, const CompileOptions& options)
-          -> std::unique_ptr<const Construction> { return std::make_unique<Direct>(shape, options, false); }};
-  return info;
-}
-
-const ConstructionInfo& scattered_construction() {
-  static const ConstructionInfo info{
-      .name = "scattered",
-      .summary = "depth R + 1, less width",
-      .card =
-          R"(Problem:   the transformer of an R-round MPC protocol, in R + 1 layers whose width is N^eps polylog N for
-           every eps.
-Guarantee: for every fixed input the outputs are exact with probability >= 1 - eta over the shifts; never a wrong
-           word: a head with more packets than its code tells apart is known by its count, and every output then
-           reports an overflow; the rest as in the direct construction.
-Cost:      L = R + 1; H = s + 1 heads; m = max(ids, b, D), D = 2q or 4XP of the code for lambda packets, lambda =
-           scattered_load() = O(log N / log log N). With k digits X = (k - 1)(lambda - 1) + 1 and P >= max(X,
-           q^(1/k)): k = log q gives D = O(log^4 N), so H m = O(s polylog N).
-Source:    ours. Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, have O(N^(6 eps) log N) in their step of this depth.
-Requires:  as direct.)",
-      .version = "1",
-      .options = {ids_option()},
-      .make = [](const mpc::Shape& shape, const CompileOptions& options)
-          -> std::unique_ptr<const Construction> { return std::make_unique<Direct>(shape, options, true); }};
+          -> std::unique_ptr<const Construction> { return make_direct(shape, options, {}); }};
   return info;
 }
 

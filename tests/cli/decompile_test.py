@@ -42,6 +42,13 @@ class Decompile(cli_test.Case):
             facts = self.facts(*arguments, "--roundtrip")
             self.assertEqual((facts["verdict"], facts["equal"], facts["roundtrip"]["equal"]), ("verified", True, True))
 
+    def test_low_rank_in_layers(self):
+        facts = self.facts("decompile", "random:L=2,H=3,m=4", "--n", 48, "--attention", "low_rank", "--param", "rank=2", "--native")
+        self.assertEqual({key: facts["layers"][key] for key in ("depth", "heads", "width", "equal")},
+                         {"depth": 2, "heads": 3, "width": 3 * 2 * 5, "equal": True})
+        self.assertIn("in ANNA layers    L = 2", self.succeed("decompile", "random:L=2", "--n", 48, "--attention", "low_rank", "--native"))
+        self.refuse("decompile", "random:L=1,c=8", "--n", 48, "--native", says=["layer 0", "anna", "low_rank"])
+
     def test_export(self):
         model = self.path / "sum.json"
         numbers = self.file("".join(f"{i * i - 500}\n" for i in range(64)))
