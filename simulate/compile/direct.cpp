@@ -164,12 +164,12 @@ class RouteLayer final : public DirectLayer {
       switch (common_->coder.decode(heads.head(h), packets)) {
         case DecodeError::kNone:
           break;
-        case DecodeError::kOverload:
-          // More than the shifts allow for; without, more than min(s, q) packets in one head alone.
-          if (common_->shifts) return write_fault({FaultKind::kOverflow, round_, 0}, 0, out);
-          return write_fault({FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1}, 0, out);
+        case DecodeError::kOverload:  // without shifts, more than min(s, q) packets in one head alone
+          return write_fault(overflows() ? RowFault{FaultKind::kOverflow, round_, 0}
+                                         : RowFault{FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1},
+                             0, out);
         case DecodeError::kUndecodable:
-          return write_fault({FaultKind::kUndecodable, round_, 0}, 0, out);
+          return write_fault({overflows() ? FaultKind::kOverflow : FaultKind::kUndecodable, round_, 0}, 0, out);
       }
       for (const Packet& packet : packets) {
         const std::uint32_t sequence = common_->sequence_of(h, packet.source, round_);
@@ -181,6 +181,11 @@ class RouteLayer final : public DirectLayer {
   }
 
  private:
+  /// Whether more packets than the code tells apart may meet within the model. None of them need be alone in a slot then,
+  /// so that their count cannot always be read.
+  bool overflows() const {
+    return common_->coder.max_sources() < std::min<std::uint64_t>(common_->shape.machines, common_->slots());
+  }
   std::uint32_t round_;
 };
 
