@@ -1,7 +1,7 @@
 // Purpose: `roundtrip train TASK` and `roundtrip experiment TASK`: a small transformer trained, written as a model, and
 // scored with hash tables of many sizes.
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -41,13 +41,14 @@ std::vector<std::string> task_names() {
   return names;
 }
 
-std::string name_of(train::Similarity::Kind surrogate) {
-  return surrogate == train::Similarity::Kind::kCollision ? "collision" : "softmax";
+/// What keys are weighed by in training.
+std::string surrogate_of(const train::TrainOptions& options) {
+  return options.mixer.kind == train::Mixer::Kind::kSoftmax ? "softmax" : "collision";
 }
 
 struct TrainedModel {
   train::Trained trained;
-  double seconds = 0;
+  double seconds = 0;  ///< of one core
 };
 
 TrainedModel train_shown(const train::Task& task, train::TrainOptions options, bool quiet) {
@@ -57,14 +58,14 @@ TrainedModel train_shown(const train::Task& task, train::TrainOptions options, b
       if (done % 10 == 0) progress.draw_step("step", done, steps);
     };
   }
-  const auto begun = std::chrono::steady_clock::now();
+  const std::clock_t begun = std::clock();
   TrainedModel made{train::train(task, options), 0};
-  made.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  made.seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
   return made;
 }
 
 Json trained_json(const TrainedModel& made, const train::TrainOptions& options) {
-  return {{"surrogate", name_of(options.surrogate)},
+  return {{"surrogate", surrogate_of(options)},
           {"seed", options.seed},
           {"steps", made.trained.steps},
           {"loss", made.trained.loss},
@@ -77,10 +78,10 @@ Json trained_json(const TrainedModel& made, const train::TrainOptions& options) 
 std::string trained_text(const train::Task& task, const TrainedModel& made,
                          const train::TrainOptions& options) {
   return fmt::format(
-      "  trained           {} steps of {} sequences, {} surrogate, seed {}, {:.1f} s\n"
+      "  trained           {} steps of {} sequences, {} surrogate, seed {}, {:.1f} s of one core\n"
       "  surrogate         error {:.4f} of {} answers that it has not seen\n"
       "  guessing          error {:.4f}: always the most frequent answer\n",
-      made.trained.steps, task.batch, name_of(options.surrogate), options.seed, made.seconds,
+      made.trained.steps, task.batch, surrogate_of(options), options.seed, made.seconds,
       made.trained.error, made.trained.answers, made.trained.guessing);
 }
 
@@ -191,15 +192,14 @@ int experiment(const ExperimentArguments& arguments) {
     }
   };
   if (arguments.model.empty()) {
-    for (const auto surrogate :
-         {train::Similarity::Kind::kCollision, train::Similarity::Kind::kExponential}) {
+    for (const auto kind : {train::Mixer::Kind::kAnna, train::Mixer::Kind::kSoftmax}) {
       train::TrainOptions options;
       options.seed = arguments.options.seed;
-      options.surrogate = surrogate;
+      options.mixer.kind = kind;
       const TrainedModel made = train_shown(task, options, arguments.out.quiet);
       text += trained_text(task, made, options);
       const std::vector<std::uint32_t>& tables = task.tables_grid.back();
-      score(name_of(surrogate),
+      score(surrogate_of(options),
             train::with_tables(task, made.trained.transformer, tables, task.functions, options.seed),
             trained_json(made, options));
     }
@@ -257,8 +257,8 @@ Examples:
   flags.choice("--surrogate", "NAME", {"collision", "softmax"},
                "What keys are weighed by in training: collision probability (default) or softmax",
                [a](const std::string& text) {
-                 a->options.surrogate = text == "softmax" ? train::Similarity::Kind::kExponential
-                                                          : train::Similarity::Kind::kCollision;
+                 a->options.mixer.kind =
+                     text == "softmax" ? train::Mixer::Kind::kSoftmax : train::Mixer::Kind::kAnna;
                });
   flags.value("--steps", "STEPS", "Of the optimiser (default: the task's)",
               [a](const std::string& text) { a->options.steps = parse_count32(text, "--steps", 1'000'000); });
