@@ -31,6 +31,8 @@ Task k_hop_task(const ContrastOptions& options) {
   task.tokens = 64;
   task.symbols = options.symbols;
   task.classes = options.symbols + 1;
+  task.layers = 1 + options.k;
+  task.batch = 16;
   task.answers = [options](std::span<const std::uint32_t> x) {
     return k_hop_answers(x, options.k, options.symbols);
   };
@@ -78,17 +80,18 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
     add("state_space", Kind::kStateSpace, "numbers of state", need, {4, 64});
     return made;
   }
-  const std::uint32_t n = task.tokens, state = options.k * options.symbols;
-  task.layers = 1 + options.k;
-  add("softmax", Kind::kSoftmax, "", 0, {0});
-  add("anna", Kind::kAnna, "", 0, {0});
-  add("performer", Kind::kPerformer, "features", n, {16, 1024});
-  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16});  // 10 * 11 / 2 < 64 <= 11 * 12 / 2
+  // Layer 1 finds the token before, whose matrix over positions has rank N - 1. A recurrent state must know what followed
+  // each symbol, k times over in one layer.
+  const std::uint32_t n = task.tokens, state = options.k * options.symbols + 1;
+  add("softmax", Kind::kSoftmax, "", 0, {0}, 2000);
+  add("anna", Kind::kAnna, "", 0, {0}, 2000);
+  add("performer", Kind::kPerformer, "features", n, {16, 512});
+  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 2500);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
   add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 63});
-  add("reformer", Kind::kReformer, "tokens of a chunk", n, {8, 64});
-  add("rnn", Kind::kRnn, "numbers of state", state + 1, {8, 128});
-  add("lstm", Kind::kLstm, "cells", state + 1, {8, 128});
-  add("state_space", Kind::kStateSpace, "numbers of state", options.symbols, {4, 64});
+  add("reformer", Kind::kReformer, "tokens of a chunk", n, {8, 64}, 4000);
+  add("rnn", Kind::kRnn, "numbers of state", state, {8, 128}, 2500, 0.002f);
+  add("lstm", Kind::kLstm, "cells", state, {8, 32, 128}, 2500, 0.01f);
+  add("state_space", Kind::kStateSpace, "numbers of state", options.symbols, {4, 64}, 2000);
   return made;
 }
 

@@ -141,7 +141,7 @@ Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t s
   graph_.parameters().back()->value.setConstant(5);  // a state is kept for about 150 tokens at first
   return graph_.scan(
       graph_.sigmoid(graph_.add(decay, graph_.multiply(before, matrix(kDimension, n, seed, 0.1f)))),
-      graph_.unit(convolved(n)), graph_.unit(convolved(n)), convolved(task_.value_dimension), task_.tokens,
+      graph_.unit(graph_.relu(convolved(n))), graph_.unit(graph_.relu(convolved(n))), convolved(task_.value_dimension), task_.tokens,
       backwards);
 }
 
