@@ -66,7 +66,7 @@ class Training(cli_test.Case):
             self.assertGreater(row["error"], 0.2)
             self.assertEqual((row["steps"], row["answers"]), (3, 8 * 16 * 32))
         self.succeed(*arguments[:3], "rnn:8", *arguments[4:], "--quiet")
-        self.assertEqual(rows.read_text().splitlines()[-8:], kept.splitlines()[1:])
+        self.assertEqual(sorted(rows.read_text().splitlines()[3:]), sorted(kept.splitlines()[1:]))
         other = self.succeed("experiment", "mechanisms", "--task", "k_hop", "--k", 2, "--symbols", 4, "--rows", "state_space:4",
                              "--seeds", 1, "--steps", 1)
         self.assertIn("the symbol 2 hops back: N = 64, 4 symbols, causal", other)
