@@ -23,6 +23,7 @@ struct Command {
 Command add_attend(CommandLine& line);
 Command add_list(CommandLine& line);
 Command add_run(CommandLine& line);
+Command add_compare(CommandLine& line);
 Command add_compile(CommandLine& line);
 Command add_decompile(CommandLine& line);
 Command add_explain(CommandLine& line);

@@ -21,6 +21,7 @@ struct ConstructionArguments {
       specific;  ///< of simulate::ConstructionInfo::options, by name: those given
   bool passes = false;
   bool round_trip = false;
+  bool softmax_ring = false;  ///< of decompile
 
   /// Of a compiled protocol, with its default.
   std::string protocol_attention() const { return attention.empty() ? "ema" : attention; }

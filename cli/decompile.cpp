@@ -261,6 +261,9 @@ Examples:
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_plan_and_output(flags, arguments->common);
+  flags.choice("--softmax", "WAY", {"pairs", "ring"},
+               "Softmax layers: a machine for every pair of blocks (default), or for every block, in a ring",
+               [arguments](const std::string& text) { arguments->construction.softmax_ring = text == "ring"; });
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       fmt::format(

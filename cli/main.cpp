@@ -54,7 +54,8 @@ int main(int argc, char** argv) {
   const std::array commands = {add_demo(line),    add_list(line),       add_run(line),
                                add_compile(line), add_decompile(line),  add_attend(line),
                                add_explain(line), add_sweep(line),      add_verify(line),
-                               add_train(line),   add_experiment(line), add_reference(line)};
+                               add_train(line),   add_experiment(line), add_compare(line),
+                               add_reference(line)};
   const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [&](const Command& command) { return command.name == request.subcommand; });

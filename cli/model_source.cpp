@@ -23,6 +23,7 @@ simulate::DecompileOptions decompile_options(const ConstructionArguments& constr
   if (model_source.is_file() && model_source.model.protocol)
     options.input_bits = simulate::compile(*model_source.model.protocol).protocol->shape().input_bits;
   options.name = model_source.name;
+  options.softmax_ring = construction.softmax_ring;
   return options;
 }
 
@@ -130,6 +131,12 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
     decompilers.push_back(&simulate::decompiler_of(mechanism.info()));
   if (!file || !construction.attention.empty())
     decompilers = {&simulate::decompiler_of(random_attention(construction))};
+  if (construction.softmax_ring) {
+    const simulate::LayerDecompiler* const pairs = &simulate::decompiler_of(anna::Softmax::info());
+    require(std::ranges::find(decompilers, pairs) != decompilers.end(),
+            "--softmax ring: no layer of {} has softmax attention", model_source.name);
+    std::ranges::replace(decompilers, pairs, &simulate::softmax_ring_decompiler());
+  }
   info.rounds_formula = simulate::rounds_formula(decompilers);
   if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
   if (model_source.compiled_info == nullptr && (!file || !construction.attention.empty())) {

@@ -3,17 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
-#include "roundtrip/base/escape_html.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
 #include "roundtrip/cli/execution.h"
@@ -21,12 +16,12 @@
 #include "roundtrip/cli/memory.h"
 #include "roundtrip/cli/output_files.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/table.h"
 #include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/mpc/violation.h"
-#include "roundtrip/proofs_check/report/plot.h"
 #include "roundtrip/simulate/compile/compare.h"
 
 namespace roundtrip::cli {
@@ -41,81 +36,9 @@ struct SweepArguments {
   OutputArguments out;
 };
 
-std::vector<std::string> list_of(const std::string& flag, const std::string& text) {
-  std::vector<std::string> items;
-  std::istringstream stream(text);
-  for (std::string item; std::getline(stream, item, ',');) items.push_back(item);
-  require(!items.empty() && std::ranges::none_of(items, &std::string::empty),
-          "{} '{}': expected values with commas between", flag, text);
-  return items;
-}
-
-using Cells = std::vector<std::string>;
-
-struct Table {
-  Cells columns;
-  std::size_t keys = 0;  ///< the first of them: what was asked for
-  std::vector<Cells> rows;
-};
-
 constexpr const char* kMeasured[] = {
     "machines",    "block_words", "memory_words", "rounds", "max_words_sent", "max_words_received",
     "total_words", "layers",      "heads",        "width",  "verdict",        "error"};
-
-std::string csv_cell(const std::string& cell) {
-  if (cell.find_first_of(",\"") == std::string::npos) return cell;
-  std::string quoted = "\"";
-  for (const char c : cell) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
-
-std::string csv_text(const Table& table) {
-  std::string text;
-  const auto add = [&](const Cells& cells) {
-    for (std::size_t i = 0; i < cells.size(); ++i) text += (i == 0 ? "" : ",") + csv_cell(cells[i]);
-    text += "\n";
-  };
-  add(table.columns);
-  for (const Cells& row : table.rows) add(row);
-  return text;
-}
-
-Cells csv_line(const std::string& line) {
-  Cells cells(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"') {
-      if (quoted && i + 1 < line.size() && line[i + 1] == '"')
-        cells.back() += line[++i];
-      else
-        quoted = !quoted;
-    } else if (line[i] == ',' && !quoted) {
-      cells.emplace_back();
-    } else {
-      cells.back() += line[i];
-    }
-  }
-  return cells;
-}
-
-/// Rows of an earlier call, by key; ContractError for a file that is another table.
-std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table) {
-  std::map<Cells, Cells> rows;
-  if (path.empty() || path == "-" || !std::filesystem::is_regular_file(path)) return rows;
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return rows;
-  require(csv_line(line) == table.columns,
-          "--csv {}: holds another table; give a new name, or the same flags", path);
-  while (std::getline(file, line)) {
-    Cells cells = csv_line(line);
-    require(cells.size() == table.columns.size(), "--csv {}: a row has {} cells, expected {}", path,
-            cells.size(), table.columns.size());
-    Cells key(cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(table.keys));
-    rows.emplace(std::move(key), std::move(cells));
-  }
-  return rows;
-}
 
 std::string verdict_of(const mpc::ProtocolInfo& info, const mpc::Parameters& parameters,
                        const mpc::Protocol& protocol, const Input& input,
@@ -178,40 +101,12 @@ Cells measure_row(const SweepArguments& arguments, const mpc::ProtocolInfo& info
   return cells;
 }
 
-bool is_number(const std::string& cell) {
-  return !cell.empty() && cell.size() < 16 &&
-         std::ranges::all_of(cell, [](char c) { return c >= '0' && c <= '9'; });
-}
-
-nlohmann::ordered_json table_json(const Table& table) {
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (const Cells& row : table.rows) {
-    nlohmann::ordered_json entry = nlohmann::ordered_json::object();
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (row[i].empty()) continue;
-      if (is_number(row[i]))
-        entry[table.columns[i]] = std::stoull(row[i]);
-      else
-        entry[table.columns[i]] = row[i];
-    }
-    rows.push_back(std::move(entry));
-  }
-  return {{"schema", "roundtrip/sweep/1"}, {"rows", rows}};
-}
-
-/// A page without scripts: `quantity` over N for each, a line for every other choice, and the table.
-std::string page_of(const SweepArguments& arguments, const Table& table) {
+/// `quantity` over N for each, a line for every other choice.
+std::vector<proofs_check::Plot> plots_of(const Table& table) {
   const auto column = [&](std::string_view name) {
     return static_cast<std::size_t>(std::ranges::find(table.columns, name) - table.columns.begin());
   };
-  const std::string title = escape_html(fmt::format("{}: a sweep by {}", arguments.protocol, arguments.by));
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\"><title>{0}</title><style>body{{font:1rem/1.4 "
-      "system-ui,sans-serif;margin:1rem auto;max-width:76rem;padding:0 1rem}}svg{{width:100%;max-width:34rem;height:auto}}"
-      "table{{border-collapse:collapse}}td,th{{text-align:right;padding:.1rem .5rem;border-bottom:1px solid #ccc}}"
-      ".scroll{{overflow-x:auto}}</style></head><body><main><h1>{0}</h1>\n",
-      title);
+  std::vector<proofs_check::Plot> plots;
   for (const char* quantity : {"rounds", "memory_words", "machines", "layers", "width"}) {
     proofs_check::Plot plot{
         .title = fmt::format("{} over N", quantity), .x_label = "N", .y_label = quantity, .series = {}};
@@ -229,17 +124,9 @@ std::string page_of(const SweepArguments& arguments, const Table& table) {
     constexpr std::size_t kMostSeries = 6;
     if (plot.series.empty() || plot.series.size() > kMostSeries) continue;
     plot.log_y = std::string_view(quantity) != "rounds" && std::string_view(quantity) != "layers";
-    html += proofs_check::svg(plot) + "\n";
+    plots.push_back(std::move(plot));
   }
-  html += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The table\"><table><thead><tr>";
-  for (const std::string& name : table.columns) html += "<th scope=\"col\">" + escape_html(name) + "</th>";
-  html += "</tr></thead><tbody>\n";
-  for (const Cells& row : table.rows) {
-    html += "<tr>";
-    for (const std::string& cell : row) html += "<td>" + escape_html(cell) + "</td>";
-    html += "</tr>\n";
-  }
-  return html + "</tbody></table></div></main></body></html>\n";
+  return plots;
 }
 
 /// All that is asked for, in order.
@@ -307,21 +194,18 @@ int sweep(const SweepArguments& arguments, const Communicator& communicator) {
         const Cells cells = measure_row(arguments, info, parameters);
         row.insert(row.end(), cells.begin(), cells.end());
         // Written after every row, so that a call that was stopped loses one row at most.
-        if (keeps) {
-          Table kept = table;
-          for (const auto& [other, cells_of] : finished) {
-            if (std::ranges::find(kept.rows, cells_of) == kept.rows.end()) kept.rows.push_back(cells_of);
-          }
-          write_whole(arguments.csv, csv_text(kept));
-        }
+        if (keeps) write_rows(arguments.csv, table, finished);
       }
       if (row[row.size() - 2] == "refuted") status = kRefuted;
     }
     progress.wipe();
     OutputFiles files;
     if (!keeps && !arguments.csv.empty()) files.write(arguments.csv, csv_text(table));
-    if (!arguments.html.empty()) files.write(arguments.html, page_of(arguments, table));
-    if (!arguments.out.json.empty()) files.write(arguments.out.json, json_text(table_json(table)));
+    if (!arguments.html.empty()) {
+      files.write(arguments.html, table_page(fmt::format("{}: a sweep by {}", arguments.protocol, arguments.by),
+                                             plots_of(table), table));
+    };
+    if (!arguments.out.json.empty()) files.write(arguments.out.json, json_text(table_json("roundtrip/sweep/1", table)));
     if (arguments.csv.empty() && arguments.out.json != "-" && arguments.html != "-" && !arguments.out.quiet)
       files.write("-", csv_text(table));
     files.finish();

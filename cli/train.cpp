@@ -1,7 +1,7 @@
 // Purpose: `roundtrip train TASK` and `roundtrip experiment TASK`: a small transformer trained, written as a model, and
-// scored with hash tables of many sizes.
+// scored with hash tables of many sizes; `experiment mechanisms` is in contrast.cpp.
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,9 +11,11 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/arguments.h"
 #include "roundtrip/cli/command.h"
+#include "roundtrip/cli/contrast.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/output_files.h"
 #include "roundtrip/cli/progress.h"
+#include "roundtrip/cli/table.h"
 #include "roundtrip/train/score.h"
 #include "roundtrip/train/train.h"
 
@@ -30,8 +32,9 @@ struct TrainArguments {
 };
 
 struct ExperimentArguments {
-  std::string task, model, csv;
+  std::string task, model, csv, html;
   train::ExperimentOptions options;
+  ContrastArguments contrast;
   OutputArguments out;
 };
 
@@ -41,13 +44,14 @@ std::vector<std::string> task_names() {
   return names;
 }
 
-std::string name_of(train::Similarity::Kind surrogate) {
-  return surrogate == train::Similarity::Kind::kCollision ? "collision" : "softmax";
+/// What keys are weighed by in training.
+std::string surrogate_of(const train::TrainOptions& options) {
+  return options.mixer.kind == train::Mixer::Kind::kSoftmax ? "softmax" : "collision";
 }
 
 struct TrainedModel {
   train::Trained trained;
-  double seconds = 0;
+  double seconds = 0;  ///< of one core
 };
 
 TrainedModel train_shown(const train::Task& task, train::TrainOptions options, bool quiet) {
@@ -57,14 +61,14 @@ TrainedModel train_shown(const train::Task& task, train::TrainOptions options, b
       if (done % 10 == 0) progress.draw_step("step", done, steps);
     };
   }
-  const auto begun = std::chrono::steady_clock::now();
+  const std::clock_t begun = std::clock();
   TrainedModel made{train::train(task, options), 0};
-  made.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  made.seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
   return made;
 }
 
 Json trained_json(const TrainedModel& made, const train::TrainOptions& options) {
-  return {{"surrogate", name_of(options.surrogate)},
+  return {{"surrogate", surrogate_of(options)},
           {"seed", options.seed},
           {"steps", made.trained.steps},
           {"loss", made.trained.loss},
@@ -77,10 +81,10 @@ Json trained_json(const TrainedModel& made, const train::TrainOptions& options) 
 std::string trained_text(const train::Task& task, const TrainedModel& made,
                          const train::TrainOptions& options) {
   return fmt::format(
-      "  trained           {} steps of {} sequences, {} surrogate, seed {}, {:.1f} s\n"
+      "  trained           {} steps of {} sequences, {} surrogate, seed {}, {:.1f} s of one core\n"
       "  surrogate         error {:.4f} of {} answers that it has not seen\n"
       "  guessing          error {:.4f}: always the most frequent answer\n",
-      made.trained.steps, task.batch, name_of(options.surrogate), options.seed, made.seconds,
+      made.trained.steps, task.batch, surrogate_of(options), options.seed, made.seconds,
       made.trained.error, made.trained.answers, made.trained.guessing);
 }
 
@@ -156,14 +160,36 @@ std::string grid_text(const train::Task& task, const std::vector<train::Cell>& c
   return text;
 }
 
+/// Error over ell of the last layer, where the others have most, a line for each z.
+proofs_check::Plot grid_plot(const std::string& name, const std::vector<train::Cell>& cells) {
+  proofs_check::Plot plot{
+      .title = fmt::format("{}: error over tables", name), .x_label = "ell", .y_label = "error", .series = {}};
+  const std::uint32_t most = cells.back().tables.front();
+  for (const train::Cell& cell : cells) {
+    if (cell.tables.size() > 1 && cell.tables.front() != most) continue;
+    const std::string label = fmt::format("z = {}", cell.functions);
+    if (plot.series.empty() || plot.series.back().label != label) plot.series.push_back({label, {}});
+    plot.series.back().points.emplace_back(cell.tables.back(), cell.error);
+  }
+  return plot;
+}
+
 int experiment(const ExperimentArguments& arguments) {
+  check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", arguments.out.json}},
+              arguments.model.empty() ? std::vector<NamedFile>{}
+                                      : std::vector<NamedFile>{{"--model", arguments.model},
+                                                               {"--model", weights_beside(arguments.model)}},
+              arguments.out.quiet);
+  if (arguments.task == "mechanisms") {
+    require(arguments.model.empty(), "--model {}: experiment mechanisms trains its own networks", arguments.model);
+    return contrast_mechanisms(arguments.contrast, arguments.options.seed, arguments.csv, arguments.html,
+                               arguments.out);
+  }
   const train::Task& task = train::find_task(arguments.task);
-  std::vector<NamedFile> inputs;
-  if (!arguments.model.empty())
-    inputs = {{"--model", arguments.model}, {"--model", weights_beside(arguments.model)}};
-  check_files({{"--csv", arguments.csv}, {"--json", arguments.out.json}}, inputs, arguments.out.quiet);
-  std::string text = heading(task),
-              csv = "weights,functions,tables,error,least_error,largest_error,answers\n";
+  std::string text = heading(task);
+  Table table;
+  table.columns = {"weights", "functions", "tables", "error", "least_error", "largest_error", "answers"};
+  std::vector<proofs_check::Plot> plots;
   Json json = {{"schema", "roundtrip/experiment/1"},
                {"task", task.name},
                {"draws", arguments.options.draws},
@@ -186,20 +212,21 @@ int experiment(const ExperimentArguments& arguments) {
     facts["grid"] = grid_json(cells);
     json["weights"].push_back(std::move(facts));
     for (const train::Cell& cell : cells) {
-      csv += fmt::format("{},{},{},{},{},{},{}\n", name, cell.functions, fmt::join(cell.tables, " "),
-                         cell.error, cell.least, cell.largest, cell.answers);
+      table.rows.push_back({name, std::to_string(cell.functions), fmt::format("{}", fmt::join(cell.tables, " ")),
+                            fmt::format("{}", cell.error), fmt::format("{}", cell.least),
+                            fmt::format("{}", cell.largest), std::to_string(cell.answers)});
     }
+    plots.push_back(grid_plot(name, cells));
   };
   if (arguments.model.empty()) {
-    for (const auto surrogate :
-         {train::Similarity::Kind::kCollision, train::Similarity::Kind::kExponential}) {
+    for (const auto kind : {train::Mixer::Kind::kAnna, train::Mixer::Kind::kSoftmax}) {
       train::TrainOptions options;
       options.seed = arguments.options.seed;
-      options.surrogate = surrogate;
+      options.mixer.kind = kind;
       const TrainedModel made = train_shown(task, options, arguments.out.quiet);
       text += trained_text(task, made, options);
       const std::vector<std::uint32_t>& tables = task.tables_grid.back();
-      score(name_of(surrogate),
+      score(surrogate_of(options),
             train::with_tables(task, made.trained.transformer, tables, task.functions, options.seed),
             trained_json(made, options));
     }
@@ -223,8 +250,10 @@ int experiment(const ExperimentArguments& arguments) {
           {{"own_error", own}, {"ema_error", equal_keys}, {"guessing_error", guessing}});
   }
   OutputFiles files;
-  files.write(arguments.csv, csv);
-  publish(arguments.out, arguments.csv == "-", text, json, std::move(files));
+  files.write(arguments.csv, csv_text(table));
+  if (!arguments.html.empty())
+    files.write(arguments.html, table_page(fmt::format("ANNA on {}", task.name), plots, table));
+  publish(arguments.out, arguments.csv == "-" || arguments.html == "-", text, json, std::move(files));
   return kDone;
 }
 
@@ -257,8 +286,8 @@ Examples:
   flags.choice("--surrogate", "NAME", {"collision", "softmax"},
                "What keys are weighed by in training: collision probability (default) or softmax",
                [a](const std::string& text) {
-                 a->options.surrogate = text == "softmax" ? train::Similarity::Kind::kExponential
-                                                          : train::Similarity::Kind::kCollision;
+                 a->options.mixer.kind =
+                     text == "softmax" ? train::Mixer::Kind::kSoftmax : train::Mixer::Kind::kAnna;
                });
   flags.value("--steps", "STEPS", "Of the optimiser (default: the task's)",
               [a](const std::string& text) { a->options.steps = parse_count32(text, "--steps", 1'000'000); });
@@ -275,14 +304,17 @@ Examples:
 
 Command add_experiment(CommandLine& line) {
   Flags& flags = line.add(
-      "experiment", "Score a trained transformer with hash tables of many sizes",
+      "experiment", "Score a trained transformer with hash tables of many sizes, or train every mechanism",
       R"(Without --model two are trained, by the collision probability and by softmax, and both are scored.
+mechanisms trains networks that differ in their mechanism alone, each with less and with more than the task needs.
+With --csv that file is written after every network, and networks that it has are not trained again.
 Examples:
   roundtrip experiment match2
   roundtrip experiment induction --model examples/trained/induction.json --csv errors.csv
+  roundtrip experiment mechanisms --task k_hop --rows softmax,lstm --csv rows.csv
 )");
   auto a = std::make_shared<ExperimentArguments>();
-  flags.positional("TASK", true, false, fmt::format("{}", fmt::join(task_names(), " or ")),
+  flags.positional("TASK", true, false, fmt::format("{} or mechanisms", fmt::join(task_names(), ", ")),
                    [a](const std::string& text) { a->task = text; });
   flags.value("--model", "FILE", "Score this model's weights instead of training",
               [a](const std::string& text) { a->model = text; });
@@ -294,6 +326,9 @@ Examples:
   });
   flags.value("--csv", "FILE", "Write the errors as CSV (- is standard output)",
               [a](const std::string& text) { a->csv = output_path("--csv", text); });
+  flags.value("--html", "FILE", "Write a page with plots and the table (- is standard output)",
+              [a](const std::string& text) { a->html = output_path("--html", text); });
+  add_contrast_arguments(flags, a->contrast);
   add_output_arguments(flags, a->out);
   return {.name = "experiment", .act = [a](const Communicator& communicator) {
             return communicator.from_root([&] { return experiment(*a); });

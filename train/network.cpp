@@ -85,15 +85,103 @@ Matrix unit_rows(const Matrix& rows) {
 
 }  // namespace
 
-Network::Network(const Task& task, Similarity::Kind surrogate, std::uint32_t sequences, std::uint64_t seed)
-    : task_(task) {
-  similarity_.kind = surrogate;
+Graph::Node& Network::matrix(std::uint32_t inputs, std::uint32_t outputs, std::uint64_t seed, float gain) {
+  return graph_.parameter(inputs, outputs, gain / std::sqrt(static_cast<float>(inputs)), seed);
+}
+
+Graph::Node& Network::attention(LayerNodes& n, Graph::Node& of, bool by_symbol, std::uint64_t seed) {
+  n.query = &matrix(kDimension, kDimension, seed);
+  n.key = mixer_.kind == Mixer::Kind::kReformer ? n.query : &matrix(kDimension, kDimension, seed);
+  n.value = &matrix(kDimension, task_.value_dimension, seed);
+  n.queries = &graph_.multiply(of, *n.query);
+  n.keys = n.key == n.query ? n.queries : &graph_.multiply(of, *n.key);
+  // The features of a map of rows: constant maps, the same of queries and keys.
+  const auto features = [&](Graph::Node& rows) -> Graph::Node& {
+    Graph::Node& units = graph_.unit(rows);
+    if (mixer_.kind == Mixer::Kind::kPerformer)
+      return graph_.exponential_features(graph_.multiply(units, *n.first), units, task_.sharpness);
+    if (mixer_.kind == Mixer::Kind::kPolySketch)
+      return graph_.product(graph_.multiply(units, *n.first), graph_.multiply(units, *n.second));
+    return units;
+  };
+  const bool sketched = mixer_.kind == Mixer::Kind::kPolySketch;
+  if (sketched || mixer_.kind == Mixer::Kind::kPerformer)
+    n.first = &graph_.constant(kDimension, mixer_.size, 1, seed);
+  if (sketched) n.second = &graph_.constant(kDimension, mixer_.size, 1, seed);
+  const auto of_tokens = [&](Graph::Node& rows) -> Graph::Node& {
+    return by_symbol ? graph_.gather(rows, tokens_) : rows;
+  };
+  Graph::Node& queries = features(*n.queries);
+  Graph::Node& keys = n.keys == n.queries ? queries : features(*n.keys);
+  return graph_.attend(of_tokens(queries), of_tokens(keys), of_tokens(graph_.multiply(of, *n.value)), task_.tokens,
+                       task_.causal, similarity_);
+}
+
+Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t seed) {
+  const std::uint32_t n = mixer_.size;
+  const auto linear = [&](Graph::Node& of, std::uint32_t outputs) -> Graph::Node& {
+    return graph_.add(graph_.multiply(of, matrix(kDimension, outputs, seed)),
+                      graph_.parameter(1, outputs, 0, seed));
+  };
+  switch (mixer_.kind) {
+    case Mixer::Kind::kRnn:
+      return graph_.recur(linear(x, n), matrix(n, n, seed), task_.tokens, backwards);
+    case Mixer::Kind::kLstm: {
+      Graph::Node& gates = linear(x, 4 * n);
+      graph_.parameters().back()->value.middleCols(n, n).setOnes();  // states are kept at first
+      return graph_.lstm(gates, matrix(n, 4 * n, seed), task_.tokens, backwards);
+    }
+    default: break;
+  }
+  Graph::Node& before = graph_.shift(x, task_.tokens, backwards);
+  const auto convolved = [&](std::uint32_t outputs) -> Graph::Node& {
+    return graph_.add(linear(x, outputs), graph_.multiply(before, matrix(kDimension, outputs, seed, 0.1f)));
+  };
+  Graph::Node& decay = linear(x, n);
+  graph_.parameters().back()->value.setConstant(5);  // a state is kept for about 150 tokens at first
+  return graph_.scan(
+      graph_.sigmoid(graph_.add(decay, graph_.multiply(before, matrix(kDimension, n, seed, 0.1f)))),
+      graph_.unit(graph_.relu(convolved(n))), graph_.unit(graph_.relu(convolved(n))), convolved(task_.value_dimension), task_.tokens,
+      backwards);
+}
+
+Graph::Node& Network::mix(LayerNodes& n, Graph::Node& of, bool by_symbol, std::uint64_t seed) {
+  if (!mixer_.recurrent()) {
+    Graph::Node& average = attention(n, of, by_symbol, seed);
+    n.output = &matrix(task_.value_dimension, kDimension, seed);
+    return graph_.multiply(average, *n.output);
+  }
+  Graph::Node* sum = nullptr;
+  for (const bool backwards : {false, true}) {
+    if (backwards && task_.causal) break;
+    Graph::Node& states = recurrence(of, backwards, seed);
+    Graph::Node& part =
+        graph_.multiply(states, matrix(static_cast<std::uint32_t>(states.value.cols()), kDimension, seed));
+    sum = sum == nullptr ? &part : &graph_.add(*sum, part);
+  }
+  return *sum;
+}
+
+Network::Network(const Task& task, const Mixer& mixer, std::uint32_t sequences, std::uint64_t seed)
+    : task_(task), mixer_(mixer) {
+  using Kind = Mixer::Kind;
+  const bool sized = mixer.kind != Kind::kAnna && mixer.kind != Kind::kSoftmax;
+  require_field(sized ? mixer.size >= 1 && mixer.size <= 4096 : mixer.size == 0, "size", "is {}; allowed {}",
+                mixer.size, sized ? "are 1 .. 4096" : "is 0, none");
+  switch (mixer.kind) {
+    case Kind::kAnna: similarity_.kind = Similarity::Kind::kCollision; break;
+    case Kind::kPerformer: similarity_.kind = Similarity::Kind::kProduct; break;
+    case Kind::kPolySketch: similarity_.kind = Similarity::Kind::kSquare; break;
+    default: similarity_.kind = Similarity::Kind::kExponential; break;
+  }
+  if (mixer.kind == Kind::kWindow) similarity_.window = mixer.size;
+  if (mixer.kind == Kind::kReformer) {
+    similarity_.chunk = mixer.size;  // as many codes as chunks
+    while ((std::uint64_t{mixer.size} << similarity_.code_bits) < task.tokens) ++similarity_.code_bits;
+  }
   const std::size_t tokens = std::size_t{sequences} * task.tokens;
   tokens_.assign(tokens, 0), answers_.assign(tokens, 0);
   for (std::size_t i = 0; i < tokens; ++i) places_.push_back(static_cast<std::uint32_t>(i % task.tokens));
-  const auto matrix = [&](std::uint32_t inputs, std::uint32_t outputs, float gain = 1) {
-    return &graph_.parameter(inputs, outputs, gain / std::sqrt(static_cast<float>(inputs)), seed);
-  };
   const auto bias = [&](std::uint32_t outputs) { return &graph_.parameter(1, outputs, 0, seed); };
   symbol_table_ = &graph_.parameter(task.symbols, kDimension, 1, seed);
   if (task.places) place_table_ = &graph_.parameter(task.tokens, kDimension, 1, seed);
@@ -101,31 +189,18 @@ Network::Network(const Task& task, Similarity::Kind surrogate, std::uint32_t seq
   if (task.places) x = &graph_.add(*x, graph_.gather(*place_table_, places_));
   for (std::uint32_t l = 0; l < task.layers; ++l) {
     LayerNodes n{};
-    n.query = matrix(kDimension, kDimension);
-    n.key = matrix(kDimension, kDimension);
-    n.value = matrix(kDimension, kValueDimension);
-    n.output = matrix(kValueDimension, kDimension);
-    n.hidden = matrix(kDimension, task.hidden);
-    n.hidden_bias = bias(task.hidden);
-    n.back = matrix(task.hidden, kDimension, 0.7f);
-    n.back_bias = bias(kDimension);
     // What depends on the symbol alone is computed once for each symbol.
-    const bool by_symbol = l == 0 && !task.places;
-    const auto of_tokens = [&](Graph::Node& of) -> Graph::Node& {
-      return by_symbol ? graph_.gather(of, tokens_) : of;
-    };
-    Graph::Node& rows = by_symbol ? *symbol_table_ : *x;
-    n.queries = &graph_.multiply(rows, *n.query);
-    n.keys = &graph_.multiply(rows, *n.key);
-    Graph::Node& average =
-        graph_.attend(of_tokens(graph_.unit(*n.queries)), of_tokens(graph_.unit(*n.keys)),
-                      of_tokens(graph_.multiply(rows, *n.value)), task.tokens, task.causal, similarity_);
-    Graph::Node& seen = graph_.add(*x, graph_.multiply(average, *n.output));
+    const bool by_symbol = l == 0 && !task.places && !mixer.recurrent();
+    Graph::Node& seen = graph_.add(*x, mix(n, by_symbol ? *symbol_table_ : *x, by_symbol, seed));
+    n.hidden = &matrix(kDimension, task.hidden, seed);
+    n.hidden_bias = bias(task.hidden);
+    n.back = &matrix(task.hidden, kDimension, seed, 0.7f);
+    n.back_bias = bias(kDimension);
     Graph::Node& hidden = graph_.relu(graph_.add(graph_.multiply(seen, *n.hidden), *n.hidden_bias));
     x = &graph_.add(seen, graph_.add(graph_.multiply(hidden, *n.back), *n.back_bias));
     layers_.push_back(n);
   }
-  read_out_ = matrix(kDimension, task.classes);
+  read_out_ = &matrix(kDimension, task.classes, seed);
   read_bias_ = bias(task.classes);
   logits_ = &graph_.add(graph_.multiply(*x, *read_out_), *read_bias_);
   loss_ = &graph_.cross_entropy(*logits_, answers_);
@@ -205,7 +280,7 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   // The row after attention: 64 numbers.
   WeightMap& output = weights.output;
   if (first) {
-    Stage hinges = stage(inputs + kValueDimension, symbols + places + 2 * kValueDimension);
+    Stage hinges = stage(inputs + task_.value_dimension, symbols + places + 2 * task_.value_dimension);
     hinges.relu = true;
     put_hinges(hinges, 1, task_.symbols, 0);
     Stage seen = stage(hinges.outputs, kDimension);
@@ -215,15 +290,15 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
       put_table(seen, place_table_->value, symbols, 1 << kBits);
     }
     const std::uint32_t averages = symbols + places;
-    for (std::uint32_t c = 0; c < kValueDimension; ++c) {
+    for (std::uint32_t c = 0; c < task_.value_dimension; ++c) {
       at(hinges, averages + c, inputs + c) = 1;
-      at(hinges, averages + kValueDimension + c, inputs + c) = -1;
+      at(hinges, averages + task_.value_dimension + c, inputs + c) = -1;
     }
     put_matrix(seen, n.output->value, averages);
-    put_matrix(seen, n.output->value, averages + kValueDimension, 0, -1);
+    put_matrix(seen, n.output->value, averages + task_.value_dimension, 0, -1);
     output = {hinges, seen};
   } else {
-    Stage seen = stage(inputs + kValueDimension, kDimension);
+    Stage seen = stage(inputs + task_.value_dimension, kDimension);
     for (std::uint32_t c = 0; c < kDimension; ++c) at(seen, c, c) = 1 << kBits;
     put_matrix(seen, n.output->value, kDimension);
     output = {seen};
@@ -260,6 +335,8 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
 }
 
 anna::Transformer Network::transformer() const {
+  require(mixer_.kind == Mixer::Kind::kAnna || mixer_.kind == Mixer::Kind::kSoftmax,
+          "a network without global attention has no weight layers");
   anna::Transformer made{.tokens = task_.tokens, .input_dimension = 2, .layers = {}};
   for (std::size_t l = 0; l < layers_.size(); ++l)
     made.layers.push_back(

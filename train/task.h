@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,16 +12,43 @@ namespace roundtrip::train {
 
 using Rows = std::vector<std::uint32_t>;  ///< a number for every token
 
-/// The weights of attention in training: a function of the cosine between query and key.
+/// The weights of attention in training: a function of the inner product of query and key, of two unit vectors
+/// their cosine.
 struct Similarity {
   enum class Kind : std::uint8_t {
     kCollision,    ///< p^z: what ANNA with hyperplanes is on average
     kExponential,  ///< exp(beta (cosine - 1)): softmax of unit vectors
+    kProduct,      ///< the inner product itself: of features, as in Performer
+    kSquare,       ///< its square: of sketches, as in PolySketchFormer
   };
   Kind kind = Kind::kCollision;
   float sharpness = 1;  ///< z or beta
   float tables = 0;     ///< noise of that many tables is added; 0: none
   std::uint64_t noise_seed = 0;
+
+  // Which keys a query sees; constants of the gradient.
+  std::uint32_t window = 0;  ///< those at most so many tokens away; 0: all
+  /// Not 0: sequences are sorted by (code of the key, token) and cut into chunks of so many; a query sees the keys of
+  /// its own code in its own chunk and the one before. The code is the signs of `code_bits` products.
+  std::uint32_t chunk = 0, code_bits = 0;
+};
+
+/// What lets the tokens of a trained network see each other.
+struct Mixer {
+  enum class Kind : std::uint8_t {
+    kAnna,        ///< collision probability in training, hash tables in the model; size: none
+    kSoftmax,     ///< size: none
+    kPerformer,   ///< positive random features (FAVOR+); size: their number
+    kPolySketch,  ///< degree 4 by a sketch of degree 2; size: its numbers
+    kWindow,      ///< softmax over near tokens; size: tokens to each side
+    kReformer,    ///< softmax within chunks of equal codes, Q = K; size: tokens of a chunk
+    kRnn,         ///< h = tanh(W h + U x + b); size: numbers of h
+    kLstm,        ///< size: cells
+    kStateSpace,  ///< selective, diagonal, its inputs convolved by width 2; size: state of a channel
+  };
+  Kind kind = Kind::kAnna;
+  std::uint32_t size = 0;
+  bool recurrent() const { return kind >= Kind::kRnn; }
 };
 
 /// A sequence's tokens are symbols 0 .. symbols-1, its answers one of `classes` for every token. A record a task.
@@ -29,13 +57,14 @@ struct Task {
   std::string summary;
   std::uint32_t tokens = 0, symbols = 0, classes = 0;
   /// The answers of one sequence, by definition.
-  std::vector<std::uint32_t> (*answers)(std::span<const std::uint32_t> sequence) = nullptr;
+  std::function<std::vector<std::uint32_t>(std::span<const std::uint32_t> sequence)> answers = {};
 
   // The network.
   std::uint32_t layers = 1;
   bool places = false;       ///< tokens see their position
   bool causal = false;       ///< no token sees later ones
   std::uint32_t hidden = 0;  ///< of the map after attention
+  std::uint32_t value_dimension = 32;
 
   // Its training, chosen by trying.
   std::uint32_t steps = 0, batch = 0;  ///< sequences in a batch

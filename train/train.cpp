@@ -17,7 +17,7 @@ constexpr float kNoiseFrom = 0.35f, kNoiseUntil = 0.75f, kFirstTables = 4096, kS
 
 /// What step number `at`, in parts of all steps, weighs keys by.
 void schedule(const Task& task, float functions, float at, Similarity& similarity) {
-  if (similarity.kind == Similarity::Kind::kExponential) {
+  if (similarity.kind != Similarity::Kind::kCollision) {
     similarity.sharpness = task.sharpness;
     return;
   }
@@ -37,7 +37,7 @@ Trained train(const Task& task, const TrainOptions& options) {
   require_field(trained.steps >= 1 && trained.steps <= 1'000'000, "steps", "is {}; allowed are 1 .. 1000000",
                 trained.steps);
   require_field(functions >= 1 && functions <= 64, "functions", "is {}; allowed are 1 .. 64", functions);
-  Network network(task, options.surrogate, task.batch, options.seed);
+  Network network(task, options.mixer, task.batch, options.seed);
   network.similarity().noise_seed = options.seed;
   Adam adam(network.graph().parameters(), task.rate, trained.steps);
   for (std::uint32_t step = 0; step < trained.steps; ++step) {
@@ -62,7 +62,8 @@ Trained train(const Task& task, const TrainOptions& options) {
   }
   trained.answers = answers.size();
   trained.guessing = guessing_error(answers);
-  trained.transformer = network.transformer();
+  if (options.mixer.kind == Mixer::Kind::kAnna || options.mixer.kind == Mixer::Kind::kSoftmax)
+    trained.transformer = network.transformer();
   return trained;
 }
 

@@ -13,14 +13,14 @@ namespace roundtrip::train {
 
 struct TrainOptions {
   std::uint64_t seed = 1;
-  Similarity::Kind surrogate = Similarity::Kind::kCollision;
+  Mixer mixer = {};
   std::optional<std::uint32_t> steps = {};      ///< 1 .. 10^6; absent: the task's
   std::optional<std::uint32_t> functions = {};  ///< z, 1 .. 64; absent: the task's
   std::function<void(std::uint32_t done, std::uint32_t steps, float loss)> progress = {};
 };
 
 struct Trained {
-  anna::Transformer transformer;
+  anna::Transformer transformer;  ///< of kAnna and kSoftmax; of another mixer empty
   std::uint32_t steps = 0;
   float loss = 0;             ///< of the last batch
   double error = 0;           ///< of the network with its surrogate, on sequences that it has not seen
@@ -31,8 +31,8 @@ struct Trained {
 /// Problem:   weights for which attention by ANNA answers the task.
 /// Method:    Adam on fresh sequences. Collision surrogate: the weight of a key is p^z, what a table of z hyperplanes
 ///            is on average; z rises from a third over the first 60 per cent of the steps, and from 35 to 75 per cent
-///            noise grows to that of the task's number of tables, so that the answer survives few tables. Exponential
-///            surrogate: softmax of unit vectors, as in the paper.
+///            noise grows to that of the task's number of tables, so that the answer survives few tables. Softmax of unit
+///            vectors, as in the paper, and the other mixers: as they are.
 /// Cost:      match2 about 10 s, induction about 2 minutes on one core.
 /// Errors:    ContractError for options out of range, and if a weight leaves its integer's range.
 /// Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Section 5 and its appendix, which trains softmax and distils; the

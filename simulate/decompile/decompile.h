@@ -22,6 +22,8 @@
 // of a softmax layer, the quadratic contrast (softmax.cpp)
 //   copy queries, copy keys, largest up, largest down, sums up
 //                                      5 dc     on C^2 machines, one for each pair of blocks
+// or (softmax_ring.cpp)
+//   largest around, sums around        2 C      on C machines, past which the rows go
 //   deliver                            1        row of token t to outputs t d .. t d + d - 1 (once)
 //
 // Other layers' rounds stand above their files.
@@ -52,6 +54,8 @@ struct DecompileOptions {
   std::uint32_t word_bits = 62;
   std::optional<std::uint32_t> input_bits = {};  ///< of an input word, 1 .. 53; else what the model takes
   std::string name = "model";                    ///< in messages
+  /// Softmax layers in 2 C rounds on C machines, not in O(1) rounds on C^2.
+  bool softmax_ring = false;
 };
 
 struct LayerDecompiler;  // layer_decompiler.h
@@ -108,7 +112,7 @@ struct DecompilePlan {
   std::uint64_t machines = 0;  ///< q
   std::uint32_t rounds = 0;    ///< R
 
-  /// Machines of a layer: ell (C + H (M_s + M_v)) if it is hashed, C if low-rank, C^2 if softmax.
+  /// Machines of a layer: ell (C + H (M_s + M_v)) if it is hashed, C if low-rank, C^2 if softmax, C as a ring.
   std::uint64_t layer_machines(std::size_t layer) const;
   /// s > N' state_words / 16: a few machines could hold the whole state; bounds prove nothing.
   bool below_range() const { return memory_words > tokens * state_words / 16; }

@@ -26,6 +26,7 @@ const std::vector<Entry>& entries() {
   static const std::vector<Entry> all{{&anna::ExactMatch::info(), &hashed_decompiler()},
                                       {&anna::Anna::info(), &hashed_decompiler()},
                                       {&anna::Softmax::info(), &softmax_decompiler()},
+                                      {&anna::Softmax::info(), &softmax_ring_decompiler()},
                                       {&anna::LowRank::info(), &low_rank_decompiler()},
                                       {&anna::StateSpace::info(), &state_space_decompiler()},
                                       {&anna::Window::info(), &window_decompiler()}};

@@ -61,6 +61,8 @@ struct LayerDecompiler {
 
 /// ContractError for a mechanism that has none.
 const LayerDecompiler& decompiler_of(const anna::MechanismInfo& mechanism);
+/// The other way of softmax layers, which DecompileOptions::softmax_ring asks for.
+const LayerDecompiler& softmax_ring_decompiler();
 /// All of them, once each.
 std::vector<const LayerDecompiler*> decompilers();
 

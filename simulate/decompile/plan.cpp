@@ -4,6 +4,7 @@
 #include <bit>
 #include <optional>
 
+#include "roundtrip/anna/attention/softmax.h"
 #include "roundtrip/anna/transformer/weights.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/simulate/decompile/codec.h"
@@ -97,6 +98,8 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     facts.value_words = words_of(value_bits(layer));
     facts.sum_dimension = shape.value_dimension;
     facts.decompiler = &decompiler_of(mechanism.info());
+    if (options.softmax_ring && mechanism.get_if<anna::Softmax>() != nullptr)
+      facts.decompiler = &softmax_ring_decompiler();
     const std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1 +
                                    facts.decompiler->measure(layer, mechanism, plan.word_bits, facts);
     require(sum_bits <= 124, "{}: sums of layer {} have {} bits; at most 124 are carried", options.name, l,
@@ -207,13 +210,15 @@ DecompilePlan size_decompile(const anna::Model& model, const mpc::Parameters& pa
 std::optional<DecompilePlan> size_contrast(const anna::Model& model, const mpc::Parameters& parameters,
                                            const DecompileOptions& options) {
   anna::Model contrast = model;
+  DecompileOptions pairs = options;
+  pairs.softmax_ring = false;
   contrast.mechanisms.assign(model.transformer.depth(), anna::Softmax{});
   mpc::Parameters own = parameters;
   own.machines.reset();
   own.gamma = Rational(0);
   if (!own.memory_words && !own.kappa_s) own.kappa_s = size_decompile(model, own, options).kappa_s;
   try {
-    return size_decompile(contrast, own, options);
+    return size_decompile(contrast, own, pairs);
   } catch (const ContractError&) {  // the memory is too small; the rest was accepted above or by the caller
     return {};
   }

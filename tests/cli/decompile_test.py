@@ -29,9 +29,19 @@ class Decompile(cli_test.Case):
             self.assertLessEqual(facts["max_words_received"], facts["memory_words"])
             self.assertEqual(facts["passes"][0]["name"], "input to blocks")
         self.assertEqual((facts["passes"][2]["name"], facts["machines"]), ("layer 0: copy keys", facts["softmax_machines"]))
+        ring = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", "softmax", "--softmax", "ring")
+        self.assertEqual((ring["verdict"], ring["passes"][2]["name"]), ("verified", "layer 0: sums around"))
+        self.assertEqual(ring["rounds"], 2 + 2 * 2 * -(-48 // ring["block_tokens"]))
+        self.assertLess(ring["machines"], facts["machines"])
+        self.assertGreater(ring["rounds"], facts["rounds"])
         text = self.succeed("decompile", "random:L=1,H=1,c=8", "--n", 48, "--passes")
         for part in ("equal to the evaluation, bit for bit", "contrast", "layer 0: scan buckets", "verdict: verified"):
             self.assertIn(part, text)
+
+    def test_a_ring_is_for_softmax(self):
+        self.refuse("decompile", "random:L=1,H=1,c=8", "--n", 48, "--softmax", "ring",
+                    says="--softmax ring: no layer of random:L=1,H=1,c=8 has softmax attention")
+        self.refuse("decompile", "sum", "--n", 48, "--softmax", "star", says=["--softmax", "star"])
 
     def test_round_trips(self):
         for arguments in (("decompile", "random:L=1,H=2,d=8", "--n", 30, "--attention", "ema"),

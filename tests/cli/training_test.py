@@ -48,6 +48,35 @@ class Training(cli_test.Case):
         for row, cell in zip(rows[1:], weights["grid"]):
             self.assertAlmostEqual(float(row.split(",")[3]), cell["error"], places=12)
 
+    def test_mechanisms(self):
+        rows = self.path / "rows.csv"
+        arguments = ("experiment", "mechanisms", "--rows", "softmax,window,lstm:4", "--seeds", 2, "--steps", 3, "--csv", rows)
+        page = self.path / "page.html"
+        text = self.succeed(*arguments, "--html", page)
+        for part in ("match2: ", "error of each seed", "  window           4     31  tokens to each side", "guessing errs at 0.4"):
+            self.assertIn(part, text)
+        self.assertEqual(page.read_text().count("<svg"), 2)
+        kept = rows.read_text()
+        self.assertEqual(len(kept.splitlines()), 1 + 2 * 4)
+        # What the file has is not trained again; more rows go on with it.
+        facts = json.loads(self.succeed(*arguments, "--json", "-"))
+        self.assertEqual(rows.read_text(), kept)
+        self.assertEqual([row["mechanism"] for row in facts["rows"]][::2], ["softmax", "window", "window", "lstm"])
+        for row in facts["rows"]:
+            self.assertGreater(row["error"], 0.2)
+            self.assertEqual((row["steps"], row["answers"]), (3, 8 * 16 * 32))
+        self.succeed(*arguments[:3], "rnn:8", *arguments[4:], "--quiet")
+        self.assertEqual(sorted(rows.read_text().splitlines()[3:]), sorted(kept.splitlines()[1:]))
+        other = self.succeed("experiment", "mechanisms", "--task", "k_hop", "--k", 2, "--symbols", 4, "--rows", "state_space:4",
+                             "--seeds", 1, "--steps", 1)
+        self.assertIn("the symbol 2 hops back: N = 64, 4 symbols, causal", other)
+        self.refuse("experiment", "mechanisms", "--rows", "gru", says=["--rows gru", "lstm:64"])
+        self.refuse("experiment", "mechanisms", "--rows", "softmax,,", says="--rows 'softmax,,'")
+        self.refuse("experiment", "mechanisms", "--task", "sum", says="sum")
+        self.refuse("experiment", "mechanisms", "--k", 5, says="--k 5: expected an integer in 1..4")
+        self.refuse("experiment", "mechanisms", "--model", TRAINED / "match2.json", says="trains its own networks")
+        self.refuse("experiment", "mechanisms", "--csv", self.file("a,b\n"), says="holds another table")
+
     def test_refusals(self):
         out = self.path / "m.json"
         self.refuse("train", "match2", says="--out")

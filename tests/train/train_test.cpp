@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <map>
+#include <set>
 
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/weights.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
+#include "roundtrip/train/contrast.h"
 #include "roundtrip/train/graph.h"
 #include "roundtrip/train/kernels.h"
 #include "roundtrip/train/score.h"
@@ -51,7 +54,8 @@ TEST(Graph, GradientsAreThoseOfFiniteDifferences) {
 }
 
 TEST(Graph, GradientsOfAttention) {
-  for (const auto kind : {Similarity::Kind::kCollision, Similarity::Kind::kExponential}) {
+  using Kind = Similarity::Kind;
+  for (const auto kind : {Kind::kCollision, Kind::kExponential, Kind::kSquare}) {
     for (const bool causal : {false, true}) {
       const Rows targets = {1, 0, 2, 1, 2, 0, 1, 1};
       const Similarity similarity{.kind = kind, .sharpness = 3};
@@ -62,6 +66,103 @@ TEST(Graph, GradientsOfAttention) {
       check_gradients(graph, graph.cross_entropy(graph.attend(q, k, v, 4, causal, similarity), targets));
     }
   }
+}
+
+TEST(Graph, GradientsOfFeatures) {
+  const Rows targets = {1, 0, 2, 1, 2, 0, 1, 1};
+  for (const bool causal : {false, true}) {
+    const Similarity similarity{.kind = Similarity::Kind::kProduct};
+    Graph graph;
+    Graph::Node& map = graph.constant(6, 5, 1, 3);
+    const auto features = [&](Graph::Node& rows) -> Graph::Node& {
+      Graph::Node& x = graph.unit(rows);
+      return graph.exponential_features(graph.multiply(x, map), x, 1.5f);
+    };
+    Graph::Node& q = features(graph.parameter(8, 6, 1, 2));
+    Graph::Node& k = features(graph.parameter(8, 6, 1, 2));
+    check_gradients(graph, graph.cross_entropy(
+                               graph.attend(q, k, graph.parameter(8, 3, 1, 2), 4, causal, similarity), targets));
+  }
+  Graph graph;
+  Graph::Node& a = graph.parameter(8, 3, 1, 4);
+  Graph::Node& b = graph.parameter(8, 3, 1, 4);
+  check_gradients(graph, graph.cross_entropy(graph.product(graph.sigmoid(a), graph.product(a, b)), targets));
+}
+
+TEST(Graph, GradientsOfRecurrences) {
+  const Rows targets = {1, 0, 2, 1, 2, 0, 1, 1};
+  for (const bool backwards : {false, true}) {
+    {
+      Graph graph;
+      Graph::Node& a = graph.parameter(8, 3, 1, 5);
+      Graph::Node& h = graph.recur(a, graph.parameter(3, 3, 0.6f, 5), 4, backwards);
+      check_gradients(graph, graph.cross_entropy(graph.add(h, graph.shift(a, 4, backwards)), targets));
+    }
+    {
+      Graph graph;
+      Graph::Node& a = graph.parameter(8, 12, 1, 6);
+      check_gradients(
+          graph, graph.cross_entropy(graph.lstm(a, graph.parameter(3, 12, 0.6f, 6), 4, backwards), targets));
+    }
+    {
+      Graph graph;
+      Graph::Node& decay = graph.sigmoid(graph.parameter(8, 5, 1, 7));
+      Graph::Node& write = graph.parameter(8, 5, 0.5f, 7);
+      Graph::Node& read = graph.parameter(8, 5, 0.5f, 7);
+      Graph::Node& value = graph.parameter(8, 3, 1, 7);
+      check_gradients(graph,
+                      graph.cross_entropy(graph.scan(decay, write, read, value, 4, backwards), targets));
+    }
+  }
+}
+
+/// The tokens whose row of an output changes if row `changed` of `input` does.
+std::vector<Eigen::Index> reached(Graph& graph, Graph::Node& input, const Graph::Node& output,
+                                  Eigen::Index changed) {
+  graph.forward();
+  const Matrix before = output.value;
+  input.value.row(changed).array() += 0.5f;
+  graph.forward();
+  input.value.row(changed).array() -= 0.5f;
+  std::vector<Eigen::Index> rows;
+  for (Eigen::Index i = 0; i < before.rows(); ++i) {
+    if (output.value.row(i) != before.row(i)) rows.push_back(i);
+  }
+  return rows;
+}
+
+TEST(Graph, ARecurrenceReachesTheTokensThatItReadsLater) {
+  using Rows = std::vector<Eigen::Index>;
+  for (const bool backwards : {false, true}) {
+    Graph graph;
+    Graph::Node& a = graph.parameter(8, 3, 1, 5);
+    const Graph::Node& h = graph.recur(a, graph.parameter(3, 3, 0.6f, 5), 4, backwards);
+    const Graph::Node& shifted = graph.shift(a, 4, backwards);
+    EXPECT_EQ(reached(graph, a, h, 2), backwards ? (Rows{0, 1, 2}) : (Rows{2, 3}));
+    EXPECT_EQ(reached(graph, a, shifted, 2), backwards ? Rows{1} : Rows{3});
+  }
+}
+
+TEST(Graph, MasksHideKeys) {
+  using Rows = std::vector<Eigen::Index>;
+  Similarity similarity{.kind = Similarity::Kind::kExponential, .sharpness = 2};
+  similarity.window = 1;
+  Graph graph;
+  Graph::Node& q = graph.unit(graph.parameter(12, 4, 1, 8));
+  Graph::Node& v = graph.parameter(12, 2, 1, 8);
+  const Graph::Node& near = graph.attend(q, q, v, 6, false, similarity);
+  const Graph::Node& before = graph.attend(q, q, v, 6, true, similarity);
+  EXPECT_EQ(reached(graph, v, near, 8), (Rows{7, 8, 9}));
+  EXPECT_EQ(reached(graph, v, before, 8), (Rows{8, 9}));
+  // Keys of two directions in turn, so of two codes: chunks of one token hold tokens of one code in their order.
+  Similarity chunked{.kind = Similarity::Kind::kExponential, .sharpness = 2, .chunk = 1, .code_bits = 4};
+  Graph other;
+  Graph::Node& keys = other.parameter(6, 2, 1, 9);
+  for (Eigen::Index i = 0; i < 6; ++i) keys.value.row(i) << (i % 2 == 0 ? 1.0f : -1.0f), 0.5f;
+  Graph::Node& values = other.parameter(6, 2, 1, 9);
+  const Graph::Node& seen = other.attend(keys, keys, values, 6, false, chunked);
+  EXPECT_EQ(reached(other, values, seen, 1), (Rows{1, 3}));
+  EXPECT_EQ(reached(other, values, seen, 4), Rows{4});
 }
 
 TEST(Graph, CausalAttentionSeesNoLaterToken) {
@@ -156,6 +257,47 @@ TEST(Train, IsAFunctionOfTheSeed) {
   }
 }
 
+TEST(Contrast, AnswersByDefinition) {
+  const Contrast contrast = make_contrast("k_hop", {.k = 2, .symbols = 3});
+  // find_1 of positions 1 .. 8 of 0 1 0 2 0 1 2 0: 0 0 2 0 4 3 5 6, so find_2: 0 0 0 0 0 2 4 3.
+  EXPECT_EQ(contrast.task.answers(std::vector<std::uint32_t>{0, 1, 0, 2, 0, 1, 2, 0}),
+            (std::vector<std::uint32_t>{3, 3, 3, 3, 3, 1, 2, 0}));
+  EXPECT_THROW((void)make_contrast("sum", {}), ContractError);
+  EXPECT_THROW((void)make_contrast("k_hop", {.k = 5}), ContractError);
+  EXPECT_THROW((void)make_contrast("k_hop", {.symbols = 1}), ContractError);
+}
+
+TEST(Contrast, EveryRowTrains) {
+  for (const char* task : {"match2", "k_hop"}) {
+    const Contrast contrast = make_contrast(task, {});
+    std::map<std::string, std::set<bool>> sides;
+    for (const ContrastRow& row : contrast.rows) {
+      sides[row.mechanism].insert(row.enough());
+      if (row.mixer.size > 64) continue;
+      const ContrastResult result = run_row(contrast, row, 1, 2);
+      EXPECT_GT(result.error, 0.2) << row.name();
+      EXPECT_LE(result.error, 1) << row.name();
+      EXPECT_EQ(result.error, run_row(contrast, row, 1, 2).error) << row.name();
+    }
+    EXPECT_EQ(sides.size(), 9u);
+    for (const auto& [mechanism, both] : sides)
+      EXPECT_EQ(both.size(), mechanism == "softmax" || mechanism == "anna" ? 1u : 2u) << mechanism;
+  }
+}
+
+TEST(Contrast, ASmallWindowIsNotEnough) {
+  Contrast contrast = make_contrast("match2", {});
+  for (const ContrastRow& row : contrast.rows) {
+    if (row.mechanism != "window") continue;
+    const double error = run_row(contrast, row, 1, 600).error;
+    if (row.enough()) {
+      EXPECT_LT(error, 0.15);
+    } else {
+      EXPECT_GT(error, 0.3);
+    }
+  }
+}
+
 TEST(Train, Learns) {
   const Trained trained = train(find_task("match2"), {.seed = 5, .steps = 400});
   EXPECT_LT(trained.error, 0.1);
@@ -166,6 +308,8 @@ TEST(Train, Refusals) {
   const Task& task = find_task("match2");
   EXPECT_THROW((void)train(task, {.steps = 0}), ContractError);
   EXPECT_THROW((void)train(task, {.steps = 1, .functions = 65}), ContractError);
+  EXPECT_THROW((void)train(task, {.mixer = {Mixer::Kind::kLstm, 0}, .steps = 1}), ContractError);
+  EXPECT_THROW((void)train(task, {.mixer = {Mixer::Kind::kSoftmax, 8}, .steps = 1}), ContractError);
   const Trained trained = train(task, {.steps = 1});
   const std::uint32_t tables[] = {4, 4};
   EXPECT_THROW((void)with_tables(task, trained.transformer, tables, 4, 1), ContractError);
