@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "roundtrip/anna/attention/lstm.h"
+#include "roundtrip/anna/attention/rnn.h"
 #include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
@@ -10,7 +12,8 @@ namespace roundtrip::anna {
 
 std::span<const MechanismInfo* const> mechanisms() {
   static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(),       &LowRank::info(),
-                                             &Softmax::info(),    &StateSpace::info(), &Window::info()};
+                                             &Softmax::info(),    &StateSpace::info(), &Window::info(),
+                                             &Rnn::info(),        &Lstm::info()};
   return all;
 }
 

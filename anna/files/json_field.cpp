@@ -107,6 +107,15 @@ std::uint64_t JsonField::number(std::uint64_t least, std::uint64_t largest) cons
   return node_->get<std::uint64_t>();
 }
 
+std::int64_t JsonField::integer(std::int64_t least, std::int64_t largest) const {
+  // A whole number of 2^63 and more is unsigned, and would wrap.
+  const bool fits =
+      node_->is_number_unsigned() ? node_->get<std::uint64_t>() <= INT64_MAX : node_->is_number_integer();
+  if (!fits || node_->get<std::int64_t>() < least || node_->get<std::int64_t>() > largest)
+    fail(fmt::format("is {}; allowed are whole numbers {} .. {}", shown(), least, largest));
+  return node_->get<std::int64_t>();
+}
+
 void JsonField::fail(const std::string& message) const {
   throw ContractError(
       fmt::format("{}: {} {}", quote(file_), path_.empty() ? "the description" : path_, message));

@@ -35,6 +35,7 @@ class JsonField {
   bool truth() const;
   double positive() const;  ///< a finite number > 0
   std::uint64_t number(std::uint64_t least, std::uint64_t largest) const;
+  std::int64_t integer(std::int64_t least, std::int64_t largest) const;
   std::uint32_t number32(std::uint32_t least, std::uint32_t largest) const {
     return static_cast<std::uint32_t>(number(least, largest));
   }

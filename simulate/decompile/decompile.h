@@ -72,11 +72,13 @@ struct DecompiledLayer {
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
   std::uint64_t window = 0;           ///< window: tokens to each side
-  std::uint64_t token_words = 0;      ///< most words of a token on one machine in one round, this layer
-  std::uint64_t state_words = 0;      ///< words of a token at its owner between rounds: row, sums and counts
-  std::uint32_t copy_depth = 0;       ///< dc
+  std::uint32_t state_number_words = 1;  ///< recurrence: of a number of the state
+  std::uint32_t wave_rounds = 0;  ///< recurrence: C for the first of consecutive layers, 1 for the others
+  std::uint64_t token_words = 0;  ///< most words of a token on one machine in one round, this layer
+  std::uint64_t state_words = 0;  ///< words of a token at its owner between rounds: row, sums and counts
+  std::uint32_t copy_depth = 0;   ///< dc
   mpc::SortPlan sort;
-  std::uint64_t element_words = 0;  ///< low rank: of the sums of all heads, G and g
+  std::uint64_t element_words = 0;  ///< of all heads: low rank: of the sums G and g; recurrence: of the state
   std::uint64_t scan_records = 0;   ///< B_v
   std::uint64_t scan_machines = 0;  ///< M_v
   std::uint32_t scan_fan = 2;       ///< f_v, or f of a low-rank layer

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "roundtrip/anna/attention/lstm.h"
+#include "roundtrip/anna/attention/rnn.h"
 #include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
@@ -11,6 +13,7 @@ namespace roundtrip::simulate {
 // One in each file, for the list below alone.
 const LayerDecompiler& hashed_decompiler();
 const LayerDecompiler& low_rank_decompiler();
+const LayerDecompiler& recurrence_decompiler();
 const LayerDecompiler& softmax_decompiler();
 const LayerDecompiler& state_space_decompiler();
 const LayerDecompiler& window_decompiler();
@@ -28,7 +31,9 @@ const std::vector<Entry>& entries() {
                                       {&anna::Softmax::info(), &softmax_decompiler()},
                                       {&anna::LowRank::info(), &low_rank_decompiler()},
                                       {&anna::StateSpace::info(), &state_space_decompiler()},
-                                      {&anna::Window::info(), &window_decompiler()}};
+                                      {&anna::Window::info(), &window_decompiler()},
+                                      {&anna::Rnn::info(), &recurrence_decompiler()},
+                                      {&anna::Lstm::info(), &recurrence_decompiler()}};
   return all;
 }
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/anna/attention/lstm.h"
+#include "roundtrip/anna/attention/rnn.h"
 #include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/anna/files/model_file.h"
@@ -49,7 +51,14 @@ mpc::Parameters parameters_of(const Shape& shape) {
 /// R as the derivation states it, from the sizes alone.
 std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
   std::uint32_t rounds = 2;
+  bool in_wave = false;
   for (const DecompiledLayer& layer : plan.layers) {
+    if (layer.decompiler == &decompiler_of(anna::Rnn::info())) {
+      rounds += in_wave ? 1 : static_cast<std::uint32_t>(plan.blocks);
+      in_wave = true;
+      continue;
+    }
+    in_wave = false;
     if (layer.decompiler == &decompiler_of(anna::Softmax::info())) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= plan.copies_a_round + 1) ++depth;
@@ -199,6 +208,35 @@ TEST(Decompile, StateSpaceLayers) {
   }
   EXPECT_EQ(rounds[0], rounds[1]);
   EXPECT_EQ(rounds[1], rounds[2]);
+}
+
+/// Of a random model's numbers: the mechanism as `decompile --attention` would draw it.
+anna::Mechanism drawn(const anna::MechanismInfo& info, const anna::RandomModel& model, std::uint64_t tokens) {
+  return info.draw({.model = model, .tokens = tokens, .eta = 0.01, .options = {}});
+}
+
+// C + L - 1 rounds for L consecutive layers, which begin anew after a layer of another kind.
+TEST(Decompile, RecurrentLayersAreAWave) {
+  for (const anna::MechanismInfo* info : {&anna::Rnn::info(), &anna::Lstm::info()}) {
+    for (const std::uint32_t layers : {1, 2, 5}) {
+      for (const std::uint64_t kappa : {9, 16, 400}) {
+        anna::RandomModel model = random_parameters(layers, 2, 5);
+        model.value_dimension = 3;
+        anna::Model made = random_model(model, 100, drawn(*info, model, 100));
+        const mpc::Parameters parameters = parameters_of({100, Rational(1, 2), Rational(1, 5), kappa});
+        const auto words = anna::random_words(model, 100);
+        const Ran ran = check(made, words, parameters);
+        EXPECT_EQ(ran.plan.rounds, 2 + ran.plan.blocks + layers - 1);
+        EXPECT_EQ(ran.plan.blocks, ceil_div(100, ran.plan.block_tokens));
+        EXPECT_EQ(ran.plan.blocks == 1, kappa == 400);
+        check(made, words, parameters, {.word_bits = 32});
+        if (layers < 5) continue;
+        made.mechanisms[2] = anna::Window{1, 0};
+        const Ran mixed = check(made, words, parameters);
+        EXPECT_EQ(mixed.plan.rounds, 2 + 2 * (mixed.plan.blocks + 1) + 1);
+      }
+    }
+  }
 }
 
 // One round a layer, whatever N is; a window that is wider than a block with the memory given is refused.
