@@ -67,6 +67,7 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     for (std::size_t l = 0; l < model.mechanisms.size(); ++l) {
       anna::RandomModel sizes;
       sizes.dimension = model.transformer.layers[l]->shape().query_dimension;
+      sizes.value_dimension = model.transformer.layers[l]->shape().value_dimension;
       model.mechanisms[l] =
           drawn_attention(random_attention(construction), sizes, model.transformer.tokens, parameters);
     }
