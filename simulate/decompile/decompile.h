@@ -60,8 +60,9 @@ struct LayerDecompiler;  // layer_decompiler.h
 struct DecompiledLayer {
   const LayerDecompiler* decompiler = nullptr;
   std::uint32_t heads = 1;            ///< H
-  std::uint32_t tables = 0;           ///< ell of a hashed layer
+  std::uint32_t tables = 0;           ///< ell of a hashed layer; n_h of a chunked one
   std::uint32_t copies = 1;           ///< of a block, its owner included: ell; C of a softmax layer
+  bool triangle = false;              ///< whether block c has c + 1 copies instead: of a causal softmax layer
   std::uint32_t code_words = 1;       ///< of a query or key in one table
   std::uint32_t value_dimension = 1;  ///< m_v
   std::uint32_t value_words = 1;      ///< of a value's number
@@ -72,6 +73,8 @@ struct DecompiledLayer {
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
   std::uint64_t window = 0;           ///< window: tokens to each side
+  std::uint64_t globals = 0;          ///< window: g, the first tokens, which see all and are seen by all
+  std::uint64_t chunk = 0;            ///< chunked: B, tokens of a chunk
   std::uint64_t token_words = 0;      ///< most words of a token on one machine in one round, this layer
   std::uint64_t state_words = 0;      ///< words of a token at its owner between rounds: row, sums and counts
   std::uint32_t copy_depth = 0;       ///< dc
