@@ -127,15 +127,19 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
   }
   std::vector<const simulate::LayerDecompiler*> decompilers;
   for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
-    decompilers.push_back(&simulate::decompiler_of(mechanism.info()));
+    decompilers.push_back(&simulate::decompiler_of(mechanism));
   if (!file || !construction.attention.empty())
     decompilers = {&simulate::decompiler_of(random_attention(construction))};
   info.rounds_formula = simulate::rounds_formula(decompilers);
   if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
   if (model_source.compiled_info == nullptr && (!file || !construction.attention.empty())) {
     for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
-      for (const anna::MechanismOption& option : mechanism->options)
-        info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});
+      for (const anna::MechanismOption& option :
+           mechanism->options) {  // several may have one of the same name
+        if (std::ranges::find(info.options, option.name, [](const auto& known) { return known.name; }) ==
+            info.options.end())
+          info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});
+      }
     }
   }
   info.make = [&](const mpc::Parameters& parameters) {

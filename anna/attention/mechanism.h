@@ -20,6 +20,7 @@
 namespace roundtrip::anna {
 
 struct AnnaParameters;  // anna/attention/anna.h
+class FeatureMap;       // anna/attention/feature_attention.h
 class JsonField;        // anna/files/json_field.h
 struct JsonObject;      // anna/files/json_field.h
 struct RandomModel;     // anna/transformer/random_model.h
@@ -32,6 +33,9 @@ struct MechanismOption {
   std::uint64_t least = 0, largest = 0;  ///< allowed
   std::string meaning;
 };
+
+/// Of every mechanism that can have a causal mask.
+inline const MechanismOption kCausalOption{"causal", 0, 0, 1, "1: no token sees a later one; 0 or 1"};
 
 /// What a random model's mechanism is drawn from.
 struct MechanismDraw {
@@ -92,6 +96,7 @@ struct HashTables {
 ///   P with_tables(std::uint32_t tables) const;   the first so many of its tables
 ///   bool causal() const;                     keys after the query's token have weight 0; else no key is left out
 ///   std::uint64_t coding_operations(std::uint32_t query_dimension) const;   to code a query or key; else 1
+///   std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const;   weights are <phi(q), phi(k)>
 ///   StateRange state_range() const;          outputs are a state's numbers; else averages of values
 /// A value: copies share what does not change.
 class Mechanism {
@@ -120,6 +125,10 @@ class Mechanism {
     return held_->coding_operations(query_dimension);
   }
   bool causal() const { return held_->causal(); }
+  /// phi, if weights are inner products of features; else null. Cost: may draw rank times dimension numbers.
+  std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const {
+    return held_->features(query_dimension);
+  }
   std::optional<StateRange> state_range() const { return held_->state_range(); }
   /// The parameters, if they are a P: for the mechanism's own files.
   template <typename P>
@@ -144,6 +153,7 @@ class Mechanism {
     virtual Mechanism with_tables(const Mechanism& self, std::uint32_t tables) const = 0;
     virtual std::uint64_t coding_operations(std::uint32_t query_dimension) const = 0;
     virtual bool causal() const = 0;
+    virtual std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const = 0;
     virtual std::optional<StateRange> state_range() const = 0;
     virtual bool equals(const Any& other) const = 0;
   };
@@ -196,6 +206,13 @@ class Mechanism {
         return parameters.state_range();
       } else {
         return std::nullopt;
+      }
+    }
+    std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const override {
+      if constexpr (requires { parameters.features(query_dimension); }) {
+        return parameters.features(query_dimension);
+      } else {
+        return nullptr;
       }
     }
     bool equals(const Any& other) const override {

@@ -98,6 +98,17 @@ double JsonField::positive() const {
   return value;
 }
 
+bool JsonField::flag(std::string_view name) const {
+  const auto field = find(name);
+  return field && field->truth();
+}
+
+double JsonField::real(double least, double largest) const {
+  if (!node_->is_number() || !(node_->get<double>() >= least && node_->get<double>() <= largest))
+    fail(fmt::format("is {}; allowed are {} .. {}", shown(), least, largest));
+  return node_->get<double>();
+}
+
 std::uint64_t JsonField::number(std::uint64_t least, std::uint64_t largest) const {
   // A negative or fractional number, or one of 2^64 and more, is of another type.
   if (!node_->is_number_unsigned() || node_->get<std::uint64_t>() < least ||

@@ -96,7 +96,7 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     facts.value_dimension = shape.value_dimension;
     facts.value_words = words_of(value_bits(layer));
     facts.sum_dimension = shape.value_dimension;
-    facts.decompiler = &decompiler_of(mechanism.info());
+    facts.decompiler = &decompiler_of(mechanism);
     const std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1 +
                                    facts.decompiler->measure(layer, mechanism, plan.word_bits, facts);
     require(sum_bits <= 124, "{}: sums of layer {} have {} bits; at most 124 are carried", options.name, l,

@@ -32,7 +32,7 @@ class RecurrenceRun final : public LayerRun {
   explicit RecurrenceRun(const LayerParts& parts)
       : LayerRun(parts),
         recurrence_(recurrence_of(parts.mechanism)),
-        number_(plan_.word_bits, sizes_.state_number_words * plan_.word_bits) {
+        number_(plan_.word_bits, sizes_.number_words * plan_.word_bits) {
     const auto* const before = dynamic_cast<const RecurrenceRun*>(parts.before);
     wave_ = before != nullptr ? before->wave_ : std::make_shared<Wave>();
     wave_->push_back(this);
@@ -158,9 +158,8 @@ std::uint32_t measure(const anna::Layer&, const anna::Mechanism& mechanism, std:
   const auto recurrence = recurrence_of(mechanism);
   sizes.rank = recurrence->state_numbers();
   const auto limit = static_cast<std::uint64_t>(recurrence->state_limit());
-  sizes.state_number_words =
-      NumberCodec(word_bits, 1 + static_cast<std::uint32_t>(std::bit_width(limit))).words();
-  sizes.element_words = std::uint64_t{sizes.heads} * sizes.rank * sizes.state_number_words;
+  sizes.number_words = NumberCodec(word_bits, 1 + static_cast<std::uint32_t>(std::bit_width(limit))).words();
+  sizes.element_words = std::uint64_t{sizes.heads} * sizes.rank * sizes.number_words;
   return 0;
 }
 

@@ -21,7 +21,7 @@ class Decompile(cli_test.Case):
         return json.loads(path.read_text())
 
     def test_random_models(self):
-        for attention in ("anna", "ema", "low_rank", "state_space", "rnn", "lstm", "softmax"):
+        for attention in ("anna", "ema", "low_rank", "performer", "polynomial", "state_space", "window", "chunked", "rnn", "lstm", "softmax"):
             facts = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", attention)
             self.assertLessEqual(set(cli_test.RUN_KEYS + KEYS), set(facts))
             self.assertEqual((facts["verdict"], facts["equal"], facts["depth"], facts["heads"]), ("verified", True, 2, 2))
@@ -37,6 +37,8 @@ class Decompile(cli_test.Case):
         for arguments in (("decompile", "random:L=1,H=2,d=8", "--n", 30, "--attention", "ema"),
                           ("decompile", "random:L=1,H=1,d=8", "--n", 30, "--attention", "low_rank", "--param", "rank=3"),
                           ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "state_space"),
+                          ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "performer"),
+                          ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "chunked"),
                           ("decompile", "sum", "--n", 64, "--construction", "routed"),
                           ("compile", "sum", "--n", 64, "--attention", "anna")):
             facts = self.facts(*arguments, "--roundtrip")
@@ -134,6 +136,21 @@ class Decompile(cli_test.Case):
                 self.assertEqual(one, facts[0])
             self.assertEqual((facts[0]["verdict"], facts[0]["equal"]), ("verified", True))
 
+    def test_forms_of_averaging_on_ranks(self):
+        """Every form of an averaging mechanism is the same protocol, word for word, on any number of ranks."""
+        for attention, *params in (("performer",), ("performer", "causal=1"), ("polynomial",), ("low_rank", "causal=1"),
+                                   ("softmax", "causal=1"), ("window", "globals=2"), ("window", "globals=2", "causal=1"),
+                                   ("window", "causal=1"), ("chunked",), ("chunked", "causal=1", "chunk=3")):
+            arguments = ["decompile", "random:L=2,H=1,d=4,m=2,w=4", "--n", 30, "--attention", attention]
+            for param in params:
+                arguments += ["--param", param]
+            facts = [self.facts(*arguments, ranks=ranks) for ranks in (0, 1, 2, 3, 4, 7)]
+            for one in facts:
+                self.assertEqual((one["verdict"], one["equal"]), ("verified", True))
+                for key in cli_test.PLACE_KEYS:
+                    one.pop(key)
+                self.assertEqual(one, facts[0])
+
     def test_plan(self):
         text = self.succeed("decompile", "random:L=4,H=4,c=4", "--n", 4096, "--eps", "1/4", "--delta", "1/4", "--plan")
         self.assertIn("rounds", text)
@@ -149,7 +166,7 @@ class Decompile(cli_test.Case):
         self.refuse("decompile", "random:L=0", "--n", 64, says="L is 0")
         self.refuse("decompile", "sums", "--n", 64, says="'sum'")
         self.refuse("decompile", "./missing.json", "--n", 64, says="missing.json")
-        for attention in ("low_rank", "softmax", "state_space", "rnn", "lstm"):
+        for attention in ("low_rank", "softmax", "state_space", "performer", "polynomial", "window", "chunked", "rnn", "lstm"):
             self.refuse("decompile", "sum", "--n", 64, "--attention", attention, says="random models")
         self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
         self.assertFalse((self.path / "model.txt").exists())
