@@ -23,6 +23,7 @@
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/compile/scattered.h"
 #include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/native/recurrent_k_hop.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -279,7 +280,8 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
   construction.construction = "native";
   const Instance instance = prepare(arguments.common, communicator);
   return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
-    const NativeTask task = native_task(instance, construction.mechanism());
+    const anna::MechanismInfo& mechanism = *anna::find_mechanism(construction.protocol_attention());
+    const NativeTask task = native_task(instance, mechanism);
     simulate::Compiled compiled;
     compiled.transformer = task.model.transformer;
     compiled.bound = task.bound;
@@ -303,7 +305,7 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
     // With ANNA it may differ with probability eta, where hash functions of different words collide.
     found.verdict =
         judge({comparison.equal, within_bound(comparison.sizes, task.bound), found.oracle_differs.empty()},
-              construction.mechanism().drawn && !comparison.equal);
+              mechanism.drawn && !comparison.equal);
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
       files.attempt([&] { anna::save_model(task.model, path); });
@@ -335,9 +337,10 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
     check_files(outputs, input_files(common), common.out.quiet);
   });
   if (arguments.native) return compile_native(arguments, communicator);
+  (void)arguments.construction.mechanism();  // refused before anything runs
   const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
-      arguments.construction.options(instance.parameters, instance.info->name);
+      arguments.construction.protocol_options(instance.parameters, instance.info->name);
   const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
   simulate::Compiled compiled = simulate::compile(instance.protocol, options);
   compiled.parameters = instance.parameters;
@@ -383,10 +386,12 @@ Command add_compile(CommandLine& line) {
   std::vector<std::string> attentions;
   for (const anna::MechanismInfo* mechanism : anna::mechanisms())
     if (mechanism->for_equal_keys != nullptr) attentions.push_back(mechanism->name);
-  add_construction_arguments(flags, arguments->construction, arguments->common.parameters, attentions,
-                             "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: "
-                             "standard attention, so cold that equal keys win",
-                             "Turn the transformer into a protocol again and compare all outputs");
+  for (const std::string_view name : simulate::recurrent_k_hop_mechanisms()) attentions.emplace_back(name);
+  add_construction_arguments(
+      flags, arguments->construction, arguments->common.parameters, attentions,
+      "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: standard attention, so cold "
+      "that equal keys win; the others, for k_hop with --native: a recurrence",
+      "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "
                "matrices with ReLU");

@@ -45,16 +45,22 @@ simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& p
     require(option != known.end(), "--{}: only with --construction {}", given->first, all.constructions);
     option->set(options, given->second);
   }
-  if (mechanism().needs_fallback) {
-    require(!specific.contains(simulate::ids_option().name) || options.ids == simulate::Ids::kFallback,
-            "--attention {}: only with --ids fallback, which is its default", protocol_attention());
-    options.ids = simulate::Ids::kFallback;
-  }
   if (parameters.delta_given) options.delta = parameters.delta;
   options.eta = parameters.eta;
   options.seed = parameters.seed;
   options.name = name;
   return options;
+}
+
+simulate::CompileOptions ConstructionArguments::protocol_options(const mpc::Parameters& parameters,
+                                                                 const std::string& name) const {
+  simulate::CompileOptions made = options(parameters, name);
+  if (mechanism().needs_fallback) {
+    require(!specific.contains(simulate::ids_option().name) || made.ids == simulate::Ids::kFallback,
+            "--attention {}: only with --ids fallback, which is its default", protocol_attention());
+    made.ids = simulate::Ids::kFallback;
+  }
+  return made;
 }
 
 void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Parameters& parameters,

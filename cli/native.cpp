@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "roundtrip/base/error.h"
+#include "roundtrip/simulate/native/recurrent_k_hop.h"
 #include "roundtrip/simulate/native/weights.h"
 
 namespace roundtrip::cli {
@@ -24,8 +25,8 @@ NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mech
   const std::string& name = instance.info->name;
   require(name == "match2" || name == "k_hop",
           "--native: only match2 and k_hop have such a transformer; {} has none", name);
-  require(mechanism.finds_equal_keys, "--native: goes without --attention {}; its layers average by collisions",
-          mechanism.name);
+  require(mechanism.finds_equal_keys || name == "k_hop",
+          "--attention {}: of {} with --native, ema and anna alone", mechanism.name, name);
   const double eta = parameters.eta.to_double();
   NativeTask task;
   if (name == "match2") {
@@ -44,6 +45,15 @@ NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mech
     const auto [known, fresh] = numbers.try_emplace(value, task.symbols.size());
     if (fresh) task.symbols.push_back(value);
     task.words.push_back(known->second);
+  }
+  if (!mechanism.finds_equal_keys) {
+    const simulate::RecurrentKHopOptions options{.n = parameters.n,
+                                                 .k = static_cast<std::uint64_t>(parameters.integer_option(
+                                                     "k", 2, 1, simulate::RecurrentKHopOptions::kMaxK)),
+                                                 .symbols = static_cast<std::uint32_t>(task.symbols.size())};
+    task.model = simulate::recurrent_k_hop_model(mechanism.name, options);
+    task.bound = simulate::recurrent_k_hop_sizes(mechanism.name, options);
+    return task;
   }
   const auto word_bits = static_cast<std::uint32_t>(std::bit_width(task.symbols.size() - 1));
   const simulate::KHopOptions options{
