@@ -364,6 +364,10 @@ constexpr SeededFault kFaults[] = {
     {"pairs-linear", kParameters, "ell from N pairs, not N^2", kLsh, "c = 8: tables ell", 4096},
     {"one-sign", kParameters, "collision probability of one sign alone", kLsh,
      "P[a function agrees], c = 8, at r", 64},
+    {"block-of-a-token", kParameters, "blocks of one token, whatever memory there is", kByProtocol,
+     "c = 8, declared: machines q, O(ell N^(1 - delta))", 4096},
+    {"machines-by-tables", kParameters, "as many machines again for every table", kByProtocol,
+     "c = 8, declared: machines q, O(ell N^(1 - delta))", 4096},
     {"scan-records", kParameters, "the smallest scan blocks in place of the largest", kByProtocol,
      "c = 8, declared: machines q", 1024},
 

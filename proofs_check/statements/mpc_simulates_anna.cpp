@@ -32,6 +32,10 @@ constexpr std::uint32_t kValueDimension = 8;  // m
 constexpr double kEta = 0.01;
 constexpr std::uint64_t kInTurnsSize = 1024;
 constexpr double kSharper = 4;
+constexpr const char* kSlope = "declared: slope of q / ell, N = 2^10 to 2^24";
+constexpr const char* kWideSlope = "declared: slope of q / ell, H = m = N^(1/8), N = 2^16 to 2^24";
+// 1 - delta; where H and m are N^(1/8) rounded up, .05 for what the rounding does to so few sizes.
+constexpr double kSlopes[] = {0.75, 0.8};
 constexpr std::uint64_t kRoundsALayer = 62;  // most at N >= 2^10, by the formula at 2^10
 
 struct Job {
@@ -242,6 +246,23 @@ std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra
   return checks;
 }
 
+/// Least-squares slope of log q / ell over log N of declared sizes. `power`: q grows by N^power more, a defect.
+Check slope_check(bool wide, double power, const Context& context) {
+  double count = 0, x = 0, y = 0, xx = 0, xy = 0;
+  for (std::uint32_t log_n = wide ? 16 : 10; log_n <= 24; log_n += 2) {
+    const Declared declared{std::uint64_t{1} << log_n, 8, wide};
+    const Job job = declared.job();
+    const simulate::DecompilePlan plan = simulate::plan_decompile(
+        model_of(job, context.seed), parameters_of(job, context.seed), {.word_bits = kWordBits});
+    const double log = std::log2(static_cast<double>(declared.n));
+    const double machines = std::log2(static_cast<double>(plan.machines) / job.tables) + power * log;
+    count += 1, x += log, y += machines, xx += log * log, xy += log * machines;
+  }
+  return compare({.theorem = kName, .n = 1 << 24, .epsilon = kQuarter, .delta = kQuarter, .seed = context.seed},
+                 wide ? kWideSlope : kSlope, (count * xy - x * y) / (count * xx - x * x), Relation::kAtMost,
+                 kSlopes[wide]);
+}
+
 class MpcSimulatesAnna : public Statement {
  public:
   std::string name() const override { return kName; }
@@ -264,6 +285,7 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
             {"ell, z", "4, 2; L = 2: 2, 2", "tables and functions of what is run, d = 16, m = 8"},
             {"O(L)", "62", "rounds of a layer and its input and outputs, for N >= 2^10"},
             {"q", "H ell N^(1 + delta)", "power law, ell as the guarantee asks"},
+            {"slope", "0.75; 0.8 where H and m grow", "of q / ell, 1 - delta"},
             {"q, sharper", "4 ell N^(1 - delta)", "where a token's words in all heads are O(N^eps): ours"},
             {"B", "s / 4W", "tokens of a block of standard attention, W words of a token's row and sums"}};
   }
@@ -294,6 +316,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
       if (!context.wants(plan.quantity_start(), plan.n)) continue;
       for (Check& check : declared_checks(plan, 0, 1, context)) all.push_back(std::move(check));
     }
+    for (const bool wide : {false, true})
+      if (context.wants(wide ? kWideSlope : kSlope, 1 << 24)) all.push_back(slope_check(wide, 0, context));
     return all;
   }
   std::vector<Metric> metrics(const Context&) const override {
@@ -354,6 +378,11 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
     for (const std::size_t check : {2, 3, 4, 5})
       judge_declared(all, "a machine for every token and table", check,
                      declared_checks({kDeclared}, 0, kDeclared, context), declared);
+    for (const bool wide : {false, true}) {
+      const Check sound_slope = slope_check(wide, 0, context);
+      all.push_back(judge_control(kName, "machines that grow by N^(1/4) more", sound_slope.quantity,
+                                  {slope_check(wide, 0.25, context)}, {sound_slope}));
+    }
     return all;
   }
 
