@@ -617,48 +617,49 @@ TEST(Decompile, AnyInbox) {
   const anna::RandomModel model = random_parameters(2, 2, 4);
   for (const anna::MechanismInfo* info : anna::mechanisms()) {
     SCOPED_TRACE(info->name);
-    const anna::Mechanism mechanism = info->samples().back();
-    const anna::Model made = random_model(model, 100, mechanism);
-    struct Mutator final : mpc::Observer {
-      const mpc::Protocol* protocol = nullptr;
-      std::uint64_t steps = 0, thrown = 0;
-      void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
-                   const mpc::Outbox&) override {
-        std::vector<mpc::RunHeader> headers;
-        std::vector<mpc::Word> words;
-        for (const mpc::Run run : inbox) {
-          headers.push_back({run.source, run.sequence, static_cast<std::uint32_t>(words.size())});
-          words.insert(words.end(), run.words.begin(), run.words.end());
+    for (const anna::Mechanism& mechanism : info->samples()) {
+      const anna::Model made = random_model(model, 100, mechanism);
+      struct Mutator final : mpc::Observer {
+        const mpc::Protocol* protocol = nullptr;
+        std::uint64_t steps = 0, thrown = 0;
+        void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                     const mpc::Outbox&) override {
+          std::vector<mpc::RunHeader> headers;
+          std::vector<mpc::Word> words;
+          for (const mpc::Run run : inbox) {
+            headers.push_back({run.source, run.sequence, static_cast<std::uint32_t>(words.size())});
+            words.insert(words.end(), run.words.begin(), run.words.end());
+          }
+          const std::uint64_t choice = draw(1, Domain::kTest, round, machine);
+          if (words.empty()) return;
+          if (choice % 3 == 0) words[choice / 3 % words.size()] = choice >> 8 & 0xfffff;
+          if (choice % 3 == 1) words.back() = (std::uint64_t{1} << 62) - 1;
+          if (choice % 3 == 2 && headers.back().begin + 1 < words.size()) words.pop_back();
+          mpc::Outbox outbox;
+          const mpc::Shape& shape = protocol->shape();
+          const bool last = round == shape.rounds;
+          outbox.reset({.words = shape.memory_words,
+                        .word_bits = shape.word_bits,
+                        .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
+                        .last_round = last});
+          std::pmr::monotonic_buffer_resource scratch;
+          ++steps;
+          try {
+            protocol->step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
+          } catch (const Error&) {
+            ++thrown;
+          }
         }
-        const std::uint64_t choice = draw(1, Domain::kTest, round, machine);
-        if (words.empty()) return;
-        if (choice % 3 == 0) words[choice / 3 % words.size()] = choice >> 8 & 0xfffff;
-        if (choice % 3 == 1) words.back() = (std::uint64_t{1} << 62) - 1;
-        if (choice % 3 == 2 && headers.back().begin + 1 < words.size()) words.pop_back();
-        mpc::Outbox outbox;
-        const mpc::Shape& shape = protocol->shape();
-        const bool last = round == shape.rounds;
-        outbox.reset({.words = shape.memory_words,
-                      .word_bits = shape.word_bits,
-                      .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
-                      .last_round = last});
-        std::pmr::monotonic_buffer_resource scratch;
-        ++steps;
-        try {
-          protocol->step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
-        } catch (const Error&) {
-          ++thrown;
-        }
-      }
-    } mutator;
-    const auto protocol = decompile(made, parameters_of({100, Rational(1, 2), Rational(1, 5), {}}));
-    mutator.protocol = protocol.get();
-    const auto transport = mpc::make_in_process_transport();
-    mpc::RunOptions options;
-    options.observer = &mutator;
-    mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
-    EXPECT_GT(mutator.steps, 20u);
-    EXPECT_GT(mutator.thrown, 0u);
+      } mutator;
+      const auto protocol = decompile(made, parameters_of({100, Rational(1, 2), Rational(1, 5), {}}));
+      mutator.protocol = protocol.get();
+      const auto transport = mpc::make_in_process_transport();
+      mpc::RunOptions options;
+      options.observer = &mutator;
+      mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
+      EXPECT_GT(mutator.steps, 20u);
+      EXPECT_GT(mutator.thrown, 0u);
+    }
   }
 }
 

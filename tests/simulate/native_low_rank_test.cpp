@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "roundtrip/anna/attention/performer.h"
+#include "roundtrip/anna/attention/polynomial.h"
 #include "roundtrip/anna/transformer/random_model.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/random.h"
@@ -78,6 +80,22 @@ TEST(NativeLowRank, AThousandNetworksAreEqualAfterEveryLayer) {
   }
 }
 
+TEST(NativeLowRank, EveryFeatureMapIsEqualAfterEveryLayer) {
+  for (std::uint64_t number = 0; number < 60; ++number) {
+    const auto rank = static_cast<std::uint32_t>(1 + number % 4);
+    Network network = random_network(number);
+    const anna::Mechanism mechanism = number % 2 == 0 ? anna::Mechanism(anna::Performer{rank, number, 256})
+                                                      : anna::Mechanism(anna::Polynomial{rank, number, 256});
+    network.model = anna::make_random_model(network.parameters, network.tokens, mechanism);
+    const anna::Transformer transformer = low_rank_by_averages(network.model);
+    const auto exact = anna::make_exact_match();
+    ASSERT_EQ(arrays(transformer, *exact, network.input), arrays(network.model, network.input)) << number;
+    const std::uint64_t features = number % 2 == 0 ? rank : rank * (rank + 1) / 2;
+    ASSERT_EQ(transformer.width(),
+              network.parameters.heads * features * (network.parameters.value_dimension + 1));
+  }
+}
+
 /// Small enough for a protocol of few machines.
 Network small_network(std::uint64_t number) {
   RandomStream random(number, Domain::kTest, 1);
@@ -144,6 +162,14 @@ TEST(NativeLowRank, OtherMechanismsAreRefused) {
     FAIL();
   } catch (const ContractError& error) {
     EXPECT_STREQ(error.what(), "layer 0 has ema attention, allowed is attention by features without a mask");
+  }
+  const anna::Model masked = anna::make_random_model({}, 50, anna::LowRank{2, 1, true});
+  try {
+    low_rank_by_averages(masked);
+    FAIL();
+  } catch (const ContractError& error) {
+    EXPECT_STREQ(error.what(),
+                 "layer 0 has causal low_rank attention, allowed is attention by features without a mask");
   }
 }
 
