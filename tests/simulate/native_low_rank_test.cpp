@@ -133,16 +133,11 @@ void expect_equal_through_the_protocol(std::uint64_t number, bool compiled) {
   EXPECT_EQ(decompiled_rows(plan, outputs.words), rows) << number;
 }
 
-TEST(NativeLowRank, AThousandEqualTheirProtocols) {
-  for (std::uint64_t number = 1; number <= 1000; ++number) expect_equal_through_the_protocol(number, false);
-}
-
-TEST(NativeLowRank, EqualsTheTransformerOfItsProtocol) {
-  for (std::uint64_t number = 1; number <= 20; ++number) expect_equal_through_the_protocol(number, true);
-}
-
-TEST(NativeLowRankLong, AThousandEqualTheTransformersOfTheirProtocols) {
-  for (std::uint64_t number = 1; number <= 1000; ++number) expect_equal_through_the_protocol(number, true);
+TEST(NativeLowRank, AThousandEqualTheirProtocolsAndTheTransformersOfThese) {
+  for (std::uint64_t number = 1; number <= 1000; ++number) {
+    expect_equal_through_the_protocol(number, false);
+    expect_equal_through_the_protocol(number, true);
+  }
 }
 
 TEST(NativeLowRank, WidthIsTwentyWhereTheProtocolTakesHundreds) {
