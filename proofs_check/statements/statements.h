@@ -27,6 +27,8 @@ std::unique_ptr<const Statement> make_chunked_attention_reach();
 std::unique_ptr<const Statement> make_averaging_mechanisms();
 std::unique_ptr<const Statement> make_mask_receptive_field();
 std::unique_ptr<const Statement> make_feature_rank();
+std::unique_ptr<const Statement> make_recurrent_state();
+std::unique_ptr<const Statement> make_state_space_rounds();
 std::unique_ptr<const Statement> make_building_blocks();
 std::unique_ptr<const Statement> make_reports();
 
@@ -50,6 +52,8 @@ inline constexpr std::unique_ptr<const Statement> (*kStatements[])() = {make_mod
                                                                         make_averaging_mechanisms,
                                                                         make_mask_receptive_field,
                                                                         make_feature_rank,
+                                                                        make_recurrent_state,
+                                                                        make_state_space_rounds,
                                                                         make_building_blocks,
                                                                         make_reports};
 
