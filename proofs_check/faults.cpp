@@ -55,6 +55,8 @@ constexpr const char* kAveraging = "averaging_mechanisms";
 constexpr const char* kMask = "mask_receptive_field";
 constexpr const char* kFeatureRank = "feature_rank";
 constexpr const char* kReports = "reports";
+constexpr const char* kRecurrent = "recurrent_state";
+constexpr const char* kScanRounds = "state_space_rounds";
 
 constexpr const char* kHeapMisjudged = "heap of a step: limits misjudged";
 
@@ -191,6 +193,18 @@ constexpr SeededFault kFaults[] = {
      "low-rank features: numbers unlike the definition's", 8},
     {"feature-of-zero", kAttention, "a feature may be 0", kBlocks,
      "low-rank features: numbers unlike the definition's", 8},
+    {"rnn-rounded-down", kAttention, "a state's number is rounded down, not half to even", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"rnn-without-relu", kAttention, "a state under relu may be negative", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"recurrence-without-bias", kAttention, "a recurrence leaves its bias out", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"lstm-never-forgets", kAttention, "the forget gate is always open", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
+    {"lstm-products-rounded-apart", kAttention, "what a cell keeps and adds is rounded apart", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
+    {"lstm-shows-the-cell-before", kAttention, "a cell is shown before it is written", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
 
     {"one-feature-more", kAttention, "low-rank attention has a feature more than its rank", kFeatureRank,
      "low_rank, rank 4: rank of the weights", 32},
@@ -310,6 +324,10 @@ constexpr SeededFault kFaults[] = {
      "sum by EMA: row dimension d", 1024},
     {"position-twice", kTranslators, "a position may count twice in a triple", kThreeSum,
      "traps: inputs whose triple is wrong", 33},
+    {"state-not-handed-on", kTranslators, "a block begins with an empty state", kScanRounds,
+     "rnn in runs: outputs unlike the oracle's", 1024},
+    {"hop-not-taken", kTranslators, "a layer keeps what was found before its hop", kRecurrent,
+     "lstm, k = 1, sigma = 7: outputs unlike the oracle's", 100},
     {"head-too-many", kTranslators, "the last layer declares one head too many", kDirect,
      "sum by EMA: heads H", 1024},
     {"inbox-order", kTranslators, "a machine's inbox goes by sequence, then source", kDirect,

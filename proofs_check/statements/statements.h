@@ -31,6 +31,8 @@ std::unique_ptr<const Statement> make_chunked_attention_reach();
 std::unique_ptr<const Statement> make_averaging_mechanisms();
 std::unique_ptr<const Statement> make_mask_receptive_field();
 std::unique_ptr<const Statement> make_feature_rank();
+std::unique_ptr<const Statement> make_recurrent_state();
+std::unique_ptr<const Statement> make_state_space_rounds();
 std::unique_ptr<const Statement> make_building_blocks();
 std::unique_ptr<const Statement> make_reports();
 
@@ -43,8 +45,8 @@ inline constexpr std::unique_ptr<const Statement> (*kStatements[])() = {
     make_mpc_simulates_anna,    make_low_rank_by_anna,      make_low_rank_layers,
     make_match2_one_layer,      make_k_hop_depth,           make_k_hop_is_near_optimal,
     make_connectivity_rounds,   make_chunked_attention_reach, make_averaging_mechanisms,
-    make_mask_receptive_field,  make_feature_rank,          make_building_blocks,
-    make_reports};
+    make_mask_receptive_field,  make_feature_rank,          make_recurrent_state,
+    make_state_space_rounds,    make_building_blocks,       make_reports};
 
 /// Of a registered protocol, by its name; `info` outlives it.
 std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info);
