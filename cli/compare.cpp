@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "roundtrip/anna/attention/chunked.h"
 #include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
@@ -26,11 +27,6 @@ struct CompareArguments {
   ProtocolArguments common;
   std::string csv, html;
 };
-
-/// The mechanisms that native_task() has networks of.
-std::vector<std::string> networks_of_tasks() {
-  return {"ema", "anna"};
-}
 
 /// What a construction takes; without one, the defaults.
 struct Measured {
@@ -62,7 +58,7 @@ Bound bound_of(const std::string& task, const std::string& mechanism, std::uint6
       if (width < 1) return {fmt::format("nothing: N / k^6 = {:.2g} < 1", width), false};
       return {fmt::format("{}, or width N / k^6 = {:.0f}", layers, std::floor(width))};
     }
-    if (features || one_of({"window", "chunked"})) return {layers + ", or near-quadratic work"};
+    if (features || mechanism == "window") return {layers + ", or near-quadratic work"};
     return {"order log k layers, if cycles are hard"};
   }
   if (task == "match2") {
@@ -87,7 +83,9 @@ double work_of(const anna::Mechanism& mechanism, const anna::LayerShape& shape, 
   double seen = static_cast<double>(n);
   if (const auto* window = mechanism.get_if<anna::Window>())
     seen = std::min(seen, 2 * static_cast<double>(window->width) + 1);
-  if (mechanism.name() == "softmax" || mechanism.name() == "window")
+  if (const auto* chunked = mechanism.get_if<anna::Chunked>())
+    seen = static_cast<double>(chunked->hashings) * std::min(seen, 2 * static_cast<double>(chunked->chunk));
+  if (mechanism.name() == "softmax" || mechanism.name() == "window" || mechanism.name() == "chunked")
     return tokens * seen * (shape.query_dimension + values);
   if (mechanism.name() == "state_space") return tokens * shape.query_dimension * values;
   return tokens * static_cast<double>(mechanism.coding_operations(shape.query_dimension));
@@ -95,7 +93,7 @@ double work_of(const anna::Mechanism& mechanism, const anna::LayerShape& shape, 
 
 /// The network that was made for the task with this mechanism, if there is one.
 std::optional<Measured> native_row(const Instance& instance, const anna::MechanismInfo& mechanism) {
-  const auto known = networks_of_tasks();
+  const auto known = native_attentions();
   if (std::ranges::find(known, mechanism.name) == known.end()) return {};
   Measured made;
   made.construction = "native";
@@ -197,7 +195,7 @@ proofs_check::Plot depth_plot(Instance& instance) {
   const mpc::Parameters asked = instance.parameters;
   for (std::uint64_t k = 1; k <= 64; k *= 2) {
     instance.parameters.options["k"] = std::to_string(k);
-    for (const std::string& name : networks_of_tasks()) {
+    for (const std::string& name : native_attentions()) {
       try {
         points[name].emplace_back(k, native_task(instance, *anna::find_mechanism(name)).bound.depth);
       } catch (const ContractError&) {  // beyond what this network is for

@@ -278,7 +278,8 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
   construction.construction = "native";
   const Instance instance = prepare(arguments.common, communicator);
   return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
-    const NativeTask task = native_task(instance, construction.mechanism());
+    const anna::MechanismInfo& mechanism = *anna::find_mechanism(construction.protocol_attention());
+    const NativeTask task = native_task(instance, mechanism);
     simulate::Compiled compiled;
     compiled.transformer = task.model.transformer;
     compiled.bound = task.bound;
@@ -302,7 +303,7 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
     // With ANNA it may differ with probability eta, where hash functions of different words collide.
     found.verdict =
         judge({comparison.equal, within_bound(comparison.sizes, task.bound), found.oracle_differs.empty()},
-              construction.mechanism().drawn && !comparison.equal);
+              mechanism.drawn && !comparison.equal);
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
       files.attempt([&] { anna::save_model(task.model, path); });
@@ -329,6 +330,7 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
     check_files(outputs, input_files(common), common.out.quiet);
   });
   if (arguments.native) return compile_native(arguments, communicator);
+  (void)arguments.construction.mechanism();  // refused before anything runs
   const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
       arguments.construction.options(instance.parameters, instance.info->name);
@@ -374,9 +376,11 @@ Command add_compile(CommandLine& line) {
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);
-  add_construction_arguments(flags, arguments->construction, arguments->common.parameters, {"ema", "anna"},
-                             "ema (default): exact match; anna: one table of locality-sensitive hashing",
-                             "Turn the transformer into a protocol again and compare all outputs");
+  add_construction_arguments(
+      flags, arguments->construction, arguments->common.parameters, native_attentions(),
+      "ema (default): exact match; anna: one table of locality-sensitive hashing; the others, "
+      "for k_hop with --native alone",
+      "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "
                "matrices with ReLU");

@@ -68,6 +68,7 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     for (std::size_t l = 0; l < model.mechanisms.size(); ++l) {
       anna::RandomModel sizes;
       sizes.dimension = model.transformer.layers[l]->shape().query_dimension;
+      sizes.value_dimension = model.transformer.layers[l]->shape().value_dimension;
       model.mechanisms[l] =
           drawn_attention(random_attention(construction), sizes, model.transformer.tokens, parameters);
     }
@@ -126,22 +127,32 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
     info.example.n = std::min<std::uint64_t>(info.example.n, model_source.model.transformer.tokens);
   }
   std::vector<const simulate::LayerDecompiler*> decompilers;
-  for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
-    decompilers.push_back(&simulate::decompiler_of(mechanism.info()));
-  if (!file || !construction.attention.empty())
-    decompilers = {&simulate::decompiler_of(random_attention(construction))};
+  std::vector<const anna::MechanismInfo*> kinds;
+  for (const anna::Mechanism& mechanism : model_source.model.mechanisms) {
+    decompilers.push_back(&simulate::decompiler_of(mechanism));
+    kinds.push_back(&mechanism.info());
+  }
+  if (!file || !construction.attention.empty()) {
+    kinds = {&random_attention(construction)};
+    decompilers = {&simulate::decompiler_of(*kinds.front())};
+  }
   if (construction.softmax_ring) {
-    const simulate::LayerDecompiler* const pairs = &simulate::decompiler_of(anna::Softmax::info());
-    require(std::ranges::find(decompilers, pairs) != decompilers.end(),
+    require(std::ranges::find(kinds, &anna::Softmax::info()) != kinds.end(),
             "--softmax ring: no layer of {} has softmax attention", model_source.name);
-    std::ranges::replace(decompilers, pairs, &simulate::softmax_ring_decompiler());
+    for (std::size_t l = 0; l < kinds.size(); ++l) {
+      if (kinds[l] == &anna::Softmax::info()) decompilers[l] = &simulate::softmax_ring_decompiler();
+    }
   }
   info.rounds_formula = simulate::rounds_formula(decompilers);
   if (model_source.compiled_info != nullptr) info.options = model_source.compiled_info->options;
   if (model_source.compiled_info == nullptr && (!file || !construction.attention.empty())) {
     for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
-      for (const anna::MechanismOption& option : mechanism->options)
-        info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});
+      for (const anna::MechanismOption& option :
+           mechanism->options) {  // several may have one of the same name
+        if (std::ranges::find(info.options, option.name, [](const auto& known) { return known.name; }) ==
+            info.options.end())
+          info.options.push_back({option.name, fmt::format("{}", option.value), option.meaning});
+      }
     }
   }
   info.make = [&](const mpc::Parameters& parameters) {

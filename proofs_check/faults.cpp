@@ -46,6 +46,10 @@ constexpr const char* kByProtocol = "mpc_simulates_anna";
 constexpr const char* kLowRank = "low_rank_by_anna";
 constexpr const char* kConnectivity = "connectivity_rounds";
 constexpr const char* kBlocks = "building_blocks";
+constexpr const char* kReach = "chunked_attention_reach";
+constexpr const char* kAveraging = "averaging_mechanisms";
+constexpr const char* kMask = "mask_receptive_field";
+constexpr const char* kFeatureRank = "feature_rank";
 constexpr const char* kReports = "reports";
 
 constexpr const char* kHeapMisjudged = "heap of a step: limits misjudged";
@@ -184,6 +188,33 @@ constexpr SeededFault kFaults[] = {
     {"feature-of-zero", kAttention, "a feature may be 0", kBlocks,
      "low-rank features: numbers unlike the definition's", 8},
 
+    {"one-feature-more", kAttention, "low-rank attention has a feature more than its rank", kFeatureRank,
+     "low_rank, rank 4: rank of the weights", 32},
+    {"averages-of-ten-bits", kAttention, "averages by features are rounded to 2^-10", kFeatureRank,
+     "performer, rank 4: rank of the weights", 32},
+    {"prefix-without-own", kAttention, "a causal prefix sum leaves out the token itself", kAveraging,
+     "causal low_rank: rows unlike the definition's", 40},
+    {"features-without-norm", kAttention, "Performer's exponent lacks x.x / 2", kAveraging,
+     "performer features: numbers unlike the formulas'", 40},
+    {"mixed-once", kAttention, "mixed products of a sketch count once", kAveraging,
+     "polynomial: rows unlike the definition's", 40},
+    {"window-too-wide", kAttention, "a window has a token more on one side", kMask,
+     "window w = 4, L = 1: positions that reach a token", 64},
+    {"mask-forgotten", kAttention, "a causal window sees what is after", kMask,
+     "causal window: later positions that reach a token", 64},
+    {"globals-unseen", kAttention, "global tokens are seen by none", kMask,
+     "one global token, L = 2: positions that reach a token", 64},
+    {"global-sees-window", kAttention, "a global token sees its window alone", kAveraging,
+     "window, 3 global tokens: rows unlike the definition's", 40},
+    {"chunk-too-large", kAttention, "a chunk has a token more", kReach,
+     "Reformer, chunks of 2, L = 1: positions that reach a token", 256},
+    {"next-chunk-seen", kAttention, "the chunk after one's own is seen, too", kReach,
+     "Reformer, chunks of 2, L = 1: positions that reach a token", 256},
+    {"codes-ignored", kAttention, "keys of a chunk with another code are weighed", kAveraging,
+     "chunked: rows unlike the definition's", 40},
+    {"one-hashing", kAttention, "all hashings of chunked attention are the first", kAveraging,
+     "chunked: rows unlike the definition's", 40},
+
     {"variance-test", kPacketCode, "packets pass without the variance test", kDirect,
      "cover-free code: sender sets mistaken", 9},
     {"overload-by-one", kPacketCode, "one packet too many is taken", kDirect,
@@ -279,6 +310,14 @@ constexpr SeededFault kFaults[] = {
      "ReLU circuits: numbers unlike the formulas'", 16},
     {"shift-rounds", kTranslators, "a shift rounds to the nearest", kBlocks,
      "ReLU circuits: numbers unlike the formulas'", 16},
+    {"prefix-of-blocks", kTranslators, "a causal prefix is that of the blocks before", kAveraging,
+     "causal low_rank as a protocol: rows unlike the definition's", 40},
+    {"diagonal-unmasked", kTranslators, "a block's queries see all of its own keys", kAveraging,
+     "causal softmax as a protocol: rows unlike the definition's", 40},
+    {"first-key-unweighed", kTranslators, "a global query leaves out the first key of each block", kAveraging,
+     "window, 3 global tokens as a protocol: rows unlike the definition's", 40},
+    {"previous-chunk-unseen", kTranslators, "a sorted record sees its own chunk alone", kAveraging,
+     "chunked as a protocol: rows unlike the definition's", 40},
 
     {"features-of-queries", kTranslators, "values are weighted by features of queries, not of keys",
      kLowRankLayers, "L = 2, EMA: numbers unlike the definition's", 300},

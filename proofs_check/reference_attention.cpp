@@ -135,7 +135,41 @@ class ReferenceLowRank : public anna::Attention {
   std::uint64_t seed_;
 };
 
+class ReferenceAverages : public anna::Attention {
+ public:
+  explicit ReferenceAverages(ReferenceWeights weights) : weights_(std::move(weights)) {}
+  std::string name() const override { return "reference averages"; }
+
+  void attend(const anna::Codebook& codebook, const anna::HeadInput& head, anna::SparseRows& out) override {
+    ReferenceVectors queries, keys;
+    for (std::uint64_t token = 0; token < head.tokens; ++token) {
+      queries.push_back(vector_of(codebook, symbol_of(head.queries, token)));
+      keys.push_back(vector_of(codebook, symbol_of(head.keys, token)));
+    }
+    const std::vector<Int128> weights = weights_(queries, keys);
+    out.clear();
+    for (std::uint64_t token = 0; token < head.tokens; ++token) {
+      Sums sums;
+      Int128 norm = 0;
+      for (std::uint64_t j = 0; j < head.tokens; ++j) norm += weights[token * head.tokens + j];
+      for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
+        for (const anna::Entry& entry : head.values.row(i))
+          sums.columns[entry.column] +=
+              weights[token * head.tokens + head.values.tokens[i]] * static_cast<Int128>(entry.value);
+      }
+      write_average(token, sums, static_cast<double>(norm), out);
+    }
+  }
+
+ private:
+  ReferenceWeights weights_;
+};
+
 }  // namespace
+
+std::unique_ptr<anna::Attention> make_reference_averages(ReferenceWeights weights) {
+  return std::make_unique<ReferenceAverages>(std::move(weights));
+}
 
 std::unique_ptr<anna::Attention> make_reference_exact_match(bool sums) {
   return std::make_unique<ReferenceBuckets>(

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "roundtrip/anna/attention/anna.h"
 
@@ -24,6 +25,14 @@ std::unique_ptr<anna::Attention> make_reference_anna(const anna::AnnaParameters&
 /// Low-rank attention from its definition, pair by pair: out_i = sum_j <phi(q_i), phi(k_j)> v_j / sum_j
 /// <phi(q_i), phi(k_j)> in 128-bit integers, with the PositiveFeatures phi of (rank, seed). Quadratic.
 std::unique_ptr<anna::Attention> make_reference_low_rank(std::uint32_t rank, std::uint64_t seed);
+
+/// [N, N] weights of keys for queries, [N] vectors each.
+__extension__ using ReferenceWeight = __int128;
+using ReferenceVectors = std::vector<std::vector<std::int32_t>>;
+using ReferenceWeights = std::function<std::vector<ReferenceWeight>(const ReferenceVectors& queries,
+                                                                    const ReferenceVectors& keys)>;
+/// out_i = sum_j w_ij v_j / sum_j w_ij, pair by pair in 128-bit integers; 0 where no key has a weight.
+std::unique_ptr<anna::Attention> make_reference_averages(ReferenceWeights weights);
 
 /// Passes everything on and notes what was asked of the mechanism: heads and dimensions that are used, not
 /// declared.

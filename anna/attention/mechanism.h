@@ -20,6 +20,7 @@
 namespace roundtrip::anna {
 
 struct AnnaParameters;  // anna/attention/anna.h
+class FeatureMap;       // anna/attention/feature_attention.h
 class JsonField;        // anna/files/json_field.h
 struct JsonObject;      // anna/files/json_field.h
 struct RandomModel;     // anna/transformer/random_model.h
@@ -32,6 +33,9 @@ struct MechanismOption {
   std::uint64_t least = 0, largest = 0;  ///< allowed
   std::string meaning;
 };
+
+/// Of every mechanism that can have a causal mask.
+inline const MechanismOption kCausalOption{"causal", 0, 0, 1, "1: no token sees a later one; 0 or 1"};
 
 /// What a random model's mechanism is drawn from.
 struct MechanismDraw {
@@ -61,6 +65,13 @@ struct MechanismInfo {
   std::vector<Mechanism> (*samples)() = nullptr;
 };
 
+/// Of a recurrence, whose outputs are no averages of values: the first `numbers` columns of a head's output are integers
+/// from least to largest, the others 0.
+struct StateRange {
+  std::uint32_t numbers = 0;
+  std::int64_t least = 0, largest = 0;
+};
+
 /// c_ij of vectors by their numbers.
 using CollisionCounts = std::function<std::uint32_t(std::size_t query, std::size_t key)>;
 
@@ -85,6 +96,8 @@ struct HashTables {
 ///   P with_tables(std::uint32_t tables) const;   the first so many of its tables
 ///   bool causal() const;                     keys after the query's token have weight 0; else no key is left out
 ///   std::uint64_t coding_operations(std::uint32_t query_dimension) const;   to code a query or key; else 1
+///   std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const;   weights are <phi(q), phi(k)>
+///   StateRange state_range() const;          outputs are a state's numbers; else averages of values
 /// A value: copies share what does not change.
 class Mechanism {
  public:
@@ -112,6 +125,11 @@ class Mechanism {
     return held_->coding_operations(query_dimension);
   }
   bool causal() const { return held_->causal(); }
+  /// phi, if weights are inner products of features; else null. Cost: may draw rank times dimension numbers.
+  std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const {
+    return held_->features(query_dimension);
+  }
+  std::optional<StateRange> state_range() const { return held_->state_range(); }
   /// The parameters, if they are a P: for the mechanism's own files.
   template <typename P>
   const P* get_if() const {
@@ -135,6 +153,8 @@ class Mechanism {
     virtual Mechanism with_tables(const Mechanism& self, std::uint32_t tables) const = 0;
     virtual std::uint64_t coding_operations(std::uint32_t query_dimension) const = 0;
     virtual bool causal() const = 0;
+    virtual std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const = 0;
+    virtual std::optional<StateRange> state_range() const = 0;
     virtual bool equals(const Any& other) const = 0;
   };
   template <typename P>
@@ -179,6 +199,20 @@ class Mechanism {
         return parameters.causal();
       } else {
         return false;
+      }
+    }
+    std::optional<StateRange> state_range() const override {
+      if constexpr (requires { parameters.state_range(); }) {
+        return parameters.state_range();
+      } else {
+        return std::nullopt;
+      }
+    }
+    std::shared_ptr<const FeatureMap> features(std::uint32_t query_dimension) const override {
+      if constexpr (requires { parameters.features(query_dimension); }) {
+        return parameters.features(query_dimension);
+      } else {
+        return nullptr;
       }
     }
     bool equals(const Any& other) const override {

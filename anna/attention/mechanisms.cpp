@@ -2,6 +2,11 @@
 
 #include <algorithm>
 
+#include "roundtrip/anna/attention/chunked.h"
+#include "roundtrip/anna/attention/lstm.h"
+#include "roundtrip/anna/attention/performer.h"
+#include "roundtrip/anna/attention/polynomial.h"
+#include "roundtrip/anna/attention/rnn.h"
 #include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
@@ -10,7 +15,9 @@ namespace roundtrip::anna {
 
 std::span<const MechanismInfo* const> mechanisms() {
   static const MechanismInfo* const all[] = {&ExactMatch::info(), &Anna::info(),       &LowRank::info(),
-                                             &Softmax::info(),    &StateSpace::info(), &Window::info()};
+                                             &Performer::info(),  &Polynomial::info(), &Softmax::info(),
+                                             &StateSpace::info(), &Window::info(),     &Chunked::info(),
+                                             &Rnn::info(),        &Lstm::info()};
   return all;
 }
 

@@ -1,9 +1,9 @@
 #include "roundtrip/anna/attention/softmax.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
+#include "roundtrip/anna/attention/interval_softmax.h"
 #include "roundtrip/anna/attention/kernel_attention.h"
 #include "roundtrip/anna/files/json_field.h"
 #include "roundtrip/base/error.h"
@@ -20,10 +20,7 @@ class ModelSoftmax final : public KernelAttention {
  protected:
   void prepare(std::uint32_t, const DistinctPoints&, const DistinctPoints& keys,
                const ClassSums& sums) override {
-    const int bits = static_cast<int>(kSoftmaxWeightBits) + std::bit_width(keys.tokens) +
-                     std::max(1, std::ilogb(std::max(1.0, sums.largest)) + 1);
-    require(bits <= 126, "softmax: weights, {} tokens and values up to {} need {} bits; 126 are allowed",
-            keys.tokens, sums.largest, bits);
+    check_softmax_widths(name(), keys.tokens, sums.largest);
     weights_.resize(keys.vectors.size());
     scores_.resize(keys.vectors.size());
     totals_.resize(sums.columns.size());
@@ -74,8 +71,12 @@ std::int64_t softmax_weight(double scale, Score below) {
   return round_scaled(exponential(scale * static_cast<double>(below)), kSoftmaxWeightBits - 1);
 }
 
-std::unique_ptr<Attention> make_model_softmax(double scale) {
-  return std::make_unique<ModelSoftmax>(scale);
+std::unique_ptr<Attention> make_model_softmax(double scale, bool causal) {
+  if (!causal) return std::make_unique<ModelSoftmax>(scale);
+  Softmax{scale}.validate(1);
+  return make_interval_softmax(Softmax::info().name, scale, [](std::uint64_t token, std::uint64_t) {
+    return KeyIntervals{.first = 0, .last = token + 1};
+  });
 }
 
 void Softmax::validate(std::uint32_t) const {
@@ -84,24 +85,28 @@ void Softmax::validate(std::uint32_t) const {
 
 void Softmax::write(JsonObject& out) const {
   out.json["scale"] = scale;
+  if (masked) out.json["causal"] = true;
 }
 
 const MechanismInfo& Softmax::info() {
-  static const MechanismInfo info{.name = "softmax",
-                                  .card = "standard attention: every key weighted by exp(scale <q, k>)",
-                                  .finds_equal_keys = false,
-                                  .options = {{"temperature", 256, 1, 1 << 30,
-                                               "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"}},
-                                  .read = [](const JsonField& object) -> Mechanism {
-                                    return Softmax{object.object({"kind", "scale"})["scale"].positive()};
-                                  },
-                                  .draw = [](const MechanismDraw& draw) -> Mechanism {
-                                    return Softmax{1.0 / static_cast<double>(draw.options.at(0))};
-                                  },
-                                  .samples =
-                                      [] {
-                                        return std::vector<Mechanism>{Softmax{}, Softmax{0.01}};
-                                      }};
+  static const MechanismInfo info{
+      .name = "softmax",
+      .card = "standard attention: every key weighted by exp(scale <q, k>)",
+      .finds_equal_keys = false,
+      .options = {{"temperature", 256, 1, 1 << 30,
+                   "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"},
+                  kCausalOption},
+      .read = [](const JsonField& object) -> Mechanism {
+        object.object({"kind", "scale", "?causal"});
+        return Softmax{object["scale"].positive(), object.flag("causal")};
+      },
+      .draw = [](const MechanismDraw& draw) -> Mechanism {
+        return Softmax{1.0 / static_cast<double>(draw.options.at(0)), draw.options.at(1) != 0};
+      },
+      .samples =
+          [] {
+            return std::vector<Mechanism>{Softmax{}, Softmax{0.02, true}, Softmax{0.01}};
+          }};
   return info;
 }
 

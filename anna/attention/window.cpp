@@ -3,102 +3,31 @@
 #include <algorithm>
 #include <cmath>
 
-#include "roundtrip/anna/attention/checks.h"
-#include "roundtrip/anna/attention/softmax.h"
 #include "roundtrip/anna/files/json_field.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 
 namespace roundtrip::anna {
-namespace {
 
-class ModelWindow final : public Attention {
- public:
-  explicit ModelWindow(const Window& window) : window_(window) { window.validate(1); }
-  std::string name() const override { return Window::info().name; }
-
-  void attend(const Codebook& codebook, const HeadInput& head, SparseRows& out) override {
-    (void)check_head(codebook, head, 1);
-    out.clear();
-    const std::size_t dimension = codebook.dimension(), tokens = head.tokens;
-    const std::vector<std::int32_t> queries = vectors(codebook, head.queries, tokens);
-    const std::vector<std::int32_t> keys = vectors(codebook, head.keys, tokens);
-    // Columns that any value has, and all values there.
-    std::vector<std::uint32_t> columns;
-    for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
-      for (const Entry& entry : head.values.row(i)) columns.push_back(entry.column);
-    }
-    std::ranges::sort(columns);
-    columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
-    std::vector<std::int64_t> values(tokens * columns.size());
-    for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
-      for (const Entry& entry : head.values.row(i)) {
-        const auto column = std::ranges::lower_bound(columns, entry.column) - columns.begin();
-        values[head.values.tokens[i] * columns.size() + static_cast<std::size_t>(column)] =
-            static_cast<std::int64_t>(entry.value);
-      }
-    }
-    std::vector<WindowSum> scores, totals(columns.size());
-    for (std::size_t token = 0; token < tokens; ++token) {
-      const std::size_t first = token - std::min<std::size_t>(token, window_.width);
-      const std::size_t last = std::min<std::size_t>(tokens, token + window_.width + 1);
-      scores.clear();
-      for (std::size_t other = first; other < last; ++other) {
-        WindowSum score = 0;
-        for (std::size_t i = 0; i < dimension; ++i)
-          score += std::int64_t{queries[token * dimension + i]} * keys[other * dimension + i];
-        scores.push_back(score);
-      }
-      const WindowSum norm = window_sums(
-          window_.scale, scores,
-          std::span(values).subspan(first * columns.size(), (last - first) * columns.size()), totals);
-      for (std::size_t c = 0; c < columns.size(); ++c) {
-        if (totals[c] != 0)
-          out.entries.push_back({columns[c], static_cast<double>(totals[c]) / static_cast<double>(norm)});
-      }
-      if (out.entries.size() == out.offsets.back()) continue;
-      out.tokens.push_back(token);
-      out.offsets.push_back(out.entries.size());
-    }
-  }
-
- private:
-  static std::vector<std::int32_t> vectors(const Codebook& codebook, const Points& points,
-                                           std::size_t tokens) {
-    const std::size_t dimension = codebook.dimension();
-    std::vector<std::int32_t> all(tokens * dimension);
-    std::size_t next = 0;
-    for (std::size_t token = 0; token < tokens; ++token) {
-      const bool listed = next < points.listed.size() && points.listed[next].token == token;
-      codebook.vector(listed ? points.listed[next++].symbol : points.default_symbol,
-                      std::span(all).subspan(token * dimension, dimension));
-    }
-    return all;
-  }
-
-  Window window_;
-};
-
-}  // namespace
-
-WindowSum window_sums(double scale, std::span<const WindowSum> scores, std::span<const std::int64_t> values,
-                      std::span<WindowSum> totals) {
-  const WindowSum top = *std::ranges::max_element(scores);
-  std::ranges::fill(totals, 0);
-  WindowSum norm = 0;
-  for (std::size_t j = 0; j < scores.size(); ++j) {
-    const WindowSum weight = softmax_weight(scale, scores[j] - top);
-    norm += weight;
-    for (std::size_t c = 0; c < totals.size(); ++c) totals[c] += weight * values[j * totals.size() + c];
-  }
-  return norm;
+KeyIntervals Window::keys_of(std::uint64_t token, std::uint64_t tokens) const {
+  const std::uint64_t end = masked && !seeded("mask-forgotten") ? token + 1 : tokens;
+  if (token < globals && !seeded("global-sees-window")) return {.first = 0, .last = end};
+  const std::uint64_t first = token - std::min(token, width);
+  return {.before = seeded("globals-unseen") ? 0 : std::min(globals, first),
+          .first = first,
+          .last = std::min(end, token + width + 1)};
 }
 
-std::unique_ptr<Attention> make_window(std::uint64_t width, double scale) {
-  return std::make_unique<ModelWindow>(Window{width, scale});
+std::unique_ptr<Attention> Window::make() const {
+  validate(1);
+  return make_interval_softmax(info().name, scale, [self = *this](std::uint64_t token, std::uint64_t tokens) {
+    return self.keys_of(token, tokens);
+  });
 }
 
 void Window::validate(std::uint32_t) const {
   require(width <= kMaxWidth, "window: width is {}; at most {} is allowed", width, kMaxWidth);
+  require(globals <= kMaxWidth, "window: globals is {}; at most {} is allowed", globals, kMaxWidth);
   require(std::isfinite(scale) && scale >= 0, "window: scale is {}; it must be finite and not negative",
           scale);
 }
@@ -106,26 +35,37 @@ void Window::validate(std::uint32_t) const {
 void Window::write(JsonObject& out) const {
   out.json["width"] = width;
   if (scale != 0) out.json["scale"] = scale;
+  if (globals != 0) out.json["globals"] = globals;
+  if (masked) out.json["causal"] = true;
+}
+
+std::string Window::caption() const {
+  return fmt::format("{}window of {} tokens{}{}", masked ? "causal " : "", width,
+                     masked ? "" : " to each side", globals == 0 ? "" : fmt::format(", {} global", globals));
 }
 
 const MechanismInfo& Window::info() {
   static const MechanismInfo info{
       .name = "window",
       .card =
-          "softmax, or the mean, over the tokens near by: a layer looks w tokens to each side and no further",
+          "softmax, or the mean, over the tokens near by, w to each side, and over g global tokens, which see all",
       .finds_equal_keys = false,
-      .options = {{"window", 4, 0, kMaxWidth, "tokens to each side of a window, 0 to 524288"}},
+      .options = {{"window", 4, 0, kMaxWidth, "tokens to each side of a window, 0 to 524288"},
+                  {"globals", 0, 0, kMaxWidth, "global tokens of a window, 0 to 524288"},
+                  kCausalOption},
       .read = [](const JsonField& object) -> Mechanism {
-        object.object({"kind", "width", "?scale"});
-        const auto given = object.find("scale");
-        return Window{object["width"].number(0, kMaxWidth), given ? given->positive() : 0};
+        object.object({"kind", "width", "?scale", "?globals", "?causal"});
+        const auto scale = object.find("scale"), globals = object.find("globals");
+        return Window{object["width"].number(0, kMaxWidth), scale ? scale->positive() : 0,
+                      globals ? globals->number(0, kMaxWidth) : 0, object.flag("causal")};
       },
       .draw = [](const MechanismDraw& draw) -> Mechanism {
-        return Window{draw.options.at(0), 0.00390625};
+        return Window{draw.options.at(0), 0.00390625, draw.options.at(1), draw.options.at(2) != 0};
       },
       .samples =
           [] {
-            return std::vector<Mechanism>{Window{3, 0}, Window{0, 0.01}, Window{2, 0.25}};
+            return std::vector<Mechanism>{Window{3, 0},          Window{0, 0.01}, Window{2, 0.25, 0, true},
+                                          Window{1, 0, 2, true}, Window{2, 0, 3}, Window{1, 0.02, 2}};
           }};
   return info;
 }

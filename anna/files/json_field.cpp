@@ -98,6 +98,17 @@ double JsonField::positive() const {
   return value;
 }
 
+bool JsonField::flag(std::string_view name) const {
+  const auto field = find(name);
+  return field && field->truth();
+}
+
+double JsonField::real(double least, double largest) const {
+  if (!node_->is_number() || !(node_->get<double>() >= least && node_->get<double>() <= largest))
+    fail(fmt::format("is {}; allowed are {} .. {}", shown(), least, largest));
+  return node_->get<double>();
+}
+
 std::uint64_t JsonField::number(std::uint64_t least, std::uint64_t largest) const {
   // A negative or fractional number, or one of 2^64 and more, is of another type.
   if (!node_->is_number_unsigned() || node_->get<std::uint64_t>() < least ||
@@ -105,6 +116,15 @@ std::uint64_t JsonField::number(std::uint64_t least, std::uint64_t largest) cons
     fail(fmt::format("is {}; allowed are whole numbers {} .. {}", shown(), least, largest));
   }
   return node_->get<std::uint64_t>();
+}
+
+std::int64_t JsonField::integer(std::int64_t least, std::int64_t largest) const {
+  // A whole number of 2^63 and more is unsigned, and would wrap.
+  const bool fits =
+      node_->is_number_unsigned() ? node_->get<std::uint64_t>() <= INT64_MAX : node_->is_number_integer();
+  if (!fits || node_->get<std::int64_t>() < least || node_->get<std::int64_t>() > largest)
+    fail(fmt::format("is {}; allowed are whole numbers {} .. {}", shown(), least, largest));
+  return node_->get<std::int64_t>();
 }
 
 void JsonField::fail(const std::string& message) const {

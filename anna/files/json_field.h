@@ -33,8 +33,11 @@ class JsonField {
   const nlohmann::json::object_t& names() const;  ///< of an object
   std::string text() const;
   bool truth() const;
-  double positive() const;  ///< a finite number > 0
+  bool flag(std::string_view name) const;  ///< of an object that may have it: whether it is there and true
+  double positive() const;                 ///< a finite number > 0
+  double real(double least, double largest) const;
   std::uint64_t number(std::uint64_t least, std::uint64_t largest) const;
+  std::int64_t integer(std::int64_t least, std::int64_t largest) const;
   std::uint32_t number32(std::uint32_t least, std::uint32_t largest) const {
     return static_cast<std::uint32_t>(number(least, largest));
   }

@@ -277,8 +277,10 @@ LoadedModel parse_model(std::string_view description, const std::string& path,
     WeightReader reader(tensors, loaded.largest_rounding);
     std::uint32_t row_dimension = model.transformer.input_dimension;
     for (const JsonField& layer : layers) {
+      model.mechanisms.push_back(read_mechanism(layer["mechanism"]));
       const auto next = std::make_shared<WeightLayer>(reader.layer(layer, row_dimension),
-                                                      fmt::format("{}: {}", quote(path), layer.path()));
+                                                      fmt::format("{}: {}", quote(path), layer.path()),
+                                                      model.mechanisms.back().state_range());
       row_dimension = next->shape().output_dimension;
       model.transformer.layers.push_back(next);
     }
@@ -294,7 +296,7 @@ LoadedModel parse_model(std::string_view description, const std::string& path,
     compare(layer, "query_dimension", shape.query_dimension);
     compare(layer, "value_dimension", shape.value_dimension);
     compare(layer, "output_dimension", shape.output_dimension);
-    model.mechanisms.push_back(read_mechanism(layer["mechanism"]));
+    if (model.mechanisms.size() == l) model.mechanisms.push_back(read_mechanism(layer["mechanism"]));
   }
   try {
     model.validate();

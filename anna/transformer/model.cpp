@@ -21,11 +21,18 @@ void Model::validate() const {
   require(mechanisms.size() == layers.size(), "{} layers have {} mechanisms", layers.size(),
           mechanisms.size());
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    const std::uint32_t dimension = layers[l]->shape().query_dimension;
+    const LayerShape shape = layers[l]->shape();
     try {
-      mechanisms[l].validate(dimension);
+      mechanisms[l].validate(shape.query_dimension);
     } catch (const ContractError& error) {
       throw ContractError(fmt::format("layer {}: {}", l, error.what()));
+    }
+    if (const std::optional<StateRange> state = mechanisms[l].state_range()) {
+      require(state->numbers <= shape.value_dimension,
+              "layer {}: {} gives {} numbers; the layer's values have {}, and at most that are allowed", l,
+              mechanisms[l].name(), state->numbers, shape.value_dimension);
+      if (const auto* weights = dynamic_cast<const WeightLayer*>(layers[l].get()))
+        weights->require_range(*state, fmt::format("layer {}", l));
     }
   }
   if (protocol) return;

@@ -174,8 +174,8 @@ Model make_random_model(const RandomModel& parameters, std::uint64_t tokens, con
   model.transformer.tokens = tokens;
   model.transformer.input_dimension = 2;
   for (std::uint32_t l = 0; l < parameters.layers; ++l) {
-    model.transformer.layers.push_back(
-        std::make_shared<WeightLayer>(RandomLayer(parameters, l, tokens).make(), fmt::format("layer {}", l)));
+    model.transformer.layers.push_back(std::make_shared<WeightLayer>(
+        RandomLayer(parameters, l, tokens).make(), fmt::format("layer {}", l), mechanism.state_range()));
     model.mechanisms.push_back(mechanism);
   }
   model.validate();

@@ -113,7 +113,8 @@ void require_32_bits(const std::vector<Range>& ranges, const std::string& where)
 
 }  // namespace
 
-WeightLayer::WeightLayer(LayerWeights weights, std::string_view where) : weights_(std::move(weights)) {
+WeightLayer::WeightLayer(LayerWeights weights, std::string_view where, const std::optional<StateRange>& state)
+    : weights_(std::move(weights)) {
   const LayerWeights& w = weights_;
   require(w.row_dimension >= 1, "{} has row dimension 0; at least 1 is needed", where);
   require(w.row_fraction_bits <= kMaxFractionBits,
@@ -151,11 +152,12 @@ WeightLayer::WeightLayer(LayerWeights weights, std::string_view where) : weights
             "{} head {} has queries of {} and values of {} numbers; head 0 has {} and {}", where, h,
             query.size(), value.size(), shape_.query_dimension, shape_.value_dimension);
     // An average lies between the values, or is 0 where nothing matched; rounding is monotone.
-    const int bits =
-        static_cast<int>(w.row_fraction_bits) - static_cast<int>(head.value.back().output_fraction_bits);
-    for (const Range& range : value) {
-      const auto least = std::ldexp(static_cast<double>(std::min<std::int64_t>(range.least, 0)), bits);
-      const auto largest = std::ldexp(static_cast<double>(std::max<std::int64_t>(range.largest, 0)), bits);
+    for (std::size_t c = 0; c < value.size(); ++c) {
+      Range range{std::min<std::int64_t>(value[c].least, 0), std::max<std::int64_t>(value[c].largest, 0)};
+      if (state && c < state->numbers)
+        range = {std::min(range.least, state->least), std::max(range.largest, state->largest)};
+      const double least = in_rows(static_cast<double>(range.least), static_cast<std::uint32_t>(h));
+      const double largest = in_rows(static_cast<double>(range.largest), static_cast<std::uint32_t>(h));
       require(std::max(-least, largest) < static_cast<double>(kMantissaBound),
               "{} head {}: its outputs can reach 2^53 at {} fractional bits", where, h, w.row_fraction_bits);
       after.push_back({round_scaled(least, 0), round_scaled(largest, 0)});
@@ -172,6 +174,23 @@ WeightLayer::~WeightLayer() = default;
 
 const Codebook& WeightLayer::codebook() const {
   return *codebook_;
+}
+
+double WeightLayer::in_rows(double output, std::uint32_t head) const {
+  return std::ldexp(output, static_cast<int>(weights_.row_fraction_bits) -
+                                static_cast<int>(weights_.heads[head].value.back().output_fraction_bits));
+}
+
+void WeightLayer::require_range(const StateRange& state, std::string_view where) const {
+  for (std::uint32_t h = 0; h < shape_.heads; ++h) {
+    for (std::uint32_t c = 0; c < state.numbers; ++c) {
+      const Range& range = head_ranges_[std::size_t{h} * shape_.value_dimension + c];
+      require(round_scaled(in_rows(static_cast<double>(state.least), h), 0) >= range.least &&
+                  round_scaled(in_rows(static_cast<double>(state.largest), h), 0) <= range.largest,
+              "{}: the state's numbers are {} .. {}; head {} was made for {} .. {} in column {}", where,
+              state.least, state.largest, h, range.least, range.largest, c);
+    }
+  }
 }
 
 std::vector<std::int64_t> WeightLayer::inputs(const RowView& row) const {
@@ -216,12 +235,10 @@ void WeightLayer::update(const RowView& row, const HeadOutputs& heads, RowWriter
   const std::size_t first = x.size();
   x.resize(first + std::size_t{shape_.heads} * shape_.value_dimension, 0);
   for (std::uint32_t h = 0; h < shape_.heads; ++h) {
-    const int bits = static_cast<int>(weights_.row_fraction_bits) -
-                     static_cast<int>(weights_.heads[h].value.back().output_fraction_bits);
     for (const Entry& entry : heads.head(h)) {
       const std::size_t at = std::size_t{h} * shape_.value_dimension + entry.column;
-      const double scaled = std::ldexp(entry.value, bits);
-      // Also false for NaN. A mechanism that gives averages cannot come here.
+      const double scaled = in_rows(entry.value, h);
+      // Also false for NaN. A mechanism that gives averages, or the state that it was made for, cannot come here.
       require(entry.column < shape_.value_dimension &&
                   std::fabs(scaled) < static_cast<double>(kMantissaBound) &&
                   round_scaled(scaled, 0) >= head_ranges_[at].least &&

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "roundtrip/anna/attention/mechanism.h"
 #include "roundtrip/anna/transformer/transformer.h"
 
 namespace roundtrip::anna {
@@ -60,18 +61,22 @@ struct Range {
 };
 
 /// A layer of weights. Construction proves that no row within row_limit, and no attention mechanism whose
-/// outputs are averages, makes a sum reach 2^53 or a query or key leave 32 bits; ContractError naming
+/// outputs are averages or within `state`, makes a sum reach 2^53 or a query or key leave 32 bits; ContractError naming
 /// `where`, the map and the stage otherwise. Evaluation refuses a row beyond row_limit, naming token and
 /// column. Cost: depth 1, H heads, width H max(m_qk, m_v); each map takes as many multiplications as it has
 /// weights, per token.
 class WeightLayer final : public Layer {
  public:
-  explicit WeightLayer(LayerWeights weights, std::string_view where = "layer");
+  /// `state`: of a recurrence that the layer shall be evaluated with, in the units of values.
+  explicit WeightLayer(LayerWeights weights, std::string_view where = "layer",
+                       const std::optional<StateRange>& state = {});
   ~WeightLayer() override;
 
   const LayerWeights& weights() const { return weights_; }
   /// [columns] of the rows that it writes.
   std::span<const Range> output_ranges() const { return output_ranges_; }
+  /// ContractError naming `where` unless every head's outputs can be a state's numbers.
+  void require_range(const StateRange& state, std::string_view where) const;
   std::uint32_t output_fraction_bits() const { return weights_.output.back().output_fraction_bits; }
 
   LayerShape shape() const override { return shape_; }
@@ -84,6 +89,8 @@ class WeightLayer final : public Layer {
 
  private:
   std::vector<std::int64_t> inputs(const RowView& row) const;
+  /// A head's output in the units of rows, unrounded.
+  double in_rows(double output, std::uint32_t head) const;
 
   LayerWeights weights_;
   LayerShape shape_;

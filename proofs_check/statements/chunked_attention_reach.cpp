@@ -5,10 +5,11 @@
 #include <map>
 
 #include "roundtrip/anna/attention/anna.h"
-#include "roundtrip/anna/transformer/transformer.h"
+#include "roundtrip/anna/attention/chunked.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/proofs_check/cases.h"
 #include "roundtrip/proofs_check/formulas.h"
+#include "roundtrip/proofs_check/receptive_field.h"
 #include "roundtrip/proofs_check/spread.h"
 #include "roundtrip/proofs_check/statements/statements.h"
 
@@ -16,61 +17,11 @@ namespace roundtrip::proofs_check {
 namespace {
 
 constexpr const char* kName = "chunked_attention_reach";
-constexpr std::uint64_t kBucket = 4;      // B
-constexpr std::uint32_t kDeepest = 3;     // L; 4^3 = 64 of N >= 256 positions
-constexpr std::uint32_t kDimension = 64;  // of queries and keys
+constexpr std::uint64_t kBucket = 4;         // B
+constexpr std::uint32_t kDeepest = 3;        // L; 4^3 = 64 of N >= 256 positions
+constexpr std::uint64_t kReformerChunk = 2;  // its own and the chunk before: B keys
 
-/// Random sign vectors, one a position; with equal ones, all tokens share the first.
-class Positions final : public anna::Codebook {
- public:
-  Positions(std::uint64_t tokens, std::uint64_t seed) : tokens_(tokens), seed_(seed) {}
-  std::uint32_t dimension() const override { return kDimension; }
-  anna::Symbol size() const override { return tokens_; }
-  void vector(anna::Symbol symbol, std::span<std::int32_t> out) const override {
-    const std::uint64_t bits = draw(seed_, Domain::kTest, 31, symbol);
-    for (std::uint32_t i = 0; i < kDimension; ++i) out[i] = (bits >> i & 1) != 0 ? 1 : -1;
-  }
-
- private:
-  std::uint64_t tokens_, seed_;
-};
-
-/// Row of token t: 1 in column j if the perturbation of token j has reached t; t + 1 in column N. Queries and
-/// keys depend on the position alone, so the perturbations do not change who attends to whom.
-class Spreading final : public anna::Layer {
- public:
-  Spreading(std::uint64_t tokens, bool equal_keys, std::uint64_t seed)
-      : tokens_(static_cast<std::uint32_t>(tokens)), equal_keys_(equal_keys), positions_(tokens, seed) {}
-  anna::LayerShape shape() const override { return {1, kDimension, tokens_, tokens_ + 1}; }
-  const anna::Codebook& codebook() const override { return positions_; }
-  anna::Symbol null_query() const override { return 0; }
-  anna::Symbol null_key() const override { return 0; }
-  void project(const anna::RowView& row, anna::Projection& out) const override {
-    const anna::Symbol own = equal_keys_ ? 0 : static_cast<anna::Symbol>(row[tokens_]) - 1;
-    out.query(0, own);
-    out.key(0, own);
-    for (const anna::Entry& entry : row.entries) {
-      if (entry.column < tokens_) out.value(0, entry.column, 1);
-    }
-  }
-  void update(const anna::RowView& row, const anna::HeadOutputs& heads, anna::RowWriter& out) const override {
-    const auto reached = heads.head(0);
-    auto kept = row.entries.begin();
-    for (const anna::Entry& entry : reached) {
-      for (; kept != row.entries.end() && kept->column < entry.column; ++kept) out.set(kept->column, 1);
-      if (kept != row.entries.end() && kept->column == entry.column) ++kept;
-      if (entry.value > 0) out.set(entry.column, 1);
-    }
-    for (; kept != row.entries.end(); ++kept) out.set(kept->column, kept->column < tokens_ ? 1 : kept->value);
-  }
-
- private:
-  std::uint32_t tokens_;
-  bool equal_keys_;
-  Positions positions_;
-};
-
-/// Chunked LSH attention: tokens in the order of a random projection of their keys (ties by position), cut
+/// Chunked LSH attention by the verifier, one projection in place of a code: tokens in the order of a random projection of their keys (ties by position), cut
 /// into chunks of `bucket`; a query sees all keys of its own chunk and no others.
 class Chunked final : public anna::Attention {
  public:
@@ -116,44 +67,37 @@ class Chunked final : public anna::Attention {
   std::uint64_t bucket_, seed_;
 };
 
-/// What a network is made of: chunks of so many keys, or (0) ANNA.
+enum class Kind : std::uint8_t { kAnna, kChunks, kReformer };
+
+/// What a network is made of: chunks of so many keys, of the verifier's or of the mechanism's.
 struct Reach {
   std::uint64_t n;
   std::uint32_t layers;
+  Kind kind;
   std::uint64_t bucket;
 };
 
 /// Least and largest number of positions whose perturbation reaches a token.
 std::vector<std::uint64_t> fields(const Reach& reach, std::uint64_t seed) {
-  const auto n = static_cast<std::uint32_t>(reach.n);
-  anna::Activations array = anna::Activations::with_dimension(n + 1);
-  for (std::uint32_t t = 0; t < n; ++t)
-    array.append_row(std::vector<anna::Entry>{{t, 1.0}, {n, static_cast<double>(t + 1)}});
-  const Spreading layer(n, reach.bucket == 0, seed);
-  for (std::uint32_t l = 0; l < reach.layers; ++l) {
-    const std::uint64_t layer_seed = draw(seed, Domain::kTest, 33, l);
-    std::unique_ptr<anna::Attention> attention;
-    if (reach.bucket > 0) {
-      attention = std::make_unique<Chunked>(reach.bucket, layer_seed);
-    } else {
-      attention = anna::make_anna({.tables = 1, .functions = 16, .seed = layer_seed});
-    }
-    array = anna::evaluate(layer, *attention, array);
-  }
-  std::uint64_t least = n;
-  std::uint64_t most = 0;
-  for (std::uint32_t t = 0; t < n; ++t) {
-    const std::uint64_t field = array.row(t).entries.size() - 1;
-    least = std::min(least, field);
-    most = std::max(most, field);
-  }
-  return {least, most};
+  const auto attention = [&](std::uint32_t layer) -> std::unique_ptr<anna::Attention> {
+    const std::uint64_t layer_seed = draw(seed, Domain::kTest, 33, layer);
+    if (reach.kind == Kind::kChunks) return std::make_unique<Chunked>(reach.bucket, layer_seed);
+    if (reach.kind == Kind::kReformer) return anna::Chunked{.chunk = reach.bucket, .seed = layer_seed}.make();
+    return anna::make_anna({.tables = 1, .functions = 16, .seed = layer_seed});
+  };
+  const ReceptiveField field =
+      receptive_field(reach.n, reach.layers, reach.kind == Kind::kAnna, seed, attention);
+  return {field.least, field.most};
 }
 
 constexpr const char* kAnnaReaches = "ANNA, 1 layer: positions that reach a token";
 
 std::string chunked_quantity(std::uint32_t layers) {
   return "chunks of 4, L = " + std::to_string(layers) + ": positions that reach a token";
+}
+
+std::string reformer_quantity(std::uint32_t layers) {
+  return "Reformer, chunks of 2, L = " + std::to_string(layers) + ": positions that reach a token";
 }
 
 std::vector<std::vector<Check>> reach_checks(const std::vector<std::pair<std::string, Reach>>& jobs,
@@ -186,20 +130,24 @@ class ChunkedAttentionReach : public Statement {
   std::string card() const override {
     return R"(Problem:   an output that depends on all N positions (an average, say).
 Guarantee: chunked LSH attention, in which a query sees the B keys of its chunk of the order of a hash: after L layers
-           an output depends on at most B^L positions, so depth log_B N is needed. One ANNA layer reaches all N.
+           an output depends on at most B^L positions, so depth log_B N is needed. One ANNA layer reaches all N. So for
+           the mechanism `chunked` (Reformer), by one hashing: two chunks of B / 2 keys.
 Check:     every token is perturbed, in a column of its own, and the columns that reach a token are counted; keys and
            queries are those of the position, so a perturbation changes no chunk; fresh orders in every layer.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (why constant buckets lose expressive power); the measurement is ours.)";
   }
   std::vector<Constant> constants() const override {
-    return {{"B", "4", "keys of a chunk"}, {"L", "1, 2, 3", "layers of chunked attention; 1 of ANNA"}};
+    return {{"B", "4", "keys of a chunk; Reformer's two chunks have 2 each"},
+            {"L", "1, 2, 3", "layers of chunked attention; 1 of ANNA"}};
   }
   std::vector<Check> checks(Context& context) const override {
     std::vector<std::pair<std::string, Reach>> jobs;
     for (const std::uint64_t n : sizes(context.sizes)) {
       for (std::uint32_t layers = 1; layers <= kDeepest; ++layers)
-        jobs.push_back({chunked_quantity(layers), {n, layers, kBucket}});
-      jobs.push_back({kAnnaReaches, {n, 1, 0}});
+        jobs.push_back({chunked_quantity(layers), {n, layers, Kind::kChunks, kBucket}});
+      for (std::uint32_t layers = 1; layers <= kDeepest; ++layers)
+        jobs.push_back({reformer_quantity(layers), {n, layers, Kind::kReformer, kReformerChunk}});
+      jobs.push_back({kAnnaReaches, {n, 1, Kind::kAnna, 0}});
     }
     std::vector<Check> all;
     for (const auto& checks : reach_checks(jobs, context))
@@ -215,23 +163,33 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025 (why constant buckets lose express
   }
   std::vector<Control> controls(Context& context) const override {
     constexpr std::uint64_t kTokens = 256;
-    std::vector<std::pair<std::string, Reach>> jobs{{kAnnaReaches, {kTokens, 1, 0}},
-                                                    {kAnnaReaches, {kTokens, 1, kBucket}}};
+    std::vector<std::pair<std::string, Reach>> jobs{
+        {kAnnaReaches, {kTokens, 1, Kind::kAnna, 0}},
+        {kAnnaReaches, {kTokens, 1, Kind::kChunks, kBucket}},
+        {kAnnaReaches, {kTokens, 1, Kind::kReformer, kReformerChunk}}};
     for (std::uint32_t layers = 1; layers <= kDeepest; ++layers) {
-      jobs.push_back({chunked_quantity(layers), {kTokens, layers, kBucket}});
-      jobs.push_back({chunked_quantity(layers), {kTokens, layers, kBucket + 1}});
+      jobs.push_back({chunked_quantity(layers), {kTokens, layers, Kind::kChunks, kBucket}});
+      jobs.push_back({chunked_quantity(layers), {kTokens, layers, Kind::kChunks, kBucket + 1}});
+      jobs.push_back({reformer_quantity(layers), {kTokens, layers, Kind::kReformer, kReformerChunk}});
+      jobs.push_back({reformer_quantity(layers), {kTokens, layers, Kind::kReformer, 4 * kReformerChunk}});
     }
-    jobs.push_back({chunked_quantity(1), {kTokens, 1, 0}});
+    jobs.push_back({chunked_quantity(1), {kTokens, 1, Kind::kAnna, 0}});
+    jobs.push_back({reformer_quantity(1), {kTokens, 1, Kind::kAnna, 0}});
     const auto checks = reach_checks(jobs, context);
     std::vector<Control> all;
     const auto judge = [&](const char* control, std::size_t defective, std::size_t sound) {
       all.push_back(judge_control(kName, control, jobs[sound].first, checks[defective], checks[sound]));
     };
     judge("chunks of 4 in ANNA's place", 1, 0);
-    judge("chunks of 5 keys, L = 1", 3, 2);
-    judge("chunks of 5 keys, L = 2", 5, 4);
-    judge("chunks of 5 keys, L = 3", 7, 6);
-    judge("ANNA in the chunks' place", 8, 2);
+    judge("Reformer's chunks in ANNA's place", 2, 0);
+    judge("chunks of 5 keys, L = 1", 4, 3);
+    judge("chunks of 5 keys, L = 2", 8, 7);
+    judge("chunks of 5 keys, L = 3", 12, 11);
+    judge("Reformer's chunks of 8 keys, L = 1", 6, 5);
+    judge("Reformer's chunks of 8 keys, L = 2", 10, 9);
+    judge("Reformer's chunks of 8 keys, L = 3", 14, 13);
+    judge("ANNA in the chunks' place", 15, 3);
+    judge("ANNA in Reformer's place", 16, 5);
     return all;
   }
 

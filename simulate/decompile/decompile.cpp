@@ -148,14 +148,15 @@ void LayerRun::copy_rows(Decompiled& protocol, const DecompilePhase& phase,
                          std::uint64_t scratch_words) const {
   protocol.then(
       id(phase), sizes_.copy_depth, scratch_words, [this](const Context& context, std::uint32_t round) {
-        const std::uint64_t table = context.machine / plan_.blocks;
+        if (context.machine >= copies()) return;
+        const auto [table, block] = copy_at(context.machine);
         std::uint64_t holders = 1;  // tables that have their copies
         for (std::uint32_t r = 1; r < round; ++r) holders *= plan_.copies_a_round + 1;
-        if (table >= std::min<std::uint64_t>(holders, sizes_.copies)) return;
+        if (table >= holders) return;
         const std::span<const Word> rows = round == 1 ? new_rows(context) : context.inbox.words();
         context.out.send(context.machine, rows);
-        for (std::uint64_t j = 1; j <= plan_.copies_a_round && table + j * holders < sizes_.copies; ++j)
-          context.out.send(copy(table + j * holders, context.machine % plan_.blocks), rows);
+        for (std::uint64_t j = 1; j <= plan_.copies_a_round && table + j * holders < copies_of(block); ++j)
+          context.out.send(copy(table + j * holders, block), rows);
       });
 }
 

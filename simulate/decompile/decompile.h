@@ -64,8 +64,9 @@ struct LayerDecompiler;  // layer_decompiler.h
 struct DecompiledLayer {
   const LayerDecompiler* decompiler = nullptr;
   std::uint32_t heads = 1;            ///< H
-  std::uint32_t tables = 0;           ///< ell of a hashed layer
+  std::uint32_t tables = 0;           ///< ell of a hashed layer; n_h of a chunked one
   std::uint32_t copies = 1;           ///< of a block, its owner included: ell; C of a softmax layer
+  bool triangle = false;              ///< whether block c has c + 1 copies instead: of a causal softmax layer
   std::uint32_t code_words = 1;       ///< of a query or key in one table
   std::uint32_t value_dimension = 1;  ///< m_v
   std::uint32_t value_words = 1;      ///< of a value's number
@@ -76,15 +77,19 @@ struct DecompiledLayer {
   std::uint32_t row_words = 1;        ///< of a number of theirs
   std::uint32_t rank = 0;             ///< low rank: r'
   std::uint64_t window = 0;           ///< window: tokens to each side
+  std::uint64_t globals = 0;          ///< window: g, the first tokens, which see all and are seen by all
+  std::uint64_t chunk = 0;            ///< chunked: B, tokens of a chunk
   std::uint64_t token_words = 0;      ///< most words of a token on one machine in one round, this layer
   std::uint64_t state_words = 0;      ///< words of a token at its owner between rounds: row, sums and counts
   std::uint32_t copy_depth = 0;       ///< dc
   mpc::SortPlan sort;
-  std::uint64_t element_words = 0;  ///< low rank: of the sums of all heads, G and g
+  std::uint64_t element_words = 0;  ///< of all heads: low rank: of the sums G and g; recurrence: of the state
   std::uint64_t scan_records = 0;   ///< B_v
   std::uint64_t scan_machines = 0;  ///< M_v
   std::uint32_t scan_fan = 2;       ///< f_v, or f of a low-rank layer
   std::uint32_t scan_depth = 0;     ///< dv, or the depth of a low-rank layer's tree
+  std::uint32_t number_words = 1;   ///< recurrence: of a number of the state
+  std::uint32_t wave_rounds = 0;    ///< recurrence: C for the first of consecutive layers, 1 for the others
 
   std::uint64_t most_row_words() const { return 1 + std::uint64_t{row_dimension} * row_words; }
   std::uint32_t rounds() const;

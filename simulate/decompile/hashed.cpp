@@ -10,10 +10,10 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/base/heap_meter.h"
-#include "roundtrip/mpc/stages/sort.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
 #include "roundtrip/simulate/decompile/key_code.h"
 #include "roundtrip/simulate/decompile/layer_run.h"
+#include "roundtrip/simulate/decompile/sort_beside_blocks.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -42,28 +42,6 @@ constexpr DecompilePhase kReturn{"return",
 constexpr DecompilePhase kAddOverTables{
     "add over tables",
     "What the tables found is added up on the way to the owner; there, sum / number is the average."};
-
-/// The sort stage, with machines before its own that keep what they have.
-class SortBesideBlocks final : public mpc::Stage {
- public:
-  struct Options {
-    mpc::SortOptions sort;
-    mpc::MachineId keepers;  ///< machines 0 .. keepers-1
-  };
-  explicit SortBesideBlocks(Options options) : sort_(std::move(options.sort)), keepers_(options.keepers) {}
-  std::uint32_t rounds() const override { return sort_.rounds(); }
-  void step(const mpc::Context& context, std::uint32_t round) const override {
-    if (context.machine < keepers_) return context.out.send(context.machine, context.inbox.words());
-    sort_.step(context, round);
-  }
-  std::uint64_t scratch_words() const override { return sort_.scratch_words(); }
-  std::uint64_t result_scratch_words() const override { return rounds() > 0 ? 0 : sort_.scratch_words(); }
-  const mpc::Sort& sort() const { return sort_; }
-
- private:
-  mpc::Sort sort_;
-  mpc::MachineId keepers_;
-};
 
 /// What the machine kept in the round before, in front of the scan's own words.
 std::span<const mpc::Word> kept_before(const mpc::Context& context, const mpc::ScanTree& scan,

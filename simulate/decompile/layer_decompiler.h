@@ -38,6 +38,8 @@ struct MachineGroup {
 };
 
 struct LayerDecompiler {
+  /// The forms of its mechanisms that it is for; null: all that no other is for.
+  bool (*takes)(const anna::Mechanism& mechanism) = nullptr;
   std::string_view rounds_formula;  ///< of one layer, in the glossary of decompile.h
   std::vector<DecompilePhase> phases;
   std::string_view average;       ///< what a query gets, as the end of "A query gets the"
@@ -60,6 +62,8 @@ struct LayerDecompiler {
 };
 
 /// ContractError for a mechanism that has none.
+const LayerDecompiler& decompiler_of(const anna::Mechanism& mechanism);
+/// Of its plainest form.
 const LayerDecompiler& decompiler_of(const anna::MechanismInfo& mechanism);
 /// The other way of softmax layers, which DecompileOptions::softmax_ring asks for.
 const LayerDecompiler& softmax_ring_decompiler();

@@ -90,9 +90,26 @@ class LayerRun {
   NumberCodec numbers(std::uint32_t words) const {
     return NumberCodec(plan_.word_bits, words * plan_.word_bits);
   }
-  MachineId copies() const { return static_cast<MachineId>(sizes_.copies * plan_.blocks); }
+  /// A copy of a block: number `table` of it, 0 the owner.
+  struct Copy {
+    std::uint64_t table, block;
+  };
+  /// How many a block has.
+  std::uint64_t copies_of(std::uint64_t block) const { return triangle_ ? block + 1 : sizes_.copies; }
+  MachineId copies() const { return copy(sizes_.copies, triangle_ ? sizes_.copies : 0); }
   MachineId copy(std::uint64_t table, std::uint64_t block) const {
-    return static_cast<MachineId>(table * plan_.blocks + block);
+    if (!triangle_) return static_cast<MachineId>(table * plan_.blocks + block);
+    // Blocks 0 .. C - 1, then 1 .. C - 1, ..
+    return static_cast<MachineId>(table * plan_.blocks - table * (table + 1) / 2 + block);
+  }
+  Copy copy_at(MachineId machine) const {
+    if (!triangle_) return {machine / plan_.blocks, machine % plan_.blocks};
+    std::uint64_t least = 0;  // the last table whose copies begin at or before the machine
+    for (std::uint64_t most = plan_.blocks; most - least > 1;) {
+      const std::uint64_t middle = (least + most) / 2;
+      (copy(middle, middle) <= machine ? least : most) = middle;
+    }
+    return {least, machine - copy(least, 0)};
   }
   std::uint64_t first_token(std::uint64_t block) const { return block * plan_.block_tokens; }
   std::uint64_t block_size(std::uint64_t block) const {
@@ -114,6 +131,7 @@ class LayerRun {
   const DecompiledLayer& sizes_;
   const anna::Layer& layer_;
   const LayerRun* const before_;
+  const bool triangle_ = sizes_.triangle;
   const VectorCodec row_, value_, sum_;
 };
 

@@ -97,7 +97,7 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
     facts.value_dimension = shape.value_dimension;
     facts.value_words = words_of(value_bits(layer));
     facts.sum_dimension = shape.value_dimension;
-    facts.decompiler = &decompiler_of(mechanism.info());
+    facts.decompiler = &decompiler_of(mechanism);
     if (options.softmax_ring && mechanism.get_if<anna::Softmax>() != nullptr)
       facts.decompiler = &softmax_ring_decompiler();
     const std::uint32_t sum_bits = value_bits(layer) + ceil_log(2, plan.tokens) + 1 +

@@ -8,9 +8,11 @@
 //   largest up     dc   the largest score of every query and head, to its owner
 //   largest down   dc   and back to all copies
 //   sums up        dc   T = sum of weights and S = sum of weighted values, to the owner
+// With a causal mask block c has the copies t <= c alone: as many rounds, C (C + 1) / 2 machines.
 #include <algorithm>
 
 #include "roundtrip/anna/attention/softmax.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/mpc/stages/tree_stages.h"
 #include "roundtrip/simulate/decompile/key_code.h"
 #include "roundtrip/simulate/decompile/layer_run.h"
@@ -77,12 +79,14 @@ class SoftmaxRun final : public LayerRun {
   void weighted_sums_up(Decompiled& protocol, std::uint64_t block_scratch_words);
 
   /// Calls visit(cell, <q, k>, key's values) for every query whose vector is in `queries`, [queries, heads,
-  /// m_qk].
+  /// m_qk]; with a mask, of key number j of the queries' own block, from query j on.
   template <typename Visit>
-  void for_each_score(const TokenHeads& token, std::uint32_t head, std::span<const std::int32_t> key,
-                      std::span<const std::int32_t> queries, Visit&& visit) const {
+  void for_each_score(const Pair& pair, std::uint64_t j, const TokenHeads& token, std::uint32_t head,
+                      std::span<const std::int32_t> key, std::span<const std::int32_t> queries,
+                      Visit&& visit) const {
     const std::uint64_t cells = queries.size() / key.size();
-    for (std::uint64_t cell = head; cell < cells; cell += sizes_.heads) {
+    const std::uint64_t first = triangle_ && pair.table == pair.block && !seeded("diagonal-unmasked") ? j : 0;
+    for (std::uint64_t cell = first * sizes_.heads + head; cell < cells; cell += sizes_.heads) {
       WideInteger score = 0;
       for (std::size_t i = 0; i < key.size(); ++i)
         score += std::int64_t{queries[cell * key.size() + i]} * key[i];
@@ -109,7 +113,8 @@ class SoftmaxRun final : public LayerRun {
 };
 
 SoftmaxRun::Pair SoftmaxRun::pair_of(const Context& context) const {
-  Pair pair{context.machine / plan_.blocks, context.machine % plan_.blocks, {}, {}, 0};
+  const Copy own_copy = copy_at(context.machine);
+  Pair pair{own_copy.table, own_copy.block, {}, {}, 0};
   const std::span<const Word> own = context.from(context.machine);
   pair.queries = own.first(rows_length(pair.block, own));
   pair.keys = own.subspan(pair.queries.size());
@@ -124,26 +129,26 @@ SoftmaxRun::Pair SoftmaxRun::pair_of(const Context& context) const {
 }
 
 void SoftmaxRun::copy_keys(Decompiled& protocol, std::uint64_t block_scratch_words) {
-  protocol.then(
-      id(kCopyKeys), sizes_.copy_depth, block_scratch_words,
-      [this](const Context& context, std::uint32_t round) {
-        if (context.machine >= copies()) return;
-        const std::uint64_t table = context.machine / plan_.blocks, block = context.machine % plan_.blocks;
-        // The copies (t, t), (t, t + 1), .. of table t get them in this order.
-        const std::uint64_t place = (block + plan_.blocks - table) % plan_.blocks;
-        const std::uint64_t holders = reached(plan_.copies_a_round + 1, round - 1);
-        const bool holds = place < holders;
-        std::span<const Word> queries = context.inbox.words(), keys = queries;
-        if (round > 1) {
-          const Pair pair = pair_of(context);
-          queries = pair.queries, keys = pair.keys;
-        }
-        context.out.send(context.machine, queries);
-        if (!holds) return;
-        context.out.send(context.machine, keys);
-        for (std::uint64_t j = 1; j <= plan_.copies_a_round && place + j * holders < plan_.blocks; ++j)
-          context.out.send(copy(table, (block + j * holders) % plan_.blocks), keys);
-      });
+  protocol.then(id(kCopyKeys), sizes_.copy_depth, block_scratch_words,
+                [this](const Context& context, std::uint32_t round) {
+                  if (context.machine >= copies()) return;
+                  const auto [table, block] = copy_at(context.machine);
+                  // The copies (t, t), (t, t + 1), .. of table t get them in this order.
+                  const std::uint64_t place = (block + plan_.blocks - table) % plan_.blocks;
+                  const std::uint64_t places = triangle_ ? plan_.blocks - table : plan_.blocks;
+                  const std::uint64_t holders = reached(plan_.copies_a_round + 1, round - 1);
+                  const bool holds = place < holders;
+                  std::span<const Word> queries = context.inbox.words(), keys = queries;
+                  if (round > 1) {
+                    const Pair pair = pair_of(context);
+                    queries = pair.queries, keys = pair.keys;
+                  }
+                  context.out.send(context.machine, queries);
+                  if (!holds) return;
+                  context.out.send(context.machine, keys);
+                  for (std::uint64_t j = 1; j <= plan_.copies_a_round && place + j * holders < places; ++j)
+                    context.out.send(copy(table, (block + j * holders) % plan_.blocks), keys);
+                });
 }
 
 std::span<const Word> SoftmaxRun::meet(const Context& context, std::size_t own_rows, std::uint64_t words,
@@ -201,7 +206,7 @@ std::span<const Word> SoftmaxRun::largest_scores(const Context& context, const P
     token.project(row);
     for (std::uint32_t h = 0; h < sizes_.heads; ++h) {
       const Numbers key = vector_of(token, h, false, buffer);
-      for_each_score(token, h, key, queries,
+      for_each_score(pair, j, token, h, key, queries,
                      [&](std::uint64_t cell, WideInteger score, std::span<const Entry>) {
                        Word* const at = &largest[cell * codec.words()];
                        if (j > 0) {
@@ -250,7 +255,7 @@ void SoftmaxRun::largest_down(Decompiled& protocol, std::uint64_t block_scratch_
                       meet(context, pair.own_rows, score_numbers(pair.block), combine);
                   context.out.send(context.machine, largest);
                   for (std::uint64_t j = 1;
-                       j <= plan_.copies_a_round && pair.table + j * holders < plan_.blocks; ++j)
+                       j <= plan_.copies_a_round && pair.table + j * holders < copies_of(pair.block); ++j)
                     context.out.send(copy(pair.table + j * holders, pair.block), largest);
                 });
 }
@@ -265,11 +270,11 @@ std::span<const Word> SoftmaxRun::weighted_sums(const Context& context, const Pa
   const NumberCodec& codec = sum_.number();
   const std::span<Word> sums = context.take(sum_numbers(pair.block));
   std::ranges::fill(sums, 0);
-  for_each_row(context, pair.table, pair.keys, [&](std::uint64_t, const anna::RowView& row) {
+  for_each_row(context, pair.table, pair.keys, [&](std::uint64_t j, const anna::RowView& row) {
     token.project(row);
     for (std::uint32_t h = 0; h < sizes_.heads; ++h) {
       const Numbers key = vector_of(token, h, false, buffer);
-      for_each_score(token, h, key, queries,
+      for_each_score(pair, j, token, h, key, queries,
                      [&](std::uint64_t cell, WideInteger score, std::span<const Entry> values) {
                        const WideInteger weight =
                            anna::softmax_weight(scale_, score - score_.get(&largest[cell * score_.words()]));
@@ -290,26 +295,26 @@ void SoftmaxRun::weighted_sums_up(Decompiled& protocol, std::uint64_t block_scra
   const mpc::Combine combine = [this](std::span<Word> left, std::span<const Word> right) {
     add_numbers(sum_.number(), left, right);
   };
-  protocol.then(
-      id(kSumsUp), sizes_.copy_depth, block_scratch_words,
-      [this, combine](const Context& context, std::uint32_t round) {
-        if (context.machine >= copies()) return;
-        const std::uint64_t table = context.machine / plan_.blocks, block = context.machine % plan_.blocks;
-        const std::uint64_t receivers = reached(plan_.copies_a_round + 1, sizes_.copy_depth - round);
-        if (table >= receivers * (plan_.copies_a_round + 1)) return;
-        std::span<const Word> sums, rows;
-        if (round == 1) {
-          const Pair pair = pair_of(context);
-          rows = pair.queries;
-          sums = weighted_sums(context, pair);
-        } else {
-          const std::span<const Word> own = context.from(context.machine);
-          if (table == 0) rows = own.first(rows_length(block, own));
-          sums = meet(context, rows.size(), sum_numbers(block), combine);
-        }
-        if (table == 0) context.out.send(context.machine, rows);
-        context.out.send(copy(table % receivers, block), sums);
-      });
+  protocol.then(id(kSumsUp), sizes_.copy_depth, block_scratch_words,
+                [this, combine](const Context& context, std::uint32_t round) {
+                  if (context.machine >= copies()) return;
+                  const auto [table, block] = copy_at(context.machine);
+                  const std::uint64_t receivers =
+                      reached(plan_.copies_a_round + 1, sizes_.copy_depth - round);
+                  if (table >= receivers * (plan_.copies_a_round + 1)) return;
+                  std::span<const Word> sums, rows;
+                  if (round == 1) {
+                    const Pair pair = pair_of(context);
+                    rows = pair.queries;
+                    sums = weighted_sums(context, pair);
+                  } else {
+                    const std::span<const Word> own = context.from(context.machine);
+                    if (table == 0) rows = own.first(rows_length(block, own));
+                    sums = meet(context, rows.size(), sum_numbers(block), combine);
+                  }
+                  if (table == 0) context.out.send(context.machine, rows);
+                  context.out.send(copy(table % receivers, block), sums);
+                });
 }
 
 void SoftmaxRun::update(const Context& context, const VisitNext& visit) const {
@@ -337,8 +342,9 @@ void SoftmaxRun::update(const Context& context, const VisitNext& visit) const {
   });
 }
 
-std::uint32_t measure(const anna::Layer& layer, const anna::Mechanism&, std::uint32_t word_bits,
+std::uint32_t measure(const anna::Layer& layer, const anna::Mechanism& mechanism, std::uint32_t word_bits,
                       DecompiledLayer& sizes) {
+  sizes.triangle = mechanism.causal();
   const std::uint32_t bits =
       2 * coordinate_bits(layer) + ceil_log(2, std::uint64_t{layer.shape().query_dimension}) + 1;
   sizes.score_words = NumberCodec(word_bits, bits).words();
@@ -374,10 +380,9 @@ std::vector<Pass> passes(const DecompilePlan& plan, std::size_t l) {
                                                 rounds, layer.heads, layer.rounds())}};
 }
 
-}  // namespace
-
-const LayerDecompiler& softmax_decompiler() {
-  static const LayerDecompiler decompiler{
+/// Causal layers differ in the words that describe them alone.
+LayerDecompiler make_decompiler() {
+  return {
       .rounds_formula = "5 dc",
       .phases = {kCopyQueries, kCopyKeys, kLargestUp, kLargestDown, kSumsUp},
       .average = "average of all values, weighted by e to the power of how well their keys fit",
@@ -390,14 +395,34 @@ const LayerDecompiler& softmax_decompiler() {
       .fit = fit,
       .rounds = [](const DecompiledLayer& sizes) { return 5 * sizes.copy_depth; },
       .machines =
-          [](const DecompilePlan& plan, const DecompiledLayer&) {
+          [](const DecompilePlan& plan, const DecompiledLayer& sizes) {
             return std::vector<MachineGroup>{
-                {"owners", plan.blocks}, {"machines of pairs of blocks", (plan.blocks - 1) * plan.blocks}};
+                {"owners", plan.blocks},
+                {"machines of pairs of blocks", (plan.blocks - 1) * plan.blocks / (sizes.triangle ? 2 : 1)}};
           },
       .passes = passes,
       .make = [](const LayerParts& parts) -> std::unique_ptr<LayerRun> {
         return std::make_unique<SoftmaxRun>(parts);
       }};
+}
+
+}  // namespace
+
+const LayerDecompiler& softmax_decompiler() {
+  static const LayerDecompiler decompiler = make_decompiler();
+  return decompiler;
+}
+
+const LayerDecompiler& causal_softmax_decompiler() {
+  static const LayerDecompiler decompiler = [] {
+    LayerDecompiler made = make_decompiler();
+    made.takes = [](const anna::Mechanism& mechanism) { return mechanism.causal(); };
+    made.average = "average of the values so far, weighted by e to the power of how well their keys fit";
+    made.introduction =
+        "Causal softmax gives each query the average of the values up to its own, weighted by how well their keys "
+        "fit. There is a machine for every pair of a block and one before it, or itself.";
+    return made;
+  }();
   return decompiler;
 }
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "roundtrip/anna/attention/low_rank.h"
+#include "roundtrip/anna/attention/feature_attention.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 
@@ -81,15 +81,13 @@ class Outputs final : public anna::HeadOutputs {
 /// Column r (m_v + 1) + c of a value: phi_r times number c of the model's value, times 1 for c = m_v.
 class AveragedLayer final : public anna::Layer {
  public:
-  AveragedLayer(std::shared_ptr<const anna::Layer> layer, const anna::LowRank& mechanism,
+  AveragedLayer(std::shared_ptr<const anna::Layer> layer, std::shared_ptr<const anna::FeatureMap> features,
                 std::uint64_t tokens)
-      : layer_(std::move(layer)),
-        features_(mechanism.rank, mechanism.seed, layer_->shape().query_dimension),
-        tokens_(tokens) {}
+      : layer_(std::move(layer)), features_(std::move(features)), tokens_(tokens) {}
   anna::LayerShape shape() const override {
     anna::LayerShape shape = layer_->shape();
     shape.query_dimension = 1;
-    shape.value_dimension = features_.rank() * columns();
+    shape.value_dimension = features_->rank() * columns();
     return shape;
   }
   const anna::Codebook& codebook() const override { return codebook_; }
@@ -97,17 +95,19 @@ class AveragedLayer final : public anna::Layer {
   Symbol null_key() const override { return 0; }
   void project(const RowView& row, anna::Projection& out) const override {
     const HeadsOfToken token(*layer_, row);
-    std::vector<std::int64_t> phi(features_.rank());
+    std::vector<std::int64_t> phi(features_->rank());
     for (std::uint32_t h = 0; h < layer_->shape().heads; ++h) {
-      features_.of(token.vector(h, seeded("features-of-queries")), phi);
+      features_->of(token.vector(h, seeded("features-of-queries")), false, phi);
       for (std::uint32_t r = 0; r < phi.size(); ++r) {
         for (const Entry& entry : token.value(h)) {
           const Wide product = static_cast<Wide>(phi[r]) * static_cast<std::int64_t>(entry.value);
           require(product > -kMaxValue && product < kMaxValue,
                   "token {}: a feature times a value is 2^53 or more in magnitude", row.token);
-          out.value(h, r * columns() + entry.column, static_cast<double>(static_cast<std::int64_t>(product)));
+          if (product != 0)
+            out.value(h, r * columns() + entry.column,
+                      static_cast<double>(static_cast<std::int64_t>(product)));
         }
-        out.value(h, r * columns() + columns() - 1, static_cast<double>(phi[r]));
+        if (phi[r] != 0) out.value(h, r * columns() + columns() - 1, static_cast<double>(phi[r]));
       }
     }
   }
@@ -115,11 +115,11 @@ class AveragedLayer final : public anna::Layer {
     const HeadsOfToken token(*layer_, row);
     const std::uint32_t count = layer_->shape().heads;
     Outputs outputs(count);
-    std::vector<std::int64_t> phi(features_.rank());
+    std::vector<std::int64_t> phi(features_->rank());
     std::vector<Wide> sums(columns());  // phi(q) (G, g)
     const auto times = static_cast<double>(tokens_);
     for (std::uint32_t h = 0; h < count; ++h) {
-      features_.of(token.vector(h, true), phi);
+      features_->of(token.vector(h, true), true, phi);
       std::ranges::fill(sums, 0);
       for (const Entry& entry : heads.head(h)) {
         const double sum = std::nearbyint(entry.value * times);
@@ -129,7 +129,8 @@ class AveragedLayer final : public anna::Layer {
             static_cast<Wide>(phi[entry.column / columns()]) * static_cast<std::int64_t>(sum);
       }
       const double norm = static_cast<double>(sums.back()) * (seeded("keys-twice") ? 2 : 1);
-      require(norm > 0, "token {}: its head {} was given no average", row.token, h);
+      require(norm > 0 || !features_->positive(), "token {}: its head {} was given no average", row.token, h);
+      if (norm == 0) continue;  // no key has a weight
       for (std::uint32_t c = 0; c + 1 < columns(); ++c) {
         if (sums[c] != 0) outputs.add(h, c, static_cast<double>(sums[c]) / norm);
       }
@@ -142,7 +143,7 @@ class AveragedLayer final : public anna::Layer {
   std::uint32_t columns() const { return layer_->shape().value_dimension + 1; }
 
   std::shared_ptr<const anna::Layer> layer_;
-  anna::PositiveFeatures features_;
+  std::shared_ptr<const anna::FeatureMap> features_;
   std::uint64_t tokens_;
   OneVector codebook_;
 };
@@ -153,15 +154,18 @@ anna::Transformer low_rank_by_averages(const anna::Model& model) {
   model.validate();
   anna::Transformer transformer = model.transformer;
   for (std::size_t l = 0; l < transformer.depth(); ++l) {
-    const auto* mechanism = model.mechanisms[l].get_if<anna::LowRank>();
-    require(mechanism != nullptr, "layer {} has {} attention, allowed is low_rank", l,
-            model.mechanisms[l].info().name);
+    const anna::Mechanism& mechanism = model.mechanisms[l];
     const anna::LayerShape shape = transformer.layers[l]->shape();
-    const std::uint64_t columns = std::uint64_t{mechanism->rank} * (std::uint64_t{shape.value_dimension} + 1);
+    auto features = mechanism.features(shape.query_dimension);
+    require(features != nullptr && !mechanism.causal(),
+            "layer {} has {} attention, allowed is attention by features without a mask", l,
+            features == nullptr ? mechanism.name() : "causal " + mechanism.name());
+    const std::uint64_t columns =
+        std::uint64_t{features->rank()} * (std::uint64_t{shape.value_dimension} + 1);
     require(columns < std::uint64_t{1} << 31, "layer {}: rank {} times {} numbers are 2^31 or more", l,
-            mechanism->rank, shape.value_dimension + 1);
+            features->rank(), shape.value_dimension + 1);
     transformer.layers[l] =
-        std::make_shared<AveragedLayer>(transformer.layers[l], *mechanism, transformer.tokens);
+        std::make_shared<AveragedLayer>(transformer.layers[l], std::move(features), transformer.tokens);
   }
   return transformer;
 }

@@ -1,9 +1,7 @@
 // Exact match and ANNA against the quadratic oracles, bit for bit, and what they must refuse.
 #include "roundtrip/anna/attention/anna.h"
 #include "roundtrip/anna/attention/exact_match.h"
-#include "roundtrip/anna/attention/softmax.h"
 #include "roundtrip/anna/attention/state_space.h"
-#include "roundtrip/anna/attention/window.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -97,53 +95,6 @@ TEST(StateSpace, HoldsTheLastValueOfAChannel) {
   EXPECT_EQ(out.row(2)[0].value, 8);  // token 2 opened nothing
   EXPECT_EQ(out.row(3)[0].value, (16 + 3 * 4) / 4.0);
   EXPECT_EQ(out.row(4)[0].value, 4);
-}
-
-// A window is softmax over the tokens that it has, asked of another mechanism.
-TEST(Window, EqualsSoftmaxOfEachWindow) {
-  EXPECT_TRUE(rc::check([] {
-    const std::uint64_t width = *rc::gen::element(0, 1, 2, 5, 100);
-    const double scale = *rc::gen::element(0.0, 0.25, 0.001, 3.0);
-    const TableCodebook codebook = random_codebook();
-    const HeadInput head = random_head(codebook, *rc::gen::element(4.0, 1e9, 9007199254740990.0));
-    const SparseRows out = attend(*make_window(width, scale), codebook, head);
-    const auto softmax = make_model_softmax(scale);
-    SparseRows expected;
-    for (std::uint64_t token = 0; token < head.tokens; ++token) {
-      const std::uint64_t first = token - std::min(token, width);
-      HeadInput part{.tokens = std::min(head.tokens, token + width + 1) - first,
-                     .queries = {head.queries.default_symbol, {}},
-                     .keys = {head.keys.default_symbol, {}},
-                     .values = {}};
-      const auto within = [&](std::uint64_t other) { return other >= first && other < first + part.tokens; };
-      for (const auto& [from, to] :
-           {std::pair(&head.queries, &part.queries), std::pair(&head.keys, &part.keys)}) {
-        for (const TokenSymbol& listed : from->listed) {
-          if (within(listed.token)) to->listed.push_back({listed.token - first, listed.symbol});
-        }
-      }
-      for (std::size_t i = 0; i < head.values.tokens.size(); ++i) {
-        if (!within(head.values.tokens[i])) continue;
-        part.values.tokens.push_back(head.values.tokens[i] - first);
-        for (const Entry& entry : head.values.row(i)) part.values.entries.push_back(entry);
-        part.values.offsets.push_back(part.values.entries.size());
-      }
-      const SparseRows all = attend(*softmax, codebook, part);
-      for (std::size_t i = 0; i < all.tokens.size(); ++i) {
-        if (all.tokens[i] != token - first) continue;
-        expected.tokens.push_back(token);
-        for (const Entry& entry : all.row(i)) expected.entries.push_back(entry);
-        expected.offsets.push_back(expected.entries.size());
-      }
-    }
-    RC_ASSERT(equal(out, expected));
-  }));
-}
-
-TEST(Window, RefusesWidthsAndScales) {
-  EXPECT_THROW(make_window(Window::kMaxWidth + 1, 0), ContractError);
-  EXPECT_THROW(make_window(1, -1), ContractError);
-  EXPECT_THROW(make_window(1, INFINITY), ContractError);
 }
 
 // Literal values, so that mechanism and oracle can't be wrong together.

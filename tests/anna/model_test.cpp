@@ -7,6 +7,10 @@
 #include <cmath>
 #include <set>
 
+#include "roundtrip/anna/attention/chunked.h"
+#include "roundtrip/anna/attention/performer.h"
+#include "roundtrip/anna/attention/polynomial.h"
+#include "roundtrip/anna/attention/window.h"
 #include "roundtrip/anna/lsh/probability.h"
 #include "roundtrip/base/error.h"
 
@@ -199,7 +203,22 @@ TEST(Model, EveryMechanismHasAnEvaluator) {
   EXPECT_THAT(message(tables(0, 1)), HasSubstr("tables is 0"));
   EXPECT_EQ(message(LowRank{}), "accepted");
   EXPECT_EQ(message(Softmax{}), "accepted");
-  EXPECT_THAT(message(LowRank{0}), HasSubstr("rank is 0"));
+  EXPECT_THAT(message(LowRank{0}), HasSubstr("low_rank: rank is 0"));
+  EXPECT_EQ(message(Performer{}), "accepted");
+  EXPECT_THAT(message(Performer{0}), HasSubstr("performer: rank is 0"));
+  EXPECT_THAT(message(Performer{1, 1, HUGE_VAL}), HasSubstr("temperature is inf"));
+  EXPECT_THAT(message(Performer{1, 1, 1, 701}), HasSubstr("shift is 701; allowed are 0 .. 700"));
+  EXPECT_EQ(message(Polynomial{}), "accepted");
+  EXPECT_THAT(message(Polynomial{362}), HasSubstr("sketch is 362; allowed are 1 .. 361"));
+  EXPECT_THAT(message(Polynomial{1, 1, 0}), HasSubstr("unit is 0"));
+  EXPECT_THAT(message(Window{Window::kMaxWidth + 1}), HasSubstr("width is 524289"));
+  EXPECT_THAT(message(Window{1, 0, Window::kMaxWidth + 1}), HasSubstr("globals is 524289"));
+  EXPECT_THAT(message(Window{1, -1}), HasSubstr("scale is -1"));
+  EXPECT_EQ(message(Chunked{}), "accepted");
+  EXPECT_THAT(message(Chunked{0}), HasSubstr("chunk is 0"));
+  EXPECT_THAT(message(Chunked{1, 0}), HasSubstr("hashings is 0"));
+  EXPECT_THAT(message(Chunked{1, 1, 0}), HasSubstr("functions is 0"));
+  EXPECT_THAT(message(Chunked{1, 1, 1, 1, FamilyKind::kPStable}), HasSubstr("family is p-stable"));
   EXPECT_THAT(message(Softmax{HUGE_VAL}), HasSubstr("scale is inf"));
   for (const MechanismInfo* info : mechanisms()) {
     EXPECT_EQ(find_mechanism(info->name), info);

@@ -14,13 +14,15 @@ class Compare(cli_test.Case):
     def test_k_hop(self):
         at = {k: self.rows("k_hop", "--n", 32, "--param", f"k={k}") for k in (1, 4)}
         for k, rows in at.items():
-            for name in ("ema", "anna"):
+            for name in ("ema", "anna", "rnn", "lstm", "state_space", "softmax", "window", "chunked"):
                 row = rows[name, "native"]
                 self.assertEqual((row["wrong"], row["task"], row["n"], row["k"]), (0, "k_hop", 32, k), name)
                 self.assertGreater(row["work"], 0)
                 self.assertGreater(row["machines"], 0)
             self.assertEqual({row["wrong"] for row in rows.values() if "wrong" in row}, {0})
-        self.assertEqual(at[4]["ema", "native"]["layers"] - at[1]["ema", "native"]["layers"], 2)  # pointers double
+        # Pointers double, recurrences hop once a layer.
+        layers = {k: {name: rows[name, "native"]["layers"] for name in ("ema", "softmax", "rnn")} for k, rows in at.items()}
+        self.assertEqual([layers[4][name] - layers[1][name] for name in ("ema", "softmax", "rnn")], [2, 2, 3])
         # N / k^6 is 32 at k = 1, and below 1 at k = 4.
         bounds = {k: next(row for (name, _), row in rows.items() if name == "state_space") for k, rows in at.items()}
         self.assertEqual((bounds[1]["bound"], bounds[1]["in_range"]), ("1 layer, or width N / k^6 = 32", "yes"))

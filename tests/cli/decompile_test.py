@@ -21,7 +21,7 @@ class Decompile(cli_test.Case):
         return json.loads(path.read_text())
 
     def test_random_models(self):
-        for attention in ("anna", "ema", "low_rank", "state_space", "softmax"):
+        for attention in ("anna", "ema", "low_rank", "performer", "polynomial", "state_space", "window", "chunked", "rnn", "lstm", "softmax"):
             facts = self.facts("decompile", "random:L=2,H=2,c=8", "--n", 48, "--attention", attention)
             self.assertLessEqual(set(cli_test.RUN_KEYS + KEYS), set(facts))
             self.assertEqual((facts["verdict"], facts["equal"], facts["depth"], facts["heads"]), ("verified", True, 2, 2))
@@ -47,6 +47,8 @@ class Decompile(cli_test.Case):
         for arguments in (("decompile", "random:L=1,H=2,d=8", "--n", 30, "--attention", "ema"),
                           ("decompile", "random:L=1,H=1,d=8", "--n", 30, "--attention", "low_rank", "--param", "rank=3"),
                           ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "state_space"),
+                          ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "performer"),
+                          ("decompile", "random:L=1,H=1,d=4,m=2,w=4", "--n", 30, "--attention", "chunked"),
                           ("decompile", "sum", "--n", 64, "--construction", "routed"),
                           ("compile", "sum", "--n", 64, "--attention", "anna")):
             facts = self.facts(*arguments, "--roundtrip")
@@ -111,6 +113,20 @@ class Decompile(cli_test.Case):
         self.assertEqual(self.facts("decompile", model, "--input", self.file("-32 4 0"))["verdict"], "verified")
         self.refuse("decompile", model, "--input", self.file("-32 4 5"), says=["value 3 of the input is 5", "-32 to 4"])
 
+    def test_hops_by_recurrences(self):
+        """Each recurrence's own k-hop is written as a model, and runs as a protocol on one and on several ranks."""
+        for attention in ("rnn", "lstm", "state_space"):
+            model = self.path / f"{attention}.json"
+            hop = ("compile", "k_hop", "--n", 40, "--param", "k=2", "--attention", attention)
+            facts = self.facts(*hop, "--native", "--check", "--export", model)
+            self.assertEqual((facts["verdict"], facts["depth"], facts["heads"]), ("verified", 3, 1))
+            plans = [self.facts("decompile", model, "--n", 40, "--seed", 3, ranks=ranks) for ranks in (0, 3)]
+            self.assertEqual([(plan["verdict"], plan["equal"]) for plan in plans], [("verified", True)] * 2)
+            self.assertEqual(plans[0]["rounds"], plans[1]["rounds"])
+            self.refuse(*hop, says=[f"'{attention}'", "ema or anna"])
+        self.refuse("compile", "match2", "--n", 9, "--native", "--attention", "rnn", says="ema and anna alone")
+        self.refuse("compile", "k_hop", "--n", 9, "--native", "--attention", "rnn", "--param", "k=65", says="k")
+
     def test_formula_of_a_file(self):
         """R = 2 + 5 dc is said of a file whose layers attend by softmax, too."""
         model = self.path / "match2.json"
@@ -121,11 +137,29 @@ class Decompile(cli_test.Case):
         self.assertRegex(self.succeed("decompile", model, "--n", 16), r"R = \d+ = 2 \+ sum over layers of 5 dc\n")
 
     def test_ranks(self):
-        facts = [self.facts("decompile", "random:L=1,H=2,c=8", "--n", 40, ranks=ranks) for ranks in (0, 3)]
-        for one in facts:
-            for key in cli_test.PLACE_KEYS:
-                one.pop(key)
-        self.assertEqual(*facts)
+        for options, all_ranks in (((), (0, 3)), (("--attention", "rnn"), (0, 1, 2, 3, 4, 7)), (("--attention", "lstm"), (0, 1, 2, 3, 4, 7))):
+            facts = [self.facts("decompile", "random:L=2,H=2,c=8", "--n", 40, *options, ranks=ranks) for ranks in all_ranks]
+            for one in facts:
+                for key in cli_test.PLACE_KEYS:
+                    one.pop(key)
+            for one in facts[1:]:
+                self.assertEqual(one, facts[0])
+            self.assertEqual((facts[0]["verdict"], facts[0]["equal"]), ("verified", True))
+
+    def test_forms_of_averaging_on_ranks(self):
+        """Every form of an averaging mechanism is the same protocol, word for word, on any number of ranks."""
+        for attention, *params in (("performer",), ("performer", "causal=1"), ("polynomial",), ("low_rank", "causal=1"),
+                                   ("softmax", "causal=1"), ("window", "globals=2"), ("window", "globals=2", "causal=1"),
+                                   ("window", "causal=1"), ("chunked",), ("chunked", "causal=1", "chunk=3")):
+            arguments = ["decompile", "random:L=2,H=1,d=4,m=2,w=4", "--n", 30, "--attention", attention]
+            for param in params:
+                arguments += ["--param", param]
+            facts = [self.facts(*arguments, ranks=ranks) for ranks in (0, 1, 2, 3, 4, 7)]
+            for one in facts:
+                self.assertEqual((one["verdict"], one["equal"]), ("verified", True))
+                for key in cli_test.PLACE_KEYS:
+                    one.pop(key)
+                self.assertEqual(one, facts[0])
 
     def test_plan(self):
         text = self.succeed("decompile", "random:L=4,H=4,c=4", "--n", 4096, "--eps", "1/4", "--delta", "1/4", "--plan")
@@ -142,7 +176,7 @@ class Decompile(cli_test.Case):
         self.refuse("decompile", "random:L=0", "--n", 64, says="L is 0")
         self.refuse("decompile", "sums", "--n", 64, says="'sum'")
         self.refuse("decompile", "./missing.json", "--n", 64, says="missing.json")
-        for attention in ("low_rank", "softmax", "state_space"):
+        for attention in ("low_rank", "softmax", "state_space", "performer", "polynomial", "window", "chunked", "rnn", "lstm"):
             self.refuse("decompile", "sum", "--n", 64, "--attention", attention, says="random models")
         self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
         self.assertFalse((self.path / "model.txt").exists())

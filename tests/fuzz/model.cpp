@@ -61,7 +61,7 @@ std::vector<std::string> seeds() {
   std::vector<Model> models;
   for (const MechanismInfo* info : mechanisms()) {
     for (const Mechanism& mechanism : info->samples())
-      models.push_back(tiny("random:L=1,H=1,d=2,m=1,w=1", mechanism));
+      models.push_back(tiny("random:L=1,H=1,d=2,m=2,w=1", mechanism));
   }
   models.push_back(tiny("random:L=2,H=2,d=3,m=2,w=2", ExactMatch{}));
   for (const Model& model : models) {

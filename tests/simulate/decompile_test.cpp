@@ -12,6 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "roundtrip/anna/attention/chunked.h"
+#include "roundtrip/anna/attention/lstm.h"
+#include "roundtrip/anna/attention/performer.h"
+#include "roundtrip/anna/attention/polynomial.h"
+#include "roundtrip/anna/attention/rnn.h"
 #include "roundtrip/anna/attention/state_space.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/anna/files/model_file.h"
@@ -49,14 +54,23 @@ mpc::Parameters parameters_of(const Shape& shape) {
 /// R as the derivation states it, from the sizes alone.
 std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
   std::uint32_t rounds = 2;
+  bool in_wave = false;
   for (const DecompiledLayer& layer : plan.layers) {
-    if (layer.decompiler == &decompiler_of(anna::Softmax::info())) {
+    if (layer.decompiler == &decompiler_of(anna::Rnn::info())) {
+      rounds += in_wave ? 1 : static_cast<std::uint32_t>(plan.blocks);
+      in_wave = true;
+      continue;
+    }
+    in_wave = false;
+    if (layer.decompiler == &decompiler_of(anna::Softmax::info()) ||
+        layer.decompiler == &decompiler_of(anna::Mechanism(anna::Softmax{1, true}))) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= plan.copies_a_round + 1) ++depth;
       rounds += 5 * depth;
       continue;
     }
     if (layer.decompiler == &decompiler_of(anna::LowRank::info()) ||
+        layer.decompiler == &decompiler_of(anna::Mechanism(anna::LowRank{1, 1, true})) ||
         layer.decompiler == &decompiler_of(anna::StateSpace::info())) {
       std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
       for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
@@ -65,6 +79,27 @@ std::uint32_t rounds_by_formula(const DecompilePlan& plan) {
     }
     if (layer.decompiler == &decompiler_of(anna::Window::info())) {
       ++rounds;
+      continue;
+    }
+    const bool global = layer.decompiler == &decompiler_of(anna::Mechanism(anna::Window{1, 0, 1}));
+    if (global || layer.decompiler == &decompiler_of(anna::Mechanism(anna::Window{1, 0, 1, true}))) {
+      std::uint32_t depth = plan.blocks == 1 ? 1 : 0;
+      for (std::uint64_t reached = 1; reached < plan.blocks; reached *= layer.scan_fan) ++depth;
+      rounds += 2 + (global ? 4 : 1) * depth;
+      continue;
+    }
+    if (layer.decompiler == &decompiler_of(anna::Chunked::info())) {
+      const std::uint64_t width =
+          layer.code_words + 1 + std::uint64_t{layer.value_dimension} * layer.value_words;
+      rounds += 2 + mpc::plan_sort(
+                        {.records = plan.tokens,
+                         .record_words = width,
+                         .memory_words = plan.memory_words / 2,
+                         .key_words = std::uint64_t{layer.code_words} + 1,
+                         .distinct_keys = true,
+                         .machine_records = plan.memory_words /
+                                            (2 + std::uint64_t{layer.value_dimension} * layer.sum_words)})
+                        ->rounds;
       continue;
     }
     EXPECT_EQ(layer.decompiler, &decompiler_of(anna::ExactMatch::info()))
@@ -201,6 +236,35 @@ TEST(Decompile, StateSpaceLayers) {
   EXPECT_EQ(rounds[1], rounds[2]);
 }
 
+/// Of a random model's numbers: the mechanism as `decompile --attention` would draw it.
+anna::Mechanism drawn(const anna::MechanismInfo& info, const anna::RandomModel& model, std::uint64_t tokens) {
+  return info.draw({.model = model, .tokens = tokens, .eta = 0.01, .options = {}});
+}
+
+// C + L - 1 rounds for L consecutive layers, which begin anew after a layer of another kind.
+TEST(Decompile, RecurrentLayersAreAWave) {
+  for (const anna::MechanismInfo* info : {&anna::Rnn::info(), &anna::Lstm::info()}) {
+    for (const std::uint32_t layers : {1, 2, 5}) {
+      for (const std::uint64_t kappa : {9, 16, 400}) {
+        anna::RandomModel model = random_parameters(layers, 2, 5);
+        model.value_dimension = 3;
+        anna::Model made = random_model(model, 100, drawn(*info, model, 100));
+        const mpc::Parameters parameters = parameters_of({100, Rational(1, 2), Rational(1, 5), kappa});
+        const auto words = anna::random_words(model, 100);
+        const Ran ran = check(made, words, parameters);
+        EXPECT_EQ(ran.plan.rounds, 2 + ran.plan.blocks + layers - 1);
+        EXPECT_EQ(ran.plan.blocks, ceil_div(100, ran.plan.block_tokens));
+        EXPECT_EQ(ran.plan.blocks == 1, kappa == 400);
+        check(made, words, parameters, {.word_bits = 32});
+        if (layers < 5) continue;
+        made.mechanisms[2] = anna::Window{1, 0};
+        const Ran mixed = check(made, words, parameters);
+        EXPECT_EQ(mixed.plan.rounds, 2 + 2 * (mixed.plan.blocks + 1) + 1);
+      }
+    }
+  }
+}
+
 // One round a layer, whatever N is; a window that is wider than a block with the memory given is refused.
 TEST(Decompile, WindowLayers) {
   for (const std::uint64_t width : {0, 1, 4, 60}) {
@@ -220,6 +284,114 @@ TEST(Decompile, WindowLayers) {
       made.mechanisms[1] = anna::ExactMatch{true};
       check(made, anna::random_words(model, 300), parameters);
     }
+  }
+}
+
+// 4 dv + 2 rounds, with a mask dv + 2; owners alone, whatever g is; globals wider than a block are refused.
+TEST(Decompile, WindowLayersWithGlobalTokens) {
+  std::uint32_t deep = 0;
+  for (const bool causal : {false, true}) {
+    for (const std::uint64_t globals : {1, 3, 9}) {
+      for (const double scale : {0.0, 0.01}) {
+        const anna::RandomModel model = random_parameters(2, 2, 5);
+        anna::Model made = random_model(model, 300, anna::Mechanism(anna::Window{2, scale, globals, causal}));
+        const mpc::Parameters parameters = parameters_of({300, Rational(1, 2), Rational(1, 5), {}});
+        const Ran ran = check(made, anna::random_words(model, 300), parameters, {.word_bits = 48});
+        EXPECT_GT(ran.plan.blocks, 1u);
+        EXPECT_GE(ran.plan.block_tokens, globals);
+        EXPECT_EQ(ran.plan.layer_machines(0), ran.plan.blocks);
+        deep += ran.plan.layers[0].scan_depth > 1;
+        made.mechanisms[0] = anna::Window{2, scale};
+        check(made, anna::random_words(model, 300), parameters);
+        made.mechanisms[0] = anna::ExactMatch{};
+        check(made, anna::random_words(model, 300), parameters);
+      }
+    }
+    // All tokens global, one block, and more globals than tokens.
+    const anna::RandomModel model = random_parameters(1, 1, 5);
+    for (const std::uint64_t globals : {7, 12})
+      check(random_model(model, 12, anna::Mechanism(anna::Window{1, 0.01, globals, causal})),
+            anna::random_words(model, 12), parameters_of({12, Rational(1, 2), Rational(1, 5), 400}));
+  }
+  EXPECT_GT(deep, 0u);
+  const anna::RandomModel model = random_parameters(1, 1, 5);
+  EXPECT_THROW(plan_decompile(random_model(model, 300, anna::Mechanism(anna::Window{1, 0, 200})),
+                              parameters_of({300, Rational(1, 2), Rational(1, 5), 16})),
+               ContractError);
+}
+
+// T_sort(N', w) + 2 rounds, H n_h M_s sort machines beside the owners.
+TEST(Decompile, ChunkedLayers) {
+  std::uint32_t spread = 0;
+  for (const bool causal : {false, true}) {
+    for (const std::uint64_t chunk : {1, 3, 8}) {
+      for (const std::uint32_t hashings : {1, 3}) {
+        const anna::RandomModel model = random_parameters(2, 2, 5);
+        anna::Model made =
+            random_model(model, 300,
+                         anna::Mechanism(anna::Chunked{
+                             .chunk = chunk, .hashings = hashings, .functions = 3, .masked = causal}));
+        const mpc::Parameters parameters = parameters_of({300, Rational(1, 2), Rational(1, 5), {}});
+        const Ran ran = check(made, anna::random_words(model, 300), parameters, {.word_bits = 48});
+        const DecompiledLayer& layer = ran.plan.layers[0];
+        spread += layer.sort.machines > 3;
+        EXPECT_EQ(ran.plan.layer_machines(0), ran.plan.blocks + 2 * hashings * layer.sort.machines);
+        made.mechanisms[1] = anna::ExactMatch{true};
+        check(made, anna::random_words(model, 300), parameters);
+      }
+    }
+  }
+  EXPECT_GT(spread, 6u);
+  const anna::RandomModel model = random_parameters(1, 1, 5);
+  check(random_model(model, 20,
+                     anna::Mechanism(anna::Chunked{.chunk = 50, .functions = 70})),  // one machine sorts
+        anna::random_words(model, 20), parameters_of({20, Rational(1, 2), Rational(1, 5), 400}));
+}
+
+// A mask leaves rounds as they are; softmax has C (C + 1) / 2 machines instead of C^2.
+TEST(Decompile, CausalAveragesOfAll) {
+  for (const std::uint64_t kappa : {8, 40}) {
+    const anna::RandomModel model = random_parameters(2, 2, 6);
+    const mpc::Parameters parameters = parameters_of({150, Rational(1, 2), Rational(1, 5), kappa});
+    const auto words = anna::random_words(model, 150);
+    anna::Model softmax = random_model(model, 150, anna::Mechanism(anna::Softmax{0.01, true}));
+    const Ran ran = check(softmax, words, parameters);
+    EXPECT_GT(ran.plan.blocks, 3u);
+    EXPECT_EQ(ran.plan.layer_machines(0), ran.plan.blocks * (ran.plan.blocks + 1) / 2);
+    const DecompilePlan open = plan_decompile(random_model(model, 150, anna::Softmax{0.01}), parameters);
+    EXPECT_EQ(ran.plan.rounds, open.rounds);
+    EXPECT_EQ(open.layer_machines(0), open.blocks * open.blocks);
+    softmax.mechanisms[0] = anna::Softmax{0.01};
+    check(softmax, words, parameters);
+    for (const anna::Mechanism& mechanism :
+         {anna::Mechanism(anna::LowRank{2, 7, true}), anna::Mechanism(anna::Performer{2, 7, 256, 8, true}),
+          anna::Mechanism(anna::Polynomial{2, 7, 256, true}),
+          anna::Mechanism(anna::Window{2, 0.01, 0, true})}) {
+      const mpc::Parameters wide = parameters_of({150, Rational(1, 2), Rational(1, 5), {}});
+      anna::Model made = random_model(model, 150, mechanism);
+      EXPECT_GT(check(made, words, wide).plan.blocks, 1u);
+      made.mechanisms[0] = anna::ExactMatch{};
+      check(made, words, wide, {.word_bits = 48});
+    }
+  }
+}
+
+// The same rounds for every feature map.
+TEST(Decompile, PerformerAndPolynomialLayers) {
+  const anna::RandomModel model = random_parameters(2, 2, 6);
+  for (const anna::Mechanism& mechanism :
+       {anna::Mechanism(anna::Performer{3, 7, 256}), anna::Mechanism(anna::Polynomial{2, 7, 256})}) {
+    anna::Model made = random_model(model, 200, mechanism);
+    for (const std::uint32_t word_bits : {62, 48}) {
+      const Ran ran =
+          check(made, anna::random_words(model, 200),
+                parameters_of({200, Rational(1, 2), Rational(1, 5), {}}), {.word_bits = word_bits});
+      EXPECT_EQ(ran.plan.layers[0].rank, 3u);
+      EXPECT_GT(ran.plan.blocks, 1u);
+      EXPECT_EQ(ran.plan.layer_machines(0), ran.plan.blocks);
+    }
+    made.mechanisms.back() = anna::ExactMatch{};
+    check(made, anna::random_words(model, 200), parameters_of({200, Rational(1, 2), Rational(1, 5), {}}));
   }
 }
 
@@ -278,7 +450,7 @@ TEST(Decompile, PhasesAreDeclaredOnce) {
       const DecompilePlan plan = plan_decompile(random_model(model, 40, mechanism),
                                                 parameters_of({40, Rational(1, 2), Rational(1, 5), {}}));
       const Decompiled protocol(random_model(model, 40, mechanism), plan);
-      const LayerDecompiler& decompiler = decompiler_of(*info);
+      const LayerDecompiler& decompiler = decompiler_of(mechanism);
       std::vector<std::string> declared{std::string(kInputToBlocks.id)}, passes = declared;
       for (std::size_t l = 0; l < 2; ++l) {
         ASSERT_EQ(plan.layers[l].decompiler, &decompiler);
@@ -349,9 +521,24 @@ TEST(Decompile, AnyShape) {
     model.row_dimension = static_cast<std::uint32_t>(in(1, 6));
     model.seed = in(1, 1000);
     anna::Mechanism mechanism = anna::ExactMatch{};
-    const std::uint64_t kind = in(0, 6);
-    if (kind == 5) mechanism = anna::Softmax{0.01 * static_cast<double>(in(0, 9)) - 0.04};
-    if (kind == 1) mechanism = anna::LowRank{static_cast<std::uint32_t>(in(1, 5)), model.seed};
+    const std::uint64_t kind = in(0, 11);
+    const bool causal = in(0, 2) == 0;
+    if (kind == 5) mechanism = anna::Softmax{0.01 * static_cast<double>(in(0, 9)) - 0.04, causal};
+    if (kind == 1) mechanism = anna::LowRank{static_cast<std::uint32_t>(in(1, 5)), model.seed, causal};
+    if (kind == 6)
+      mechanism = anna::Performer{static_cast<std::uint32_t>(in(1, 5)), model.seed, 256, 8, causal};
+    if (kind == 7)
+      mechanism = anna::Polynomial{static_cast<std::uint32_t>(in(1, 4)), model.seed, 256, causal};
+    if (kind == 8) mechanism = anna::Window{in(0, 9), 0.01 * static_cast<double>(in(0, 2)), in(0, 5), causal};
+    if (kind >= 9) {
+      mechanism = anna::Chunked{
+          .chunk = in(1, 9),
+          .hashings = static_cast<std::uint32_t>(in(1, 4)),
+          .functions = static_cast<std::uint32_t>(in(1, 4)),
+          .seed = model.seed,
+          .family = in(0, 2) == 0 ? anna::FamilyKind::kHyperplane : anna::FamilyKind::kCrossPolytope,
+          .masked = causal};
+    }
     if (kind > 1 && kind < 5) {
       anna::Anna anna;
       constexpr anna::FamilyKind kFamilies[] = {

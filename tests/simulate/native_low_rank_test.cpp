@@ -117,7 +117,7 @@ TEST(NativeLowRank, OtherMechanismsAreRefused) {
     low_rank_by_averages(model);
     FAIL();
   } catch (const ContractError& error) {
-    EXPECT_STREQ(error.what(), "layer 0 has ema attention, allowed is low_rank");
+    EXPECT_STREQ(error.what(), "layer 0 has ema attention, allowed is attention by features without a mask");
   }
 }
 
