@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "roundtrip/anna/attention/chunked.h"
 #include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
@@ -51,12 +52,13 @@ Bound bound_of(const std::string& task, const std::string& mechanism, std::uint6
   const bool recurrent = one_of({"rnn", "lstm", "state_space"});
   const bool features = one_of({"low_rank", "performer", "polynomial"});
   if (task == "k_hop") {
+    const std::string layers = fmt::format("{} layer{}", k, k == 1 ? "" : "s");
     if (recurrent) {
       const double width = static_cast<double>(n) / std::pow(static_cast<double>(k), 6);
       if (width < 1) return {fmt::format("nothing: N / k^6 = {:.2g} < 1", width), false};
-      return {fmt::format("{} layers, or width N / k^6 = {:.0f}", k, std::floor(width))};
+      return {fmt::format("{}, or width N / k^6 = {:.0f}", layers, std::floor(width))};
     }
-    if (features || one_of({"window", "chunked"})) return {fmt::format("{} layers, or near-quadratic work", k)};
+    if (features || mechanism == "window") return {layers + ", or near-quadratic work"};
     return {"order log k layers, if cycles are hard"};
   }
   if (task == "match2") {
@@ -81,7 +83,9 @@ double work_of(const anna::Mechanism& mechanism, const anna::LayerShape& shape, 
   double seen = static_cast<double>(n);
   if (const auto* window = mechanism.get_if<anna::Window>())
     seen = std::min(seen, 2 * static_cast<double>(window->width) + 1);
-  if (mechanism.name() == "softmax" || mechanism.name() == "window")
+  if (const auto* chunked = mechanism.get_if<anna::Chunked>())
+    seen = static_cast<double>(chunked->hashings) * std::min(seen, 2 * static_cast<double>(chunked->chunk));
+  if (mechanism.name() == "softmax" || mechanism.name() == "window" || mechanism.name() == "chunked")
     return tokens * seen * (shape.query_dimension + values);
   if (mechanism.name() == "state_space") return tokens * shape.query_dimension * values;
   return tokens * static_cast<double>(mechanism.coding_operations(shape.query_dimension));
@@ -174,8 +178,8 @@ Table table_of(const Instance& instance, bool quiet) {
 
 std::string text_of(const Instance& instance, const Table& table) {
   std::string text = fmt::format(
-      "{}: {} outputs\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n",
-      heading(instance).substr(0, heading(instance).find('\n')), instance.shape().outputs, "mechanism", "construction", "layers", "width", "work", "rounds", "machines", "wrong",
+      "{}\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n",
+      heading(instance).substr(0, heading(instance).find('\n')), "mechanism", "construction", "layers", "width", "work", "rounds", "machines", "wrong",
       "theory asks for");
   for (const Cells& row : table.rows) {
     const auto cell = [&](std::size_t column) { return row[column].empty() ? "-" : row[column]; };
@@ -186,18 +190,19 @@ std::string text_of(const Instance& instance, const Table& table) {
 }
 
 /// Layers of every mechanism's network over k, those that are alike as one line.
-proofs_check::Plot depth_plot(const Instance& instance) {
+proofs_check::Plot depth_plot(Instance& instance) {
   std::map<std::string, std::vector<std::pair<double, double>>> points;
-  Instance at = instance;
+  const mpc::Parameters asked = instance.parameters;
   for (std::uint64_t k = 1; k <= 64; k *= 2) {
-    at.parameters.options["k"] = std::to_string(k);
+    instance.parameters.options["k"] = std::to_string(k);
     for (const std::string& name : native_attentions()) {
       try {
-        points[name].emplace_back(k, native_task(at, *anna::find_mechanism(name)).bound.depth);
+        points[name].emplace_back(k, native_task(instance, *anna::find_mechanism(name)).bound.depth);
       } catch (const ContractError&) {  // beyond what this network is for
       }
     }
   }
+  instance.parameters = asked;
   proofs_check::Plot plot{.title = "layers over k", .x_label = "k", .y_label = "layers", .series = {}};
   for (const auto& [name, line] : points) {
     const auto alike = std::ranges::find(plot.series, line, &proofs_check::Series::points);
@@ -235,7 +240,7 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
     check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", common.out.json}},
                 input_files(common), common.out.quiet);
   });
-  const Instance instance = prepare(common, communicator);
+  Instance instance = prepare(common, communicator);
   return communicator.from_root([&] {
     const Table table = table_of(instance, common.out.quiet);
     OutputFiles files;

@@ -23,7 +23,6 @@
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/compile/scattered.h"
 #include "roundtrip/simulate/decompile/decompile.h"
-#include "roundtrip/simulate/native/recurrent_k_hop.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -383,14 +382,10 @@ Command add_compile(CommandLine& line) {
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);
-  std::vector<std::string> attentions;
-  for (const anna::MechanismInfo* mechanism : anna::mechanisms())
-    if (mechanism->for_equal_keys != nullptr) attentions.push_back(mechanism->name);
-  for (const std::string_view name : simulate::recurrent_k_hop_mechanisms()) attentions.emplace_back(name);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, attentions,
+      flags, arguments->construction, arguments->common.parameters, native_attentions(),
       "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: standard attention, so cold "
-      "that equal keys win; the others, for k_hop with --native: a recurrence",
+      "that equal keys win; the others, for k_hop with --native alone",
       "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "

@@ -128,10 +128,11 @@ mpc::ProtocolInfo as_protocol(const ConstructionArguments& construction, ModelSo
     info.example.n = std::min<std::uint64_t>(info.example.n, model_source.model.transformer.tokens);
   }
   std::vector<const simulate::LayerDecompiler*> decompilers;
-  for (const anna::Mechanism& mechanism : model_source.model.mechanisms)
-    decompilers.push_back(&simulate::decompiler_of(mechanism));
   std::vector<const anna::MechanismInfo*> kinds;
-  for (const anna::Mechanism& mechanism : model_source.model.mechanisms) kinds.push_back(&mechanism.info());
+  for (const anna::Mechanism& mechanism : model_source.model.mechanisms) {
+    decompilers.push_back(&simulate::decompiler_of(mechanism));
+    kinds.push_back(&mechanism.info());
+  }
   if (!file || !construction.attention.empty()) {
     kinds = {&random_attention(construction)};
     decompilers = {&simulate::decompiler_of(*kinds.front())};

@@ -76,7 +76,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
     add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 31});
     add("reformer", Kind::kReformer, "tokens of a chunk", n, {4, 32});
     add("rnn", Kind::kRnn, "numbers of state", need, {8, 64});
-    add("lstm", Kind::kLstm, "cells", need, {4, 64});
+    add("lstm", Kind::kLstm, "cells", need, {4, 64}, 6000);
     add("state_space", Kind::kStateSpace, "numbers of state", need, {4, 64});
     return made;
   }
@@ -84,7 +84,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
   // each symbol, k times over in one layer.
   const std::uint32_t n = task.tokens, state = options.k * options.symbols + 1;
   add("softmax", Kind::kSoftmax, "", 0, {0}, 2000);
-  add("anna", Kind::kAnna, "", 0, {0}, 2000);
+  add("anna", Kind::kAnna, "", 0, {0}, 3000);
   add("performer", Kind::kPerformer, "features", n, {16, 512});
   add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 2500);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
   add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 63});

@@ -1,0 +1,64 @@
+"""Drives `roundtrip compare` as a user does; see cli_test.py."""
+
+import csv
+import json
+
+import cli_test
+
+
+class Compare(cli_test.Case):
+    def rows(self, *arguments):
+        facts = json.loads(self.succeed("compare", *arguments, "--json", "-", "--quiet"))
+        return {(row["mechanism"], row["construction"]): row for row in facts["rows"]}
+
+    def test_k_hop(self):
+        at = {k: self.rows("k_hop", "--n", 32, "--param", f"k={k}") for k in (1, 4)}
+        for k, rows in at.items():
+            for name in ("ema", "anna", "rnn", "lstm", "state_space", "softmax", "window", "chunked"):
+                row = rows[name, "native"]
+                self.assertEqual((row["wrong"], row["task"], row["n"], row["k"]), (0, "k_hop", 32, k), name)
+                self.assertGreater(row["work"], 0)
+                self.assertGreater(row["machines"], 0)
+            self.assertEqual({row["wrong"] for row in rows.values() if "wrong" in row}, {0})
+        # Pointers double, recurrences hop once a layer.
+        layers = {k: {name: rows[name, "native"]["layers"] for name in ("ema", "softmax", "rnn")} for k, rows in at.items()}
+        self.assertEqual([layers[4][name] - layers[1][name] for name in ("ema", "softmax", "rnn")], [2, 2, 3])
+        # N / k^6 is 32 at k = 1, and below 1 at k = 4.
+        bounds = {k: next(row for (name, _), row in rows.items() if name == "state_space") for k, rows in at.items()}
+        self.assertEqual((bounds[1]["bound"], bounds[1]["in_range"]), ("1 layer, or width N / k^6 = 32", "yes"))
+        self.assertEqual((bounds[4]["bound"], bounds[4]["in_range"]), ("nothing: N / k^6 = 0.0078 < 1", "no"))
+
+    def test_other_tasks(self):
+        rows = self.rows("match2", "--n", 32, "--param", "M=11")
+        self.assertEqual((rows["anna", "native"]["layers"], rows["anna", "native"]["wrong"]), (1, 0))
+        self.assertEqual(rows["state_space", "none"]["bound"], "a state of 11 bits in one pass")
+        self.assertNotIn("layers", rows["state_space", "none"])
+        rows = self.rows("sum", "--n", 32)
+        self.assertEqual(rows["window", "none"]["bound"], "L w >= N - 1 = 31")
+        for construction in ("direct", "routed"):
+            self.assertEqual(rows["ema", construction]["wrong"], 0)
+
+    def test_files(self):
+        page, table = self.path / "page.html", self.path / "table.csv"
+        text = self.succeed("compare", "k_hop", "--n", 16, "--html", page, "--csv", table)
+        self.assertIn("theory asks for", text)
+        with open(table, newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            self.assertIn(f"  {row['mechanism']:<12}{row['construction']}", text)
+        self.assertEqual(page.read_text().count("<svg"), 2)
+        self.assertIn("layers over k", page.read_text())
+        words = self.file("a b a b c a b\n")
+        text = self.succeed("compare", "k_hop", "--input", words, "--format", "words", "--param", "k=1")
+        self.assertIn("k_hop k=1: N = 7 words", text)
+
+    def test_refusals(self):
+        self.refuse("compare", says="TASK")
+        self.refuse("compare", "sort", says=["compare sort", "known are k_hop, match2, sum"])
+        self.refuse("compare", "k_hop", "--param", "k=0", says="k")
+        self.refuse("compare", "sum", "--param", "k=2", says="k")
+        self.refuse("compare", "k_hop", "--html", self.path / "no/page.html", says="no/page.html")
+
+
+if __name__ == "__main__":
+    cli_test.main()
