@@ -364,7 +364,7 @@ TEST(Decompile, CausalAveragesOfAll) {
     softmax.mechanisms[0] = anna::Softmax{0.01};
     check(softmax, words, parameters);
     for (const anna::Mechanism& mechanism :
-         {anna::Mechanism(anna::LowRank{2, 7, true}), anna::Mechanism(anna::Performer{2, 7, 256, 8, true}),
+         {anna::Mechanism(anna::LowRank{2, 7, true}), anna::Mechanism(anna::Performer{2, 7, 16384, 2, true}),
           anna::Mechanism(anna::Polynomial{2, 7, 256, true}),
           anna::Mechanism(anna::Window{2, 0.01, 0, true})}) {
       const mpc::Parameters wide = parameters_of({150, Rational(1, 2), Rational(1, 5), {}});
@@ -380,7 +380,7 @@ TEST(Decompile, CausalAveragesOfAll) {
 TEST(Decompile, PerformerAndPolynomialLayers) {
   const anna::RandomModel model = random_parameters(2, 2, 6);
   for (const anna::Mechanism& mechanism :
-       {anna::Mechanism(anna::Performer{3, 7, 256}), anna::Mechanism(anna::Polynomial{2, 7, 256})}) {
+       {anna::Mechanism(anna::Performer{3, 7, 16384, 2}), anna::Mechanism(anna::Polynomial{2, 7, 256})}) {
     anna::Model made = random_model(model, 200, mechanism);
     for (const std::uint32_t word_bits : {62, 48}) {
       const Ran ran =
@@ -526,7 +526,7 @@ TEST(Decompile, AnyShape) {
     if (kind == 5) mechanism = anna::Softmax{0.01 * static_cast<double>(in(0, 9)) - 0.04, causal};
     if (kind == 1) mechanism = anna::LowRank{static_cast<std::uint32_t>(in(1, 5)), model.seed, causal};
     if (kind == 6)
-      mechanism = anna::Performer{static_cast<std::uint32_t>(in(1, 5)), model.seed, 256, 8, causal};
+      mechanism = anna::Performer{static_cast<std::uint32_t>(in(1, 5)), model.seed, 16384, 2, causal};
     if (kind == 7)
       mechanism = anna::Polynomial{static_cast<std::uint32_t>(in(1, 4)), model.seed, 256, causal};
     if (kind == 8) mechanism = anna::Window{in(0, 9), 0.01 * static_cast<double>(in(0, 2)), in(0, 5), causal};

@@ -84,7 +84,7 @@ TEST(NativeLowRank, EveryFeatureMapIsEqualAfterEveryLayer) {
   for (std::uint64_t number = 0; number < 60; ++number) {
     const auto rank = static_cast<std::uint32_t>(1 + number % 4);
     Network network = random_network(number);
-    const anna::Mechanism mechanism = number % 2 == 0 ? anna::Mechanism(anna::Performer{rank, number, 256})
+    const anna::Mechanism mechanism = number % 2 == 0 ? anna::Mechanism(anna::Performer{rank, number, 16384})
                                                       : anna::Mechanism(anna::Polynomial{rank, number, 256});
     network.model = anna::make_random_model(network.parameters, network.tokens, mechanism);
     const anna::Transformer transformer = low_rank_by_averages(network.model);
