@@ -76,7 +76,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
     add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 31});
     add("reformer", Kind::kReformer, "tokens of a chunk", n, {4, 32});
     add("rnn", Kind::kRnn, "numbers of state", need, {8, 64});
-    add("lstm", Kind::kLstm, "cells", need, {4, 64}, 6000);
+    add("lstm", Kind::kLstm, "cells", need, {4, 64});
     add("state_space", Kind::kStateSpace, "numbers of state", need, {4, 64});
     return made;
   }
