@@ -22,7 +22,6 @@
 #include "roundtrip/simulate/compile/counterexample.h"
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/decompile/decompile.h"
-#include "roundtrip/simulate/native/recurrent_k_hop.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -377,12 +376,10 @@ Command add_compile(CommandLine& line) {
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);
-  std::vector<std::string> attentions{"ema", "anna"};
-  for (const std::string_view name : simulate::recurrent_k_hop_mechanisms()) attentions.emplace_back(name);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, attentions,
+      flags, arguments->construction, arguments->common.parameters, native_attentions(),
       "ema (default): exact match; anna: one table of locality-sensitive hashing; the others, "
-      "for k_hop with --native: a recurrence",
+      "for k_hop with --native alone",
       "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "

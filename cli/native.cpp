@@ -4,8 +4,13 @@
 #include <bit>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 
+#include "roundtrip/anna/attention/chunked.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/simulate/native/chunked_k_hop.h"
+#include "roundtrip/simulate/native/hard_attention_k_hop.h"
 #include "roundtrip/simulate/native/recurrent_k_hop.h"
 #include "roundtrip/simulate/native/weights.h"
 
@@ -18,7 +23,20 @@ simulate::Match2Options match2_options(const mpc::Parameters& parameters) {
   return {.n = parameters.n, .modulus = static_cast<std::uint64_t>(modulus), .seed = parameters.seed};
 }
 
+bool one_of(const anna::MechanismInfo& mechanism, std::span<const std::string_view> names) {
+  return std::ranges::find(names, mechanism.name) != names.end();
+}
+
 }  // namespace
+
+std::vector<std::string> native_attentions() {
+  std::vector<std::string> names{"ema", "anna"};
+  for (const auto more :
+       {simulate::recurrent_k_hop_mechanisms(), simulate::hard_attention_k_hop_mechanisms()})
+    names.insert(names.end(), more.begin(), more.end());
+  names.push_back(anna::Chunked::info().name);
+  return names;
+}
 
 NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mechanism) {
   const mpc::Parameters& parameters = instance.parameters;
@@ -46,22 +64,39 @@ NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mech
     if (fresh) task.symbols.push_back(value);
     task.words.push_back(known->second);
   }
-  if (!mechanism.finds_equal_keys) {
-    const simulate::RecurrentKHopOptions options{.n = parameters.n,
-                                                 .k = static_cast<std::uint64_t>(parameters.integer_option(
-                                                     "k", 2, 1, simulate::RecurrentKHopOptions::kMaxK)),
-                                                 .symbols = static_cast<std::uint32_t>(task.symbols.size())};
+  const auto symbols = static_cast<std::uint32_t>(task.symbols.size());
+  const auto hops = [&](std::int64_t most) {
+    return static_cast<std::uint64_t>(parameters.integer_option("k", 2, 1, most));
+  };
+  if (one_of(mechanism, simulate::recurrent_k_hop_mechanisms())) {
+    const simulate::RecurrentKHopOptions options{
+        .n = parameters.n, .k = hops(simulate::RecurrentKHopOptions::kMaxK), .symbols = symbols};
     task.model = simulate::recurrent_k_hop_model(mechanism.name, options);
     task.bound = simulate::recurrent_k_hop_sizes(mechanism.name, options);
     return task;
   }
+  if (&mechanism == &anna::Chunked::info()) {
+    const simulate::ChunkedKHopOptions options{.n = parameters.n,
+                                               .k = hops(simulate::ChunkedKHopOptions::kMaxK),
+                                               .symbols = symbols,
+                                               .seed = parameters.seed};
+    task.model = simulate::chunked_k_hop_model(options);
+    task.bound = simulate::chunked_k_hop_sizes(options);
+    return task;
+  }
+  if (one_of(mechanism, simulate::hard_attention_k_hop_mechanisms())) {
+    const simulate::HardAttentionKHopOptions options{
+        .n = parameters.n, .k = hops(simulate::HardAttentionKHopOptions::kMaxK), .symbols = symbols};
+    task.model = simulate::hard_attention_k_hop_model(mechanism.name, options);
+    task.bound = simulate::hard_attention_k_hop_sizes(options);
+    return task;
+  }
   const auto word_bits = static_cast<std::uint32_t>(std::bit_width(task.symbols.size() - 1));
-  const simulate::KHopOptions options{
-      .n = parameters.n,
-      .k = static_cast<std::uint64_t>(parameters.integer_option("k", 2, 1, std::int64_t{1} << 62)),
-      .word_bits = std::max(1u, word_bits),
-      .seed = parameters.seed,
-      .binary = true};
+  const simulate::KHopOptions options{.n = parameters.n,
+                                      .k = hops(std::int64_t{1} << 62),
+                                      .word_bits = std::max(1u, word_bits),
+                                      .seed = parameters.seed,
+                                      .binary = true};
   task.model = simulate::k_hop_model(
       options, mechanism.for_equal_keys([&] { return simulate::k_hop_tables(options, eta); }));
   task.bound = simulate::k_hop_sizes(options);

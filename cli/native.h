@@ -20,8 +20,11 @@ struct NativeTask {
   std::vector<std::int64_t> symbols;  ///< k_hop: the value of each word
 };
 
+/// Mechanisms of networks: those that find equal keys, and for k_hop alone others.
+std::vector<std::string> native_attentions();
+
 /// ContractError unless the protocol is match2 or k_hop, with words that the weights can hold, and has a network with the
-/// mechanism: any that finds equal keys, or for k_hop a recurrence. Rank 0 alone has an input, and calls it.
+/// mechanism. Rank 0 alone has an input, and calls it.
 NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mechanism);
 
 /// The outputs as the user sees them, of the rows of the last array; a row without a word is nothing.
