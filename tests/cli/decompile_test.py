@@ -120,13 +120,13 @@ class Decompile(cli_test.Case):
         self.assertEqual(self.facts("decompile", model, "--input", self.file("-32 4 0"))["verdict"], "verified")
         self.refuse("decompile", model, "--input", self.file("-32 4 5"), says=["value 3 of the input is 5", "-32 to 4"])
 
-    def test_hops_by_recurrences(self):
-        """Each recurrence's own k-hop is written as a model, and runs as a protocol on one and on several ranks."""
-        for attention in ("rnn", "lstm", "state_space"):
+    def test_hops_by_every_mechanism(self):
+        """Each mechanism's own k-hop is written as a model, and runs as a protocol on one and on several ranks."""
+        for attention, heads in (("rnn", 1), ("lstm", 1), ("state_space", 1), ("softmax", 2), ("window", 2), ("chunked", 12)):
             model = self.path / f"{attention}.json"
             hop = ("compile", "k_hop", "--n", 40, "--param", "k=2", "--attention", attention)
             facts = self.facts(*hop, "--native", "--check", "--export", model)
-            self.assertEqual((facts["verdict"], facts["depth"], facts["heads"]), ("verified", 3, 1))
+            self.assertEqual((facts["verdict"], facts["depth"], facts["heads"]), ("verified", 3, heads))
             plans = [self.facts("decompile", model, "--n", 40, "--seed", 3, ranks=ranks) for ranks in (0, 3)]
             self.assertEqual([(plan["verdict"], plan["equal"]) for plan in plans], [("verified", True)] * 2)
             self.assertEqual(plans[0]["rounds"], plans[1]["rounds"])
