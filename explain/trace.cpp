@@ -287,16 +287,21 @@ struct Met {
   std::uint32_t head = 0;
   const Match* match = nullptr;
 };
+/// In `head`, if it is given; else in the first whose average `carries` the word, or in any if none does.
+template <typename Carries>
 std::optional<Met> find_met(const LayerTrace& layer, std::uint32_t from, std::uint32_t to,
-                            std::optional<std::uint32_t> head) {
+                            std::optional<std::uint32_t> head, const Carries& carries) {
+  std::optional<Met> first;
   for (const HeadTrace& candidate : layer.heads) {
     if (head && candidate.head != *head) continue;
     const auto match = std::ranges::lower_bound(candidate.matches, to, {}, &Match::query);
     if (match == candidate.matches.end() || match->query != to) continue;
-    if (std::ranges::binary_search(match->keys, from, {}, &Match::Key::token))
-      return Met{candidate.head, &*match};
+    if (!std::ranges::binary_search(match->keys, from, {}, &Match::Key::token)) continue;
+    const Met met{candidate.head, &*match};
+    if (carries(*match)) return met;
+    if (!first) first = met;
   }
-  return std::nullopt;
+  return first;
 }
 
 using WordId = std::pair<std::uint64_t, std::uint64_t>;  // source, sequence
@@ -341,15 +346,16 @@ void record_moves(const simulate::Construction& construction, const simulate::La
         move.to = word.output.value();
         break;
     }
-    const auto met = find_met(layer, move.from, move.to,
-                              role.one_head_a_word ? std::optional(word.sequence) : std::nullopt);
-    if (!met) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
-    move.head = met->head;
     const simulate::WordInRow expected{.source = word.source,
                                        .sequence = word.sequence,
                                        .destination = word.output.value_or(word.destination),
                                        .word = static_cast<double>(word.word)};
-    if (!construction.carries(l, met->match->value, expected))
+    const auto carries = [&](const Match& match) { return construction.carries(l, match.value, expected); };
+    const auto met = find_met(
+        layer, move.from, move.to, role.one_head_a_word ? std::optional(word.sequence) : std::nullopt, carries);
+    if (!met) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
+    move.head = met->head;
+    if (!carries(*met->match))
       fail(l, word, "is not in the average that its receiver got");
     layer.moves.push_back(move);
   }
