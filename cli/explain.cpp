@@ -157,10 +157,12 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
         });
   }
   require_of_protocols(arguments.construction);
+  require(arguments.construction.mechanism().finds_equal_keys, "--attention {}: of random models only",
+          arguments.construction.protocol_attention());  // a page of a protocol shows which keys match
   const Instance instance = prepare(common, communicator);
   check_size(instance);
   const simulate::CompileOptions options =
-      arguments.construction.protocol_options(instance.parameters, instance.info->name);
+      arguments.construction.options(instance.parameters, instance.info->name);
   communicator.on_root([&] {
     require_memory(simulate::plan(instance.shape(), options).peak_bytes * 4, "drawing the transformer");
   });

@@ -509,6 +509,8 @@ Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std
   for (std::size_t t = 0; t < outputs.size(); ++t)
     trace.outputs.push_back(printable(names.output(t, outputs[t])));
 
+  if (!anna::mechanism_for_equal_keys(mechanism).finds_equal_keys)
+    throw ContractError("attention", fmt::format("is '{}', which weighs all keys: there are no matches to show", mechanism));
   const anna::Model model = simulate::as_model(compiled, mechanism);
   const std::uint64_t ids = std::max<std::uint64_t>(trace.shape.machines, trace.shape.outputs);
   std::vector<anna::Activations> arrays;

@@ -355,7 +355,7 @@ class Reports(Case):
         self.assertEqual((facts["digits"], facts["depth"]), (2, 2 + 2 * 2 * facts["rounds"]))
         self.assertLessEqual(facts["width"], facts["width_bound"])
         widths = {ids: json.loads(self.succeed("compile", "sum", "--n", 256, "--ids", ids, "--json", "-"))["width"] for ids in ("long", "short")}
-        self.assertEqual(widths, {"long": 17 * 128, "short": 17 * 32})  # short: s + 1 heads of 2q numbers
+        self.assertEqual(widths, {"long": 17 * 128, "short": 16 * 32})  # short: s heads of 2q numbers
         self.refuse("compile", "sum", "--n", 16, "--attention", "softmax", "--ids", "short", says=["softmax", "--ids fallback"])
         for flags in (("--attention", "softmax"), ("--construction", "scattered")):
             self.refuse("compile", "sum", "--n", 16, *flags, "--certificate", self.path / "c.gz", says=["--certificate", flags[1]])
