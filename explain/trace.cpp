@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/lsh/family.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/explain/follow.h"
