@@ -17,6 +17,7 @@ enum class Domain : std::uint32_t {
   kOrder = 6,         // random order of machines and rows in tests
   kModel = 7,         // random transformers
   kPublicCoins = 8,   // of protocols that draw, by Parameters::seed
+  kScatter = 9,       // heads of the scattered construction
 };
 
 /// One 64-bit draw; a pure function of its arguments.

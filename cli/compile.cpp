@@ -21,6 +21,7 @@
 #include "roundtrip/proofs_check/report/rows.h"
 #include "roundtrip/simulate/compile/counterexample.h"
 #include "roundtrip/simulate/compile/export.h"
+#include "roundtrip/simulate/compile/scattered.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 
 namespace roundtrip::cli {
@@ -318,6 +319,11 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
           "--export {}: a model's file ends in .json", arguments.export_to);
   require(arguments.certificate.empty() || !common.plan, "--certificate: goes without --plan");
+  require(arguments.certificate.empty() || arguments.construction.mechanism().finds_equal_keys,
+          "--certificate: goes without --attention {}; a certificate's checker compares ids or their codes",
+          arguments.construction.protocol_attention());
+  require(arguments.certificate.empty() || arguments.construction.construction != simulate::scattered_construction().name,
+          "--certificate: goes without --construction scattered; a certificate's checker does not know its shifts");
   if (arguments.check) require_answers(mpc::find_protocol(common.protocol));
   communicator.on_root([&] {
     std::vector<NamedFile> outputs = {
@@ -333,7 +339,7 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   (void)arguments.construction.mechanism();  // refused before anything runs
   const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
-      arguments.construction.options(instance.parameters, instance.info->name);
+      arguments.construction.protocol_options(instance.parameters, instance.info->name);
   const simulate::EvaluationPlan plan = simulate::plan(instance.shape(), options);
   simulate::Compiled compiled = simulate::compile(instance.protocol, options);
   compiled.parameters = instance.parameters;
@@ -378,8 +384,8 @@ Command add_compile(CommandLine& line) {
   add_plan_and_output(flags, arguments->common);
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, native_attentions(),
-      "ema (default): exact match; anna: one table of locality-sensitive hashing; the others, "
-      "for k_hop with --native alone",
+      "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: standard attention, so cold "
+      "that equal keys win; the others, for k_hop with --native alone",
       "Turn the transformer into a protocol again and compare all outputs");
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "

@@ -52,6 +52,17 @@ simulate::CompileOptions ConstructionArguments::options(const mpc::Parameters& p
   return options;
 }
 
+simulate::CompileOptions ConstructionArguments::protocol_options(const mpc::Parameters& parameters,
+                                                                 const std::string& name) const {
+  simulate::CompileOptions made = options(parameters, name);
+  if (mechanism().needs_fallback) {
+    require(!specific.contains(simulate::ids_option().name) || made.ids == simulate::Ids::kFallback,
+            "--attention {}: only with --ids fallback, which is its default", protocol_attention());
+    made.ids = simulate::Ids::kFallback;
+  }
+  return made;
+}
+
 void add_construction_arguments(Flags& flags, ConstructionArguments& a, mpc::Parameters& parameters,
                                 const std::vector<std::string>& attentions, const std::string& attention,
                                 const std::string& round_trip) {

@@ -30,6 +30,8 @@ struct ConstructionArguments {
   }
   /// ContractError for flags that don't go together.
   simulate::CompileOptions options(const mpc::Parameters& parameters, const std::string& name) const;
+  /// The same for a protocol that is evaluated with mechanism().
+  simulate::CompileOptions protocol_options(const mpc::Parameters& parameters, const std::string& name) const;
 };
 
 /// --construction and the options of constructions (--digits), --eta, --attention, --passes, --roundtrip;

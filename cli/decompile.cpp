@@ -18,6 +18,7 @@
 #include "roundtrip/cli/verdict.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/native/low_rank.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -25,6 +26,13 @@ namespace {
 struct DecompileArguments {
   ProtocolArguments common;
   ConstructionArguments construction;
+  bool native = false;
+};
+
+/// A low-rank model as as many layers of exact match.
+struct Layers {
+  simulate::TransformerSizes sizes;
+  bool equal = false;  ///< to the model, after every layer
 };
 
 /// What rank 0 found.
@@ -35,9 +43,22 @@ struct Findings {
   std::optional<SourceDifference> source;          ///< of a file that holds what its source gives
   std::optional<simulate::Comparison> recompiled;  ///< --roundtrip
   simulate::TransformerSizes recompiled_bound;
-  double evaluate_seconds = 0;
+  std::optional<Layers> layers;  ///< --native
   std::string verdict;
 };
+
+Layers examine_layers(const anna::Model& model, std::span<const mpc::Word> words) {
+  const anna::Transformer transformer = simulate::low_rank_by_averages(model);
+  const auto exact = anna::make_exact_match();
+  Layers layers{simulate::measure(transformer), true};
+  anna::Activations array = simulate::input_activations(words, model.transformer.tokens), expected = array;
+  for (std::size_t l = 0; l < transformer.depth(); ++l) {
+    array = anna::evaluate(*transformer.layers[l], *exact, array);
+    expected = anna::evaluate(*model.transformer.layers[l], *model.mechanisms[l].make(), expected);
+    layers.equal = layers.equal && array == expected;
+  }
+  return layers;
+}
 
 Findings examine(const DecompileArguments& arguments, const Instance& instance,
                  const ModelSource& model_source, const Execution& execution) {
@@ -68,8 +89,9 @@ Findings examine(const DecompileArguments& arguments, const Instance& instance,
     found.recompiled = simulate::compare(again, execution.words, *simulate::make_attention(again, "ema"));
     overflow |= found.recompiled->overflow;
   }
+  if (arguments.native) found.layers = examine_layers(model_source.model, execution.words);
   found.verdict =
-      judge({found.equal, found.equals_protocol.value_or(true), !found.source || found.source->within(),
+      judge({found.equal, !found.layers || found.layers->equal, found.equals_protocol.value_or(true), !found.source || found.source->within(),
              !found.recompiled ||
                  (found.recompiled->equal && within_bound(found.recompiled->sizes, found.recompiled_bound))},
             overflow);
@@ -153,6 +175,7 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
   ModelSource model_source = make_model_source(common.protocol);
   const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
   const Instance instance = prepare(common, info, communicator);
+  if (arguments.native) (void)simulate::low_rank_by_averages(model_source.model);  // refuses others before anything runs
   const std::vector<simulate::Pass> passes = simulate::decompile_passes(model_source.plan);
   const std::string passes_shown = arguments.construction.passes ? passes_text(passes) : "";
   if (common.plan) {
@@ -197,6 +220,13 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
     json.update(model_json(model_source, passes));
     json["equal"] = found.equal && found.equals_protocol.value_or(true);
     json["source"] = source_json(found.source);
+    if (found.layers) {
+      const simulate::TransformerSizes& sizes = found.layers->sizes;
+      text += fmt::format("  in ANNA layers    L = {}, H = {}, width {}: {}\n", sizes.depth, sizes.heads, sizes.width,
+                          found.layers->equal ? "equal after every layer, bit for bit" : "arrays differ");
+      json["layers"] = sizes_json(sizes);
+      json["layers"]["equal"] = found.layers->equal;
+    }
     if (found.recompiled) {
       const simulate::TransformerSizes& sizes = found.recompiled->sizes;
       text += fmt::format("  compiled again    {}: L = {}, H = {}, width {}: {}\n",
@@ -225,6 +255,7 @@ beyond c r.
 Examples:
   roundtrip decompile random:L=2,H=4,d=16,c=8,seed=1 --n 256 --eps 1/4 --delta 1/4
   roundtrip decompile ./k_hop.json --n 64    (written by an example of `roundtrip compile --help`)
+  roundtrip decompile random:L=2,m=4 --attention low_rank --n 256 --native
   roundtrip decompile sum --n 256 --construction routed --roundtrip
 )");
   auto arguments = std::make_shared<DecompileArguments>();
@@ -240,6 +271,8 @@ Examples:
           "a file: its weights with this attention in place of its own",
           attention_names(true, " or "), attention_names(false, ", ")),
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
+  flags.toggle("--native", arguments->native,
+               "Low-rank models: also as as many ANNA layers, by averages over all tokens, and compare all arrays");
   return {
       .name = "decompile",
       .act = [arguments](const Communicator& communicator) { return decompile(*arguments, communicator); },

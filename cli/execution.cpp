@@ -111,9 +111,18 @@ std::uint64_t exchange_bytes(const mpc::Shape& shape) {
   return 2 * sizeof(mpc::Word) * shape.machines * shape.memory_words;
 }
 
+std::vector<mpc::Word> encode(const Instance& instance, const Communicator& communicator) {
+  std::vector<mpc::Word> words;
+  communicator.on_root([&] {
+    words = instance.input->encode(instance.shape());
+    if (instance.info->accept) instance.info->accept(instance.input->values(), instance.parameters);
+  });
+  return words;
+}
+
 Execution execute(const Instance& instance, const ProtocolArguments& arguments,
-                  const Communicator& communicator, mpc::RunOptions options) {
-  const mpc::Shape& shape = instance.shape();
+                  const Communicator& communicator, mpc::RunOptions options,
+                  std::optional<std::vector<mpc::Word>> words) {
   Execution execution;
   std::unique_ptr<mpc::Transport> own;
   mpc::Transport* transport = &communicator.transport();
@@ -126,10 +135,7 @@ Execution execute(const Instance& instance, const ProtocolArguments& arguments,
   execution.transport = transport->name();
   execution.ranks = transport->ranks();
 
-  communicator.on_root([&] {
-    execution.words = instance.input->encode(shape);
-    if (instance.info->accept) instance.info->accept(instance.input->values(), instance.parameters);
-  });
+  execution.words = words ? std::move(*words) : encode(instance, communicator);
 
   Progress progress(communicator.root() && !arguments.out.quiet);
   options.limit_words = arguments.limit_words;

@@ -51,10 +51,13 @@ struct Execution {
   std::optional<mpc::ModelViolation> violation;
 };
 
-/// Collective. Refused with what it needs if its messages can't fit in memory. A violation is caught and
-/// reported.
+/// Collective. The input as words, on rank 0; ContractError, the same on every rank, for values that are none.
+std::vector<mpc::Word> encode(const Instance& instance, const Communicator& communicator);
+
+/// Collective. A violation is caught and reported. `words`: the input, encode(instance, ..) unless given.
 Execution execute(const Instance& instance, const ProtocolArguments& arguments,
-                  const Communicator& communicator, mpc::RunOptions options = {});
+                  const Communicator& communicator, mpc::RunOptions options = {},
+                  std::optional<std::vector<mpc::Word>> words = {});
 
 /// The outputs as the user sees them; on rank 0.
 mpc::Outputs decode(const Instance& instance, const std::vector<mpc::Word>& words);

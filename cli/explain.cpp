@@ -160,7 +160,7 @@ int explain_command(const ExplainArguments& arguments, const Communicator& commu
   const Instance instance = prepare(common, communicator);
   check_size(instance);
   const simulate::CompileOptions options =
-      arguments.construction.options(instance.parameters, instance.info->name);
+      arguments.construction.protocol_options(instance.parameters, instance.info->name);
   communicator.on_root([&] {
     require_memory(simulate::plan(instance.shape(), options).peak_bytes * 4, "drawing the transformer");
   });

@@ -49,6 +49,8 @@ class Input {
   /// All values as words of the protocol; ContractError naming line, value and range for one that doesn't
   /// fit.
   std::vector<mpc::Word> encode(const mpc::Shape& shape) const;
+  /// Frees the memory of the values: there are none from then on. Their texts stay.
+  void forget_values() { mpc::Values().swap(values_); }
   /// Value `symbol` as the user wrote it: the word or vertex of that number, or the decimal.
   std::string text(std::int64_t symbol) const;
   /// What the input has that its words do not say (weights, vertices on no edge), each for a line of the report.

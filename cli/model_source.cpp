@@ -60,7 +60,7 @@ void make_model(const ConstructionArguments& construction, const mpc::Parameters
     own.kappa_s.reset();
     own.memory_words.reset();
     own.machines.reset();
-    model_source.compiled = simulate::compile(name, own, construction.options(parameters, name));
+    model_source.compiled = simulate::compile(name, own, construction.protocol_options(parameters, name));
     model_source.model = simulate::as_model(*model_source.compiled, construction.mechanism().name);
   } else if (!construction.attention.empty()) {  // the file's weights with another attention
     anna::Model& model = model_source.model;     // read by as_protocol()
@@ -89,14 +89,15 @@ std::uint64_t largest_word(const ModelSource& model_source) {
 
 void require_of_protocols(const ConstructionArguments& construction) {
   const anna::MechanismInfo* const given = anna::find_mechanism(construction.attention);
-  require(given == nullptr || given->finds_equal_keys, "--attention {}: of random models only",
+  require(given == nullptr || given->for_equal_keys != nullptr, "--attention {}: of random models only",
           construction.attention);
 }
 
 std::string attention_names(bool of_protocols, std::string_view separator) {
   std::vector<std::string> names;
   for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
-    if (mechanism->finds_equal_keys == of_protocols) names.push_back(mechanism->name);
+    if (of_protocols ? mechanism->for_equal_keys != nullptr : !mechanism->finds_equal_keys)
+      names.push_back(mechanism->name);
   }
   return fmt::format("{}", fmt::join(names, separator));
 }

@@ -104,7 +104,7 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
                  {"--heat", arguments.heat}},
                 input_files(common), common.out.quiet);
   });
-  const Instance instance = prepare(common, communicator);
+  Instance instance = prepare(common, communicator);
   if (arguments.check) require_answers(*instance.info);
   require(!arguments.clock || !arguments.trace.empty(), "--trace-clock: only with --trace");
   if (common.plan) return show_plan(arguments, instance, communicator);
@@ -138,7 +138,10 @@ int run(const RunArguments& arguments, const Communicator& communicator) {
             wish.machine.value_or(0), instance.shape().machines - 1);
     options.observer = &dump.emplace(wish, instance);
   }
-  const Execution execution = execute(instance, common, communicator, std::move(options));
+  std::vector<mpc::Word> words = encode(instance, communicator);
+  // Only a check asks for the values again: 8 bytes a word that the run has no use for.
+  if (!arguments.check) communicator.on_root([&] { instance.input->forget_values(); });
+  const Execution execution = execute(instance, common, communicator, std::move(options), std::move(words));
   if (dump) {
     const std::string text = dump->text(communicator.transport());
     communicator.on_root([&] { write_whole("-", text); });

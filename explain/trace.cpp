@@ -514,7 +514,7 @@ Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std
   }
   const simulate::OutputWords read = simulate::read_outputs(array, trace.shape.outputs);
   if (!read.faulty.empty() && read.reasons.front() == simulate::FaultKind::kOverflow)
-    throw ContractError("seed", "a bundle overflowed with these intermediates; try another");
+    throw ContractError("seed", "draws intermediates or shifts with which a bundle or a head overflows; try another");
   if (!read.faulty.empty() || read.words != outputs)
     throw InternalError("the transformer's outputs are not the run's");
   record_roles(compiled, arrays, trace);

@@ -35,6 +35,10 @@ constexpr const char* kExactMatch = "exact_match_by_anna";
 constexpr const char* kDirect = "direct_simulation";
 constexpr const char* kRouted = "routed_simulation";
 constexpr const char* kDealt = "deterministic_routing";
+constexpr const char* kScattered = "scattered_simulation";
+constexpr const char* kSoftmax = "softmax_simulation";
+constexpr const char* kShortIds = "short_ids";
+constexpr const char* kNearOptimal = "k_hop_is_near_optimal";
 constexpr const char* kLowRankLayers = "low_rank_layers";
 constexpr const char* kThreeSum = "three_sum_width";
 constexpr const char* kHashFunctions = "hash_functions";
@@ -51,6 +55,8 @@ constexpr const char* kAveraging = "averaging_mechanisms";
 constexpr const char* kMask = "mask_receptive_field";
 constexpr const char* kFeatureRank = "feature_rank";
 constexpr const char* kReports = "reports";
+constexpr const char* kRecurrent = "recurrent_state";
+constexpr const char* kScanRounds = "state_space_rounds";
 
 constexpr const char* kHeapMisjudged = "heap of a step: limits misjudged";
 
@@ -187,6 +193,18 @@ constexpr SeededFault kFaults[] = {
      "low-rank features: numbers unlike the definition's", 8},
     {"feature-of-zero", kAttention, "a feature may be 0", kBlocks,
      "low-rank features: numbers unlike the definition's", 8},
+    {"rnn-rounded-down", kAttention, "a state's number is rounded down, not half to even", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"rnn-without-relu", kAttention, "a state under relu may be negative", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"recurrence-without-bias", kAttention, "a recurrence leaves its bias out", kRecurrent,
+     "rnn: numbers unlike the definition's", 64},
+    {"lstm-never-forgets", kAttention, "the forget gate is always open", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
+    {"lstm-products-rounded-apart", kAttention, "what a cell keeps and adds is rounded apart", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
+    {"lstm-shows-the-cell-before", kAttention, "a cell is shown before it is written", kRecurrent,
+     "lstm: numbers unlike the definition's", 64},
 
     {"one-feature-more", kAttention, "low-rank attention has a feature more than its rank", kFeatureRank,
      "low_rank, rank 4: rank of the weights", 32},
@@ -248,6 +266,28 @@ constexpr SeededFault kFaults[] = {
      "overflow: wrong words, small bundles", 64},
     {"flag-in-one-bundle", kRouting, "a flag goes into the first bundle alone", kRouted,
      "overflow: wrong words, small bundles", 64},
+    {"load-of-one", kRouting, "heads of the scattered construction let one packet through", kScattered,
+     "sum: outputs unlike the oracle's", 1024},
+    {"load-of-one-head", kRouting, "what a head lets through is chosen for one head, not for all", kScattered,
+     "by plan: width H m", 1 << 20},
+    {"shift-of-none", kRouting, "words take the heads of their numbers, not shifted", kScattered,
+     "everyone's first word to one machine: outputs flagged or wrong", 64},
+    {"shift-of-all", kRouting, "all machines shift their words alike", kScattered,
+     "everyone's first word to one machine: outputs flagged or wrong", 64},
+    {"softmax-too-warm", kTranslators, "softmax weighs ids that differ, too", kSoftmax,
+     "sum: outputs unlike the oracle's", 100},
+    {"fallback-on-top", kTranslators, "the fallback scores more than equal ids", kSoftmax,
+     "ids: least margin of scores", 64},
+    {"token-of-fallback-missing", kTranslators, "no token is left without a key", kSoftmax, "sum: tokens N'", 100},
+    {"id-digit-missing", kTranslators, "short ids have a digit too few", kShortIds, "ids: pairs of equal vectors", 4096},
+    {"ids-always-long", kTranslators, "plans count 128 coordinates for short ids", kShortIds,
+     "by plan: sum, routed: width", 4096},
+    {"reduction-list-missing", kTranslators, "one list of pairs of darts too few", kNearOptimal,
+     "cycles as k-hop: answers unlike", 32},
+    {"reduction-list-order", kTranslators, "lists begin with the pair of dart 1", kNearOptimal,
+     "cycles as k-hop: answers unlike", 32},
+    {"reduction-uncrossed", kTranslators, "ends are joined without crossing them", kNearOptimal,
+     "k-hop as cycles: answers unlike", 24},
     {"deal-unsorted", kRouting, "words are dealt as they come, not by destination", kDealt,
      "any traffic: words of the fullest bundle", 64},
     {"dealt-capacity", kRouting, "C = floor(s / q) + q - 2: one word too few", kDealt, "by plan: width H m",
@@ -284,6 +324,10 @@ constexpr SeededFault kFaults[] = {
      "sum by EMA: row dimension d", 1024},
     {"position-twice", kTranslators, "a position may count twice in a triple", kThreeSum,
      "traps: inputs whose triple is wrong", 33},
+    {"state-not-handed-on", kTranslators, "a block begins with an empty state", kScanRounds,
+     "rnn in runs: outputs unlike the oracle's", 1024},
+    {"hop-not-taken", kTranslators, "a layer keeps what was found before its hop", kRecurrent,
+     "lstm, k = 1, sigma = 7: outputs unlike the oracle's", 100},
     {"head-too-many", kTranslators, "the last layer declares one head too many", kDirect,
      "sum by EMA: heads H", 1024},
     {"inbox-order", kTranslators, "a machine's inbox goes by sequence, then source", kDirect,
@@ -338,6 +382,10 @@ constexpr SeededFault kFaults[] = {
     {"pairs-linear", kParameters, "ell from N pairs, not N^2", kLsh, "c = 8: tables ell", 4096},
     {"one-sign", kParameters, "collision probability of one sign alone", kLsh,
      "P[a function agrees], c = 8, at r", 64},
+    {"block-of-a-token", kParameters, "blocks of one token, whatever memory there is", kByProtocol,
+     "c = 8, declared: machines q, O(ell N^(1 - delta))", 4096},
+    {"machines-by-tables", kParameters, "as many machines again for every table", kByProtocol,
+     "c = 8, declared: machines q, O(ell N^(1 - delta))", 4096},
     {"scan-records", kParameters, "the smallest scan blocks in place of the largest", kByProtocol,
      "c = 8, declared: machines q", 1024},
 

@@ -575,9 +575,10 @@ py::dict run(const Info& info, const Integers& values, const py::dict& given, st
 }
 
 simulate::CompileOptions compile_options(const Info& info, const Instance& instance,
-                                         const std::string& construction) {
+                                         const std::string& construction, std::string_view attention) {
   simulate::CompileOptions options;
   options.construction = construction;
+  options.ids = simulate::ids_for(attention);
   if (instance.parameters.delta_given) options.delta = instance.parameters.delta;
   options.eta = instance.parameters.eta;
   options.seed = instance.parameters.seed;
@@ -605,7 +606,7 @@ py::dict compile(const Info& info, const Integers& values, const py::dict& given
   simulate::Comparison comparison;
   {
     const py::gil_scoped_release unlocked;
-    compiled = simulate::compile(instance.protocol, compile_options(info, instance, construction));
+    compiled = simulate::compile(instance.protocol, compile_options(info, instance, construction, mechanism));
     const std::unique_ptr<anna::Attention> heads = simulate::make_attention(*compiled, mechanism);
     comparison = simulate::compare(*compiled, instance.words, *heads);
     if (!comparison.run_violation.empty()) {  // once more, for the exception with its fields
@@ -640,7 +641,7 @@ py::dict plan(const Info& info, std::uint64_t n, const py::dict& given, const st
   const Instance instance = make(info, n, given);
   py::dict facts = shape_facts(info, instance.protocol->shape());
   const simulate::EvaluationPlan evaluation =
-      simulate::plan(instance.protocol->shape(), compile_options(info, instance, construction));
+      simulate::plan(instance.protocol->shape(), compile_options(info, instance, construction, "ema"));
   facts["construction"] = construction;
   add_sizes(facts, evaluation.sizes);
   facts["evaluation_bytes"] = evaluation.peak_bytes;
@@ -677,7 +678,7 @@ std::string explain(const Info& info, const Integers& values, const py::dict& gi
   const std::string& mechanism = mechanism_of(attention);
   const py::gil_scoped_release unlocked;
   return explain::page(
-      explain::record(simulate::compile(instance.protocol, compile_options(info, instance, construction)),
+      explain::record(simulate::compile(instance.protocol, compile_options(info, instance, construction, mechanism)),
                       mechanism, instance.words, names));
 }
 
@@ -702,9 +703,9 @@ py::dict decompile(const std::string& name, const Integers& values, const py::di
   } else {
     const Info info{mpc::find_protocol(name)};
     const Instance instance = make(info, n, given);
-    model =
-        simulate::as_model(simulate::compile(instance.protocol, compile_options(info, instance, "direct")),
-                           mechanism_of(attention.empty() ? "ema" : attention));
+    const std::string& mechanism = mechanism_of(attention.empty() ? "ema" : attention);
+    model = simulate::as_model(
+        simulate::compile(instance.protocol, compile_options(info, instance, "direct", mechanism)), mechanism);
     options.input_bits = instance.protocol->shape().input_bits;
     offset = std::int64_t{1} << (instance.protocol->shape().input_bits - 1);
   }

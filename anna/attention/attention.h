@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,9 @@ class Codebook {
   /// Whether different symbols are known to have different vectors: where only equality matters, a symbol then
   /// serves in place of its vector.
   virtual bool distinct() const { return false; }
+  /// A key that scores more than any other but the one that equals the query, for mechanisms that give every key a
+  /// weight; if there is one.
+  virtual std::optional<Symbol> fallback() const { return std::nullopt; }
   /// Never shared by two objects of a process, dead ones included (an address may be): what mechanisms cache
   /// codes by.
   std::uint64_t identity() const { return identity_; }

@@ -13,8 +13,17 @@
 
 namespace roundtrip::anna {
 
+namespace {
+
+void require_ids(Symbol size) {
+  constexpr Symbol kMost = IdentityCodebook::kMaxSize;
+  require(size >= 1 && size <= kMost, "the number of ids is {}; allowed are 1 .. {}", size, kMost);
+}
+
+}  // namespace
+
 IdentityCodebook::IdentityCodebook(Symbol size, std::uint64_t seed) : bits_(0) {
-  require(size >= 1 && size <= kMaxSize, "the number of ids is {}; allowed are 1 .. {}", size, kMaxSize);
+  require_ids(size);
   bits_.resize(2 * size);
   do {
     for (std::uint64_t i = 0; i < bits_.size(); ++i) bits_[i] = draw(seed, Domain::kIdentity, draws_, i);
@@ -55,6 +64,19 @@ bool IdentityCodebook::far_apart() const {
     }
   }
   return true;
+}
+
+BinaryCodebook::BinaryCodebook(Symbol size, std::optional<Symbol> fallback)
+    : size_(size),
+      digits_(size < 2 ? 1 : static_cast<std::uint32_t>(std::bit_width(size - 1)) - seeded("id-digit-missing")),
+      fallback_(fallback) {
+  require_ids(size);
+}
+
+void BinaryCodebook::vector(Symbol symbol, std::span<std::int32_t> out) const {
+  const bool in_between = symbol == fallback_;
+  for (std::uint32_t i = 0; i < digits_; ++i) out[i] = in_between ? 0 : (symbol >> i & 1) != 0 ? -1 : 1;
+  if (fallback_) out[digits_] = in_between ? static_cast<std::int32_t>(digits_) + (seeded("fallback-on-top") ? 2 : 0) : 1;
 }
 
 std::uint32_t choose_functions(std::uint64_t ids, std::uint32_t dimension, double eta) {

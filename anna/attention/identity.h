@@ -1,9 +1,10 @@
-// Purpose: ids as queries and keys: random sign vectors, and hash functions that provably tell all of them
-// apart, so that ANNA with one table is exact-match attention on them. Glossary: U ids, d dimension of their
-// vectors, z hash functions, eta failure probability of one draw.
+// Purpose: ids as queries and keys: sign vectors, random or as short as can be, and hash functions that provably tell
+// all of them apart, so that ANNA with one table is exact-match attention on them. Glossary: U ids, d dimension of
+// their vectors, z hash functions, eta failure probability of one draw.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,29 @@ class IdentityCodebook final : public Codebook {
   bool far_apart() const;
   std::vector<std::uint64_t> bits_;  // [size, 2]; a set bit is -1
   std::uint32_t draws_ = 0;
+};
+
+/// U = size vectors of {-1, +1}^d, d = max(1, ceil(log2 U)): the signs of a symbol's binary digits. Distinct for every
+/// U, without a draw and with no fewer coordinates than U different sign vectors need. Nearest ones differ in one sign:
+/// hash functions that are to tell them apart are more than random vectors of O(log U) coordinates need, but still
+/// O(log^2 U). With `fallback`, for mechanisms that give every key a weight, there is one coordinate more: 1 for all
+/// symbols but this one, whose vector is (0, .., 0, d). Then <id, id> = d + 1, <id, fallback> = d, and two other ids'
+/// product is at most d - 1: of the keys the one that equals the query scores most; if there is none, the fallback.
+class BinaryCodebook final : public Codebook {
+ public:
+  /// ContractError unless 1 <= size <= IdentityCodebook::kMaxSize.
+  explicit BinaryCodebook(Symbol size, std::optional<Symbol> fallback = {});
+
+  std::uint32_t dimension() const override { return digits_ + (fallback_ ? 1 : 0); }
+  Symbol size() const override { return size_; }
+  void vector(Symbol symbol, std::span<std::int32_t> out) const override;
+  bool distinct() const override { return true; }
+  std::optional<Symbol> fallback() const override { return fallback_; }
+
+ private:
+  Symbol size_;
+  std::uint32_t digits_;
+  std::optional<Symbol> fallback_;
 };
 
 /// The least z for which the expected number of pairs of U random sign vectors of dimension d that share a z-bit

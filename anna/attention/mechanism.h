@@ -48,12 +48,14 @@ struct MechanismDraw {
 struct MechanismInfo {
   std::string name;  ///< in model files, on command lines, and of what make() returns
   std::string card;  ///< what it computes, in a line or two for users
-  /// Whether weights are collision counts c_ij, which are largest for equal vectors: then tokens find each other
-  /// by ids, and the transformers that protocols are compiled to can use it. Else every key may have a weight.
+  /// Whether weights are collision counts c_ij, which are largest for equal vectors. Else every key may have a weight.
   bool finds_equal_keys = false;
-  /// If so: the parameters with which unequal keys of a set never meet, by hash tables that `tables` draws for the
+  /// If tokens can find each other by ids, so that the transformers that protocols are compiled to can use it: the
+  /// parameters with which only keys that equal the query have a weight, by hash tables that `tables` draws for the
   /// set where the mechanism has any.
   Mechanism (*for_equal_keys)(const std::function<AnnaParameters()>& tables) = nullptr;
+  /// Whether that takes a codebook with Codebook::fallback(), which a query without an equal key falls back to.
+  bool needs_fallback = false;
   /// Whether that takes a draw: it then holds for the set alone, with the probability of the draw.
   bool drawn = false;
   std::vector<MechanismOption> options;  ///< of random models

@@ -36,8 +36,8 @@ const MechanismInfo& mechanism_for_equal_keys(std::string_view name) {
   const MechanismInfo* found = find_mechanism(name);
   std::string allowed;
   for (const MechanismInfo* mechanism : mechanisms())
-    if (mechanism->finds_equal_keys) allowed += (allowed.empty() ? "" : " or ") + mechanism->name;
-  require_field(found != nullptr && found->finds_equal_keys, "attention", "is '{}', allowed is {}", name,
+    if (mechanism->for_equal_keys != nullptr) allowed += (allowed.empty() ? "" : " or ") + mechanism->name;
+  require_field(found != nullptr && found->for_equal_keys != nullptr, "attention", "is '{}', allowed is {}", name,
                 allowed);
   return *found;
 }

@@ -19,7 +19,7 @@ std::span<const MechanismInfo* const> mechanisms();
 std::vector<std::string> mechanism_names();
 /// Null if none has this name.
 const MechanismInfo* find_mechanism(std::string_view name);
-/// One that finds equal keys; ContractError naming those for another name.
+/// One by which tokens find each other by ids; ContractError naming those for another name.
 const MechanismInfo& mechanism_for_equal_keys(std::string_view name);
 
 }  // namespace roundtrip::anna

@@ -79,7 +79,7 @@ const MechanismInfo& Performer::info() {
       .card = "Performer: exp(<q, k> / temperature) estimated by products of `rank` positive random features",
       .finds_equal_keys = false,
       .options = {{"rank", 4, 1, 1024, "features of attention by features, 1 to 1024"},
-                  {"temperature", 256, 1, 1 << 30, "weights are exp(<q, k> / it), 1 to 2^30"},
+                  {"temperature", 16384, 1, 1 << 30, "weights are exp(<q, k> / it), 1 to 2^30"},
                   kCausalOption},
       .read = [](const JsonField& object) -> Mechanism {
         object.object({"kind", "rank", "seed", "temperature", "?shift", "?causal"});
@@ -98,8 +98,8 @@ const MechanismInfo& Performer::info() {
       },
       .samples =
           [] {
-            return std::vector<Mechanism>{Performer{}, Performer{3, 4, 256, 0, true},
-                                          Performer{2, 9, 64, 1.5}};
+            return std::vector<Mechanism>{Performer{}, Performer{3, 4, 16384, 0, true},
+                                          Performer{2, 9, 16384, 1.5}};
           }};
   return info;
 }

@@ -7,6 +7,7 @@
 #include "roundtrip/anna/attention/kernel_attention.h"
 #include "roundtrip/anna/files/json_field.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/base/fixed_point.h"
 
 namespace roundtrip::anna {
@@ -93,6 +94,10 @@ const MechanismInfo& Softmax::info() {
       .name = "softmax",
       .card = "standard attention: every key weighted by exp(scale <q, k>)",
       .finds_equal_keys = false,
+      .for_equal_keys = [](const std::function<AnnaParameters()>&) -> Mechanism {
+        return Softmax{seeded("softmax-too-warm") ? 1 : kEqualKeysScale};
+      },
+      .needs_fallback = true,
       .options = {{"temperature", 256, 1, 1 << 30,
                    "of softmax attention, weights exp(<q, k> / it), 1 to 2^30"},
                   kCausalOption},

@@ -42,6 +42,10 @@ Score softmax_sums(double scale, std::span<const Score> scores, ValueOf&& value_
   return norm;
 }
 
+/// The scale at which a key that scores 1 less than another has no weight beside it: exp(-kEqualKeysScale) is 0, and
+/// not only here (exp(-708) < 2^-1021), but also in doubles and floats of any runtime. From 37 on it is 0 here.
+inline constexpr double kEqualKeysScale = 1024;
+
 /// e^x for x <= 0 within 2^-51 relative, 0 below -708; no libm function whose last bit could differ.
 double exponential(double x);
 

@@ -28,7 +28,7 @@ constexpr std::uint32_t kLayers = 2, kHeads = 2;
 constexpr std::uint64_t kSeed = 5;  // of the mechanisms
 constexpr std::uint64_t kWidth = 2, kGlobals = 3, kChunk = 4;
 constexpr std::uint32_t kRank = 3, kSketch = 2, kHashings = 2, kFunctions = 2;
-constexpr double kScale = 0.004, kTemperature = 256, kShift = 8;
+constexpr double kScale = 0.004, kTemperature = 16384, kShift = 2;
 constexpr std::uint64_t kUnit = 256;
 
 using Vector = std::vector<std::int32_t>;
@@ -334,8 +334,8 @@ Source:    ours; the mechanisms' sources stand in their headers.)";
 
  private:
   static std::vector<std::uint64_t> sizes(Sizes sizes) {
-    if (sizes == Sizes::kSmall) return {40, 100};
-    return {40, 100, 300};
+    if (sizes == Sizes::kSmall) return {40, 60, 100};
+    return {40, 60, 100, 300};
   }
 };
 

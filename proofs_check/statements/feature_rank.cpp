@@ -160,7 +160,7 @@ Source:    Eckart, Young 1936 (the bound); the measurement is ours.)";
   }
   std::vector<Constant> constants() const override {
     return {{"r", "4, 16", "features; R = 5 of the polynomial kernel's sketch, r = 15"},
-            {"M", "32, 64", "residues; 128 at full sizes"}};
+            {"M", "32, 48, 64", "residues; 128 at full sizes"}};
   }
   std::vector<Check> checks(Context& context) const override {
     std::vector<Job> jobs;
@@ -211,8 +211,8 @@ Source:    Eckart, Young 1936 (the bound); the measurement is ours.)";
 
  private:
   static std::vector<std::uint64_t> sizes(Sizes sizes) {
-    if (sizes == Sizes::kSmall) return {32, 64};
-    return {32, 64, 128};
+    if (sizes == Sizes::kSmall) return {32, 48, 64};
+    return {32, 48, 64, 128};
   }
 };
 

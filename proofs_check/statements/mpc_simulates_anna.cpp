@@ -31,6 +31,11 @@ constexpr std::uint32_t kRow = 8;
 constexpr std::uint32_t kValueDimension = 8;  // m
 constexpr double kEta = 0.01;
 constexpr std::uint64_t kInTurnsSize = 1024;
+constexpr double kSharper = 4;
+constexpr const char* kSlope = "declared: slope of q / ell, N = 2^10 to 2^24";
+constexpr const char* kWideSlope = "declared: slope of q / ell, H = m = N^(1/8), N = 2^16 to 2^24";
+// 1 - delta; where H and m are N^(1/8) rounded up, .05 for what the rounding does to so few sizes.
+constexpr double kSlopes[] = {0.75, 0.8};
 constexpr std::uint64_t kRoundsALayer = 62;  // most at N >= 2^10, by the formula at 2^10
 
 struct Job {
@@ -200,6 +205,12 @@ struct Declared {
   }
 };
 
+/// A block has s / W = kappa_s N^(eps + delta) / W tokens. So a table takes at most kSharper N^(1 - delta) machines if a
+/// token's words, W and those of its records in all heads, are O(N^eps): H m is, where both grow, and eight numbers are.
+double sharper_law(const Declared& declared) {
+  return kSharper * declared.job().tables * std::pow(static_cast<double>(declared.n), 0.75);
+}
+
 std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra_rounds,
                                    std::uint64_t machines_times, const Context& context) {
   const std::uint64_t n = declared.n;
@@ -223,7 +234,9 @@ std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra
       compare(configuration, which + "machines q", machines, Relation::kEqual,
               static_cast<double>(expectation.machines)),
       compare(configuration, which + "machines q, power law", machines, Relation::kAtMost,
-              std::pow(static_cast<double>(n), 1.25) * job.tables * job.heads)};
+              std::pow(static_cast<double>(n), 1.25) * job.tables * job.heads),
+      compare(configuration, which + "machines q, O(ell N^(1 - delta))", machines, Relation::kAtMost,
+              sharper_law(declared))};
   // At c = 4 the guarantee takes so many tables that standard attention has fewer machines up to 2^24.
   if (declared.c >= 8 && !declared.wide) {
     checks.push_back(
@@ -231,6 +244,23 @@ std::vector<Check> declared_checks(const Declared& declared, std::uint64_t extra
                 standard_attention_machines(n, expectation.memory_words, expectation.state_words)));
   }
   return checks;
+}
+
+/// Least-squares slope of log q / ell over log N of declared sizes. `power`: q grows by N^power more, a defect.
+Check slope_check(bool wide, double power, const Context& context) {
+  double count = 0, x = 0, y = 0, xx = 0, xy = 0;
+  for (std::uint32_t log_n = wide ? 16 : 10; log_n <= 24; log_n += 2) {
+    const Declared declared{std::uint64_t{1} << log_n, 8, wide};
+    const Job job = declared.job();
+    const simulate::DecompilePlan plan = simulate::plan_decompile(
+        model_of(job, context.seed), parameters_of(job, context.seed), {.word_bits = kWordBits});
+    const double log = std::log2(static_cast<double>(declared.n));
+    const double machines = std::log2(static_cast<double>(plan.machines) / job.tables) + power * log;
+    count += 1, x += log, y += machines, xx += log * log, xy += log * machines;
+  }
+  return compare({.theorem = kName, .n = 1 << 24, .epsilon = kQuarter, .delta = kQuarter, .seed = context.seed},
+                 wide ? kWideSlope : kSlope, (count * xy - x * y) / (count * xx - x * x), Relation::kAtMost,
+                 kSlopes[wide]);
 }
 
 class MpcSimulatesAnna : public Statement {
@@ -246,6 +276,8 @@ Check:     rounds and words recounted from all messages, numbers against ANNA fr
            the rows' dimension d; at N = 1024 two runs again, machine by machine in turns by the verifier itself;
            with the guarantee's number of tables (eta = 0.01; c = 4, 8 and 12, N up to 2^24, also with H = m = N^(1/8))
            what the protocol declares, against formulas computed anew; at c = 8 and 12 against standard attention.
+Sharper:   q = O(ell N^(1 - delta)) (ours), since a block has s / W = kappa_s N^(eps + delta) / W tokens and W is O(N^eps);
+           with ell = N^(2 rho / (1 - rho)) polylog N.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta + 3 / c^2))); the passes are ours.)";
   }
   std::vector<Constant> constants() const override {
@@ -253,6 +285,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
             {"ell, z", "4, 2; L = 2: 2, 2", "tables and functions of what is run, d = 16, m = 8"},
             {"O(L)", "62", "rounds of a layer and its input and outputs, for N >= 2^10"},
             {"q", "H ell N^(1 + delta)", "power law, ell as the guarantee asks"},
+            {"slope", "0.75; 0.8 where H and m grow", "of q / ell, 1 - delta"},
+            {"q, sharper", "4 ell N^(1 - delta)", "where a token's words in all heads are O(N^eps): ours"},
             {"B", "s / 4W", "tokens of a block of standard attention, W words of a token's row and sums"}};
   }
   std::vector<Check> checks(Context& context) const override {
@@ -282,6 +316,8 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
       if (!context.wants(plan.quantity_start(), plan.n)) continue;
       for (Check& check : declared_checks(plan, 0, 1, context)) all.push_back(std::move(check));
     }
+    for (const bool wide : {false, true})
+      if (context.wants(wide ? kWideSlope : kSlope, 1 << 24)) all.push_back(slope_check(wide, 0, context));
     return all;
   }
   std::vector<Metric> metrics(const Context&) const override {
@@ -339,9 +375,14 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.2 (q = O(N^(1 + delta +
                    declared_checks({kDeclared}, 100, 1, context), declared);
     judge_declared(all, "rounds that grow like the number of tables", 1,
                    declared_checks({kDeclared}, 100, 1, context), declared);
-    for (const std::size_t check : {2, 3, 4})
+    for (const std::size_t check : {2, 3, 4, 5})
       judge_declared(all, "a machine for every token and table", check,
                      declared_checks({kDeclared}, 0, kDeclared, context), declared);
+    for (const bool wide : {false, true}) {
+      const Check sound_slope = slope_check(wide, 0, context);
+      all.push_back(judge_control(kName, "machines that grow by N^(1/4) more", sound_slope.quantity,
+                                  {slope_check(wide, 0.25, context)}, {sound_slope}));
+    }
     return all;
   }
 

@@ -112,7 +112,8 @@ def compile(protocol: AnyProtocol, values: Values = None, *, n: Optional[int] = 
             attention: str = "ema", **parameters: Any) -> Compiled:
     """Compiles a protocol to a transformer, evaluates it and compares it with the run, word for word.
 
-    `construction` is "direct" or "routed", `attention` "ema" (exact match) or "anna" (by hash tables). Raises Refuted if
+    `construction` is "direct", "scattered" or "routed", `attention` "ema" (exact match), "anna" (by hash tables) or
+    "softmax" (standard attention, so cold that equal ids win). Raises Refuted if
     an output differs.
 
     >>> import roundtrip

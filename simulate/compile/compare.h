@@ -28,7 +28,7 @@ struct Comparison {
   std::string run_violation;         ///< why, else empty
   OutputWords outputs;               ///< of the transformer
   bool fault = false;                ///< some output reports a fault
-  bool overflow = false;             ///< .. for the sake of a bundle overflow (routed construction only)
+  bool overflow = false;             ///< .. for a bundle or a head that chance made too full for its words
   bool equal = false;                ///< no fault, and every word equals the run's
   std::optional<Difference> first_difference;
   double run_seconds = 0;

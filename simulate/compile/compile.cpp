@@ -15,6 +15,10 @@ constexpr double kDrawFailure = 1e-6;
 
 }  // namespace
 
+Ids ids_for(std::string_view mechanism) {
+  return anna::mechanism_for_equal_keys(mechanism).needs_fallback ? Ids::kFallback : CompileOptions{}.ids;
+}
+
 Compiled compile(std::shared_ptr<const mpc::Protocol> protocol, const CompileOptions& options) {
   Compiled compiled;
   compiled.construction = find_construction(options.construction).make(protocol->shape(), options);
@@ -47,7 +51,10 @@ std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mp
 
 anna::Mechanism mechanism_for(const anna::Codebook& codebook, std::string_view mechanism,
                               std::uint64_t seed) {
-  return anna::mechanism_for_equal_keys(mechanism).for_equal_keys([&] {
+  const anna::MechanismInfo& info = anna::mechanism_for_equal_keys(mechanism);
+  require_field(!info.needs_fallback || codebook.fallback().has_value(), "ids",
+                "are without a fallback, which {} needs for queries that no key equals", info.name);
+  return info.for_equal_keys([&] {
     const std::uint32_t functions =
         anna::choose_functions(codebook.size(), codebook.dimension(), kDrawFailure);
     return anna::verified_draw(codebook, functions, seed).parameters;

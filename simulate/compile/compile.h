@@ -38,9 +38,14 @@ Compiled compile(std::string_view name, const mpc::Parameters& parameters, Compi
 std::shared_ptr<const anna::Layer> compile_layer(std::string_view name, const mpc::Parameters& parameters,
                                                  std::uint32_t number, const CompileOptions& options = {});
 
-/// The mechanism named `mechanism`, one that finds equal keys, for a layer's ids: exact match, or ANNA with one table,
-/// drawn from `seed` on until distinct ids have distinct codes (then it is exact for this codebook and every input).
-/// ContractError for another name.
+/// CompileOptions::ids for a transformer that is to be evaluated with `mechanism`: the default where it will do.
+/// ContractError as below.
+Ids ids_for(std::string_view mechanism);
+
+/// The mechanism named `mechanism`, by which tokens find each other by ids, for a layer's codebook: exact match; ANNA
+/// with one table, drawn from `seed` on until distinct ids have distinct codes (then it is exact for this codebook and
+/// every input); softmax, cold enough that all of a query's weight is on the keys of most score. ContractError for
+/// another name, and for ids without a fallback where one is needed.
 anna::Mechanism mechanism_for(const anna::Codebook& codebook, std::string_view mechanism, std::uint64_t seed);
 std::unique_ptr<anna::Attention> make_attention(const anna::Codebook& codebook, std::string_view mechanism,
                                                 std::uint64_t seed);

@@ -22,11 +22,19 @@
 
 namespace roundtrip::simulate {
 
+/// How ids are written as queries and keys of a compiled transformer.
+enum class Ids : std::uint8_t {
+  kLong,      ///< random sign vectors of dimension 128 (anna::IdentityCodebook)
+  kShort,     ///< ceil(log2 U) binary digits for U ids (anna::BinaryCodebook)
+  kFallback,  ///< the same and a key between equal and unequal ones, in one coordinate more; N' is one more, too
+};
+
 struct CompileOptions {
   std::string construction = "direct";  ///< by name: find_construction()
   std::any specific = {};               ///< its own options, e.g. RoutedOptions; empty: its defaults
   std::optional<Rational> delta = {};   ///< of the width O(N^(eps + delta)), where a construction has one
   Rational eta{1, 100};                 ///< failure probability, where a construction has one
+  Ids ids = Ids::kLong;                 ///< kFallback where a mechanism needs_fallback, else any
   std::uint64_t seed = 1;               ///< of ids, ANNA's table and all that a construction draws
   std::string name = "protocol";        ///< of the protocol, in messages
 };
@@ -109,6 +117,9 @@ struct ConstructionInfo {
   /// ContractError, naming the protocol and the field, for a shape or options that it can't serve.
   std::function<std::unique_ptr<const Construction>(const mpc::Shape&, const CompileOptions&)> make;
 };
+
+/// The option `ids` of a construction, which all of them have.
+const ConstructionOption& ids_option();
 
 /// All of them, in the order of their introduction.
 const std::vector<const ConstructionInfo*>& all_constructions();

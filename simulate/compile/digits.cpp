@@ -63,25 +63,30 @@ std::vector<std::uint32_t> choose_radices(std::uint64_t machines, std::uint32_t 
   return radices;
 }
 
+std::uint64_t poisson_capacity(std::uint64_t total, std::uint64_t parts, const Rational& eta,
+                               std::uint64_t events) {
+  const Decimal mean = Decimal(total) / parts;
+  const std::uint64_t least = ceil_div(total, parts);
+  const Decimal allowed = Decimal(eta.numerator()) / (Decimal(eta.denominator()) * events);
+  Decimal term = exp(-mean);  // P[Poisson = c]
+  Decimal tail = 1 - term;        // P[Poisson > c]
+  std::uint64_t c = 0;
+  while (c < least || tail > allowed) {
+    term *= mean / ++c;
+    tail -= term;
+  }
+  return c;
+}
+
 std::vector<std::uint32_t> choose_capacities(const mpc::Shape& shape,
                                              const std::vector<std::uint32_t>& radices, const Rational& eta) {
   std::uint64_t radix_sum = 0;
   for (const std::uint32_t radix : radices) radix_sum += radix;
   const std::uint64_t nodes = seeded("capacity-of-one-node") ? 1 : product(radices);
-  const Decimal bundles = Decimal(2) * shape.rounds * nodes * radix_sum;
-  const Decimal allowed = Decimal(eta.numerator()) / (Decimal(eta.denominator()) * bundles);
   std::vector<std::uint32_t> capacities;
   for (const std::uint32_t radix : radices) {
-    const Decimal mean = Decimal(shape.memory_words) / radix;
-    const std::uint64_t least = ceil_div(shape.memory_words, radix);
-    Decimal term = exp(-mean);  // P[Poisson = c]
-    Decimal tail = 1 - term;    // P[Poisson > c]
-    std::uint64_t c = 0;
-    while (c < least || tail > allowed) {
-      term *= mean / ++c;
-      tail -= term;
-    }
-    capacities.push_back(static_cast<std::uint32_t>(c));
+    capacities.push_back(static_cast<std::uint32_t>(
+        poisson_capacity(shape.memory_words, radix, eta, 2ull * shape.rounds * nodes * radix_sum)));
   }
   return capacities;
 }

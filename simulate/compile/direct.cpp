@@ -1,6 +1,10 @@
 // Construction 4a. Glossary: N' tokens, q machines, s memory words, b block words, R rounds, H heads, h head
 // = index of a word in its sender's list, D value dimension of the packet code.
 //
+// Construction 4c is the same but for the heads of words: word h of machine j in round r is in head
+// (h + b(j, r)) mod s, b(j, r) drawn before the input. Of a sender's words two never share a head, and each is in any
+// head with probability 1/s, so a head at a machine expects one packet, however its inbox came about.
+//
 // Row of token i < q between layers (machine i): columns 0..2 RowFault (kind, round, used), zero if none;
 // then for each outgoing word h: column 3 + 2h = 1 + destination, column 4 + 2h = word. Other tokens' rows
 // are zero.
@@ -14,6 +18,7 @@
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
 #include "roundtrip/simulate/compile/gather.h"
 #include "roundtrip/simulate/compile/machine.h"
 
@@ -29,20 +34,34 @@ using anna::Symbol;
 
 constexpr std::uint32_t kFaultColumns = 3;
 constexpr std::uint32_t kDeliveryColumns = 4;  // (1, source, source^2, word)
+constexpr std::uint64_t kSpareSymbols = 3;     // null key, null query, alarm
 
 /// What all layers of one transformer share: fixed before any input.
 struct Common {
   std::shared_ptr<const mpc::Protocol> protocol;
   mpc::Shape shape;
   PacketCoder coder;
-  anna::IdentityCodebook codebook;
+  std::shared_ptr<const anna::Codebook> codebook;
+  std::optional<std::uint64_t> shifts;  ///< the seed that draws them, if words are scattered
 
   // Symbols: ids 0 .. ids-1, then the three below.
-  std::uint64_t ids() const { return codebook.size() - 3; }
+  std::uint64_t ids() const { return codebook->size() - kSpareSymbols; }
   Symbol null_key() const { return ids(); }
   Symbol null_query() const { return ids() + 1; }
   Symbol alarm() const { return ids() + 2; }
   std::uint32_t slots() const { return static_cast<std::uint32_t>(shape.memory_words); }
+  /// The head of a machine's word number h in a layer of "route", and back.
+  std::uint32_t head_of(std::uint32_t h, std::uint64_t source, std::uint32_t round) const {
+    return (h + shift(source, round)) % slots();
+  }
+  std::uint32_t sequence_of(std::uint32_t head, std::uint64_t source, std::uint32_t round) const {
+    return (head + slots() - shift(source, round)) % slots();
+  }
+  std::uint32_t shift(std::uint64_t source, std::uint32_t round) const {
+    if (!shifts || seeded("shift-of-none")) return 0;
+    if (seeded("shift-of-all")) source = 0;
+    return static_cast<std::uint32_t>(draw_below(slots(), *shifts, Domain::kScatter, round, source));
+  }
   std::uint32_t row_dimension() const {
     return kFaultColumns + 2 * slots() + (seeded("wide-rows") ? 4000000 : 0);
   }
@@ -97,7 +116,7 @@ using DirectLayer = CompiledLayer<Common>;
 class GatherLayer final : public DirectLayer {
  public:
   using DirectLayer::CompiledLayer;
-  anna::LayerShape shape() const override { return gather_shape(common_->shape, common_->row_dimension()); }
+  anna::LayerShape shape() const override { return gather_shape(common_->shape, common_->codebook->dimension(), common_->row_dimension()); }
   void project(const RowView& row, Projection& out) const override {
     project_input(common_->shape, row, out);
   }
@@ -111,16 +130,15 @@ class GatherLayer final : public DirectLayer {
   }
 };
 
-/// Pass "route" (layers 1 .. R-1): layer r carries round r's words and runs step r + 1. s heads: head h has
-/// key id(destination) and the packet (source, word) of each machine's h-th outgoing word; every machine asks
-/// for its own id.
+/// Pass "route" (layers 1 .. R-1): layer r carries round r's words and runs step r + 1. s heads: the head of a machine's
+/// h-th outgoing word has key id(destination) and the packet (source, word); every machine asks for its own id.
 class RouteLayer final : public DirectLayer {
  public:
   RouteLayer(std::shared_ptr<const Common> common, std::uint32_t round)
       : DirectLayer(std::move(common)), round_(round) {}
   anna::LayerShape shape() const override {
     return {.heads = common_->slots(),
-            .query_dimension = kIdDimension,
+            .query_dimension = common_->codebook->dimension(),
             .value_dimension = common_->coder.value_dimension(),
             .output_dimension = common_->row_dimension()};
   }
@@ -128,10 +146,11 @@ class RouteLayer final : public DirectLayer {
     if (row.token >= common_->shape.machines) return;
     for (std::uint32_t h = 0; h < common_->slots(); ++h) out.query(h, row.token);
     for_each_outgoing(row, [&](std::uint32_t h, std::uint32_t destination, mpc::Word word) {
-      out.key(h, destination);
+      const std::uint32_t head = common_->head_of(h, row.token, round_);
+      out.key(head, destination);
       if (mpc::Word* const kept = word_beside_heads(row.token, h)) *kept = std::exchange(word, 0);
       common_->coder.encode(static_cast<std::uint32_t>(row.token), word,
-                            [&](std::uint32_t column, double value) { out.value(h, column, value); });
+                            [&](std::uint32_t column, double value) { out.value(head, column, value); });
     });
   }
   void update(const RowView& row, const HeadOutputs& heads, RowWriter& out) const override {
@@ -145,20 +164,28 @@ class RouteLayer final : public DirectLayer {
       switch (common_->coder.decode(heads.head(h), packets)) {
         case DecodeError::kNone:
           break;
-        case DecodeError::kOverload:  // more than min(s, q) packets in one head alone
-          return write_fault({FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1}, 0, out);
+        case DecodeError::kOverload:  // without shifts, more than min(s, q) packets in one head alone
+          return write_fault(overflows() ? RowFault{FaultKind::kOverflow, round_, 0}
+                                         : RowFault{FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1},
+                             0, out);
         case DecodeError::kUndecodable:
-          return write_fault({FaultKind::kUndecodable, round_, 0}, 0, out);
+          return write_fault({overflows() ? FaultKind::kOverflow : FaultKind::kUndecodable, round_, 0}, 0, out);
       }
       for (const Packet& packet : packets) {
-        const mpc::Word* const kept = word_beside_heads(packet.source, h);
-        messages.push_back({packet.source, h, kept != nullptr ? *kept : packet.word});
+        const std::uint32_t sequence = common_->sequence_of(h, packet.source, round_);
+        const mpc::Word* const kept = word_beside_heads(packet.source, sequence);
+        messages.push_back({packet.source, sequence, kept != nullptr ? *kept : packet.word});
       }
     }
     write_step(*common_, round_ + 1, row.token, messages, out);
   }
 
  private:
+  /// Whether more packets than the code tells apart may meet within the model. None of them need be alone in a slot then,
+  /// so that their count cannot always be read.
+  bool overflows() const {
+    return common_->coder.max_sources() < std::min<std::uint64_t>(common_->shape.machines, common_->slots());
+  }
   std::uint32_t round_;
 };
 
@@ -166,13 +193,13 @@ class RouteLayer final : public DirectLayer {
 /// value (1, source, source^2, word); output t asks for id(t) in all of them and must find exactly one word,
 /// from one source: two machines that deliver the same index in the same head have ids of positive variance.
 /// Head s is the warning: a machine that stopped has the warning key, and every output asks for it, since
-/// what it did not get may have hung on it.
+/// what it did not get may have hung on it. Its value is (1, 0), or (0, 1) if only a head was too full for it.
 class DeliverLayer final : public DirectLayer {
  public:
   using DirectLayer::CompiledLayer;
   anna::LayerShape shape() const override {
     return {.heads = common_->slots() + 1 + seeded("head-too-many"),
-            .query_dimension = kIdDimension,
+            .query_dimension = common_->codebook->dimension(),
             .value_dimension = kDeliveryColumns,
             .output_dimension = kOutputDimension};
   }
@@ -182,9 +209,9 @@ class DeliverLayer final : public DirectLayer {
       out.query(common_->slots(), common_->alarm());
     }
     if (row.token >= common_->shape.machines) return;
-    if (read_fault(row, 0).kind != FaultKind::kNone) {
+    if (const RowFault fault = read_fault(row, 0); fault.kind != FaultKind::kNone) {
       out.key(common_->slots(), common_->alarm());
-      out.value(common_->slots(), 0, 1);
+      out.value(common_->slots(), fault.kind == FaultKind::kOverflow ? 1 : 0, 1);
       return;
     }
     const auto source = static_cast<double>(row.token);
@@ -205,7 +232,10 @@ class DeliverLayer final : public DirectLayer {
   void write_output(const HeadOutputs& heads, RowWriter& out) const {
     const auto fail = [&](FaultKind kind) { out.set(kOutputFaultColumn, static_cast<double>(kind)); };
     const auto found = heads.nonzero_heads();
-    if (!found.empty() && found.back() == common_->slots()) return fail(FaultKind::kElsewhere);
+    if (!found.empty() && found.back() == common_->slots()) {
+      const bool stopped = heads.head(common_->slots()).value(0) != 0;
+      return fail(stopped ? FaultKind::kElsewhere : FaultKind::kOverflow);
+    }
     if (found.empty()) return fail(FaultKind::kMissingOutput);
     if (found.size() > 1) return fail(FaultKind::kDuplicateOutput);
     double field[kDeliveryColumns] = {0, 0, 0, 0};
@@ -227,12 +257,12 @@ std::uint64_t ids_of(const mpc::Shape& shape) {
 void require_servable(const mpc::Shape& shape, const std::string& name) {
   require_compilable(shape, name);
   require(shape.memory_words < (1u << 30),
-          "{}: the direct construction needs a head for each of s = {} words, at most {}", name,
+          "{}: this construction needs a head for each of s = {} words, at most {}", name,
           shape.memory_words, (1u << 30) - 1);
   require(
-      ids_of(shape) + 3 <= anna::IdentityCodebook::kMaxSize,
-      "{}: the direct construction has ids for at most {} machines and outputs; this protocol has {} and {}",
-      name, anna::IdentityCodebook::kMaxSize - 3, shape.machines, shape.outputs);
+      ids_of(shape) + kSpareSymbols <= anna::IdentityCodebook::kMaxSize,
+      "{}: this construction has ids for at most {} machines and outputs; this protocol has {} and {}",
+      name, anna::IdentityCodebook::kMaxSize - kSpareSymbols, shape.machines, shape.outputs);
 }
 
 /// The passes, by the order of their layers.
@@ -240,22 +270,23 @@ enum PassIndex : std::size_t { kIds, kPacketCode, kGather, kRoute, kDeliver };
 
 class Direct final : public Construction {
  public:
-  Direct(const mpc::Shape& shape, const CompileOptions& options)
-      : shape_(shape), seed_(options.seed), coder_(make_coder(shape, options)) {}
+  Direct(const mpc::Shape& shape, const CompileOptions& options, std::optional<std::uint64_t> load)
+      : shape_(shape), options_(options), scattered_(load.has_value()), coder_(make_coder(shape, options, load)) {}
 
   TransformerSizes sizes() const override {
     const std::uint64_t s = shape_.memory_words;
     TransformerSizes sizes;
     sizes.depth = shape_.rounds + 1;
     sizes.heads = s + 1;
-    sizes.query_dimension = kIdDimension;
+    const std::uint64_t ids = id_dimension(options_.ids, symbols());
+    sizes.query_dimension = ids;
     sizes.value_dimension = std::max<std::uint64_t>(shape_.block_words, kDeliveryColumns);
     sizes.embedding_dimension = std::max<std::uint64_t>(2 * s + kFaultColumns, kOutputDimension);
-    sizes.width = std::max(std::max<std::uint64_t>(shape_.block_words, kIdDimension), (s + 1) * kIdDimension);
+    sizes.width = std::max(std::max(shape_.block_words, ids), (s + 1) * std::max<std::uint64_t>(ids, kDeliveryColumns));
     if (shape_.rounds > 1) {
       const std::uint64_t packet = coder_.value_dimension();
       sizes.value_dimension = std::max(sizes.value_dimension, packet);
-      sizes.width = std::max(sizes.width, s * std::max<std::uint64_t>(packet, kIdDimension));
+      sizes.width = std::max(sizes.width, s * std::max(packet, ids));
     }
     return sizes;
   }
@@ -276,7 +307,7 @@ class Direct final : public Construction {
   std::vector<LayerRole> layers() const override {
     std::vector<LayerRole> layers{{.pass = kGather}};
     for (std::uint32_t round = 1; round < shape_.rounds; ++round)
-      layers.push_back({.pass = kRoute, .round = round, .one_head_a_word = true});
+      layers.push_back({.pass = kRoute, .round = round, .one_head_a_word = !scattered_});
     layers.push_back(
         {.pass = kDeliver, .round = shape_.rounds, .arrival = Arrival::kOutput, .one_head_a_word = true});
     return layers;
@@ -301,9 +332,16 @@ class Direct final : public Construction {
            std::ranges::find(packets, sent) != packets.end();
   }
 
+  std::optional<std::uint64_t> chosen(std::string_view option) const override {
+    if (option == ids_option().name) return static_cast<std::uint64_t>(options_.ids);
+    return std::nullopt;
+  }
+
   anna::Transformer compile(std::shared_ptr<const mpc::Protocol> protocol) const override {
+    const std::uint64_t seed = options_.seed;
     auto common = std::make_shared<const Common>(
-        Common{std::move(protocol), shape_, coder_, anna::IdentityCodebook(ids_of(shape_) + 3, seed_)});
+        Common{std::move(protocol), shape_, coder_, make_ids(options_.ids, symbols(), ids_of(shape_), seed),
+               scattered_ ? std::optional(seed) : std::nullopt});
     anna::Transformer transformer;
     transformer.tokens = tokens();
     transformer.input_dimension = 2;
@@ -315,17 +353,20 @@ class Direct final : public Construction {
   }
 
  private:
-  static PacketCoder make_coder(const mpc::Shape& shape, const CompileOptions& options) {
+  static PacketCoder make_coder(const mpc::Shape& shape, const CompileOptions& options,
+                                const std::optional<std::uint64_t>& load) {
     require_servable(shape, options.name);
     const auto own = specific_options<DirectOptions>(options);
-    return {own.code, shape.machines, shape.memory_words, own.variance_test};
+    return {own.code, shape.machines, load.value_or(shape.memory_words), own.variance_test};
   }
+  std::uint64_t symbols() const { return ids_of(shape_) + kSpareSymbols; }
   std::uint64_t tokens() const {
-    return std::max({shape_.n, std::uint64_t{shape_.machines}, shape_.outputs});
+    return tokens_with_ids(options_.ids, std::max({shape_.n, std::uint64_t{shape_.machines}, shape_.outputs}));
   }
 
   const mpc::Shape shape_;
-  const std::uint64_t seed_;
+  const CompileOptions options_;
+  const bool scattered_;
   const PacketCoder coder_;
 };
 
@@ -335,17 +376,21 @@ std::vector<Pass> Direct::passes() const {
   std::vector<Pass> passes(kDeliver + 1);
   passes[kIds] = {
       .name = "ids",
-      .effect = fmt::format("{} machines and {} outputs as random sign vectors of dimension {}, 3 more for "
-                            "absent keys, absent queries and warnings",
-                            shape_.machines, shape_.outputs, kIdDimension)};
+      .effect = fmt::format("{} machines and {} outputs as {}, 3 more for absent keys, absent queries and warnings",
+                            shape_.machines, shape_.outputs, describe_ids(options_.ids, symbols()))};
+  const std::string packets =
+      scattered_ ? fmt::format("at most {} packets in a head, more with probability at most {}; ",
+                               coder_.max_sources(), specific_options<DirectOptions>(options_).load
+                                   ? "unknown" : options_.eta.to_string())
+                 : "";
   passes[kPacketCode] = {
       .name = "packet code",
-      .effect = coder_.cover_free()
+      .effect = packets + (coder_.cover_free()
                     ? fmt::format(
                           "cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
                           chosen.digits, chosen.prime, chosen.points, dimension, 2ull * shape_.machines)
                     : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", dimension,
-                                  chosen.value_dimension())};
+                                  chosen.value_dimension()))};
   passes[kGather] = gather_pass(shape_);
   passes[kRoute] = {
       .name = "route",
@@ -355,8 +400,11 @@ std::vector<Pass> Direct::passes() const {
                             shape_.rounds - 1, shape_.memory_words, dimension, shape_.rounds)
               : "",
       .caption =
-          "Head h carries each machine's word number h; its key is the id of the machine that gets it. Each "
-          "packet names its sender, so that a token tells apart what several of them sent.",
+          scattered_
+              ? "Each machine puts its words into heads from a place on that chance picks. A word's key is the id "
+                "of the machine that gets it. So few packets meet in a head, and each names its sender."
+              : "Head h carries each machine's word number h; its key is the id of the machine that gets it. Each "
+                "packet names its sender, so that a token tells apart what several of them sent.",
       .averages =
           coder_.cover_free()
               ? "A sender j writes (1, j, j squared, word) into several slots of four numbers each. The "
@@ -378,6 +426,11 @@ std::vector<Pass> Direct::passes() const {
 
 }  // namespace
 
+std::unique_ptr<const Construction> make_direct(const mpc::Shape& shape, const CompileOptions& options,
+                                                std::optional<std::uint64_t> load) {
+  return std::make_unique<Direct>(shape, options, load);
+}
+
 const ConstructionInfo& direct_construction() {
   static const ConstructionInfo info{
       .name = "direct",
@@ -395,9 +448,9 @@ Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, EMA step (there m = 
            packet code, the warning head and the single-sender test at the outputs are ours.
 Requires:  word_bits <= 48, s < 2^30, machines and outputs below 2^24.)",
       .version = "1",
-      .options = {},
+      .options = {ids_option()},
       .make = [](const mpc::Shape& shape, const CompileOptions& options)
-          -> std::unique_ptr<const Construction> { return std::make_unique<Direct>(shape, options); }};
+          -> std::unique_ptr<const Construction> { return make_direct(shape, options, {}); }};
   return info;
 }
 

@@ -13,6 +13,29 @@ constexpr std::uint32_t kMaxWordBits = 48;  // exact under averaging in double, 
 
 }  // namespace
 
+std::uint32_t id_dimension(Ids ids, anna::Symbol count) {
+  if (ids == Ids::kLong || seeded("ids-always-long")) return anna::IdentityCodebook::kDimension;
+  return std::max(1u, ceil_log(2, count)) + (ids == Ids::kFallback ? 1 : 0);
+}
+
+std::shared_ptr<const anna::Codebook> make_ids(Ids ids, anna::Symbol count, anna::Symbol null_key,
+                                               std::uint64_t seed) {
+  if (ids == Ids::kLong) return std::make_shared<const anna::IdentityCodebook>(count, seed);
+  const auto fallback = ids == Ids::kFallback ? std::optional(null_key) : std::nullopt;
+  return std::make_shared<const anna::BinaryCodebook>(count, fallback);
+}
+
+std::uint64_t tokens_with_ids(Ids ids, std::uint64_t tokens) {
+  return tokens + (ids == Ids::kFallback && !seeded("token-of-fallback-missing") ? 1 : 0);
+}
+
+std::string describe_ids(Ids ids, anna::Symbol count) {
+  const std::uint32_t dimension = id_dimension(ids, count);
+  if (ids == Ids::kLong) return fmt::format("random sign vectors of dimension {}", dimension);
+  return fmt::format("binary digits, as signs, of dimension {}{}", dimension,
+                     ids == Ids::kFallback ? ", one coordinate more for the fallback included" : "");
+}
+
 void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna::RowWriter& out) {
   if (row.token >= shape.machines) return;
   const RowFault fault = read_fault(row, 0);
@@ -34,9 +57,10 @@ Pass gather_pass(const mpc::Shape& shape) {
           "has."};
 }
 
-anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dimension) {
+anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t id_dimension,
+                              std::uint32_t output_dimension) {
   return {.heads = 1,
-          .query_dimension = kIdDimension,
+          .query_dimension = id_dimension,
           .value_dimension = static_cast<std::uint32_t>(shape.block_words),
           .output_dimension = output_dimension + seeded("gather-column")};
 }

@@ -12,11 +12,21 @@
 #include "roundtrip/anna/attention/identity.h"
 #include "roundtrip/anna/transformer/transformer.h"
 #include "roundtrip/mpc/protocol.h"
+#include "roundtrip/simulate/compile/construction.h"
 #include "roundtrip/simulate/compile/machine.h"
 
 namespace roundtrip::simulate {
 
-inline constexpr std::uint32_t kIdDimension = anna::IdentityCodebook::kDimension;
+/// m_qk of `count` ids.
+std::uint32_t id_dimension(Ids ids, anna::Symbol count);
+/// Symbols 0 .. count - 1; `null_key` is what tokens without a key have. ContractError beyond 2^24.
+std::shared_ptr<const anna::Codebook> make_ids(Ids ids, anna::Symbol count, anna::Symbol null_key,
+                                               std::uint64_t seed);
+/// "random sign vectors of dimension 128": for passes.
+std::string describe_ids(Ids ids, anna::Symbol count);
+/// N' of a transformer that needs `tokens` of them: one more with a fallback, so that in every head some token has no
+/// key of its own, but the fallback.
+std::uint64_t tokens_with_ids(Ids ids, std::uint64_t tokens);
 
 /// A layer of a construction. `Common` is what all of its layers share: the codebook of ids, with a symbol
 /// that is only ever a key and one that is only ever a query.
@@ -24,7 +34,7 @@ template <typename Common>
 class CompiledLayer : public anna::Layer {
  public:
   explicit CompiledLayer(std::shared_ptr<const Common> common) : common_(std::move(common)) {}
-  const anna::Codebook& codebook() const override { return common_->codebook; }
+  const anna::Codebook& codebook() const override { return *common_->codebook; }
   anna::Symbol null_key() const override { return common_->null_key(); }
   anna::Symbol null_query() const override { return common_->null_query(); }
 
@@ -38,7 +48,7 @@ void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna:
 /// The pass as `--passes` and `explain` know it.
 Pass gather_pass(const mpc::Shape& shape);
 
-anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t output_dimension);
+anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t id_dimension, std::uint32_t output_dimension);
 
 void project_input(const mpc::Shape& shape, const anna::RowView& row, anna::Projection& out);
 

@@ -69,7 +69,7 @@ struct Common {
   DigitRouting routing;
   bool dealt;  ///< intermediates are, not drawn
   std::uint64_t seed;
-  anna::IdentityCodebook codebook;  // ids of the nodes, then the null key and the null query
+  std::shared_ptr<const anna::Codebook> codebook;  // ids of the nodes, then the null key and the null query
   SlotCodes codes;
 
   Symbol null_key() const { return routing.nodes(); }
@@ -227,7 +227,7 @@ class GatherLayer final : public RoutedLayer {
  public:
   using RoutedLayer::CompiledLayer;
   anna::LayerShape shape() const override {
-    return gather_shape(common_->shape, bundle_columns(common_->routing, 0));
+    return gather_shape(common_->shape, common_->codebook->dimension(), bundle_columns(common_->routing, 0));
   }
   void project(const RowView& row, Projection& out) const override {
     project_input(common_->shape, row, out);
@@ -256,7 +256,7 @@ class HopLayer final : public RoutedLayer {
   anna::LayerShape shape() const override {
     const DigitRouting& routing = common_->routing;
     return {.heads = routing.radix(hop_.digit),
-            .query_dimension = kIdDimension,
+            .query_dimension = common_->codebook->dimension(),
             .value_dimension = 2 * routing.capacity(hop_.digit) + 1,
             .output_dimension =
                 delivers() ? kSlotColumns + 2 * static_cast<std::uint32_t>(common_->shape.block_words)
@@ -384,7 +384,7 @@ class DeliverLayer final : public RoutedLayer {
   using RoutedLayer::CompiledLayer;
   anna::LayerShape shape() const override {
     return {.heads = 1,
-            .query_dimension = kIdDimension,
+            .query_dimension = common_->codebook->dimension(),
             .value_dimension = flag_column() + 1,
             .output_dimension = kOutputDimension};
   }
@@ -455,17 +455,18 @@ class Routed final : public Construction {
   TransformerSizes sizes() const override {
     TransformerSizes sizes;
     sizes.depth = 2 + 2ull * routing_.digits() * shape_.rounds;
-    sizes.query_dimension = kIdDimension;
+    const std::uint64_t ids = id_dimension(options_.ids, routing_.nodes() + 2);
+    sizes.query_dimension = ids;
     sizes.value_dimension = 2 * shape_.block_words + 1;
     sizes.embedding_dimension =
         std::max<std::uint64_t>(kSlotColumns + 2 * shape_.block_words, kOutputDimension);
-    sizes.width = std::max<std::uint64_t>(kIdDimension, 2 * shape_.block_words + 1);
+    sizes.width = std::max(ids, 2 * shape_.block_words + 1);
     for (std::uint32_t t = 0; t < routing_.digits(); ++t) {
       const std::uint64_t k = routing_.radix(t), c = routing_.capacity(t);
       sizes.heads = std::max(sizes.heads, k);
       sizes.value_dimension = std::max(sizes.value_dimension, 2 * c + 1);
       sizes.embedding_dimension = std::max(sizes.embedding_dimension, kSlotColumns + 2 * k * c);
-      sizes.width = std::max(sizes.width, k * std::max<std::uint64_t>(2 * c + 1, kIdDimension));
+      sizes.width = std::max(sizes.width, k * std::max(2 * c + 1, ids));
     }
     return sizes;
   }
@@ -530,6 +531,7 @@ class Routed final : public Construction {
 
   std::optional<std::uint64_t> chosen(std::string_view option) const override {
     if (option == kDigitsOption) return routing_.digits();
+    if (option == ids_option().name) return static_cast<std::uint64_t>(options_.ids);
     if (option == kRoutingOption)
       return static_cast<std::uint64_t>(plan_.dealt ? Intermediates::kDealt : Intermediates::kRandom);
     return std::nullopt;
@@ -539,7 +541,7 @@ class Routed final : public Construction {
     const std::uint64_t nodes = routing_.nodes();
     const auto common = std::make_shared<const Common>(
         Common{std::move(protocol), shape_, routing_, plan_.dealt, options_.seed,
-               anna::IdentityCodebook(nodes + 2, options_.seed), codes_});
+               make_ids(options_.ids, nodes + 2, nodes, options_.seed), codes_});
     anna::Transformer transformer;
     transformer.tokens = tokens();
     transformer.input_dimension = 2;
@@ -551,7 +553,9 @@ class Routed final : public Construction {
   }
 
  private:
-  std::uint64_t tokens() const { return std::max({shape_.n, routing_.nodes(), shape_.outputs}); }
+  std::uint64_t tokens() const {
+    return tokens_with_ids(options_.ids, std::max({shape_.n, routing_.nodes(), shape_.outputs}));
+  }
 
   const mpc::Shape shape_;
   const CompileOptions options_;
@@ -588,9 +592,8 @@ std::vector<Pass> Routed::passes() const {
                     bounded ? "at most " + options_.eta.to_string() : "not bounded",
                     plan_.reason.empty() ? "" : "; " + plan_.reason)};
   passes[kIds] = {.name = "ids",
-                  .effect = fmt::format(
-                      "{} nodes as random sign vectors of dimension {}, 2 more for absent keys and queries",
-                      routing_.nodes(), kIdDimension)};
+                  .effect = fmt::format("{} nodes as {}, 2 more for absent keys and queries", routing_.nodes(),
+                                        describe_ids(options_.ids, routing_.nodes() + 2))};
   passes[kGather] = gather_pass(shape_);
   passes[kToIntermediates] = {
       .name = "to intermediates",
@@ -641,7 +644,7 @@ RoutingPlan plan_intermediates(const mpc::Shape& shape, const CompileOptions& op
     return {{radices, own.capacities.value_or(std::vector{dealt})}, true, "as asked for"};
   if (own.capacities) return {{radices, random()}, false, ""};
   const auto width = [&](std::uint32_t capacity) {
-    return radices[0] * std::max<std::uint64_t>(2 * std::uint64_t{capacity} + 1, kIdDimension);
+    return radices[0] * std::max<std::uint64_t>(2 * std::uint64_t{capacity} + 1, id_dimension(options.ids, shape.machines + 2));
   };
   const std::vector<std::uint32_t> drawn = random();
   const std::uint64_t width_dealt = width(dealt), width_drawn = width(drawn[0]);
@@ -679,7 +682,7 @@ Guarantee: for every fixed input the outputs are exact with probability >= 1 - e
            and whenever the protocol breaks its model, every output that a lost word could have reached reports a
            fault. Each query matches exactly one key: exact-match attention, or one ANNA table that tells the ids
            apart.
-Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128). H m is O(s log N) with D = 1, and O(s
+Cost:      L = 2 + 2 D R; H = max k_t; m = max(2 C_t + 1, 2 b + 1, 128 or log2 q' with short ids). H m is O(s log N) with D = 1, and O(s
            N^delta) with a delta; dealt, C = floor(s / q) + q - 1, so H m <= 2 s + 2 q^2 from m = 128 on, O(s) if
            q^2 is O(s), which eps >= 2/3 makes it.
 Source:    Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1 (L = O(R), H m = O(N^(eps + delta))); routing after
@@ -720,7 +723,8 @@ Requires:  word_bits <= 48, q' < 2^24, max(q', outputs) q s < 2^52.)",
               const Intermediates asked = specific_options<RoutedOptions>(options).intermediates;
               if (asked == Intermediates::kAutomatic) return std::nullopt;
               return static_cast<std::uint64_t>(asked);
-            }}},
+            }},
+           ids_option()},
       .make = [](const mpc::Shape& shape, const CompileOptions& options)
           -> std::unique_ptr<const Construction> { return std::make_unique<Routed>(shape, options); }};
   return info;

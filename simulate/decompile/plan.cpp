@@ -7,6 +7,7 @@
 #include "roundtrip/anna/attention/softmax.h"
 #include "roundtrip/anna/transformer/weights.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
 #include "roundtrip/simulate/decompile/codec.h"
 #include "roundtrip/simulate/decompile/decompile.h"
 #include "roundtrip/simulate/decompile/layer_decompiler.h"
@@ -133,7 +134,7 @@ std::optional<DecompilePlan> plan_with(DecompilePlan plan, std::uint64_t memory_
     plan.token_words = std::max(plan.token_words, layer.token_words);
     plan.state_words = std::max(plan.state_words, layer.state_words);
   }
-  plan.block_tokens = std::min(memory_words / plan.token_words, plan.tokens);
+  plan.block_tokens = std::min(memory_words / plan.token_words, seeded("block-of-a-token") ? 1 : plan.tokens);
   if (plan.block_tokens == 0) return {};
   plan.blocks = ceil_div(plan.tokens, plan.block_tokens);
   plan.rounds = 2;
@@ -158,6 +159,7 @@ std::uint32_t DecompiledLayer::rounds() const {
 std::uint64_t DecompilePlan::layer_machines(std::size_t l) const {
   std::uint64_t sum = 0;
   for (const MachineGroup& group : layers[l].decompiler->machines(*this, layers[l])) sum += group.count;
+  if (seeded("machines-by-tables")) sum *= layers[l].tables;
   return sum;
 }
 

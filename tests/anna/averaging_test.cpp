@@ -381,7 +381,7 @@ TEST(Mechanisms, SeededDefectsAreSeen) {
         Case{"prefix-without-own", LowRank{2, 4, true}}, Case{"window-too-wide", Window{2, 0.01}},
         Case{"window-too-wide", Softmax{0.01, true}}, Case{"globals-unseen", Window{1, 0.01, 2}},
         Case{"global-sees-window", Window{1, 0.01, 2}}, Case{"chunk-too-large", Chunked{2}},
-        Case{"codes-ignored", Chunked{2, 1, 2}}, Case{"one-hashing", Chunked{3, 4, 1, 2}}}) {
+        Case{"codes-ignored", Chunked{2, 1, 2}}, Case{"one-hashing", Chunked{3, 9, 1, 2}}}) {
     const SparseRows sound = attend(*c.mechanism.make(), codebook, head);
     const FaultSwitch on(c.fault);
     EXPECT_FALSE(equal(attend(*c.mechanism.make(), codebook, head), sound)) << c.fault;

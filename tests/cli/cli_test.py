@@ -188,7 +188,7 @@ class Refusals(Case):
         self.refuse("run", "sort", "--n=9", "--ouptut=x", says=["--ouptut", "--output"])
         self.refuse("run", "sort", "--n", 9, "--transport", "tcp", says=["--transport tcp"])
         self.refuse("run", "sort", "--input", "x", "--format", "word", says=["--format word", "words, bytes"])
-        self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct or routed"])
+        self.refuse("compile", "sort", "--n", 9, "--construction", "router", says=["router", "direct, scattered or routed"])
         self.refuse("compile", "sort", "--n", 9, "--digits", 2, says=["--digits", "--construction routed"])
         self.refuse("verify", "theorem_of_nobody", says=["theorem_of_nobody"])
         self.refuse("verify", "--faults", "--sizes", "full", says=["--sizes"])
@@ -306,7 +306,7 @@ class Reports(Case):
             self.assertIn("R = ", self.succeed("list", name))
         everything = json.loads(self.succeed("list", "--json", "-"))
         listed, constructions = everything["protocols"], everything["constructions"]
-        self.assertLessEqual({"direct", "routed"}, {c["name"] for c in constructions})
+        self.assertLessEqual({"direct", "scattered", "routed"}, {c["name"] for c in constructions})
         for construction in constructions:
             card = self.succeed("list", construction["name"])
             self.assertIn("Guarantee:", card)
@@ -344,8 +344,9 @@ class Reports(Case):
     def test_compile(self):
         report = self.succeed("compile", "k_hop", "--n", 100, "--param", "k=3", "--check")
         self.assertEqual(report.splitlines()[-1], "verdict: verified")
-        for attention in ("ema", "anna"):
+        for attention in ("ema", "anna", "softmax"):
             facts = json.loads(self.succeed("compile", "sum", "--n", 256, "--attention", attention, "--json", "-"))
+            self.assertEqual(facts["ids"], "fallback" if attention == "softmax" else "long")
             self.assertLessEqual(set(RUN_KEYS + TRANSFORMER_KEYS), set(facts))
             self.assertTrue(facts["equal"])
             self.assertEqual(facts["depth"], facts["rounds"] + 1)
@@ -353,6 +354,12 @@ class Reports(Case):
         self.assertTrue(facts["equal"])
         self.assertEqual((facts["digits"], facts["depth"]), (2, 2 + 2 * 2 * facts["rounds"]))
         self.assertLessEqual(facts["width"], facts["width_bound"])
+        widths = {ids: json.loads(self.succeed("compile", "sum", "--n", 256, "--ids", ids, "--json", "-"))["width"] for ids in ("long", "short")}
+        self.assertEqual(widths, {"long": 17 * 128, "short": 17 * 32})  # short: s + 1 heads of 2q numbers
+        self.refuse("compile", "sum", "--n", 16, "--attention", "softmax", "--ids", "short", says=["softmax", "--ids fallback"])
+        for flags in (("--attention", "softmax"), ("--construction", "scattered")):
+            self.refuse("compile", "sum", "--n", 16, *flags, "--certificate", self.path / "c.gz", says=["--certificate", flags[1]])
+        self.refuse("compile", "match2", "--n", 16, "--native", "--attention", "softmax", says=["--native", "softmax"])
         output, run_output = self.path / "transformer", self.path / "run"
         self.succeed("compile", "sort", "--n", 100, "--output", output, "--quiet")
         self.succeed("run", "sort", "--n", 100, "--output", run_output, "--quiet")
@@ -439,7 +446,7 @@ class Ranks(Case):
         self.refuse("compile", "sort", "--n", 4096, "--gamma", "9", "--plan", says="63 bits")
         self.assertIn("spreads the input", self.succeed("list", "sort"))
         self.assertIn("idle", self.succeed("list", "sum"))
-        for construction in ("direct", "routed"):
+        for construction in ("direct", "scattered", "routed"):
             compiled = self.path / "compiled"
             self.succeed("compile", "sort", "--n", 64, "--gamma", "1/2", "--construction", construction, "--check", "--json",
                          compiled)

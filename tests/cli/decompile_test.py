@@ -54,6 +54,13 @@ class Decompile(cli_test.Case):
             facts = self.facts(*arguments, "--roundtrip")
             self.assertEqual((facts["verdict"], facts["equal"], facts["roundtrip"]["equal"]), ("verified", True, True))
 
+    def test_low_rank_in_layers(self):
+        facts = self.facts("decompile", "random:L=2,H=3,m=4", "--n", 48, "--attention", "low_rank", "--param", "rank=2", "--native")
+        self.assertEqual({key: facts["layers"][key] for key in ("depth", "heads", "width", "equal")},
+                         {"depth": 2, "heads": 3, "width": 3 * 2 * 5, "equal": True})
+        self.assertIn("in ANNA layers    L = 2", self.succeed("decompile", "random:L=2", "--n", 48, "--attention", "low_rank", "--native"))
+        self.refuse("decompile", "random:L=1,c=8", "--n", 48, "--native", says=["layer 0", "anna", "low_rank"])
+
     def test_export(self):
         model = self.path / "sum.json"
         numbers = self.file("".join(f"{i * i - 500}\n" for i in range(64)))
@@ -154,7 +161,7 @@ class Decompile(cli_test.Case):
             arguments = ["decompile", "random:L=2,H=1,d=4,m=2,w=4", "--n", 30, "--attention", attention]
             for param in params:
                 arguments += ["--param", param]
-            facts = [self.facts(*arguments, ranks=ranks) for ranks in (0, 1, 2, 3, 4, 7)]
+            facts = [self.facts(*arguments, ranks=ranks) for ranks in (1, 2, 3, 4, 7)]
             for one in facts:
                 self.assertEqual((one["verdict"], one["equal"]), ("verified", True))
                 for key in cli_test.PLACE_KEYS:

@@ -73,7 +73,7 @@ class Results(unittest.TestCase):
         self.assertIn("&lt;script", roundtrip.explain("k_hop", ["<script>x</script>", "b", "b"], k=1))
 
     def test_compile_and_decompile(self):
-        for construction in ("direct", "routed"):
+        for construction in ("direct", "scattered", "routed"):
             both = roundtrip.compile(Largest, range(50), construction=construction, attention="anna")
             self.assertTrue(both.equal)
             self.assertEqual((both.outputs.tolist(), both.layers), ([49], both.layers_bound))

@@ -190,11 +190,12 @@ TEST(Dealt, MoreDigitsAreRefused) {
   }
 }
 
-TEST(Dealt, LibraryProtocolsGiveTheSameOutputs) {
+/// All of them of N = n that have q <= s.
+void expect_library_equal(std::uint64_t n) {
   for (const mpc::ProtocolInfo* info : mpc::all_protocols()) {
     for (const Rational epsilon : {Rational(2, 3), Rational(3, 4)}) {
       mpc::Parameters parameters;
-      parameters.n = info->takes_weights ? 1023 : 1024;  // three words an edge
+      parameters.n = n - (info->takes_weights ? n % 3 : 0);  // three words an edge
       parameters.epsilon = epsilon;
       if (info->name == "three_sum") parameters.delta = Rational(1, 20);
       SCOPED_TRACE(info->name + " " + epsilon.to_string());
@@ -202,7 +203,7 @@ TEST(Dealt, LibraryProtocolsGiveTheSameOutputs) {
       if (protocol->shape().machines > protocol->shape().memory_words) continue;
       const mpc::Shape& shape = protocol->shape();
       mpc::Values values(parameters.n);
-      for (std::uint64_t i = 0; i < parameters.n; ++i) values[i] = static_cast<std::int64_t>(i * 7919 % 1024);
+      for (std::uint64_t i = 0; i < parameters.n; ++i) values[i] = static_cast<std::int64_t>(i * 7919 % n);
       if (info->generate) values = info->generate(parameters);
       std::vector<mpc::Word> input;
       for (const std::int64_t value : values)
@@ -211,6 +212,14 @@ TEST(Dealt, LibraryProtocolsGiveTheSameOutputs) {
       EXPECT_TRUE(compare(compile(protocol, dealt()), input, *exact).equal);
     }
   }
+}
+
+TEST(Dealt, LibraryProtocolsGiveTheSameOutputs) {
+  expect_library_equal(1024);
+}
+
+TEST(DealtLong, LibraryProtocolsGiveTheSameOutputsAt4096) {
+  expect_library_equal(4096);
 }
 
 }  // namespace

@@ -364,7 +364,7 @@ TEST(Decompile, CausalAveragesOfAll) {
     softmax.mechanisms[0] = anna::Softmax{0.01};
     check(softmax, words, parameters);
     for (const anna::Mechanism& mechanism :
-         {anna::Mechanism(anna::LowRank{2, 7, true}), anna::Mechanism(anna::Performer{2, 7, 256, 8, true}),
+         {anna::Mechanism(anna::LowRank{2, 7, true}), anna::Mechanism(anna::Performer{2, 7, 16384, 2, true}),
           anna::Mechanism(anna::Polynomial{2, 7, 256, true}),
           anna::Mechanism(anna::Window{2, 0.01, 0, true})}) {
       const mpc::Parameters wide = parameters_of({150, Rational(1, 2), Rational(1, 5), {}});
@@ -380,7 +380,7 @@ TEST(Decompile, CausalAveragesOfAll) {
 TEST(Decompile, PerformerAndPolynomialLayers) {
   const anna::RandomModel model = random_parameters(2, 2, 6);
   for (const anna::Mechanism& mechanism :
-       {anna::Mechanism(anna::Performer{3, 7, 256}), anna::Mechanism(anna::Polynomial{2, 7, 256})}) {
+       {anna::Mechanism(anna::Performer{3, 7, 16384, 2}), anna::Mechanism(anna::Polynomial{2, 7, 256})}) {
     anna::Model made = random_model(model, 200, mechanism);
     for (const std::uint32_t word_bits : {62, 48}) {
       const Ran ran =
@@ -526,7 +526,7 @@ TEST(Decompile, AnyShape) {
     if (kind == 5) mechanism = anna::Softmax{0.01 * static_cast<double>(in(0, 9)) - 0.04, causal};
     if (kind == 1) mechanism = anna::LowRank{static_cast<std::uint32_t>(in(1, 5)), model.seed, causal};
     if (kind == 6)
-      mechanism = anna::Performer{static_cast<std::uint32_t>(in(1, 5)), model.seed, 256, 8, causal};
+      mechanism = anna::Performer{static_cast<std::uint32_t>(in(1, 5)), model.seed, 16384, 2, causal};
     if (kind == 7)
       mechanism = anna::Polynomial{static_cast<std::uint32_t>(in(1, 4)), model.seed, 256, causal};
     if (kind == 8) mechanism = anna::Window{in(0, 9), 0.01 * static_cast<double>(in(0, 2)), in(0, 5), causal};
@@ -617,48 +617,49 @@ TEST(Decompile, AnyInbox) {
   const anna::RandomModel model = random_parameters(2, 2, 4);
   for (const anna::MechanismInfo* info : anna::mechanisms()) {
     SCOPED_TRACE(info->name);
-    const anna::Mechanism mechanism = info->samples().back();
-    const anna::Model made = random_model(model, 100, mechanism);
-    struct Mutator final : mpc::Observer {
-      const mpc::Protocol* protocol = nullptr;
-      std::uint64_t steps = 0, thrown = 0;
-      void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
-                   const mpc::Outbox&) override {
-        std::vector<mpc::RunHeader> headers;
-        std::vector<mpc::Word> words;
-        for (const mpc::Run run : inbox) {
-          headers.push_back({run.source, run.sequence, static_cast<std::uint32_t>(words.size())});
-          words.insert(words.end(), run.words.begin(), run.words.end());
+    for (const anna::Mechanism& mechanism : info->samples()) {
+      const anna::Model made = random_model(model, 100, mechanism);
+      struct Mutator final : mpc::Observer {
+        const mpc::Protocol* protocol = nullptr;
+        std::uint64_t steps = 0, thrown = 0;
+        void stepped(std::uint32_t round, mpc::MachineId machine, const mpc::Inbox& inbox,
+                     const mpc::Outbox&) override {
+          std::vector<mpc::RunHeader> headers;
+          std::vector<mpc::Word> words;
+          for (const mpc::Run run : inbox) {
+            headers.push_back({run.source, run.sequence, static_cast<std::uint32_t>(words.size())});
+            words.insert(words.end(), run.words.begin(), run.words.end());
+          }
+          const std::uint64_t choice = draw(1, Domain::kTest, round, machine);
+          if (words.empty()) return;
+          if (choice % 3 == 0) words[choice / 3 % words.size()] = choice >> 8 & 0xfffff;
+          if (choice % 3 == 1) words.back() = (std::uint64_t{1} << 62) - 1;
+          if (choice % 3 == 2 && headers.back().begin + 1 < words.size()) words.pop_back();
+          mpc::Outbox outbox;
+          const mpc::Shape& shape = protocol->shape();
+          const bool last = round == shape.rounds;
+          outbox.reset({.words = shape.memory_words,
+                        .word_bits = shape.word_bits,
+                        .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
+                        .last_round = last});
+          std::pmr::monotonic_buffer_resource scratch;
+          ++steps;
+          try {
+            protocol->step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
+          } catch (const Error&) {
+            ++thrown;
+          }
         }
-        const std::uint64_t choice = draw(1, Domain::kTest, round, machine);
-        if (words.empty()) return;
-        if (choice % 3 == 0) words[choice / 3 % words.size()] = choice >> 8 & 0xfffff;
-        if (choice % 3 == 1) words.back() = (std::uint64_t{1} << 62) - 1;
-        if (choice % 3 == 2 && headers.back().begin + 1 < words.size()) words.pop_back();
-        mpc::Outbox outbox;
-        const mpc::Shape& shape = protocol->shape();
-        const bool last = round == shape.rounds;
-        outbox.reset({.words = shape.memory_words,
-                      .word_bits = shape.word_bits,
-                      .destinations = last ? static_cast<std::uint32_t>(shape.outputs) : shape.machines,
-                      .last_round = last});
-        std::pmr::monotonic_buffer_resource scratch;
-        ++steps;
-        try {
-          protocol->step({round, machine, &scratch}, mpc::Inbox(headers, words), outbox);
-        } catch (const Error&) {
-          ++thrown;
-        }
-      }
-    } mutator;
-    const auto protocol = decompile(made, parameters_of({100, Rational(1, 2), Rational(1, 5), {}}));
-    mutator.protocol = protocol.get();
-    const auto transport = mpc::make_in_process_transport();
-    mpc::RunOptions options;
-    options.observer = &mutator;
-    mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
-    EXPECT_GT(mutator.steps, 20u);
-    EXPECT_GT(mutator.thrown, 0u);
+      } mutator;
+      const auto protocol = decompile(made, parameters_of({100, Rational(1, 2), Rational(1, 5), {}}));
+      mutator.protocol = protocol.get();
+      const auto transport = mpc::make_in_process_transport();
+      mpc::RunOptions options;
+      options.observer = &mutator;
+      mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
+      EXPECT_GT(mutator.steps, 20u);
+      EXPECT_GT(mutator.thrown, 0u);
+    }
   }
 }
 

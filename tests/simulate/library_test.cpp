@@ -76,6 +76,11 @@ const std::map<std::string, Theory> kTheories = {
      [](const Compiled& compiled, const mpc::Parameters&, const TransformerSizes& sizes) {
        EXPECT_EQ(sizes.depth, compiled.protocol->shape().rounds + 1u);
      }},
+    {"scattered",
+     [](const Compiled& compiled, const mpc::Parameters&, const TransformerSizes& sizes) {
+       EXPECT_EQ(sizes.depth, compiled.protocol->shape().rounds + 1u);
+       EXPECT_LE(sizes.heads, compiled.protocol->shape().memory_words + 1);
+     }},
     {"routed",
      [](const Compiled& compiled, const mpc::Parameters& parameters, const TransformerSizes& sizes) {
        const mpc::Shape& shape = compiled.protocol->shape();
