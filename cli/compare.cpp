@@ -115,9 +115,12 @@ std::optional<Measured> native_row(const Instance& instance, const anna::Mechani
   mpc::Parameters parameters;
   parameters.n = instance.parameters.n;
   parameters.epsilon = instance.parameters.epsilon;
-  const simulate::DecompilePlan plan = simulate::size_decompile(task.model, parameters);
-  made.rounds = plan.rounds;
-  made.machines = plan.machines;
+  try {
+    const simulate::DecompilePlan plan = simulate::size_decompile(task.model, parameters);
+    made.rounds = plan.rounds;
+    made.machines = plan.machines;
+  } catch (const ContractError&) {  // no protocol at this size
+  }
   return made;
 }
 
