@@ -619,7 +619,7 @@ TEST(Decompile, AnyInbox) {
       mpc::RunOptions options;
       options.observer = &mutator;
       mpc::run(*protocol, anna::random_words(model, 100), *transport, options);
-      EXPECT_GT(mutator.steps, 20u);
+      EXPECT_GE(mutator.steps, 20u);
       EXPECT_GT(mutator.thrown, 0u);
     }
   }
