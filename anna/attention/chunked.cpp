@@ -131,10 +131,10 @@ const MechanismInfo& Chunked::info() {
         object.object({"kind", "chunk", "hashings", "functions", "seed", "?family", "?causal"});
         Chunked chunked{object["chunk"].number(1, kMaxChunk), object["hashings"].number32(1, kMaxHashings),
                         object["functions"].number32(1, 1024), object["seed"].number(0, UINT64_MAX)};
-        if (const auto family = object.find("family")) {
-          if (family->text() != to_string(FamilyKind::kCrossPolytope))
-            family->fail(fmt::format("is {}; allowed is cross-polytope, or none for hyperplane",
-                                     quote(family->text())));
+        if (const auto given = object.find("family")) {
+          if (given->text() != to_string(FamilyKind::kCrossPolytope))
+            given->fail(fmt::format("is {}; allowed is cross-polytope, or none for hyperplane",
+                                    quote(given->text())));
           chunked.family = FamilyKind::kCrossPolytope;
         }
         chunked.masked = object.flag("causal");

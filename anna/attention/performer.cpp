@@ -83,10 +83,10 @@ const MechanismInfo& Performer::info() {
                   kCausalOption},
       .read = [](const JsonField& object) -> Mechanism {
         object.object({"kind", "rank", "seed", "temperature", "?shift", "?causal"});
-        const auto shift = object.find("shift");
+        const auto of_shift = object.find("shift");
         Performer performer{object["rank"].number32(1, 65536), object["seed"].number(0, UINT64_MAX),
                             object["temperature"].positive()};
-        if (shift) performer.shift = shift->real(0, kMaxShift);
+        if (of_shift) performer.shift = of_shift->real(0, kMaxShift);
         performer.masked = object.flag("causal");
         return performer;
       },

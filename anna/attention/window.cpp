@@ -55,9 +55,9 @@ const MechanismInfo& Window::info() {
                   kCausalOption},
       .read = [](const JsonField& object) -> Mechanism {
         object.object({"kind", "width", "?scale", "?globals", "?causal"});
-        const auto scale = object.find("scale"), globals = object.find("globals");
-        return Window{object["width"].number(0, kMaxWidth), scale ? scale->positive() : 0,
-                      globals ? globals->number(0, kMaxWidth) : 0, object.flag("causal")};
+        const auto of_scale = object.find("scale"), of_globals = object.find("globals");
+        return Window{object["width"].number(0, kMaxWidth), of_scale ? of_scale->positive() : 0,
+                      of_globals ? of_globals->number(0, kMaxWidth) : 0, object.flag("causal")};
       },
       .draw = [](const MechanismDraw& draw) -> Mechanism {
         return Window{draw.options.at(0), 0.00390625, draw.options.at(1), draw.options.at(2) != 0};
