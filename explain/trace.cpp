@@ -420,11 +420,15 @@ std::vector<Without> take_away(const anna::Model& model, const anna::Activations
     if (layer == nullptr) continue;
     for (std::size_t h = 0; h < layer->weights().heads.size() && all.size() < kMostWithouts; ++h) {
       anna::LayerWeights weights = layer->weights();
-      anna::Stage& value = weights.heads[h].value.back();
-      std::ranges::fill(value.weight, 0);
-      std::ranges::fill(value.bias, 0);
+      // The output map does not read it; a recurrence would bring something without values, too.
+      anna::Stage& output = weights.output.front();
+      const std::uint32_t dimension = layer->shape().value_dimension;
+      const std::size_t first = weights.row_dimension + weights.position_digits + h * dimension;
+      for (std::size_t row = 0; row < output.outputs; ++row)
+        std::fill_n(&output.weight[row * output.inputs + first], dimension, 0);
       anna::Model less = model;
-      less.transformer.layers[l] = std::make_shared<anna::WeightLayer>(std::move(weights));
+      less.transformer.layers[l] =
+          std::make_shared<anna::WeightLayer>(std::move(weights), "layer", model.mechanisms[l].state_range());
       compare(fmt::format("without head {} of layer {}", h, l), less);
     }
   }
