@@ -115,12 +115,9 @@ std::optional<Measured> native_row(const Instance& instance, const anna::Mechani
   mpc::Parameters parameters;
   parameters.n = instance.parameters.n;
   parameters.epsilon = instance.parameters.epsilon;
-  try {
-    const simulate::DecompilePlan plan = simulate::size_decompile(task.model, parameters);
-    made.rounds = plan.rounds;
-    made.machines = plan.machines;
-  } catch (const ContractError&) {  // no protocol at this size
-  }
+  const simulate::DecompilePlan plan = simulate::size_decompile(task.model, parameters);
+  made.rounds = plan.rounds;
+  made.machines = plan.machines;
   return made;
 }
 
