@@ -32,7 +32,7 @@ struct CompareArguments {
 struct Measured {
   std::string construction = "none";
   std::optional<simulate::TransformerSizes> sizes;
-  std::optional<double> work;                              ///< multiply-adds of attention, all layers
+  std::optional<double> work;  ///< multiply-adds of attention, all layers
   std::optional<std::uint64_t> rounds, machines, wrong;
 };
 
@@ -110,8 +110,8 @@ std::optional<Measured> native_row(const Instance& instance, const anna::Mechani
     *made.work += work_of(task.model.mechanisms[l], transformer.layers[l]->shape(), transformer.tokens);
   const anna::Activations rows =
       anna::evaluate(task.model, simulate::input_activations(task.words, transformer.tokens));
-  made.wrong = mpc::wrong_outputs(*instance.info, instance.input->values(), native_outputs(instance, task, rows),
-                                  instance.parameters);
+  made.wrong = mpc::wrong_outputs(*instance.info, instance.input->values(),
+                                  native_outputs(instance, task, rows), instance.parameters);
   mpc::Parameters parameters;
   parameters.n = instance.parameters.n;
   parameters.epsilon = instance.parameters.epsilon;
@@ -157,12 +157,12 @@ Table table_of(const Instance& instance, bool quiet) {
   const auto add = [&](const std::string& mechanism, const Measured& row) {
     const Bound bound = bound_of(task, mechanism, parameters.n, k, modulus);
     const auto cell = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string(); };
-    table.rows.push_back({task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "", mechanism,
-                          row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
+    table.rows.push_back({task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "",
+                          mechanism, row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
                           row.sizes ? std::to_string(row.sizes->heads) : "",
                           row.sizes ? std::to_string(row.sizes->width) : "",
-                          row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds), cell(row.machines),
-                          cell(row.wrong), bound.text, bound.in_range ? "yes" : "no"});
+                          row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds),
+                          cell(row.machines), cell(row.wrong), bound.text, bound.in_range ? "yes" : "no"});
   };
   Progress progress(!quiet);
   for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
@@ -177,14 +177,14 @@ Table table_of(const Instance& instance, bool quiet) {
 }
 
 std::string text_of(const Instance& instance, const Table& table) {
-  std::string text = fmt::format(
-      "{}\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n",
-      heading(instance).substr(0, heading(instance).find('\n')), "mechanism", "construction", "layers", "width", "work", "rounds", "machines", "wrong",
-      "theory asks for");
+  std::string text =
+      fmt::format("{}\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n",
+                  heading(instance).substr(0, heading(instance).find('\n')), "mechanism", "construction",
+                  "layers", "width", "work", "rounds", "machines", "wrong", "theory asks for");
   for (const Cells& row : table.rows) {
     const auto cell = [&](std::size_t column) { return row[column].empty() ? "-" : row[column]; };
-    text += fmt::format("  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n", row[3], row[4], cell(5), cell(7),
-                        cell(8), cell(9), cell(10), cell(11), row[12]);
+    text += fmt::format("  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n", row[3], row[4], cell(5),
+                        cell(7), cell(8), cell(9), cell(10), cell(11), row[12]);
   }
   return text;
 }
@@ -217,7 +217,8 @@ proofs_check::Plot depth_plot(Instance& instance) {
 
 /// Error of the constructed network of match2 or of induction heads, against hash tables and functions.
 proofs_check::Plot error_plot(const std::string& task) {
-  simulate::ErrorGrid grid = task == "match2" ? simulate::paper_match2_grid(true) : simulate::paper_induction_grid(true);
+  simulate::ErrorGrid grid =
+      task == "match2" ? simulate::paper_match2_grid(true) : simulate::paper_induction_grid(true);
   grid.draws = 3;
   grid.functions = {1, 2, 4};
   if (task == "k_hop") grid.last_tables = {32};
@@ -250,14 +251,15 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
       std::vector<proofs_check::Plot> plots;
       if (task == "k_hop") plots.push_back(depth_plot(instance));
       if (task != "sum") plots.push_back(error_plot(task));
-      files.write(arguments.html, table_page(fmt::format("Mechanisms on {}, N = {}", task, instance.parameters.n), plots, table));
+      files.write(
+          arguments.html,
+          table_page(fmt::format("Mechanisms on {}, N = {}", task, instance.parameters.n), plots, table));
     }
     publish(common.out, arguments.csv == "-" || arguments.html == "-", text_of(instance, table),
             table_json("roundtrip/compare/1", table), std::move(files));
     // A construction that is exact for every input has no wrong output; ANNA's may, with probability eta.
-    const bool refuted = std::ranges::any_of(table.rows, [](const Cells& row) {
-      return row[3] != "anna" && !row[11].empty() && row[11] != "0";
-    });
+    const bool refuted = std::ranges::any_of(
+        table.rows, [](const Cells& row) { return row[3] != "anna" && !row[11].empty() && row[11] != "0"; });
     return static_cast<int>(refuted ? kRefuted : kDone);
   });
 }
@@ -265,8 +267,9 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
 }  // namespace
 
 Command add_compare(CommandLine& line) {
-  Flags& flags = line.add("compare", "Every mechanism on one task: layers, width, work, rounds, machines, error, theory",
-                          R"(A row has the network that was made for the task with that mechanism, `none` if there is none here.
+  Flags& flags = line.add(
+      "compare", "Every mechanism on one task: layers, width, work, rounds, machines, error, theory",
+      R"(A row has the network that was made for the task with that mechanism, `none` if there is none here.
 Rounds and machines are those of the protocol that it becomes. The last rows are the task's protocol, compiled.
 Theory says what any network with the mechanism must take, whatever its weights.
 Examples:

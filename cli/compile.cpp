@@ -322,8 +322,10 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
   require(arguments.certificate.empty() || arguments.construction.mechanism().finds_equal_keys,
           "--certificate: goes without --attention {}; a certificate's checker compares ids or their codes",
           arguments.construction.protocol_attention());
-  require(arguments.certificate.empty() || arguments.construction.construction != simulate::scattered_construction().name,
-          "--certificate: goes without --construction scattered; a certificate's checker does not know its shifts");
+  require(
+      arguments.certificate.empty() ||
+          arguments.construction.construction != simulate::scattered_construction().name,
+      "--certificate: goes without --construction scattered; a certificate's checker does not know its shifts");
   if (arguments.check) require_answers(mpc::find_protocol(common.protocol));
   communicator.on_root([&] {
     std::vector<NamedFile> outputs = {

@@ -23,9 +23,8 @@ std::vector<ContrastRow> chosen_rows(const Contrast& contrast, const std::vector
   std::vector<ContrastRow> chosen;
   for (const std::string& name : names) {
     const std::size_t before = chosen.size();
-    std::ranges::copy_if(contrast.rows, std::back_inserter(chosen), [&](const ContrastRow& row) {
-      return name == row.name() || name == row.mechanism;
-    });
+    std::ranges::copy_if(contrast.rows, std::back_inserter(chosen),
+                         [&](const ContrastRow& row) { return name == row.name() || name == row.mechanism; });
     if (chosen.size() > before) continue;
     std::string known;
     for (const ContrastRow& row : contrast.rows) known += (known.empty() ? "" : ", ") + row.name();
@@ -60,9 +59,9 @@ constexpr std::size_t kError = 10, kGuessing = 11, kSeconds = 13;  // columns
 /// One line for each mechanism and size, the errors of all seeds beside each other.
 std::string text_of(const Contrast& contrast, const std::vector<ContrastRow>& rows, const Table& table,
                     std::uint32_t seeds) {
-  std::string text = fmt::format("{}: {}\n  {:<12}{:>6} {:>6}  {:<20}{}{:>9}\n", contrast.task.name,
-                                 contrast.task.summary, "mechanism", "size", "need", "of what",
-                                 "error of each seed", "seconds");
+  std::string text =
+      fmt::format("{}: {}\n  {:<12}{:>6} {:>6}  {:<20}{}{:>9}\n", contrast.task.name, contrast.task.summary,
+                  "mechanism", "size", "need", "of what", "error of each seed", "seconds");
   auto cells = table.rows.begin();
   for (const ContrastRow& row : rows) {
     std::string errors;
@@ -94,10 +93,11 @@ std::vector<proofs_check::Plot> plots_of(const std::vector<ContrastRow>& rows, c
       sizes.insert(rows[r].mixer.size);
     }
     if (series.empty()) continue;
-    proofs_check::Plot plot{.title = recurrent ? "error over the state" : "error over features, window or chunk",
-                            .x_label = "size",
-                            .y_label = "error",
-                            .series = {}};
+    proofs_check::Plot plot{
+        .title = recurrent ? "error over the state" : "error over features, window or chunk",
+        .x_label = "size",
+        .y_label = "error",
+        .series = {}};
     for (const auto& [label, points] : series) plot.series.push_back({label, {points.begin(), points.end()}});
     const double guessing = std::stod(table.rows.front()[kGuessing]);
     plot.series.push_back({"guessing", {{*sizes.begin(), guessing}, {*sizes.rbegin(), guessing}}});
@@ -142,14 +142,15 @@ int contrast_mechanisms(const ContrastArguments& arguments, std::uint64_t first_
       }
       const std::string name = fmt::format("{} seed {} step", row.name(), seed);
       const std::clock_t begun = std::clock();
-      const train::ContrastResult result =
-          train::run_row(contrast, row, seed, arguments.steps, [&](std::uint32_t done, std::uint32_t steps, float) {
+      const train::ContrastResult result = train::run_row(
+          contrast, row, seed, arguments.steps, [&](std::uint32_t done, std::uint32_t steps, float) {
             if (done % 10 == 0) progress.draw_step(name.c_str(), done, steps);
           });
       const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
       for (const std::string& cell :
-           {row.unit, std::to_string(row.need), std::to_string(row.layers), fmt::format("{:.6f}", result.error),
-            fmt::format("{:.6f}", result.guessing), std::to_string(result.answers), fmt::format("{:.1f}", seconds)})
+           {row.unit, std::to_string(row.need), std::to_string(row.layers),
+            fmt::format("{:.6f}", result.error), fmt::format("{:.6f}", result.guessing),
+            std::to_string(result.answers), fmt::format("{:.1f}", seconds)})
         cells.push_back(cell);
       table.rows.push_back(std::move(cells));
       if (keeps) write_rows(csv, table, finished);

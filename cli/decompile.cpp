@@ -91,7 +91,8 @@ Findings examine(const DecompileArguments& arguments, const Instance& instance,
   }
   if (arguments.native) found.layers = examine_layers(model_source.model, execution.words);
   found.verdict =
-      judge({found.equal, !found.layers || found.layers->equal, found.equals_protocol.value_or(true), !found.source || found.source->within(),
+      judge({found.equal, !found.layers || found.layers->equal, found.equals_protocol.value_or(true),
+             !found.source || found.source->within(),
              !found.recompiled ||
                  (found.recompiled->equal && within_bound(found.recompiled->sizes, found.recompiled_bound))},
             overflow);
@@ -175,7 +176,8 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
   ModelSource model_source = make_model_source(common.protocol);
   const mpc::ProtocolInfo info = as_protocol(arguments.construction, model_source);
   const Instance instance = prepare(common, info, communicator);
-  if (arguments.native) (void)simulate::low_rank_by_averages(model_source.model);  // refuses others before anything runs
+  if (arguments.native)
+    (void)simulate::low_rank_by_averages(model_source.model);  // refuses others before anything runs
   const std::vector<simulate::Pass> passes = simulate::decompile_passes(model_source.plan);
   const std::string passes_shown = arguments.construction.passes ? passes_text(passes) : "";
   if (common.plan) {
@@ -222,7 +224,8 @@ int decompile(const DecompileArguments& arguments, const Communicator& communica
     json["source"] = source_json(found.source);
     if (found.layers) {
       const simulate::TransformerSizes& sizes = found.layers->sizes;
-      text += fmt::format("  in ANNA layers    L = {}, H = {}, width {}: {}\n", sizes.depth, sizes.heads, sizes.width,
+      text += fmt::format("  in ANNA layers    L = {}, H = {}, width {}: {}\n", sizes.depth, sizes.heads,
+                          sizes.width,
                           found.layers->equal ? "equal after every layer, bit for bit" : "arrays differ");
       json["layers"] = sizes_json(sizes);
       json["layers"]["equal"] = found.layers->equal;
@@ -261,9 +264,10 @@ Examples:
   auto arguments = std::make_shared<DecompileArguments>();
   add_protocol_arguments(flags, arguments->common, "PROTOCOL|MODEL");
   add_plan_and_output(flags, arguments->common);
-  flags.choice("--softmax", "WAY", {"pairs", "ring"},
-               "Softmax layers: a machine for every pair of blocks (default), or for every block, in a ring",
-               [arguments](const std::string& text) { arguments->construction.softmax_ring = text == "ring"; });
+  flags.choice(
+      "--softmax", "WAY", {"pairs", "ring"},
+      "Softmax layers: a machine for every pair of blocks (default), or for every block, in a ring",
+      [arguments](const std::string& text) { arguments->construction.softmax_ring = text == "ring"; });
   add_construction_arguments(
       flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       fmt::format(
@@ -271,8 +275,9 @@ Examples:
           "a file: its weights with this attention in place of its own",
           attention_names(true, " or "), attention_names(false, ", ")),
       "Compile the protocol again (words of 48 bits), by --construction, and compare all outputs");
-  flags.toggle("--native", arguments->native,
-               "Low-rank models: also as as many ANNA layers, by averages over all tokens, and compare all arrays");
+  flags.toggle(
+      "--native", arguments->native,
+      "Low-rank models: also as as many ANNA layers, by averages over all tokens, and compare all arrays");
   return {
       .name = "decompile",
       .act = [arguments](const Communicator& communicator) { return decompile(*arguments, communicator); },

@@ -18,12 +18,16 @@ constexpr Field kFields[] = {
     {"draws", "--draws"},
     {"faults", "--faults"},
     {"functions", "--functions"},
+    {"ids", "--ids"},
+    {"k", "--k"},
     {"n", "--n"},
     {"resume folder", "--resume"},
     {"round", "--round"},
     {"seed", "--seed"},
     {"sequences", "--sequences"},
+    {"size", "--rows"},
     {"steps", "--steps"},
+    {"symbols", "--symbols"},
     {"word", "--word"},
 };
 

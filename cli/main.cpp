@@ -51,10 +51,9 @@ int main(int argc, char** argv) {
               SIG_IGN);  // a file above the process's limit is then an error of writing, with its name
   anna::register_resolver(simulate::protocol_resolver());
   CommandLine line(kDescription, kFooter, version_text);
-  const std::array commands = {add_demo(line),    add_list(line),       add_run(line),
-                               add_compile(line), add_decompile(line),  add_attend(line),
-                               add_explain(line), add_sweep(line),      add_verify(line),
-                               add_train(line),   add_experiment(line), add_compare(line),
+  const std::array commands = {add_demo(line),      add_list(line),   add_run(line),        add_compile(line),
+                               add_decompile(line), add_attend(line), add_explain(line),    add_sweep(line),
+                               add_verify(line),    add_train(line),  add_experiment(line), add_compare(line),
                                add_reference(line)};
   const Request request = line.parse({argv + std::min(argc, 1), argv + argc});
   const auto found = std::find_if(commands.begin(), commands.end(),

@@ -202,10 +202,12 @@ int sweep(const SweepArguments& arguments, const Communicator& communicator) {
     OutputFiles files;
     if (!keeps && !arguments.csv.empty()) files.write(arguments.csv, csv_text(table));
     if (!arguments.html.empty()) {
-      files.write(arguments.html, table_page(fmt::format("{}: a sweep by {}", arguments.protocol, arguments.by),
-                                             plots_of(table), table));
+      files.write(arguments.html,
+                  table_page(fmt::format("{}: a sweep by {}", arguments.protocol, arguments.by),
+                             plots_of(table), table));
     };
-    if (!arguments.out.json.empty()) files.write(arguments.out.json, json_text(table_json("roundtrip/sweep/1", table)));
+    if (!arguments.out.json.empty())
+      files.write(arguments.out.json, json_text(table_json("roundtrip/sweep/1", table)));
     if (arguments.csv.empty() && arguments.out.json != "-" && arguments.html != "-" && !arguments.out.quiet)
       files.write("-", csv_text(table));
     files.finish();

@@ -116,7 +116,8 @@ nlohmann::ordered_json table_json(const std::string& schema, const Table& table)
   return {{"schema", schema}, {"rows", rows}};
 }
 
-std::string table_page(const std::string& title, const std::vector<proofs_check::Plot>& plots, const Table& table) {
+std::string table_page(const std::string& title, const std::vector<proofs_check::Plot>& plots,
+                       const Table& table) {
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\"><title>{0}</title><style>body{{font:1rem/1.4 "

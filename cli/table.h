@@ -34,6 +34,7 @@ bool is_number(const std::string& cell);
 /// {"schema": .., "rows": [..]}: empty cells left out; what was measured and is a number, one.
 nlohmann::ordered_json table_json(const std::string& schema, const Table& table);
 /// A page without scripts: the plots, and the table.
-std::string table_page(const std::string& title, const std::vector<proofs_check::Plot>& plots, const Table& table);
+std::string table_page(const std::string& title, const std::vector<proofs_check::Plot>& plots,
+                       const Table& table);
 
 }  // namespace roundtrip::cli

@@ -84,8 +84,8 @@ std::string trained_text(const train::Task& task, const TrainedModel& made,
       "  trained           {} steps of {} sequences, {} surrogate, seed {}, {:.1f} s of one core\n"
       "  surrogate         error {:.4f} of {} answers that it has not seen\n"
       "  guessing          error {:.4f}: always the most frequent answer\n",
-      made.trained.steps, task.batch, surrogate_of(options), options.seed, made.seconds,
-      made.trained.error, made.trained.answers, made.trained.guessing);
+      made.trained.steps, task.batch, surrogate_of(options), options.seed, made.seconds, made.trained.error,
+      made.trained.answers, made.trained.guessing);
 }
 
 std::string heading(const train::Task& task) {
@@ -162,8 +162,10 @@ std::string grid_text(const train::Task& task, const std::vector<train::Cell>& c
 
 /// Error over ell of the last layer, where the others have most, a line for each z.
 proofs_check::Plot grid_plot(const std::string& name, const std::vector<train::Cell>& cells) {
-  proofs_check::Plot plot{
-      .title = fmt::format("{}: error over tables", name), .x_label = "ell", .y_label = "error", .series = {}};
+  proofs_check::Plot plot{.title = fmt::format("{}: error over tables", name),
+                          .x_label = "ell",
+                          .y_label = "error",
+                          .series = {}};
   const std::uint32_t most = cells.back().tables.front();
   for (const train::Cell& cell : cells) {
     if (cell.tables.size() > 1 && cell.tables.front() != most) continue;
@@ -181,7 +183,8 @@ int experiment(const ExperimentArguments& arguments) {
                                                                {"--model", weights_beside(arguments.model)}},
               arguments.out.quiet);
   if (arguments.task == "mechanisms") {
-    require(arguments.model.empty(), "--model {}: experiment mechanisms trains its own networks", arguments.model);
+    require(arguments.model.empty(), "--model {}: experiment mechanisms trains its own networks",
+            arguments.model);
     return contrast_mechanisms(arguments.contrast, arguments.options.seed, arguments.csv, arguments.html,
                                arguments.out);
   }
@@ -212,9 +215,10 @@ int experiment(const ExperimentArguments& arguments) {
     facts["grid"] = grid_json(cells);
     json["weights"].push_back(std::move(facts));
     for (const train::Cell& cell : cells) {
-      table.rows.push_back({name, std::to_string(cell.functions), fmt::format("{}", fmt::join(cell.tables, " ")),
-                            fmt::format("{}", cell.error), fmt::format("{}", cell.least),
-                            fmt::format("{}", cell.largest), std::to_string(cell.answers)});
+      table.rows.push_back({name, std::to_string(cell.functions),
+                            fmt::format("{}", fmt::join(cell.tables, " ")), fmt::format("{}", cell.error),
+                            fmt::format("{}", cell.least), fmt::format("{}", cell.largest),
+                            std::to_string(cell.answers)});
     }
     plots.push_back(grid_plot(name, cells));
   };

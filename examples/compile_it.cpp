@@ -24,7 +24,7 @@ int main() {
     holds = holds && both.equal && sizes.depth == bound.depth && sizes.width <= bound.width;
   }
   fmt::print(
-      "Direct: depth R + 1, but wide. Routed: each round is two layers a digit, and narrow enough for the "
-      "theorem.\n");
+      "Direct: depth R + 1, but wide. Scattered: the same, narrower at large N. Routed: two layers a digit and round, and "
+      "narrow enough for the theorem.\n");
   return holds ? 0 : 1;
 }

@@ -352,12 +352,11 @@ void record_moves(const simulate::Construction& construction, const simulate::La
                                        .destination = word.output.value_or(word.destination),
                                        .word = static_cast<double>(word.word)};
     const auto carries = [&](const Match& match) { return construction.carries(l, match.value, expected); };
-    const auto met = find_met(
-        layer, move.from, move.to, role.one_head_a_word ? std::optional(word.sequence) : std::nullopt, carries);
+    const auto met = find_met(layer, move.from, move.to,
+                              role.one_head_a_word ? std::optional(word.sequence) : std::nullopt, carries);
     if (!met) fail(l, word, fmt::format("has no match from token {} to token {}", move.from, move.to));
     move.head = met->head;
-    if (!carries(*met->match))
-      fail(l, word, "is not in the average that its receiver got");
+    if (!carries(*met->match)) fail(l, word, "is not in the average that its receiver got");
     layer.moves.push_back(move);
   }
   if (!role.one_head_a_word || role.arrival != simulate::Arrival::kMachine) return;
@@ -515,7 +514,8 @@ Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std
     trace.outputs.push_back(printable(names.output(t, outputs[t])));
 
   if (!anna::mechanism_for_equal_keys(mechanism).finds_equal_keys)
-    throw ContractError("attention", fmt::format("is '{}', which weighs all keys: there are no matches to show", mechanism));
+    throw ContractError(
+        "attention", fmt::format("is '{}', which weighs all keys: there are no matches to show", mechanism));
   const anna::Model model = simulate::as_model(compiled, mechanism);
   const std::uint64_t ids = std::max<std::uint64_t>(trace.shape.machines, trace.shape.outputs);
   std::vector<anna::Activations> arrays;
@@ -527,7 +527,8 @@ Trace record(const simulate::Compiled& compiled, std::string_view mechanism, std
   }
   const simulate::OutputWords read = simulate::read_outputs(array, trace.shape.outputs);
   if (!read.faulty.empty() && read.reasons.front() == simulate::FaultKind::kOverflow)
-    throw ContractError("seed", "draws intermediates or shifts with which a bundle or a head overflows; try another");
+    throw ContractError("seed",
+                        "draws intermediates or shifts with which a bundle or a head overflows; try another");
   if (!read.faulty.empty() || read.words != outputs)
     throw InternalError("the transformer's outputs are not the run's");
   record_roles(compiled, arrays, trace);

@@ -50,7 +50,8 @@ std::vector<std::uint64_t> cycle_lengths(const Edges& edges) {
 
 HopInstance cycles_to_hops(const Edges& edges) {
   const std::vector<std::uint64_t> next = next_darts(edges);
-  ensure(edges.size() >= 4 && edges.size() % 2 == 0 && !next.empty(), "a graph of even size whose vertices have two edges");
+  ensure(edges.size() >= 4 && edges.size() % 2 == 0 && !next.empty(),
+         "a graph of even size whose vertices have two edges");
   HopInstance instance{.word = {}, .k = edges.size() / 2, .start = 0};
   const auto pair = [&](std::uint64_t dart) {
     instance.word.push_back(static_cast<std::int64_t>(dart));
@@ -68,7 +69,8 @@ HopInstance cycles_to_hops(const Edges& edges) {
 
 Edges hops_to_cycles(std::span<const std::int64_t> word, std::uint64_t k, std::uint64_t s, std::uint64_t t) {
   const std::uint64_t n = word.size();
-  ensure(n >= 2 && k >= 1 && s >= 1 && s <= n && t >= 1 && t <= n, "a word of two tokens, and positions in it");
+  ensure(n >= 2 && k >= 1 && s >= 1 && s <= n && t >= 1 && t <= n,
+         "a word of two tokens, and positions in it");
   // find_1, from 1; 0 is none.
   std::map<std::int64_t, std::uint64_t> latest;  // of x, the place after its last one
   std::vector<std::uint64_t> find(n + 1), from(n + 1);
@@ -92,7 +94,8 @@ Edges hops_to_cycles(std::span<const std::int64_t> word, std::uint64_t k, std::u
       for (std::uint64_t l = level;; ++l) {
         path.last = nodes++;
         if (l > level)
-          for (const std::uint64_t track : {0, 1}) edges.push_back({2 * path.last - 2 + track, 2 * path.last + track});
+          for (const std::uint64_t track : {0, 1})
+            edges.push_back({2 * path.last - 2 + track, 2 * path.last + track});
         if (l == k) break;
         at = find[at];  // find[0] is 0: a dummy
       }

@@ -677,9 +677,9 @@ std::string explain(const Info& info, const Integers& values, const py::dict& gi
   };
   const std::string& mechanism = mechanism_of(attention);
   const py::gil_scoped_release unlocked;
-  return explain::page(
-      explain::record(simulate::compile(instance.protocol, compile_options(info, instance, construction, mechanism)),
-                      mechanism, instance.words, names));
+  return explain::page(explain::record(
+      simulate::compile(instance.protocol, compile_options(info, instance, construction, mechanism)),
+      mechanism, instance.words, names));
 }
 
 py::dict decompile(const std::string& name, const Integers& values, const py::dict& given,
@@ -705,7 +705,8 @@ py::dict decompile(const std::string& name, const Integers& values, const py::di
     const Instance instance = make(info, n, given);
     const std::string& mechanism = mechanism_of(attention.empty() ? "ema" : attention);
     model = simulate::as_model(
-        simulate::compile(instance.protocol, compile_options(info, instance, "direct", mechanism)), mechanism);
+        simulate::compile(instance.protocol, compile_options(info, instance, "direct", mechanism)),
+        mechanism);
     options.input_bits = instance.protocol->shape().input_bits;
     offset = std::int64_t{1} << (instance.protocol->shape().input_bits - 1);
   }

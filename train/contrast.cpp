@@ -10,7 +10,8 @@ namespace {
 
 /// x at find_k(i), by k rounds of the definition: val[a] is what the round before gave at the position behind the last
 /// a.
-std::vector<std::uint32_t> k_hop_answers(std::span<const std::uint32_t> x, std::uint32_t k, std::uint32_t symbols) {
+std::vector<std::uint32_t> k_hop_answers(std::span<const std::uint32_t> x, std::uint32_t k,
+                                         std::uint32_t symbols) {
   std::vector<std::uint32_t> answers(x.begin(), x.end());
   for (std::uint32_t hop = 0; hop < k; ++hop) {
     std::vector<std::uint32_t> after(symbols, symbols), next;
@@ -95,7 +96,8 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
   return made;
 }
 
-ContrastResult run_row(const Contrast& contrast, const ContrastRow& row, std::uint64_t seed, std::uint32_t steps,
+ContrastResult run_row(const Contrast& contrast, const ContrastRow& row, std::uint64_t seed,
+                       std::uint32_t steps,
                        const std::function<void(std::uint32_t, std::uint32_t, float)>& progress) {
   Task task = contrast.task;
   task.layers = row.layers;
@@ -110,8 +112,7 @@ ContrastResult run_row(const Contrast& contrast, const ContrastRow& row, std::ui
   if (row.mixer.kind == Mixer::Kind::kAnna) {
     const std::vector<std::uint32_t> tables(task.layers, task.tables_grid.back().front());
     const Sequences fresh = make_sequences(task, 64, seed, std::uint64_t{1} << 42);
-    result.error =
-        Scorer(with_tables(task, trained.transformer, tables, task.functions, seed)).error(fresh);
+    result.error = Scorer(with_tables(task, trained.transformer, tables, task.functions, seed)).error(fresh);
     result.guessing = guessing_error(fresh.answers);
     result.answers = fresh.answers.size();
   }

@@ -46,7 +46,8 @@ struct ContrastResult {
 
 /// Trains the row from `seed`. The error is of the network; that of anna is of its integer model with the task's most
 /// hash tables. `steps`: 0, the row's.
-ContrastResult run_row(const Contrast& contrast, const ContrastRow& row, std::uint64_t seed, std::uint32_t steps,
-                       const std::function<void(std::uint32_t done, std::uint32_t steps, float loss)>& progress = {});
+ContrastResult run_row(
+    const Contrast& contrast, const ContrastRow& row, std::uint64_t seed, std::uint32_t steps,
+    const std::function<void(std::uint32_t done, std::uint32_t steps, float loss)>& progress = {});
 
 }  // namespace roundtrip::train

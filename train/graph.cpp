@@ -38,7 +38,8 @@ double uniform(std::uint64_t seed, std::uint64_t a, std::uint64_t b) {
 /// The rows of token `token` in every sequence of `length`: [sequences, columns].
 using TokenRows = Eigen::Map<Matrix, 0, Eigen::OuterStride<>>;
 TokenRows token_rows(Matrix& of, Index length, Index token) {
-  return {of.data() + token * of.cols(), of.rows() / length, of.cols(), Eigen::OuterStride<>(length * of.cols())};
+  return {of.data() + token * of.cols(), of.rows() / length, of.cols(),
+          Eigen::OuterStride<>(length * of.cols())};
 }
 /// The token that is read in step `step`, -1 .. length.
 Index token_of(Index step, Index length, bool backwards) {
@@ -195,10 +196,9 @@ Graph::Node& Graph::attend(Node& q, Node& k, Node& v, std::uint32_t length, bool
   require_sequences(q.value, length);
   Node& node = add_node(q.value.rows(), v.value.cols());
   constexpr std::uint64_t kPlanesSeed = 1;
-  const Node* const planes = similarity.chunk == 0
-                                 ? nullptr
-                                 : &constant(static_cast<std::uint32_t>(k.value.cols()), similarity.code_bits, 1,
-                                             kPlanesSeed);
+  const Node* const planes = similarity.chunk == 0 ? nullptr
+                                                   : &constant(static_cast<std::uint32_t>(k.value.cols()),
+                                                               similarity.code_bits, 1, kPlanesSeed);
   struct Weights {
     Matrix weight, slope;  // [rows, length]
     Eigen::VectorXf total;
@@ -234,7 +234,8 @@ Graph::Node& Graph::attend(Node& q, Node& k, Node& v, std::uint32_t length, bool
           const Index away = std::abs(static_cast<Index>(j) - i);
           bool hidden = similarity.window > 0 && away > similarity.window;
           if (planes != nullptr) {
-            const Index chunks = sorted.places[size(i)] / similarity.chunk - sorted.places[j] / similarity.chunk;
+            const Index chunks =
+                sorted.places[size(i)] / similarity.chunk - sorted.places[j] / similarity.chunk;
             hidden |= sorted.codes[size(i)] != sorted.codes[j] || chunks < 0 || chunks > 1;
           }
           if (hidden) weight[j] = slope[j] = 0;
@@ -282,8 +283,8 @@ Graph::Node& Graph::attend(Node& q, Node& k, Node& v, std::uint32_t length, bool
 
 Graph::Node& Graph::product(Node& a, Node& b) {
   require(a.value.rows() == b.value.rows() && a.value.cols() == b.value.cols(),
-          "a product of [{}, {}] and [{}, {}], number by number", a.value.rows(), a.value.cols(), b.value.rows(),
-          b.value.cols());
+          "a product of [{}, {}] and [{}, {}], number by number", a.value.rows(), a.value.cols(),
+          b.value.rows(), b.value.cols());
   Node& node = add_node(a.value.rows(), a.value.cols());
   node.forward = [&node, &a, &b] { node.value.array() = a.value.array() * b.value.array(); };
   node.backward = [&node, &a, &b] {
@@ -327,7 +328,8 @@ Graph::Node& Graph::shift(Node& a, std::uint32_t length, bool backwards) {
   const Index n = length;
   node.forward = [&node, &a, n, backwards] {
     for (Index t = 1; t < n; ++t)
-      token_rows(node.value, n, token_of(t, n, backwards)) = token_rows(a.value, n, token_of(t - 1, n, backwards));
+      token_rows(node.value, n, token_of(t, n, backwards)) =
+          token_rows(a.value, n, token_of(t - 1, n, backwards));
   };
   node.backward = [&node, &a, n, backwards] {
     for (Index t = 1; t < n; ++t) {
@@ -421,7 +423,8 @@ Graph::Node& Graph::lstm(Node& a, Node& matrix, std::uint32_t length, bool backw
   return node;
 }
 
-Graph::Node& Graph::scan(Node& decay, Node& write, Node& read, Node& value, std::uint32_t length, bool backwards) {
+Graph::Node& Graph::scan(Node& decay, Node& write, Node& read, Node& value, std::uint32_t length,
+                         bool backwards) {
   require_sequences(value.value, length);
   const Index n = length, state = decay.value.cols(), m = value.value.cols(), rows = value.value.rows();
   for (const Node* const part : {&decay, &write, &read}) {

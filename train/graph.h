@@ -63,7 +63,8 @@ class Graph {
 
  private:
   Node& add_node(Eigen::Index rows, Eigen::Index columns);
-  Node& drawn(std::uint32_t rows, std::uint32_t columns, float scale, std::uint64_t seed, std::uint64_t number);
+  Node& drawn(std::uint32_t rows, std::uint32_t columns, float scale, std::uint64_t seed,
+              std::uint64_t number);
   std::deque<Node> nodes_;
   std::vector<Node*> parameters_;
 };

@@ -113,8 +113,8 @@ Graph::Node& Network::attention(LayerNodes& n, Graph::Node& of, bool by_symbol, 
   };
   Graph::Node& queries = features(*n.queries);
   Graph::Node& keys = n.keys == n.queries ? queries : features(*n.keys);
-  return graph_.attend(of_tokens(queries), of_tokens(keys), of_tokens(graph_.multiply(of, *n.value)), task_.tokens,
-                       task_.causal, similarity_);
+  return graph_.attend(of_tokens(queries), of_tokens(keys), of_tokens(graph_.multiply(of, *n.value)),
+                       task_.tokens, task_.causal, similarity_);
 }
 
 Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t seed) {
@@ -131,7 +131,8 @@ Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t s
       graph_.parameters().back()->value.middleCols(n, n).setOnes();  // states are kept at first
       return graph_.lstm(gates, matrix(n, 4 * n, seed), task_.tokens, backwards);
     }
-    default: break;
+    default:
+      break;
   }
   Graph::Node& before = graph_.shift(x, task_.tokens, backwards);
   const auto convolved = [&](std::uint32_t outputs) -> Graph::Node& {
@@ -141,8 +142,8 @@ Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t s
   graph_.parameters().back()->value.setConstant(5);  // a state is kept for about 150 tokens at first
   return graph_.scan(
       graph_.sigmoid(graph_.add(decay, graph_.multiply(before, matrix(kDimension, n, seed, 0.1f)))),
-      graph_.unit(graph_.relu(convolved(n))), graph_.unit(graph_.relu(convolved(n))), convolved(task_.value_dimension), task_.tokens,
-      backwards);
+      graph_.unit(graph_.relu(convolved(n))), graph_.unit(graph_.relu(convolved(n))),
+      convolved(task_.value_dimension), task_.tokens, backwards);
 }
 
 Graph::Node& Network::mix(LayerNodes& n, Graph::Node& of, bool by_symbol, std::uint64_t seed) {
@@ -169,10 +170,18 @@ Network::Network(const Task& task, const Mixer& mixer, std::uint32_t sequences, 
   require_field(sized ? mixer.size >= 1 && mixer.size <= 4096 : mixer.size == 0, "size", "is {}; allowed {}",
                 mixer.size, sized ? "are 1 .. 4096" : "is 0, none");
   switch (mixer.kind) {
-    case Kind::kAnna: similarity_.kind = Similarity::Kind::kCollision; break;
-    case Kind::kPerformer: similarity_.kind = Similarity::Kind::kProduct; break;
-    case Kind::kPolySketch: similarity_.kind = Similarity::Kind::kSquare; break;
-    default: similarity_.kind = Similarity::Kind::kExponential; break;
+    case Kind::kAnna:
+      similarity_.kind = Similarity::Kind::kCollision;
+      break;
+    case Kind::kPerformer:
+      similarity_.kind = Similarity::Kind::kProduct;
+      break;
+    case Kind::kPolySketch:
+      similarity_.kind = Similarity::Kind::kSquare;
+      break;
+    default:
+      similarity_.kind = Similarity::Kind::kExponential;
+      break;
   }
   if (mixer.kind == Kind::kWindow) similarity_.window = mixer.size;
   if (mixer.kind == Kind::kReformer) {

@@ -68,7 +68,8 @@ bool IdentityCodebook::far_apart() const {
 
 BinaryCodebook::BinaryCodebook(Symbol size, std::optional<Symbol> fallback)
     : size_(size),
-      digits_(size < 2 ? 1 : static_cast<std::uint32_t>(std::bit_width(size - 1)) - seeded("id-digit-missing")),
+      digits_(size < 2 ? 1
+                       : static_cast<std::uint32_t>(std::bit_width(size - 1)) - seeded("id-digit-missing")),
       fallback_(fallback) {
   require_ids(size);
 }
@@ -76,7 +77,8 @@ BinaryCodebook::BinaryCodebook(Symbol size, std::optional<Symbol> fallback)
 void BinaryCodebook::vector(Symbol symbol, std::span<std::int32_t> out) const {
   const bool in_between = symbol == fallback_;
   for (std::uint32_t i = 0; i < digits_; ++i) out[i] = in_between ? 0 : (symbol >> i & 1) != 0 ? -1 : 1;
-  if (fallback_) out[digits_] = in_between ? static_cast<std::int32_t>(digits_) + (seeded("fallback-on-top") ? 2 : 0) : 1;
+  if (fallback_)
+    out[digits_] = in_between ? static_cast<std::int32_t>(digits_) + (seeded("fallback-on-top") ? 2 : 0) : 1;
 }
 
 std::uint32_t choose_functions(std::uint64_t ids, std::uint32_t dimension, double eta) {

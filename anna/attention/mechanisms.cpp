@@ -37,8 +37,8 @@ const MechanismInfo& mechanism_for_equal_keys(std::string_view name) {
   std::string allowed;
   for (const MechanismInfo* mechanism : mechanisms())
     if (mechanism->for_equal_keys != nullptr) allowed += (allowed.empty() ? "" : " or ") + mechanism->name;
-  require_field(found != nullptr && found->for_equal_keys != nullptr, "attention", "is '{}', allowed is {}", name,
-                allowed);
+  require_field(found != nullptr && found->for_equal_keys != nullptr, "attention", "is '{}', allowed is {}",
+                name, allowed);
   return *found;
 }
 

@@ -33,11 +33,11 @@ constexpr std::uint32_t kLevels = 2;
 
 /// Defects of a reduction, for controls.
 struct Mutant {
-  std::uint64_t fewer_hops = 0;    ///< k is that much less than it should be
-  bool forgets_start = false;      ///< another answer is taken for the start's
-  std::uint64_t more_tokens = 0;   ///< of the word
+  std::uint64_t fewer_hops = 0;   ///< k is that much less than it should be
+  bool forgets_start = false;     ///< another answer is taken for the start's
+  std::uint64_t more_tokens = 0;  ///< of the word
   std::uint32_t more_layers = 0;
-  bool other_target = false;       ///< t + 1 in place of t
+  bool other_target = false;  ///< t + 1 in place of t
   std::uint64_t more_vertices = 0;
 };
 
@@ -105,9 +105,11 @@ std::vector<Check> check_network(std::uint64_t n, const Mutant& mutant, Context&
       bool two = false;
       const HopInstance hops = cycles_to_hops(random_cycles(n, i, context.seed, two));
       const std::uint64_t last = hops.word.size() - 1;
-      instances.push_back({{hops.word.begin(), hops.word.end()}, hops.word.size(),
-                           [last, two, start = static_cast<mpc::Word>(hops.start) + 1 + mutant.fewer_hops](
-                               std::uint64_t t, mpc::Word word) { return t != last || (word == start) == two; }});
+      instances.push_back(
+          {{hops.word.begin(), hops.word.end()},
+           hops.word.size(),
+           [last, two, start = static_cast<mpc::Word>(hops.start) + 1 + mutant.fewer_hops](
+               std::uint64_t t, mpc::Word word) { return t != last || (word == start) == two; }});
     }
     const auto attention = make_reference_exact_match();
     return evaluate_mutant(
@@ -115,7 +117,8 @@ std::vector<Check> check_network(std::uint64_t n, const Mutant& mutant, Context&
             {.n = instances[0].input.size(), .k = n / 2, .levels = kLevels, .seed = context.seed}),
         {.extra_layers = mutant.more_layers}, *attention, instances);
   });
-  return {compare(at(n, context), kNetwork, static_cast<double>(facts.wrong + facts.flagged), Relation::kEqual, 0),
+  return {compare(at(n, context), kNetwork, static_cast<double>(facts.wrong + facts.flagged),
+                  Relation::kEqual, 0),
           compare(at(n, context), kLayers, static_cast<double>(facts.depth), Relation::kEqual,
                   kLevels + log_ceil(2, n / 2) + 1.0)};
 }
@@ -123,8 +126,8 @@ std::vector<Check> check_network(std::uint64_t n, const Mutant& mutant, Context&
 Check check_tokens(std::uint64_t n, const Mutant& mutant, const Context& context) {
   bool two = false;
   const HopInstance hops = cycles_to_hops(random_cycles(n, 0, context.seed, two));
-  return compare(at(n, context), kTokens, static_cast<double>(hops.word.size() + mutant.more_tokens), Relation::kEqual,
-                 static_cast<double>((n / 2 - 1) * 4 * n + 3));
+  return compare(at(n, context), kTokens, static_cast<double>(hops.word.size() + mutant.more_tokens),
+                 Relation::kEqual, static_cast<double>((n / 2 - 1) * 4 * n + 3));
 }
 
 /// find_k(s) by the definition; 0: none.
@@ -176,7 +179,8 @@ Question random_question(std::uint64_t number, std::uint64_t most_tokens, std::u
   RandomStream random(seed, Domain::kInstance, most_tokens, 1'000'000 + number);
   Question question;
   const std::uint64_t n = 2 + random.below(most_tokens - 1), symbols = 1 + random.below(4);
-  for (std::uint64_t i = 0; i < n; ++i) question.word.push_back(static_cast<std::int64_t>(random.below(symbols)));
+  for (std::uint64_t i = 0; i < n; ++i)
+    question.word.push_back(static_cast<std::int64_t>(random.below(symbols)));
   question.k = 2 + random.below(5);
   question.s = 1 + n / 2 + random.below(n - n / 2);
   question.t = found(question.word, question.k, question.s);
@@ -199,7 +203,8 @@ Check check_vertices(const Mutant& mutant, const Context& context) {
   const std::vector<std::uint64_t> lengths = cycle_lengths(question.graph({}));
   return compare(at(n, context), kVertices,
                  static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), mutant.more_vertices)),
-                 Relation::kEqual, static_cast<double>(4 * (n - 1) * (k + 1) + 2 * symbols.size() * k * (k + 1)));
+                 Relation::kEqual,
+                 static_cast<double>(4 * (n - 1) * (k + 1) + 2 * symbols.size() * k * (k + 1)));
 }
 
 /// The library's protocol on reduced words.
@@ -220,7 +225,8 @@ Check check_protocol(const Mutant& mutant, Context& context) {
       const mpc::ProtocolInfo& info = mpc::find_protocol("one_or_two_cycles");
       const auto protocol = info.make(parameters);
       std::vector<mpc::Word> words;
-      for (const std::int64_t value : input) words.push_back(mpc::encode_input(value, protocol->shape(), "vertex"));
+      for (const std::int64_t value : input)
+        words.push_back(mpc::encode_input(value, protocol->shape(), "vertex"));
       const auto transport = mpc::make_in_process_transport();
       const mpc::RunResult run = mpc::run(*protocol, words, *transport);
       const auto cycles = info.decode(*protocol, 0, run.outputs[0]);

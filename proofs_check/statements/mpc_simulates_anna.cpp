@@ -258,9 +258,10 @@ Check slope_check(bool wide, double power, const Context& context) {
     const double machines = std::log2(static_cast<double>(plan.machines) / job.tables) + power * log;
     count += 1, x += log, y += machines, xx += log * log, xy += log * machines;
   }
-  return compare({.theorem = kName, .n = 1 << 24, .epsilon = kQuarter, .delta = kQuarter, .seed = context.seed},
-                 wide ? kWideSlope : kSlope, (count * xy - x * y) / (count * xx - x * x), Relation::kAtMost,
-                 kSlopes[wide]);
+  return compare(
+      {.theorem = kName, .n = 1 << 24, .epsilon = kQuarter, .delta = kQuarter, .seed = context.seed},
+      wide ? kWideSlope : kSlope, (count * xy - x * y) / (count * xx - x * x), Relation::kAtMost,
+      kSlopes[wide]);
 }
 
 class MpcSimulatesAnna : public Statement {

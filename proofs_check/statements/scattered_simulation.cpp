@@ -40,9 +40,9 @@ constexpr std::uint64_t kTrafficMemory = 32;
 /// lambda: the least at least 1, at most min(s, q), with P[Poisson(1) > lambda] <= eta / ((R - 1) q s).
 std::uint64_t stated_load(const Expectation& expectation, double eta) {
   if (expectation.rounds <= 1) return 1;
-  const double allowed = eta / (static_cast<double>(expectation.rounds - 1) *
-                                static_cast<double>(expectation.machines) *
-                                static_cast<double>(expectation.memory_words));
+  const double allowed =
+      eta / (static_cast<double>(expectation.rounds - 1) * static_cast<double>(expectation.machines) *
+             static_cast<double>(expectation.memory_words));
   const std::uint64_t most = std::min(expectation.machines, expectation.memory_words);
   for (std::uint64_t lambda = 1; lambda < most; ++lambda) {
     // Backwards, so that nothing is lost beside larger terms.
@@ -78,10 +78,10 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     const Case& c = jobs[i].c;
     context.progress(c.protocol + " N = " + std::to_string(c.n));
-    const simulate::Compiled compiled = simulate::compile(
-        std::shared_ptr<const mpc::Protocol>(
-            mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed))),
-        options_of(context.seed));
+    const simulate::Compiled compiled =
+        simulate::compile(std::shared_ptr<const mpc::Protocol>(
+                              mpc::find_protocol(c.protocol).make(parameters_of(c, context.seed))),
+                          options_of(context.seed));
     const std::vector<Instance> instances{
         instance_of(c, *compiled.protocol, Family::kRandom, context.seed),
         instance_of(c, *compiled.protocol, Family::kAllEqual, context.seed + 1)};
@@ -94,9 +94,10 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
     const Expectation expectation = expectation_of(c);
     const Configuration configuration = configuration_of(kName, c, expectation, context.seed);
     std::vector<Check> checks;
-    const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
-      checks.push_back(compare(configuration, c.protocol + ": " + quantity, static_cast<double>(measured), relation,
-                               static_cast<double>(bound)));
+    const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
+                         std::uint64_t bound) {
+      checks.push_back(compare(configuration, c.protocol + ": " + quantity, static_cast<double>(measured),
+                               relation, static_cast<double>(bound)));
     };
     add("layers L", facts[i].depth, Relation::kEqual, expectation.rounds + 1);
     add("heads H", facts[i].heads, Relation::kAtMost, expectation.memory_words + 1);
@@ -119,11 +120,10 @@ std::vector<Check> check_plan(const Case& c, std::uint64_t more_heads, const Con
   Configuration configuration = configuration_of(kName, c, expectation, context.seed);
   const double log_n = std::log2(static_cast<double>(c.n));
   const double law = 10 * static_cast<double>(expectation.memory_words) * log_n * log_n;
-  std::vector<Check> checks{
-      compare(configuration, "by plan: layers L", static_cast<double>(planned.depth), Relation::kEqual,
-              static_cast<double>(expectation.rounds + 1)),
-      compare(configuration, "by plan: width H m", static_cast<double>(width), Relation::kEqual,
-              static_cast<double>(stated_width(expectation)))};
+  std::vector<Check> checks{compare(configuration, "by plan: layers L", static_cast<double>(planned.depth),
+                                    Relation::kEqual, static_cast<double>(expectation.rounds + 1)),
+                            compare(configuration, "by plan: width H m", static_cast<double>(width),
+                                    Relation::kEqual, static_cast<double>(stated_width(expectation)))};
   configuration.below_range = configuration.below_range || law >= static_cast<double>(c.n);
   checks.push_back(compare(configuration, kLaw, static_cast<double>(width), Relation::kAtMost, law));
   return checks;
@@ -134,14 +134,13 @@ std::vector<Check> check_plan(const Case& c, std::uint64_t more_heads, const Con
 std::array<std::uint64_t, 2> evaluate_traffic(std::optional<std::uint64_t> load, bool altered,
                                               const Rational& eta, std::uint64_t seed) {
   const std::uint64_t q = kSide * kSide;
-  const TrafficPattern pattern{.name = "first words to one",
-                               .words = kTrafficMemory,
-                               .senders = static_cast<std::uint32_t>(q),
-                               .destination = [q](std::uint32_t machine, std::uint64_t i) {
-                                 return i == 0   ? 0u
-                                        : i == 1 ? static_cast<std::uint32_t>((machine + 1) % q)
-                                                 : TrafficPattern::kNone;
-                               }};
+  const TrafficPattern pattern{
+      .name = "first words to one",
+      .words = kTrafficMemory,
+      .senders = static_cast<std::uint32_t>(q),
+      .destination = [q](std::uint32_t machine, std::uint64_t i) {
+        return i == 0 ? 0u : i == 1 ? static_cast<std::uint32_t>((machine + 1) % q) : TrafficPattern::kNone;
+      }};
   const std::shared_ptr<const mpc::Protocol> protocol = make_traffic(pattern, kSide, kTrafficMemory);
   simulate::CompileOptions options{.construction = "scattered", .eta = eta, .seed = seed};
   if (load) options.specific = simulate::DirectOptions{.load = load};
@@ -274,8 +273,8 @@ Source:    ours. Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, have width O(N
     for (const Defect& defect : defects) jobs.push_back({sound, defect.mutant});
     const auto checks = run_jobs(jobs, context);
     std::vector<Control> all;
-    const auto judge = [&](const char* defect, const std::string& quantity, const std::vector<Check>& defective,
-                           const std::vector<Check>& good) {
+    const auto judge = [&](const char* defect, const std::string& quantity,
+                           const std::vector<Check>& defective, const std::vector<Check>& good) {
       all.push_back(judge_control(kName, defect, quantity, defective, good));
     };
     for (std::size_t i = 0; i < defects.size(); ++i)
@@ -285,13 +284,17 @@ Source:    ours. Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, have width O(N
     judge("ten million heads more", planned[1].quantity, wider, planned);
     judge("ten million heads more, by the law", planned[2].quantity, wider, planned);
     Check deeper = planned[0];
-    deeper = compare(deeper.configuration, deeper.quantity, deeper.measured + 1, deeper.relation, deeper.bound);
+    deeper =
+        compare(deeper.configuration, deeper.quantity, deeper.measured + 1, deeper.relation, deeper.bound);
     judge("a layer more by plan", planned[0].quantity, {deeper}, planned);
-    judge("heads that let one packet through", kTraffic, {check_traffic(1, context)}, {check_traffic({}, context)});
+    judge("heads that let one packet through", kTraffic, {check_traffic(1, context)},
+          {check_traffic({}, context)});
     const auto enough = check_overflow({}, false, context);
-    judge("heads that let one packet through: overflows appear", kOverflow, check_overflow(1, false, context), enough);
+    judge("heads that let one packet through: overflows appear", kOverflow, check_overflow(1, false, context),
+          enough);
     judge("a word that is wrong and not flagged", kWrong, check_overflow({}, true, context), enough);
-    judge("heads that take whatever meets", kCertain, {check_certain(true, context)}, {check_certain(false, context)});
+    judge("heads that take whatever meets", kCertain, {check_certain(true, context)},
+          {check_certain(false, context)});
     return all;
   }
 

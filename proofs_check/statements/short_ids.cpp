@@ -64,8 +64,8 @@ Check check_job(const Job& job, Context& context) {
         std::shared_ptr<const mpc::Protocol>(
             mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, context.seed))),
         {.construction = job.construction, .ids = simulate::Ids::kShort, .seed = context.seed});
-    const anna::Mechanism drawn = simulate::mechanism_for(
-        compiled.transformer.layers.front()->codebook(), "anna", context.seed);
+    const anna::Mechanism drawn =
+        simulate::mechanism_for(compiled.transformer.layers.front()->codebook(), "anna", context.seed);
     anna::AnnaParameters parameters = drawn.get_if<anna::Anna>()->parameters;
     if (job.few_functions) parameters.functions = 4;
     const auto attention = make_reference_anna(parameters);
@@ -73,13 +73,13 @@ Check check_job(const Job& job, Context& context) {
     return evaluate_mutant(compiled.transformer, job.mutant, *attention, {&instance, 1});
   })[0];
   return compare(configuration_of(kName, job.c, expectation_of(job.c), context.seed),
-                 quantity_start(job) + "outputs unlike the oracle's", static_cast<double>(facts.wrong + facts.flagged),
-                 Relation::kEqual, 0);
+                 quantity_start(job) + "outputs unlike the oracle's",
+                 static_cast<double>(facts.wrong + facts.flagged), Relation::kEqual, 0);
 }
 
 std::uint64_t stated_width(const Expectation& expectation) {
-  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words, expectation.rounds,
-                                 Rational(1, 5), kEta);
+  const Routing digits = routing(expectation.n, expectation.machines, expectation.memory_words,
+                                 expectation.rounds, Rational(1, 5), kEta);
   std::uint64_t nodes = 1;
   for (const std::uint64_t radix : digits.radices) nodes *= radix;
   const std::uint64_t ids = stated_dimension(nodes + 2);
@@ -99,7 +99,8 @@ Check check_plan(const Case& c, simulate::Ids ids, const Context& context) {
   Configuration configuration = configuration_of(kName, c, expectation, context.seed);
   configuration.delta = Rational(1, 5);
   const std::uint64_t width = planned_width(
-      c, {.construction = "routed", .delta = configuration.delta, .ids = ids, .seed = context.seed}, context.seed);
+      c, {.construction = "routed", .delta = configuration.delta, .ids = ids, .seed = context.seed},
+      context.seed);
   return compare(configuration, kPlanned, static_cast<double>(width), Relation::kEqual,
                  static_cast<double>(stated_width(expectation)));
 }
@@ -108,10 +109,10 @@ Check check_plan(const Case& c, simulate::Ids ids, const Context& context) {
 Check check_below(std::uint64_t n, simulate::Ids ids, const Context& context) {
   const Case c{"k_hop", n, Rational(1, 2), 8, {{"k", "2"}}};
   const simulate::RoutedOptions one_digit{.digits = 1, .intermediates = simulate::Intermediates::kRandom};
-  const std::uint64_t width =
-      planned_width(c, {.construction = "routed", .specific = one_digit, .ids = ids, .seed = context.seed}, context.seed);
-  return compare(configuration_of(kName, c, expectation_of(c), context.seed), kBelow, static_cast<double>(width),
-                 Relation::kAtMost, static_cast<double>(n - 1));
+  const std::uint64_t width = planned_width(
+      c, {.construction = "routed", .specific = one_digit, .ids = ids, .seed = context.seed}, context.seed);
+  return compare(configuration_of(kName, c, expectation_of(c), context.seed), kBelow,
+                 static_cast<double>(width), Relation::kAtMost, static_cast<double>(n - 1));
 }
 
 class ShortIds : public Statement {
@@ -166,7 +167,8 @@ Source:    ours. Liu, Yu, Sanford, Andoni, Hsu 2025 have random vectors of O(log
     few.few_functions = true;
     judge("a table of 4 functions, unchecked", check_job(few, context), check_job(jobs().front(), context));
     const Case c{"sum", 1 << 12, Rational(1, 3), 1};
-    judge("ids of 128 signs", check_plan(c, simulate::Ids::kLong, context), check_plan(c, simulate::Ids::kShort, context));
+    judge("ids of 128 signs", check_plan(c, simulate::Ids::kLong, context),
+          check_plan(c, simulate::Ids::kShort, context));
     judge("ids of 128 signs, at N = 4096", check_below(4096, simulate::Ids::kLong, context),
           check_below(4096, simulate::Ids::kShort, context));
     return all;

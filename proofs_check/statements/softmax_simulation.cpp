@@ -57,7 +57,8 @@ class PlainSoftmax final : public anna::Attention {
 
  private:
   template <typename Groups>
-  std::vector<anna::Entry> answer(const anna::Codebook& codebook, anna::Symbol query, const Groups& groups) const {
+  std::vector<anna::Entry> answer(const anna::Codebook& codebook, anna::Symbol query,
+                                  const Groups& groups) const {
     std::map<anna::Symbol, double> scores;
     double most = -std::numeric_limits<double>::infinity();
     for (const auto& [key, unused] : groups) most = std::max(most, scores[key] = score(codebook, query, key));
@@ -104,14 +105,14 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
   const auto facts = spread(context.transport, jobs.size(), [&](std::size_t i) {
     const Job& job = jobs[i];
     context.progress(job.c.protocol + " N = " + std::to_string(job.c.n) + " by softmax");
-    const simulate::Compiled compiled = simulate::compile(
-        std::shared_ptr<const mpc::Protocol>(
-            mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, context.seed))),
-        {.ids = job.ids, .seed = context.seed});
+    const simulate::Compiled compiled =
+        simulate::compile(std::shared_ptr<const mpc::Protocol>(
+                              mpc::find_protocol(job.c.protocol).make(parameters_of(job.c, context.seed))),
+                          {.ids = job.ids, .seed = context.seed});
     const std::vector<Instance> instances{
         instance_of(job.c, *compiled.protocol, Family::kRandom, context.seed),
         instance_of(job.c, *compiled.protocol, Family::kReversed, context.seed + 1)};
-    const auto attention = job.plain            ? std::make_unique<PlainSoftmax>(job.scale)
+    const auto attention = job.plain             ? std::make_unique<PlainSoftmax>(job.scale)
                            : job.scale == kScale ? simulate::make_attention(compiled, "softmax")
                                                  : anna::make_model_softmax(job.scale);
     return evaluate_mutant(compiled.transformer, job.mutant, *attention, instances);
@@ -121,9 +122,10 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
     const Expectation expectation = expectation_of(jobs[i].c);
     const Configuration configuration = configuration_of(kName, jobs[i].c, expectation, context.seed);
     std::vector<Check> checks;
-    const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation, std::uint64_t bound) {
-      checks.push_back(compare(configuration, quantity_start(jobs[i]) + quantity, static_cast<double>(measured),
-                               relation, static_cast<double>(bound)));
+    const auto add = [&](const char* quantity, std::uint64_t measured, Relation relation,
+                         std::uint64_t bound) {
+      checks.push_back(compare(configuration, quantity_start(jobs[i]) + quantity,
+                               static_cast<double>(measured), relation, static_cast<double>(bound)));
     };
     const std::uint64_t ids = std::max(expectation.machines, expectation.outputs) + 3;
     add("layers L", facts[i].depth, Relation::kEqual, expectation.rounds + 1);
@@ -131,10 +133,11 @@ std::vector<std::vector<Check>> run_jobs(const std::vector<Job>& jobs, Context& 
         std::max({expectation.n, expectation.machines, expectation.outputs}) + 1);
     // Of sizes where s > N / 4 bounds prove nothing.
     if (!expectation.below_range()) {
-    add("heads H", facts[i].heads, Relation::kAtMost, expectation.memory_words + 1);
-    add("head dimension m", facts[i].dimension, Relation::kAtMost,
-        std::max({log_ceil(2, ids) + std::uint64_t{1}, expectation.block_words, std::uint64_t{4},
-                  expectation.rounds > 1 ? packet_dimension(expectation.machines, expectation.memory_words) : 0}));
+      add("heads H", facts[i].heads, Relation::kAtMost, expectation.memory_words + 1);
+      add("head dimension m", facts[i].dimension, Relation::kAtMost,
+          std::max({log_ceil(2, ids) + std::uint64_t{1}, expectation.block_words, std::uint64_t{4},
+                    expectation.rounds > 1 ? packet_dimension(expectation.machines, expectation.memory_words)
+                                           : 0}));
     }
     add("outputs unlike the oracle's", facts[i].wrong + facts[i].flagged, Relation::kEqual, 0);
     all.push_back(std::move(checks));
@@ -181,7 +184,8 @@ Source:    Sanford, Hsu, Telgarsky 2024 (standard transformers simulate MPC); th
            N'^2 a head: what it shows is the depth.)";
   }
   std::vector<Constant> constants() const override {
-    return {{"scale", "1024", "weights are exp(scale <q, k>)"}, {"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"}};
+    return {{"scale", "1024", "weights are exp(scale <q, k>)"},
+            {"kappa_s", "1 sum; 8 sort, k_hop", "s = kappa_s * ceil(N^eps)"}};
   }
   std::vector<Check> checks(Context& context) const override {
     std::vector<Check> all;
@@ -208,9 +212,13 @@ Source:    Sanford, Hsu, Telgarsky 2024 (standard transformers simulate MPC); th
         {"one layer more", "layers L", {.c = sound, .mutant = {.extra_layers = 1}}},
         {"one token more", "tokens N'", {.c = sound, .mutant = {.extra_tokens = 1}}},
         {"one head more", "heads H", {.c = sound, .mutant = {.padding = {.heads = 1}}}},
-        {"a thousand dimensions more", "head dimension m", {.c = sound, .mutant = {.padding = {.dimension = 1000}}}},
+        {"a thousand dimensions more",
+         "head dimension m",
+         {.c = sound, .mutant = {.padding = {.dimension = 1000}}}},
         {"weights exp(<q, k>), too warm", "outputs unlike the oracle's", {.c = sound, .scale = 1}},
-        {"weights exp(<q, k>), in doubles", "outputs unlike the oracle's", {.c = sound, .plain = true, .scale = 1}},
+        {"weights exp(<q, k>), in doubles",
+         "outputs unlike the oracle's",
+         {.c = sound, .plain = true, .scale = 1}},
         {"ids without a fallback, in doubles",
          "outputs unlike the oracle's",
          {.c = cases().back(), .plain = true, .ids = simulate::Ids::kShort}}};
@@ -219,9 +227,9 @@ Source:    Sanford, Hsu, Telgarsky 2024 (standard transformers simulate MPC); th
     const auto checks = run_jobs(jobs, context);
     std::vector<Control> all;
     for (std::size_t i = 0; i < defects.size(); ++i)
-      all.push_back(judge_control(kName, defects[i].control, quantity_start(defects[i].job) + defects[i].quantity,
-                                  checks[3 + i],
-                                  checks[defects[i].job.c.protocol != sound.protocol ? 2 : defects[i].job.plain]));
+      all.push_back(judge_control(
+          kName, defects[i].control, quantity_start(defects[i].job) + defects[i].quantity, checks[3 + i],
+          checks[defects[i].job.c.protocol != sound.protocol ? 2 : defects[i].job.plain]));
     const Check margin = check_margin(65, false, context);
     all.push_back(judge_control(kName, "ids one digit apart taken for equal", kMargin,
                                 {check_margin(65, true, context)}, {margin}));

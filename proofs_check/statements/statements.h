@@ -37,16 +37,33 @@ std::unique_ptr<const Statement> make_building_blocks();
 std::unique_ptr<const Statement> make_reports();
 
 /// All of them, in the order of the report.
-inline constexpr std::unique_ptr<const Statement> (*kStatements[])() = {
-    make_model_limits,          make_anna_definition,       make_hash_functions,
-    make_lsh_algorithm,         make_exact_match_by_anna,   make_direct_simulation,
-    make_scattered_simulation,  make_softmax_simulation,    make_routed_simulation,
-    make_deterministic_routing, make_short_ids,             make_three_sum_width,
-    make_mpc_simulates_anna,    make_low_rank_by_anna,      make_low_rank_layers,
-    make_match2_one_layer,      make_k_hop_depth,           make_k_hop_is_near_optimal,
-    make_connectivity_rounds,   make_chunked_attention_reach, make_averaging_mechanisms,
-    make_mask_receptive_field,  make_feature_rank,          make_recurrent_state,
-    make_state_space_rounds,    make_building_blocks,       make_reports};
+inline constexpr std::unique_ptr<const Statement> (*kStatements[])() = {make_model_limits,
+                                                                        make_anna_definition,
+                                                                        make_hash_functions,
+                                                                        make_lsh_algorithm,
+                                                                        make_exact_match_by_anna,
+                                                                        make_direct_simulation,
+                                                                        make_scattered_simulation,
+                                                                        make_softmax_simulation,
+                                                                        make_routed_simulation,
+                                                                        make_deterministic_routing,
+                                                                        make_short_ids,
+                                                                        make_three_sum_width,
+                                                                        make_mpc_simulates_anna,
+                                                                        make_low_rank_by_anna,
+                                                                        make_low_rank_layers,
+                                                                        make_match2_one_layer,
+                                                                        make_k_hop_depth,
+                                                                        make_k_hop_is_near_optimal,
+                                                                        make_connectivity_rounds,
+                                                                        make_chunked_attention_reach,
+                                                                        make_averaging_mechanisms,
+                                                                        make_mask_receptive_field,
+                                                                        make_feature_rank,
+                                                                        make_recurrent_state,
+                                                                        make_state_space_rounds,
+                                                                        make_building_blocks,
+                                                                        make_reports};
 
 /// Of a registered protocol, by its name; `info` outlives it.
 std::unique_ptr<const Statement> make_registered_protocol(const mpc::ProtocolInfo& info);

@@ -18,8 +18,9 @@ const ConstructionOption& ids_option() {
   static const ConstructionOption option{
       .name = "ids",
       .value_name = "NAME",
-      .help = "vectors of ids: long (default: 128 random signs), short (binary digits), or fallback (the same and a "
-              "key for queries without a match, which softmax needs)",
+      .help =
+          "vectors of ids: long (default: 128 random signs), short (binary digits), or fallback (the same and a "
+          "key for queries without a match, which softmax needs)",
       .least = 0,
       .most = 2,
       .names = {"long", "short", "fallback"},

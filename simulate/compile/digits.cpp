@@ -69,7 +69,7 @@ std::uint64_t poisson_capacity(std::uint64_t total, std::uint64_t parts, const R
   const std::uint64_t least = ceil_div(total, parts);
   const Decimal allowed = Decimal(eta.numerator()) / (Decimal(eta.denominator()) * events);
   Decimal term = exp(-mean);  // P[Poisson = c]
-  Decimal tail = 1 - term;        // P[Poisson > c]
+  Decimal tail = 1 - term;    // P[Poisson > c]
   std::uint64_t c = 0;
   while (c < least || tail > allowed) {
     term *= mean / ++c;

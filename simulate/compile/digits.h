@@ -75,7 +75,8 @@ std::vector<std::uint32_t> choose_radices(std::uint64_t machines, std::uint32_t 
 
 /// The least C >= total / parts with P[Poisson(total / parts) > C] <= eta / events. Computed in decimal software
 /// arithmetic of 50 digits, so equal on every system.
-std::uint64_t poisson_capacity(std::uint64_t total, std::uint64_t parts, const Rational& eta, std::uint64_t events);
+std::uint64_t poisson_capacity(std::uint64_t total, std::uint64_t parts, const Rational& eta,
+                               std::uint64_t events);
 
 /// C_t: the least C >= s / k_t with P[Poisson(s / k_t) > C] <= eta / (2 R sum_t q' k_t). A bundle's load is a
 /// sum of independent indicators of mean at most s / k_t, whose tail above the mean the Poisson tail bounds

@@ -116,7 +116,9 @@ using DirectLayer = CompiledLayer<Common>;
 class GatherLayer final : public DirectLayer {
  public:
   using DirectLayer::CompiledLayer;
-  anna::LayerShape shape() const override { return gather_shape(common_->shape, common_->codebook->dimension(), common_->row_dimension()); }
+  anna::LayerShape shape() const override {
+    return gather_shape(common_->shape, common_->codebook->dimension(), common_->row_dimension());
+  }
   void project(const RowView& row, Projection& out) const override {
     project_input(common_->shape, row, out);
   }
@@ -165,11 +167,13 @@ class RouteLayer final : public DirectLayer {
         case DecodeError::kNone:
           break;
         case DecodeError::kOverload:  // without shifts, more than min(s, q) packets in one head alone
-          return write_fault(overflows() ? RowFault{FaultKind::kOverflow, round_, 0}
-                                         : RowFault{FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1},
-                             0, out);
+          return write_fault(
+              overflows() ? RowFault{FaultKind::kOverflow, round_, 0}
+                          : RowFault{FaultKind::kWordsReceived, round_, common_->shape.memory_words + 1},
+              0, out);
         case DecodeError::kUndecodable:
-          return write_fault({overflows() ? FaultKind::kOverflow : FaultKind::kUndecodable, round_, 0}, 0, out);
+          return write_fault({overflows() ? FaultKind::kOverflow : FaultKind::kUndecodable, round_, 0}, 0,
+                             out);
       }
       for (const Packet& packet : packets) {
         const std::uint32_t sequence = common_->sequence_of(h, packet.source, round_);
@@ -257,12 +261,11 @@ std::uint64_t ids_of(const mpc::Shape& shape) {
 void require_servable(const mpc::Shape& shape, const std::string& name) {
   require_compilable(shape, name);
   require(shape.memory_words < (1u << 30),
-          "{}: this construction needs a head for each of s = {} words, at most {}", name,
-          shape.memory_words, (1u << 30) - 1);
-  require(
-      ids_of(shape) + kSpareSymbols <= anna::IdentityCodebook::kMaxSize,
-      "{}: this construction has ids for at most {} machines and outputs; this protocol has {} and {}",
-      name, anna::IdentityCodebook::kMaxSize - kSpareSymbols, shape.machines, shape.outputs);
+          "{}: this construction needs a head for each of s = {} words, at most {}", name, shape.memory_words,
+          (1u << 30) - 1);
+  require(ids_of(shape) + kSpareSymbols <= anna::IdentityCodebook::kMaxSize,
+          "{}: this construction has ids for at most {} machines and outputs; this protocol has {} and {}",
+          name, anna::IdentityCodebook::kMaxSize - kSpareSymbols, shape.machines, shape.outputs);
 }
 
 /// The passes, by the order of their layers.
@@ -271,7 +274,10 @@ enum PassIndex : std::size_t { kIds, kPacketCode, kGather, kRoute, kDeliver };
 class Direct final : public Construction {
  public:
   Direct(const mpc::Shape& shape, const CompileOptions& options, std::optional<std::uint64_t> load)
-      : shape_(shape), options_(options), scattered_(load.has_value()), coder_(make_coder(shape, options, load)) {}
+      : shape_(shape),
+        options_(options),
+        scattered_(load.has_value()),
+        coder_(make_coder(shape, options, load)) {}
 
   TransformerSizes sizes() const override {
     const std::uint64_t s = shape_.memory_words;
@@ -282,7 +288,8 @@ class Direct final : public Construction {
     sizes.query_dimension = ids;
     sizes.value_dimension = std::max<std::uint64_t>(shape_.block_words, kDeliveryColumns);
     sizes.embedding_dimension = std::max<std::uint64_t>(2 * s + kFaultColumns, kOutputDimension);
-    sizes.width = std::max(std::max(shape_.block_words, ids), (s + 1) * std::max<std::uint64_t>(ids, kDeliveryColumns));
+    sizes.width =
+        std::max(std::max(shape_.block_words, ids), (s + 1) * std::max<std::uint64_t>(ids, kDeliveryColumns));
     if (shape_.rounds > 1) {
       const std::uint64_t packet = coder_.value_dimension();
       sizes.value_dimension = std::max(sizes.value_dimension, packet);
@@ -361,7 +368,8 @@ class Direct final : public Construction {
   }
   std::uint64_t symbols() const { return ids_of(shape_) + kSpareSymbols; }
   std::uint64_t tokens() const {
-    return tokens_with_ids(options_.ids, std::max({shape_.n, std::uint64_t{shape_.machines}, shape_.outputs}));
+    return tokens_with_ids(options_.ids,
+                           std::max({shape_.n, std::uint64_t{shape_.machines}, shape_.outputs}));
   }
 
   const mpc::Shape shape_;
@@ -374,23 +382,25 @@ std::vector<Pass> Direct::passes() const {
   const CoverFreeParameters& chosen = coder_.parameters();
   const std::uint32_t dimension = coder_.value_dimension();
   std::vector<Pass> passes(kDeliver + 1);
-  passes[kIds] = {
-      .name = "ids",
-      .effect = fmt::format("{} machines and {} outputs as {}, 3 more for absent keys, absent queries and warnings",
-                            shape_.machines, shape_.outputs, describe_ids(options_.ids, symbols()))};
+  passes[kIds] = {.name = "ids",
+                  .effect = fmt::format(
+                      "{} machines and {} outputs as {}, 3 more for absent keys, absent queries and warnings",
+                      shape_.machines, shape_.outputs, describe_ids(options_.ids, symbols()))};
   const std::string packets =
-      scattered_ ? fmt::format("at most {} packets in a head, more with probability at most {}; ",
-                               coder_.max_sources(), specific_options<DirectOptions>(options_).load
-                                   ? "unknown" : options_.eta.to_string())
-                 : "";
+      scattered_
+          ? fmt::format("at most {} packets in a head, more with probability at most {}; ",
+                        coder_.max_sources(),
+                        specific_options<DirectOptions>(options_).load ? "unknown" : options_.eta.to_string())
+          : "";
   passes[kPacketCode] = {
       .name = "packet code",
-      .effect = packets + (coder_.cover_free()
-                    ? fmt::format(
-                          "cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
-                          chosen.digits, chosen.prime, chosen.points, dimension, 2ull * shape_.machines)
-                    : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", dimension,
-                                  chosen.value_dimension()))};
+      .effect = packets +
+                (coder_.cover_free()
+                     ? fmt::format(
+                           "cover-free: k = {}, P = {}, X = {}: value dimension 4XP = {} (identity: 2q = {})",
+                           chosen.digits, chosen.prime, chosen.points, dimension, 2ull * shape_.machines)
+                     : fmt::format("identity: value dimension 2q = {} (cover-free: 4XP = {})", dimension,
+                                   chosen.value_dimension()))};
   passes[kGather] = gather_pass(shape_);
   passes[kRoute] = {
       .name = "route",

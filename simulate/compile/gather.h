@@ -48,7 +48,8 @@ void keep_machine_fault(const mpc::Shape& shape, const anna::RowView& row, anna:
 /// The pass as `--passes` and `explain` know it.
 Pass gather_pass(const mpc::Shape& shape);
 
-anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t id_dimension, std::uint32_t output_dimension);
+anna::LayerShape gather_shape(const mpc::Shape& shape, std::uint32_t id_dimension,
+                              std::uint32_t output_dimension);
 
 void project_input(const mpc::Shape& shape, const anna::RowView& row, anna::Projection& out);
 

@@ -592,8 +592,8 @@ std::vector<Pass> Routed::passes() const {
                     bounded ? "at most " + options_.eta.to_string() : "not bounded",
                     plan_.reason.empty() ? "" : "; " + plan_.reason)};
   passes[kIds] = {.name = "ids",
-                  .effect = fmt::format("{} nodes as {}, 2 more for absent keys and queries", routing_.nodes(),
-                                        describe_ids(options_.ids, routing_.nodes() + 2))};
+                  .effect = fmt::format("{} nodes as {}, 2 more for absent keys and queries",
+                                        routing_.nodes(), describe_ids(options_.ids, routing_.nodes() + 2))};
   passes[kGather] = gather_pass(shape_);
   passes[kToIntermediates] = {
       .name = "to intermediates",
@@ -644,7 +644,8 @@ RoutingPlan plan_intermediates(const mpc::Shape& shape, const CompileOptions& op
     return {{radices, own.capacities.value_or(std::vector{dealt})}, true, "as asked for"};
   if (own.capacities) return {{radices, random()}, false, ""};
   const auto width = [&](std::uint32_t capacity) {
-    return radices[0] * std::max<std::uint64_t>(2 * std::uint64_t{capacity} + 1, id_dimension(options.ids, shape.machines + 2));
+    return radices[0] * std::max<std::uint64_t>(2 * std::uint64_t{capacity} + 1,
+                                                id_dimension(options.ids, shape.machines + 2));
   };
   const std::vector<std::uint32_t> drawn = random();
   const std::uint64_t width_dealt = width(dealt), width_drawn = width(drawn[0]);

@@ -34,8 +34,8 @@ Source:    ours. Liu, Yu, Sanford, Andoni, Hsu 2025, Theorem 4.1, have O(N^(6 ep
 Requires:  as direct.)",
       .version = "1",
       .options = {ids_option()},
-      .make = [](const mpc::Shape& shape, const CompileOptions& options)
-          -> std::unique_ptr<const Construction> {
+      .make = [](const mpc::Shape& shape,
+                 const CompileOptions& options) -> std::unique_ptr<const Construction> {
         const auto own = specific_options<DirectOptions>(options);
         return make_direct(shape, options, own.load.value_or(scattered_load(shape, options.eta)));
       }};

@@ -18,7 +18,8 @@ constexpr DecompilePhase kLargestLap{
     "largest around",
     "The owners are a ring. Rows go around it once, and each query learns its largest score."};
 constexpr DecompilePhase kSumsLap{
-    "sums around", "Rows go around once more: weights and weighted values are added up beside the largest score."};
+    "sums around",
+    "Rows go around once more: weights and weighted values are added up beside the largest score."};
 
 class SoftmaxRingRun final : public LayerRun {
  public:
@@ -30,13 +31,13 @@ class SoftmaxRingRun final : public LayerRun {
   std::uint64_t block_scratch_words() const override {
     const std::uint64_t cells = plan_.block_tokens * sizes_.heads;
     return LayerRun::block_scratch_words() + cells * (sizes_.score_words + sum_.numbers()) +
-           scratch_of<std::int32_t>(cells * layer_.shape().query_dimension) + scratch_of<std::uint8_t>(cells) +
-           scratch_of<Entry>(2 * std::uint64_t{sizes_.row_dimension});
+           scratch_of<std::int32_t>(cells * layer_.shape().query_dimension) +
+           scratch_of<std::uint8_t>(cells) + scratch_of<Entry>(2 * std::uint64_t{sizes_.row_dimension});
   }
   void append_passes(Decompiled& protocol, std::uint64_t block_scratch_words) override {
     for (const bool sums : {false, true}) {
-      protocol.then(id(sums ? kSumsLap : kLargestLap), static_cast<std::uint32_t>(plan_.blocks), block_scratch_words,
-                    [this, sums](const Context& context, std::uint32_t round) {
+      protocol.then(id(sums ? kSumsLap : kLargestLap), static_cast<std::uint32_t>(plan_.blocks),
+                    block_scratch_words, [this, sums](const Context& context, std::uint32_t round) {
                       if (owner(context.machine)) visit_block(context, sums, round);
                     });
     }
@@ -67,7 +68,8 @@ class SoftmaxRingRun final : public LayerRun {
 
 SoftmaxRingRun::Held SoftmaxRingRun::held(const Context& context) const {
   const std::span<const Word> own = context.from(context.machine);
-  const std::size_t rows = rows_length(context.machine, own), scores = cells(context.machine) * score_.words();
+  const std::size_t rows = rows_length(context.machine, own),
+                    scores = cells(context.machine) * score_.words();
   mpc::expect_received(own.size() >= rows + scores);
   return {own.first(rows), own.subspan(rows, scores), own.subspan(rows + scores)};
 }
@@ -93,7 +95,8 @@ void SoftmaxRingRun::for_each_score(const Context& context, std::span<const Word
       for (std::uint64_t i = masked ? j : 0; i < block_size(context.machine); ++i) {
         const std::uint64_t cell = i * sizes_.heads + h;
         WideInteger score = 0;
-        for (std::uint64_t x = 0; x < dimension; ++x) score += std::int64_t{queries[cell * dimension + x]} * key[x];
+        for (std::uint64_t x = 0; x < dimension; ++x)
+          score += std::int64_t{queries[cell * dimension + x]} * key[x];
         visit(cell, score, token.value(h));
       }
     }
@@ -109,7 +112,8 @@ void SoftmaxRingRun::visit_block(const Context& context, bool sums, std::uint32_
   } else {
     before.rows = new_rows(context);
   }
-  const std::span<const Word> rows = first ? before.rows : context.from(copy(0, neighbour(context, blocks - 1)));
+  const std::span<const Word> rows =
+      first ? before.rows : context.from(copy(0, neighbour(context, blocks - 1)));
   mpc::expect_received(rows.size() == rows_length(block, rows));
 
   context.out.send(context.machine, before.rows);
@@ -195,9 +199,11 @@ bool fit(const DecompilePlan& plan, DecompiledLayer& sizes) {
 
 std::vector<Pass> passes(const DecompilePlan& plan, std::size_t l) {
   return {{std::string(kLargestLap.id),
-           fmt::format("C = {} rounds: the rows of C blocks around a ring of {} owners", plan.blocks, plan.blocks)},
-          {std::string(kSumsLap.id), fmt::format("C = {} rounds: once more, for {} heads' weights and weighted values",
-                                                 plan.blocks, plan.layers[l].heads)}};
+           fmt::format("C = {} rounds: the rows of C blocks around a ring of {} owners", plan.blocks,
+                       plan.blocks)},
+          {std::string(kSumsLap.id),
+           fmt::format("C = {} rounds: once more, for {} heads' weights and weighted values", plan.blocks,
+                       plan.layers[l].heads)}};
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ class Schemas(InDirectory):
                 ("run", "matrix_product", "--n", 128), ("run", "sort", "--n", 4096, "--limit-words", 100)],
         "compile": [("compile", "sort", "--n", 16), ("compile", "k_hop", "--n", 20, "--native", "--attention", "anna"),
                     ("compile", "sum", "--n", 16, "--construction", "routed", "--roundtrip", "--passes")],
-        "decompile": [("decompile", "random:L=1,H=2,c=8", "--n", 16, "--roundtrip"), ("decompile", "sum", "--n", 16)],
+        "decompile": [("decompile", "random:L=1,H=2,c=8", "--n", 16, "--roundtrip"), ("decompile", "sum", "--n", 16),
+                      ("decompile", "random:L=1", "--attention", "low_rank", "--n", 16, "--native")],
         "attend": [("attend", "--n", 128, "--c", 12, "--plan"), ("attend", "--n", 64, "--c", 8, "--compare", "brute"),
                    ("attend", "--n", 64, "--family", "p-stable", "--r", 0.1, "--compare", "exact")],
         "explain": [("explain", "k_hop", "--n", 12, "--attention", "anna"), ("explain", "sum", "--n", 8, "--construction", "routed"),
@@ -186,7 +187,7 @@ class Help(unittest.TestCase):
         self.assertEqual(self.complete(program, "decompile", "sum", "--attention", "s"), {"softmax", "state_space"})
         self.assertEqual(self.complete(program, "attend", "--family", "h"), {"hadamard", "hyperplane"})
         self.assertEqual(self.complete(program, "explain", "./wo"), {"./words.txt"})
-        self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth", "k_hop_walk"})
+        self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth", "k_hop_is_near_optimal", "k_hop_walk"})
         self.assertIn("--check", self.complete(program, "run", "sum", ""))  # no second protocol
         self.assertNotIn("sort", self.complete(program, "run", "sum", ""))
         self.assertIn("direct_simulation", self.complete(program, "verify", ""))

@@ -32,14 +32,15 @@ TEST(Scattered, AHeadLetsThroughWhatTheTailAsksFor) {
   // 2 rounds, 16 machines, 16 heads: 512 heads, eta / 512 = 1.95e-5. P[Poisson(1) > 6] = 8.3e-5, > 7: 1.02e-5.
   EXPECT_EQ(scattered_load(kShape, Rational(1, 100)), 7u);
   EXPECT_EQ(scattered_load(make_shape(64, 4, 16, 16, 1, 64), Rational(1, 100)), 1u);  // nothing is routed
-  EXPECT_EQ(scattered_load(make_shape(64, 4, 4, 16, 3, 64), Rational(1, 1'000'000'000)), 4u);  // never more than s
+  EXPECT_EQ(scattered_load(make_shape(64, 4, 4, 16, 3, 64), Rational(1, 1'000'000'000)),
+            4u);  // never more than s
 }
 
 TEST(Scattered, FullLoadGivesTheRunsWordsWithAllIds) {
   for (const std::uint64_t seed : {1, 2, 3}) {
     for (const Ids ids : {Ids::kLong, Ids::kShort, Ids::kFallback}) {
-      const Compiled compiled =
-          compile(full_load(kShape, seed), {.construction = "scattered", .ids = ids, .seed = seed, .name = "p"});
+      const Compiled compiled = compile(full_load(kShape, seed),
+                                        {.construction = "scattered", .ids = ids, .seed = seed, .name = "p"});
       for (const char* mechanism : {"ema", "anna", "softmax"}) {
         if (std::string_view(mechanism) == "softmax" && ids != Ids::kFallback) continue;
         const Comparison result = compared(compiled, mechanism, seed);
@@ -83,7 +84,8 @@ TEST(Scattered, AProtocolThatBreaksItsModelIsNotAnOverflow) {
 }
 
 TEST(Ids, BinaryOnesAreDistinctAndAFallbackLiesBetween) {
-  for (const anna::Symbol size : {anna::Symbol{1}, anna::Symbol{2}, anna::Symbol{3}, anna::Symbol{64}, anna::Symbol{100}}) {
+  for (const anna::Symbol size :
+       {anna::Symbol{1}, anna::Symbol{2}, anna::Symbol{3}, anna::Symbol{64}, anna::Symbol{100}}) {
     const anna::BinaryCodebook plain(size);
     EXPECT_EQ(plain.dimension(), std::max(1u, ceil_log(2, size)));
     EXPECT_FALSE(plain.fallback());
@@ -115,7 +117,8 @@ TEST(Ids, SoftmaxIsRefusedWithoutAFallback) {
       make_attention(compiled, "softmax");
       FAIL();
     } catch (const ContractError& error) {
-      EXPECT_STREQ(error.what(), "ids: are without a fallback, which softmax needs for queries that no key equals");
+      EXPECT_STREQ(error.what(),
+                   "ids: are without a fallback, which softmax needs for queries that no key equals");
     }
   }
   EXPECT_EQ(ids_for("softmax"), Ids::kFallback);

@@ -80,8 +80,9 @@ TEST(Graph, GradientsOfFeatures) {
     };
     Graph::Node& q = features(graph.parameter(8, 6, 1, 2));
     Graph::Node& k = features(graph.parameter(8, 6, 1, 2));
-    check_gradients(graph, graph.cross_entropy(
-                               graph.attend(q, k, graph.parameter(8, 3, 1, 2), 4, causal, similarity), targets));
+    check_gradients(
+        graph,
+        graph.cross_entropy(graph.attend(q, k, graph.parameter(8, 3, 1, 2), 4, causal, similarity), targets));
   }
   Graph graph;
   Graph::Node& a = graph.parameter(8, 3, 1, 4);
