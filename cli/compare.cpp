@@ -235,6 +235,9 @@ proofs_check::Plot error_plot(const std::string& task) {
   return plot;
 }
 
+/// Minutes: from 256 tokens to 1024 the time grew to nearly five times as much.
+constexpr std::uint64_t kMaxTokens = 4096;
+
 int compare(const CompareArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
   communicator.on_root([&] {
@@ -242,6 +245,9 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
                 input_files(common), common.out.quiet);
   });
   Instance instance = prepare(common, communicator);
+  require(instance.shape().n <= kMaxTokens,
+          "compare: N is {}, allowed is 1 to {}: some networks compare all pairs", instance.shape().n,
+          kMaxTokens);
   return communicator.from_root([&] {
     const Table table = table_of(instance, common.out.quiet);
     OutputFiles files;

@@ -57,6 +57,7 @@ class Compare(cli_test.Case):
         self.refuse("compare", "sort", says=["compare sort", "known are k_hop, match2, sum"])
         self.refuse("compare", "k_hop", "--param", "k=0", says="k")
         self.refuse("compare", "sum", "--param", "k=2", says="k")
+        self.refuse("compare", "k_hop", "--n", 4097, says=["N is 4097", "1 to 4096"])
         self.refuse("compare", "k_hop", "--html", self.path / "no/page.html", says="no/page.html")
 
 
