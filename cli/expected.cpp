@@ -66,8 +66,9 @@ std::optional<SourceDifference> compare_with_source(const std::string& path, con
     std::vector<mpc::Word> words;
     for (const Place& value : example["input"].items()) {
       const std::int64_t x = value.integer();
-      value.need(x >= -half && x + half <= first->weights().row_limit,
-                 fmt::format("is {}; allowed is {} to {}", x, -half, first->weights().row_limit - half));
+      value.need(
+          x >= -half && x + half <= first->weights().row_limit.largest(),
+          fmt::format("is {}; allowed is {} to {}", x, -half, first->weights().row_limit.largest() - half));
       words.push_back(static_cast<mpc::Word>(x + half));
     }
     example.need(!words.empty() && words.size() <= model.transformer.tokens,

@@ -82,7 +82,8 @@ std::uint64_t largest_word(const ModelSource& model_source) {
   const auto* first =
       dynamic_cast<const anna::WeightLayer*>(model_source.model.transformer.layers.front().get());
   const std::uint64_t fits = (std::uint64_t{1} << model_source.plan.input_bits) - 1;
-  return first == nullptr ? fits : std::min(fits, static_cast<std::uint64_t>(first->weights().row_limit));
+  return first == nullptr ? fits
+                          : std::min(fits, static_cast<std::uint64_t>(first->weights().row_limit.largest()));
 }
 
 }  // namespace

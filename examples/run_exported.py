@@ -1,5 +1,5 @@
-"""Runs a transformer that `roundtrip compile --native --export MODEL.json` wrote, without anything of Roundtrip: matrix
-products, ReLU and averages over equal keys, in PyTorch if it is installed, else in numpy.
+"""Runs a transformer that `roundtrip compile --native --export MODEL.json` or `--weights` wrote, without anything of
+Roundtrip: matrix products, ReLU, and averages over equal keys or by softmax, in PyTorch if it is installed, else in numpy.
 
     python3 run_exported.py MODEL.json [WORD..]
 
@@ -30,45 +30,75 @@ def read_safetensors(path):
     for name, entry in json.loads(data[8:end]).items():
         if name != "__metadata__":
             begin, stop = entry["data_offsets"]
-            tensors[name] = array(numpy.frombuffer(data[end + begin:end + stop], kinds[entry["dtype"]]).reshape(entry["shape"]))
+            tensors[name] = numpy.frombuffer(data[end + begin:end + stop], kinds[entry["dtype"]]).reshape(entry["shape"])
     return tensors
 
 
-def apply(stages, tensors, bits, x):
+def matrix(weight, tensors):
+    """[outputs, inputs] of a weight: a dense tensor, or one by compressed rows."""
+    if isinstance(weight, str):
+        return tensors[weight]
+    values, columns, starts = (tensors[weight[part]] for part in ("values", "columns", "starts"))
+    dense = numpy.zeros((len(starts) - 1, weight["inputs"]))
+    dense[numpy.repeat(numpy.arange(len(starts) - 1), numpy.diff(starts.astype(int))), columns] = values
+    return dense
+
+
+def prepare(weights, tensors):
+    """The arrays of a layer's maps in the places of their names."""
+    for stage in weights["output"] + [s for head in weights["heads"] for which in ("query", "key", "value") for s in head[which]]:
+        stage["weight"] = array(matrix(stage["weight"], tensors))
+        stage["bias"] = array(tensors[stage["bias"]])
+        if isinstance(stage.get("clamp"), str):
+            stage["clamp"] = array(tensors[stage["clamp"]])
+
+
+def apply(stages, bits, x):
     """x [N, inputs] with `bits` fractional bits, through y = clamp(relu(round((W x + b) / 2^drop))) stage by stage."""
     for stage in stages:
         drop = bits + stage["weight_fraction_bits"] - stage["output_fraction_bits"]
-        x = ((x @ tensors[stage["weight"]].T + tensors[stage["bias"]]) / 2.0**drop).round()  # half to even
+        x = ((x @ stage["weight"].T + stage["bias"]) / 2.0**drop).round()  # half to even
         if stage["relu"]:
             x = x.clip(0, None)
         if "clamp" in stage:
-            x = x.clip(-stage["clamp"], stage["clamp"])
+            x = x.clip(-stage["clamp"], stage["clamp"])  # one limit, or one a column
         bits = stage["output_fraction_bits"]
     return x
 
 
-def attend(queries, keys, values):
-    """Exact-match attention: the average of the values whose keys are the query, zero if there are none."""
+def attend(mechanism, queries, keys, values):
+    """The average of the values by softmax, or of those whose keys are the query, zero if there are none."""
+    if mechanism["kind"] == "softmax":
+        scores = mechanism["scale"] * (queries @ keys.T)
+        weights = 2.718281828459045**(scores - scores.max(1)[:, None] if torch is None else scores - scores.max(1).values[:, None])
+        return (weights @ values) / weights.sum(1)[:, None]
+    if mechanism["kind"] != "ema":
+        raise SystemExit(f"a layer attends by {mechanism['kind']}, whose hash functions only roundtrip draws")
     equal = 1.0 * (queries[:, None, :] == keys[None, :, :]).all(-1)
     count = equal.sum(1)
     return (equal @ values) / (count + (count == 0))[:, None]
 
 
 def evaluate(model, tensors, rows):
+    blocks = model.get("blocks", {})
+    for block in blocks.values():
+        prepare(block, tensors)
     for layer in model["layers"]:
-        if layer["mechanism"]["kind"] != "ema":
-            raise SystemExit(f"this layer attends by {layer['mechanism']['kind']}, whose hash functions only roundtrip draws")
         weights = layer["weights"]
+        if isinstance(weights, str):
+            weights = blocks[weights]  # shared
+        else:
+            prepare(weights, tensors)
         bits, base = weights["row_fraction_bits"], weights["position_base"]
         digits = array([[token // base**digit % base for digit in range(weights["position_digits"])]
                         for token in range(len(rows))])
         seen = join([rows, digits], 1)
         heads = []
         for head in weights["heads"]:
-            query, key, value = (apply(head[which], tensors, bits, seen) for which in ("query", "key", "value"))
+            query, key, value = (apply(head[which], bits, seen) for which in ("query", "key", "value"))
             shift = 2.0 ** (bits - head["value"][-1]["output_fraction_bits"])
-            heads.append((attend(query, key, value) * shift).round())
-        rows = apply(weights["output"], tensors, bits, join([seen, *heads], 1))
+            heads.append((attend(layer["mechanism"], query, key, value) * shift).round())
+        rows = apply(weights["output"], bits, join([seen, *heads], 1))
     return rows
 
 

@@ -423,8 +423,14 @@ std::vector<Without> take_away(const anna::Model& model, const anna::Activations
       anna::Stage& output = weights.output.front();
       const std::uint32_t dimension = layer->shape().value_dimension;
       const std::size_t first = weights.row_dimension + weights.position_digits + h * dimension;
-      for (std::size_t row = 0; row < output.outputs; ++row)
-        std::fill_n(&output.weight[row * output.inputs + first], dimension, 0);
+      anna::SparseMatrix rest;
+      for (std::size_t row = 0; row < output.outputs; ++row, rest.end_row()) {
+        for (std::size_t k = 0; k < output.weight.columns(row).size(); ++k) {
+          const std::uint32_t column = output.weight.columns(row)[k];
+          if (column < first || column >= first + dimension) rest.put(column, output.weight.values(row)[k]);
+        }
+      }
+      output.weight = std::move(rest);
       anna::Model less = model;
       less.transformer.layers[l] =
           std::make_shared<anna::WeightLayer>(std::move(weights), "layer", model.mechanisms[l].state_range());

@@ -74,6 +74,9 @@ struct ProtocolInfo {
   /// A generated instance of N values; empty: uniform in [0, N).
   std::function<Values(const Parameters&)> generate;
   Example example{};
+  /// The protocol that is a program of the step language for the same task, which compiles to explicit weights; its own
+  /// name if it is one.
+  std::string program{};
 
   /// Whether its answers can be told from wrong ones.
   bool has_answers() const { return oracle || check; }

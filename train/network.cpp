@@ -32,39 +32,51 @@ std::int32_t weight_of(double x) {
   return static_cast<std::int32_t>(mantissa);
 }
 
-Stage stage(std::uint32_t inputs, std::uint32_t outputs) {
-  Stage made;
+/// A stage while its weights are put in.
+struct Draft : Stage {
+  std::vector<std::int32_t> dense;  // [outputs, inputs]
+};
+Draft stage(std::uint32_t inputs, std::uint32_t outputs) {
+  Draft made;
   made.inputs = inputs;
   made.outputs = outputs;
-  made.weight.assign(std::size_t{inputs} * outputs, 0);
+  made.dense.assign(std::size_t{inputs} * outputs, 0);
   made.bias.assign(outputs, 0);
   return made;
 }
-std::int32_t& at(Stage& s, std::uint32_t output, std::uint32_t input) {
-  return s.weight[std::size_t{output} * s.inputs + input];
+std::int32_t& at(Draft& s, std::uint32_t output, std::uint32_t input) {
+  return s.dense[std::size_t{output} * s.inputs + input];
+}
+WeightMap finished(const std::vector<Draft>& drafts) {
+  WeightMap map;
+  for (const Draft& draft : drafts) {
+    map.push_back(draft);
+    map.back().weight = anna::SparseMatrix::of_dense(draft.inputs, draft.dense);
+  }
+  return map;
 }
 
 /// Numbers of [first ..] of a stage's inputs times the matrix [inputs, outputs]: to its outputs from `to` on.
-void put_matrix(Stage& s, const Matrix& matrix, std::uint32_t first, std::uint32_t to = 0, double sign = 1) {
+void put_matrix(Draft& s, const Matrix& matrix, std::uint32_t first, std::uint32_t to = 0, double sign = 1) {
   for (std::uint32_t i = 0; i < matrix.rows(); ++i) {
     for (std::uint32_t o = 0; o < matrix.cols(); ++o)
       at(s, to + o, first + i) = weight_of(sign * kUnit * static_cast<double>(matrix(i, o)));
   }
 }
-void put_bias(Stage& s, const Matrix& bias, std::uint32_t to = 0) {
+void put_bias(Draft& s, const Matrix& bias, std::uint32_t to = 0) {
   for (std::uint32_t o = 0; o < bias.cols(); ++o)
     s.bias[to + o] = rounded(kUnit * kUnit * static_cast<double>(bias(0, o)));
 }
 
 /// relu(input - c) for c = 0 .. size-2, to outputs from `to` on.
-void put_hinges(Stage& s, std::uint32_t input, std::uint32_t size, std::uint32_t to) {
+void put_hinges(Draft& s, std::uint32_t input, std::uint32_t size, std::uint32_t to) {
   for (std::uint32_t c = 0; c + 1 < size; ++c) {
     at(s, to + c, input) = 1;
     s.bias[to + c] = -std::int64_t{c};
   }
 }
 /// The rows of the table, in units of 2^-12 and `factor`, from hinges at inputs `first` on; added to the bias.
-void put_table(Stage& s, const Matrix& table, std::uint32_t first, std::int64_t factor) {
+void put_table(Draft& s, const Matrix& table, std::uint32_t first, std::int64_t factor) {
   for (std::uint32_t o = 0; o < table.cols(); ++o) {
     const auto f = [&](std::uint32_t c) {
       return factor * rounded(kUnit * static_cast<double>(table(c, o)));
@@ -244,12 +256,12 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   const std::uint32_t inputs = weights.row_dimension + weights.position_digits;
 
   // The row as 64 numbers.
-  WeightMap row;
+  std::vector<Draft> row;
   if (first) {
-    Stage hinges = stage(inputs, symbols + places);
+    Draft hinges = stage(inputs, symbols + places);
     hinges.relu = true;
     put_hinges(hinges, 1, task_.symbols, 0);
-    Stage table = stage(symbols + places, kDimension);
+    Draft table = stage(symbols + places, kDimension);
     put_table(table, symbol_table_->value, 0, 1);
     if (task_.places) {
       put_hinges(hinges, 2, task_.tokens, symbols);
@@ -259,8 +271,8 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
     row = {hinges, table};
   }
   const auto linear = [&](const Matrix& matrix, std::uint32_t weight_bits) {
-    WeightMap map = row;
-    Stage product = stage(kDimension, static_cast<std::uint32_t>(matrix.cols()));
+    std::vector<Draft> map = row;
+    Draft product = stage(kDimension, static_cast<std::uint32_t>(matrix.cols()));
     put_matrix(product, matrix, 0);
     product.weight_fraction_bits = weight_bits;
     map.push_back(product);
@@ -272,7 +284,7 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   const int exponent = std::ilogb(static_cast<float>(kHalf) / std::max(largest, 1e-6f));
   const auto point_bits = static_cast<std::uint32_t>(std::clamp(exponent, 0, static_cast<int>(2 * kBits)));
   const auto point = [&](const Matrix& matrix) {
-    WeightMap map;
+    std::vector<Draft> map;
     if (first && !task_.places) {
       map = {row.front(), stage(symbols, kDimension)};
       put_table(map.back(), unit_rows(symbol_table_->value * matrix), 0, 1);
@@ -280,19 +292,19 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
       map = linear(matrix, 2 * kBits - point_bits);
     }
     map.back().clamp = kPointLimit;
-    return map;
+    return finished(map);
   };
-  anna::HeadMaps head{point(n.query->value), point(n.key->value), linear(n.value->value, kBits)};
+  anna::HeadMaps head{point(n.query->value), point(n.key->value), finished(linear(n.value->value, kBits))};
   head.value.back().clamp = kRowLimit;
   weights.heads.push_back(head);
 
   // The row after attention: 64 numbers.
-  WeightMap& output = weights.output;
+  std::vector<Draft> output;
   if (first) {
-    Stage hinges = stage(inputs + task_.value_dimension, symbols + places + 2 * task_.value_dimension);
+    Draft hinges = stage(inputs + task_.value_dimension, symbols + places + 2 * task_.value_dimension);
     hinges.relu = true;
     put_hinges(hinges, 1, task_.symbols, 0);
-    Stage seen = stage(hinges.outputs, kDimension);
+    Draft seen = stage(hinges.outputs, kDimension);
     put_table(seen, symbol_table_->value, 0, 1 << kBits);
     if (task_.places) {
       put_hinges(hinges, 2, task_.tokens, symbols);
@@ -307,7 +319,7 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
     put_matrix(seen, n.output->value, averages + task_.value_dimension, 0, -1);
     output = {hinges, seen};
   } else {
-    Stage seen = stage(inputs + task_.value_dimension, kDimension);
+    Draft seen = stage(inputs + task_.value_dimension, kDimension);
     for (std::uint32_t c = 0; c < kDimension; ++c) at(seen, c, c) = 1 << kBits;
     put_matrix(seen, n.output->value, kDimension);
     output = {seen};
@@ -315,11 +327,11 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   output.back().weight_fraction_bits = kBits;
   output.back().clamp = kRowLimit;
   // The map of one hidden layer beside the row itself, whose two signs pass the ReLU apart.
-  Stage hidden = stage(kDimension, 2 * kDimension + task_.hidden);
+  Draft hidden = stage(kDimension, 2 * kDimension + task_.hidden);
   hidden.weight_fraction_bits = kBits;
   hidden.relu = true;
   hidden.clamp = kRowLimit;
-  Stage next = stage(hidden.outputs, kDimension);
+  Draft next = stage(hidden.outputs, kDimension);
   next.weight_fraction_bits = kBits;
   next.clamp = kRowLimit;
   for (std::uint32_t c = 0; c < kDimension; ++c) {
@@ -333,13 +345,14 @@ anna::LayerWeights Network::layer_weights(std::size_t layer) const {
   output.push_back(hidden);
   output.push_back(next);
   if (last) {
-    Stage read = stage(kDimension, task_.classes);
+    Draft read = stage(kDimension, task_.classes);
     read.weight_fraction_bits = kBits;
     read.clamp = kRowLimit;
     put_matrix(read, read_out_->value, 0);
     put_bias(read, read_bias_->value);
     output.push_back(read);
   }
+  weights.output = finished(output);
   return weights;
 }
 

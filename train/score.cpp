@@ -32,12 +32,13 @@ using FastMap = std::vector<FastStage>;
 FastMap fast_map(const anna::WeightMap& map, std::uint32_t fraction_bits) {
   FastMap made;
   for (const anna::Stage& stage : map) {
-    FastStage fast{std::vector<double>(stage.weight.size()), &stage,
+    FastStage fast{std::vector<double>(std::size_t{stage.inputs} * stage.outputs), &stage,
                    static_cast<int>(fraction_bits + stage.weight_fraction_bits) -
                        static_cast<int>(stage.output_fraction_bits)};
     for (std::size_t o = 0; o < stage.outputs; ++o) {
-      for (std::size_t i = 0; i < stage.inputs; ++i)
-        fast.weight[i * stage.outputs + o] = stage.weight[o * stage.inputs + i];
+      for (std::size_t k = 0; k < stage.weight.columns(o).size(); ++k)
+        fast.weight[stage.weight.columns(o)[k] * stage.outputs + o] =
+            static_cast<double>(stage.weight.values(o)[k]);
     }
     fraction_bits = stage.output_fraction_bits;
     made.push_back(std::move(fast));
@@ -57,11 +58,12 @@ Numbers through(const FastMap& map, const Numbers& input) {
     kernels().multiply_exact(y.rows, y.columns, x.columns, {x.data.data(), x.columns, 1}, fast.weight.data(),
                              y.columns, y.data.data(), y.columns);
     const double scale = std::ldexp(1.0, -fast.drop);
-    for (double& number : y.data) {
+    for (std::size_t at = 0; at < y.data.size(); ++at) {
+      double& number = y.data[at];
       if (fast.drop > 0) number = std::nearbyint(number * scale);  // half to even
       if (stage.relu) number = std::max(number, 0.0);
       if (stage.clamp) {
-        const auto limit = static_cast<double>(*stage.clamp);
+        const auto limit = static_cast<double>(stage.clamp[at % y.columns]);
         number = std::clamp(number, -limit, limit);
       }
     }
@@ -235,8 +237,9 @@ void require_model_of(const Task& task, const anna::Model& model) {
           "the model takes {} tokens of {} numbers and writes {}; {} has {} tokens of 2 and {} classes",
           transformer.tokens, transformer.input_dimension, columns, task.name, task.tokens, task.classes);
   const auto* const first = dynamic_cast<const anna::WeightLayer*>(transformer.layers.front().get());
-  require(first != nullptr && first->weights().row_limit >= static_cast<std::int64_t>(task.symbols) - 1,
-          "the model does not take symbols up to {}, which {} has", task.symbols - 1, task.name);
+  require(
+      first != nullptr && first->weights().row_limit.largest() >= static_cast<std::int64_t>(task.symbols) - 1,
+      "the model does not take symbols up to {}, which {} has", task.symbols - 1, task.name);
   require(transformer.depth() == task.layers, "the model has {} layers; the experiment of {} is for {}",
           transformer.depth(), task.name, task.layers);
 }

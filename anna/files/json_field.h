@@ -31,6 +31,8 @@ class JsonField {
   std::optional<JsonField> find(std::string_view name) const;
   std::vector<JsonField> items() const;           ///< of a list, at most 65536
   const nlohmann::json::object_t& names() const;  ///< of an object
+  bool is_text() const { return node_->is_string(); }
+  bool is_object() const { return node_->is_object(); }
   std::string text() const;
   bool truth() const;
   bool flag(std::string_view name) const;  ///< of an object that may have it: whether it is there and true

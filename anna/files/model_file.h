@@ -3,19 +3,25 @@
 // knows, not this folder.
 //
 // The description:
-//   schema "roundtrip-model", version 1, tokens, input_dimension
+//   schema "roundtrip-model", version 1 or 2 (what only 2 has is marked so), tokens, input_dimension
 //   maps       {kind "weights", file, xxh3 (optional: of the file's bytes, 16 hexadecimal digits)} or
 //              {kind "protocol", protocol, construction, version, seed, parameters {name: text}}
 //   expected   (optional) what the model's source gave for some inputs: not looked at here
+//   blocks     (2, optional) {name: weights}: what several layers share
 //   layers     list of {heads, query_dimension, value_dimension, output_dimension, mechanism,
-//              weights (if the maps' kind is "weights")}
+//              weights (if the maps' kind is "weights"; 2: or the name of a block)}
 //   mechanism  {kind, ..}: by MechanismInfo::read and Mechanism::write of the mechanism of that name
 //              (anna/attention/); {kind "anna", family, tables, functions, seed, width (p-stable only),
 //              rotations (hadamard only), r (optional), c (optional)}, for example
 //   weights    {row_limit, row_fraction_bits, position_digits, position_base, output,
-//              heads: list of {query, key, value}}; output, query, key and value are maps
+//              heads: list of {query, key, value}}; output, query, key and value are maps; row_limit is a number
+//              or (2) names a tensor [columns]
 //   map        list of {weight, bias (optional), weight_fraction_bits, output_fraction_bits, relu,
-//              clamp (optional)}; weight [outputs, inputs] and bias [outputs] name tensors, each used once
+//              clamp (optional)}; weight [outputs, inputs] and bias [outputs] name tensors, each used once; clamp is a
+//              number or (2) names a tensor [outputs]
+//   weight (2) may also be {inputs, values, columns, starts}: a sparse matrix (CSR), whose tensors are values [nonzeros],
+//              none of them 0, columns [nonzeros], rising within a row and below inputs, and starts [outputs + 1], from
+//              0 to nonzeros and never falling
 #pragma once
 
 #include <functional>
@@ -61,11 +67,18 @@ struct ModelFiles {
   std::string description;
   std::string weights;  ///< empty if the maps are a protocol's
 };
-ModelFiles write_model(const Model& model, const std::string& weights_file);
+/// How the matrices of a model are written; numbers have the smallest integer type that holds a matrix's.
+enum class Matrices : std::uint8_t {
+  kSmaller,  ///< each as sparse or dense, whichever takes fewer bytes
+  kDense,    ///< for readers that know no other; ContractError beyond 2^27 numbers in all
+};
+/// Layers that are one object are written once, as a block.
+ModelFiles write_model(const Model& model, const std::string& weights_file,
+                       Matrices matrices = Matrices::kSmaller);
 
 /// Writes `path`, which must end in .json, and the weights, if any, to the same name ending in .safetensors.
 /// Each file is replaced whole or not at all, the weights first; the description holds their checksum, so
 /// that a pair of two saves, after a crash between, is refused by load_model.
-void save_model(const Model& model, const std::string& path);
+void save_model(const Model& model, const std::string& path, Matrices matrices = Matrices::kSmaller);
 
 }  // namespace roundtrip::anna

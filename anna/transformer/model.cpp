@@ -54,9 +54,9 @@ void Model::validate() const {
             l - 1, before.output_fraction_bits());
     for (std::size_t column = 0; column < before.output_ranges().size(); ++column) {
       const Range range = before.output_ranges()[column];
-      require(std::max(-range.least, range.largest) <= weights.row_limit,
+      require(std::max(-range.least, range.largest) <= weights.row_limit[column],
               "layer {} takes magnitudes up to {}; layer {} can write {} .. {} in column {}", l,
-              weights.row_limit, l - 1, range.least, range.largest, column);
+              weights.row_limit[column], l - 1, range.least, range.largest, column);
     }
   }
 }

@@ -66,10 +66,10 @@ class RandomLayer {
     const std::int32_t head = first_ ? 1 << (model_.word_bits - 6) : 1;
     Stage stage = empty(row + digits + more, kHidden);
     for (std::uint32_t i = 0; i < kHidden; ++i) {
-      std::int32_t* w = &stage.weight[std::size_t{i} * stage.inputs];
       for (std::uint32_t j = 0; j < stage.inputs; ++j) {
-        w[j] = weight() * (j == 0 ? present : j < row ? 1 : j < row + digits ? digit : head);
+        stage.weight.put(j, weight() * (j == 0 ? present : j < row ? 1 : j < row + digits ? digit : head));
       }
+      stage.weight.end_row();
       stage.bias[i] = integer(std::int64_t{1} << (first_ ? model_.word_bits : 10));
     }
     stage.weight_fraction_bits = first_ ? model_.word_bits - 4 : kRowBits;
@@ -81,7 +81,9 @@ class RandomLayer {
 
   Stage last(std::uint32_t outputs, std::uint32_t fraction_bits, std::uint32_t drop, std::int64_t limit) {
     Stage stage = empty(kHidden, outputs);
-    for (std::int32_t& w : stage.weight) w = weight();
+    for (std::uint32_t i = 0; i < outputs; ++i, stage.weight.end_row()) {
+      for (std::uint32_t j = 0; j < kHidden; ++j) stage.weight.put(j, weight());
+    }
     for (std::int64_t& b : stage.bias) b = integer(std::int64_t{1} << 10);
     stage.weight_fraction_bits = drop + fraction_bits - hidden_bits();
     stage.output_fraction_bits = fraction_bits;
@@ -93,7 +95,6 @@ class RandomLayer {
     Stage stage;
     stage.inputs = inputs;
     stage.outputs = outputs;
-    stage.weight.resize(std::size_t{inputs} * outputs);
     stage.bias.resize(outputs);
     return stage;
   }

@@ -1,7 +1,5 @@
 #include "roundtrip/anna/transformer/weights.h"
 
-#include <Eigen/Core>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -27,10 +25,10 @@ class ZeroCodebook final : public Codebook {
   std::uint32_t dimension_;
 };
 
-std::int64_t finish(const Stage& stage, std::int64_t sum, std::uint32_t drop) {
+std::int64_t finish(const Stage& stage, std::size_t output, std::int64_t sum, std::uint32_t drop) {
   std::int64_t y = drop_bits(sum, drop);
   if (stage.relu) y = std::max<std::int64_t>(y, 0);
-  if (stage.clamp) y = std::clamp(y, -*stage.clamp, *stage.clamp);
+  if (stage.clamp) y = std::clamp(y, -stage.clamp[output], stage.clamp[output]);
   return y;
 }
 
@@ -38,18 +36,27 @@ std::uint32_t drop_of(const Stage& stage, std::uint32_t input_fraction_bits) {
   return input_fraction_bits + stage.weight_fraction_bits - stage.output_fraction_bits;
 }
 
+void require_limits(const Limits& limits, std::size_t numbers, const char* name, std::string_view where) {
+  require(!limits || limits.fit(numbers), "{} has {} of {} numbers; 1 or {} are needed", where, name,
+          limits.list().size(), numbers);
+  for (const std::int64_t limit : limits.list()) {
+    require(limit >= 0 && limit < kMantissaBound, "{} has {} {}; allowed are 0 .. {}", where, name, limit,
+            kMantissaBound - 1);
+  }
+}
+
 // x through the map. The ranges that construction proved keep every partial sum below 2^53.
 std::vector<std::int64_t> apply(const WeightMap& map, std::uint32_t fraction_bits,
                                 std::vector<std::int64_t> x) {
-  using Integers = Eigen::Matrix<std::int64_t, Eigen::Dynamic, 1>;
-  using Weights = Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   for (const Stage& stage : map) {
     const std::uint32_t drop = drop_of(stage, fraction_bits);
     std::vector<std::int64_t> y(stage.bias);
-    Eigen::Map<Integers>(y.data(), stage.outputs) +=
-        Eigen::Map<const Weights>(stage.weight.data(), stage.outputs, stage.inputs).cast<std::int64_t>() *
-        Eigen::Map<const Integers>(x.data(), stage.inputs);
-    for (std::int64_t& sum : y) sum = finish(stage, sum, drop);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::span<const std::uint32_t> columns = stage.weight.columns(i);
+      const std::span<const std::int64_t> values = stage.weight.values(i);
+      for (std::size_t k = 0; k < columns.size(); ++k) y[i] += values[k] * x[columns[k]];
+      y[i] = finish(stage, i, y[i], drop);
+    }
     x = std::move(y);
     fraction_bits = stage.output_fraction_bits;
   }
@@ -58,13 +65,12 @@ std::vector<std::int64_t> apply(const WeightMap& map, std::uint32_t fraction_bit
 
 // The ranges of a stage's outputs: exact for each output alone, as all of its terms can be extreme at once.
 std::vector<Range> stage_ranges(const Stage& stage, std::uint32_t fraction_bits, const std::vector<Range>& x,
-                                const std::string& where) {
+                                const std::string& where, std::int64_t& largest_sum) {
   require(stage.inputs == x.size(), "{} takes {} numbers; it is given {}", where, stage.inputs, x.size());
   require(stage.outputs >= 1, "{} has no outputs", where);
-  require(stage.weight.size() == std::uint64_t{stage.inputs} * stage.outputs &&
-              stage.bias.size() == stage.outputs,
-          "{} has {} weights and {} biases; {} x {} and {} are needed", where, stage.weight.size(),
-          stage.bias.size(), stage.outputs, stage.inputs, stage.outputs);
+  require(stage.weight.rows() == stage.outputs && stage.bias.size() == stage.outputs,
+          "{} has weights of {} rows and {} biases; {} of each are needed", where, stage.weight.rows(),
+          stage.bias.size(), stage.outputs);
   require(stage.weight_fraction_bits <= kMaxFractionBits && stage.output_fraction_bits <= kMaxFractionBits,
           "{} has {} and {} fractional bits; at most {} are allowed", where, stage.weight_fraction_bits,
           stage.output_fraction_bits, kMaxFractionBits);
@@ -73,31 +79,37 @@ std::vector<Range> stage_ranges(const Stage& stage, std::uint32_t fraction_bits,
           stage.output_fraction_bits, fraction_bits + stage.weight_fraction_bits);
   const std::uint32_t drop = drop_of(stage, fraction_bits);
   require(drop <= 62, "{} drops {} fractional bits; at most 62 are allowed", where, drop);
-  require(!stage.clamp || (*stage.clamp >= 0 && *stage.clamp < kMantissaBound),
-          "{} has clamp {}; allowed are 0 .. {}", where, stage.clamp.value_or(0), kMantissaBound - 1);
+  require_limits(stage.clamp, stage.outputs, "clamp", where);
   std::vector<Range> y(stage.outputs);
   for (std::uint32_t i = 0; i < stage.outputs; ++i) {
     Wide least = stage.bias[i], largest = stage.bias[i], magnitude = stage.bias[i];
     if (magnitude < 0) magnitude = -magnitude;
-    for (std::uint32_t j = 0; j < stage.inputs; ++j) {
-      const Wide w = stage.weight[std::size_t{i} * stage.inputs + j];
+    const std::span<const std::uint32_t> columns = stage.weight.columns(i);
+    for (std::size_t k = 0; k < columns.size(); ++k) {
+      const std::uint32_t j = columns[k];
+      require(j < stage.inputs && (k == 0 || columns[k - 1] < j),
+              "{}: output {} has a weight in column {}; columns rise below {}", where, i, j, stage.inputs);
+      const Wide w = stage.weight.values(i)[k];
+      require(w > -kMantissaBound && w < kMantissaBound,
+              "{}: output {} has a weight of 2^53 or more in magnitude", where, i);
       const Wide a = w * x[j].least, b = w * x[j].largest;
       least += std::min(a, b);
       largest += std::max(a, b);
       magnitude += std::max({a, -a, b, -b});
     }
     require(magnitude < kMantissaBound, "{}: output {} can sum up to 2^53 or more in magnitude", where, i);
-    y[i] = {finish(stage, static_cast<std::int64_t>(least), drop),
-            finish(stage, static_cast<std::int64_t>(largest), drop)};
+    largest_sum = std::max(largest_sum, static_cast<std::int64_t>(magnitude));
+    y[i] = {finish(stage, i, static_cast<std::int64_t>(least), drop),
+            finish(stage, i, static_cast<std::int64_t>(largest), drop)};
   }
   return y;
 }
 
 std::vector<Range> map_ranges(const WeightMap& map, std::uint32_t fraction_bits, std::vector<Range> x,
-                              const std::string& where) {
+                              const std::string& where, std::int64_t& largest_sum) {
   require(!map.empty(), "{} has no stages; at least 1 is needed", where);
   for (std::size_t s = 0; s < map.size(); ++s) {
-    x = stage_ranges(map[s], fraction_bits, x, fmt::format("{} stage {}", where, s));
+    x = stage_ranges(map[s], fraction_bits, x, fmt::format("{} stage {}", where, s), largest_sum);
     fraction_bits = map[s].output_fraction_bits;
   }
   return x;
@@ -120,23 +132,24 @@ WeightLayer::WeightLayer(LayerWeights weights, std::string_view where, const std
   require(w.row_fraction_bits <= kMaxFractionBits,
           "{} has {} fractional bits in its rows; at most {} are allowed", where, w.row_fraction_bits,
           kMaxFractionBits);
-  require(w.row_limit >= 0 && w.row_limit < kMantissaBound, "{} has row limit {}; allowed are 0 .. {}", where,
-          w.row_limit, kMantissaBound - 1);
+  require(static_cast<bool>(w.row_limit), "{} has no row limit; one is needed", where);
+  require_limits(w.row_limit, w.row_dimension, "row limit", where);
   require(w.position_digits <= 64, "{} has {} position digits; at most 64 are allowed", where,
           w.position_digits);
   require(w.position_base >= 2 && w.position_base <= 65536, "{} has position base {}; allowed are 2 .. 65536",
           where, w.position_base);
   require(!w.heads.empty(), "{} has no heads; at least 1 is needed", where);
 
-  std::vector<Range> x(w.row_dimension, {-w.row_limit, w.row_limit});
+  std::vector<Range> x;
+  for (std::uint32_t c = 0; c < w.row_dimension; ++c) x.push_back({-w.row_limit[c], w.row_limit[c]});
   x.resize(x.size() + w.position_digits, {0, std::int64_t{w.position_base} - 1});
   std::vector<Range> after = x;
   for (std::size_t h = 0; h < w.heads.size(); ++h) {
     const HeadMaps& head = w.heads[h];
     const auto named = [&](const char* map) { return fmt::format("{} head {} {} map", where, h, map); };
-    const auto query = map_ranges(head.query, w.row_fraction_bits, x, named("query"));
-    const auto key = map_ranges(head.key, w.row_fraction_bits, x, named("key"));
-    const auto value = map_ranges(head.value, w.row_fraction_bits, x, named("value"));
+    const auto query = map_ranges(head.query, w.row_fraction_bits, x, named("query"), largest_sum_);
+    const auto key = map_ranges(head.key, w.row_fraction_bits, x, named("key"), largest_sum_);
+    const auto value = map_ranges(head.value, w.row_fraction_bits, x, named("value"), largest_sum_);
     require_32_bits(query, named("query"));
     require_32_bits(key, named("key"));
     require(query.size() == key.size(), "{} head {} has queries of {} and keys of {} numbers", where, h,
@@ -164,7 +177,8 @@ WeightLayer::WeightLayer(LayerWeights weights, std::string_view where, const std
     }
   }
   head_ranges_.assign(after.begin() + static_cast<std::ptrdiff_t>(x.size()), after.end());
-  output_ranges_ = map_ranges(w.output, w.row_fraction_bits, after, fmt::format("{} output map", where));
+  output_ranges_ =
+      map_ranges(w.output, w.row_fraction_bits, after, fmt::format("{} output map", where), largest_sum_);
   shape_.heads = static_cast<std::uint32_t>(w.heads.size());
   shape_.output_dimension = static_cast<std::uint32_t>(output_ranges_.size());
   codebook_ = std::make_unique<ZeroCodebook>(shape_.query_dimension);
@@ -198,10 +212,10 @@ std::vector<std::int64_t> WeightLayer::inputs(const RowView& row) const {
   for (const Entry& entry : row.entries) {
     require(entry.column < weights_.row_dimension, "token {} has column {}; its layer takes {} columns",
             row.token, entry.column, weights_.row_dimension);
-    require(std::fabs(entry.value) <= static_cast<double>(weights_.row_limit) &&
-                entry.value == std::trunc(entry.value),
+    const std::int64_t limit = weights_.row_limit[entry.column];
+    require(std::fabs(entry.value) <= static_cast<double>(limit) && entry.value == std::trunc(entry.value),
             "token {} has {} in column {}; its layer takes integers of magnitude at most {}", row.token,
-            entry.value, entry.column, weights_.row_limit);
+            entry.value, entry.column, limit);
     x[entry.column] = static_cast<std::int64_t>(entry.value);
   }
   std::uint64_t rest = row.token;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "roundtrip/anna/attention/mechanism.h"
+#include "roundtrip/anna/transformer/sparse_matrix.h"
 #include "roundtrip/anna/transformer/transformer.h"
 
 namespace roundtrip::anna {
@@ -26,12 +27,12 @@ constexpr std::int64_t kMantissaBound = std::int64_t{1} << 53;
 
 struct Stage {
   std::uint32_t inputs = 0, outputs = 0;
-  std::vector<std::int32_t> weight;        ///< [outputs, inputs], row-major
+  SparseMatrix weight;                     ///< [outputs, inputs], mantissas below 2^53
   std::vector<std::int64_t> bias;          ///< [outputs]
   std::uint32_t weight_fraction_bits = 0;  ///< f_W, 0 .. 52
   std::uint32_t output_fraction_bits = 0;  ///< f_y, 0 .. 52
   bool relu = false;
-  std::optional<std::int64_t> clamp;  ///< |y| <= clamp, after the rest; 0 .. 2^53 - 1
+  Limits clamp;  ///< |y| <= clamp, after the rest, of each output; 0 .. 2^53 - 1; may be none
   friend bool operator==(const Stage&, const Stage&) = default;
 };
 using WeightMap = std::vector<Stage>;  ///< at least one stage
@@ -47,7 +48,7 @@ struct HeadMaps {
 struct LayerWeights {
   std::uint32_t row_dimension = 0;      ///< d >= 1
   std::uint32_t row_fraction_bits = 0;  ///< 0 .. 52
-  std::int64_t row_limit = 0;           ///< every mantissa of a row is an integer of at most this magnitude
+  Limits row_limit = 0;                 ///< of the mantissas of a row, integers; 0 .. 2^53 - 1
   std::uint32_t position_digits = 0;    ///< P, 0 .. 64: the token's number, least significant digit first
   std::uint32_t position_base = 2;      ///< 2 .. 65536; a digit is a mantissa of no fractional bits
   std::vector<HeadMaps> heads;          ///< at least one; equal m_qk, equal m_v
@@ -64,7 +65,7 @@ struct Range {
 /// outputs are averages or within `state`, makes a sum reach 2^53 or a query or key leave 32 bits; ContractError naming
 /// `where`, the map and the stage otherwise. Evaluation refuses a row beyond row_limit, naming token and
 /// column. Cost: depth 1, H heads, width H max(m_qk, m_v); each map takes as many multiplications as it has
-/// weights, per token.
+/// weights that are not 0, per token.
 class WeightLayer final : public Layer {
  public:
   /// `state`: of a recurrence that the layer shall be evaluated with, in the units of values.
@@ -75,6 +76,10 @@ class WeightLayer final : public Layer {
   const LayerWeights& weights() const { return weights_; }
   /// [columns] of the rows that it writes.
   std::span<const Range> output_ranges() const { return output_ranges_; }
+  /// [H m_v] of the head outputs, in the units of rows.
+  std::span<const Range> head_ranges() const { return head_ranges_; }
+  /// Most that the magnitudes of the terms of one sum can add up to, in any stage.
+  std::int64_t largest_sum() const { return largest_sum_; }
   /// ContractError naming `where` unless every head's outputs can be a state's numbers.
   void require_range(const StateRange& state, std::string_view where) const;
   std::uint32_t output_fraction_bits() const { return weights_.output.back().output_fraction_bits; }
@@ -97,6 +102,7 @@ class WeightLayer final : public Layer {
   std::unique_ptr<const Codebook> codebook_;
   std::vector<Range> head_ranges_;    // [H m_v] of the head outputs at row_fraction_bits
   std::vector<Range> output_ranges_;  // [columns]
+  std::int64_t largest_sum_ = 0;
 };
 
 }  // namespace roundtrip::anna

@@ -93,6 +93,13 @@ ProtocolInfo components_by_coins_protocol();
 /// T_sort(N, 1) + T (6 d + 4) + 2 d + 2 dz + 5: see the protocol's card.
 std::uint32_t components_by_coins_rounds(const Parameters& parameters);
 
+/// Programs of the step language (mpc/program): sum_rounds; k (k + 1) / 2 + 1 on 2^k machines; ceil(log2 N) + 2.
+ProtocolInfo sum_program_protocol();
+ProtocolInfo sort_program_protocol();
+std::uint32_t sort_program_rounds(const Parameters& parameters);
+ProtocolInfo list_ranking_program_protocol();
+std::uint32_t list_ranking_program_rounds(const Parameters& parameters);
+
 ProtocolInfo maximal_matching_protocol();
 /// T_sort(N, 1) + T (4 d + 2) + 4: see the protocol's card.
 std::uint32_t maximal_matching_rounds(const Parameters& parameters);
@@ -119,6 +126,9 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           maximal_independent_set_protocol,
                                                           minimum_spanning_forest_protocol,
                                                           components_by_coins_protocol,
-                                                          maximal_matching_protocol};
+                                                          maximal_matching_protocol,
+                                                          sum_program_protocol,
+                                                          sort_program_protocol,
+                                                          list_ranking_program_protocol};
 
 }  // namespace roundtrip::mpc

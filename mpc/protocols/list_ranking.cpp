@@ -68,6 +68,7 @@ std::uint32_t list_ranking_rounds(const Parameters& parameters) {
 ProtocolInfo list_ranking_protocol() {
   ProtocolInfo info;
   info.name = "list_ranking";
+  info.program = "list_ranking_program";
   info.summary = "for every element of linked lists, how many come after it";
   info.card =
       R"(Problem: word i (from 0) is the element that follows element i, or -1 at the end of a list; any number of lists,

@@ -120,6 +120,7 @@ std::uint32_t sort_rounds(const Parameters& parameters) {
 ProtocolInfo sort_protocol() {
   ProtocolInfo info;
   info.name = "sort";
+  info.program = "sort_program";
   info.summary = "all words, or records of several, in ascending order";
   info.card =
       R"(Problem: N / L records of L signed numbers of 48 bits, L the parameter `record`; output the records in ascending

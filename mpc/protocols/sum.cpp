@@ -87,6 +87,7 @@ and received by a machine; q = ceil(N / b).
 Source: folklore; a tree of fan-in s, leaves in machine order.)";
   info.rounds_formula = "ceil(log_s ceil(N / b)) + 1";
   info.kappa_s = 1;
+  info.program = "sum_program";
   info.example = {.text = "3 1 4 1 5 9 2 6 5 3 5 8 9 7 9 3", .words = false, .epsilon = {1, 4}};
   info.make = [](const Parameters& parameters) { return std::make_unique<Sum>(parameters); };
   info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {

@@ -164,11 +164,11 @@ std::vector<std::int64_t> evaluated(const anna::WeightMap& map, std::vector<std:
     std::vector<std::int64_t> y;
     for (std::uint32_t row = 0; row < stage.outputs; ++row) {
       std::int64_t sum = stage.bias[row];
-      for (std::uint32_t i = 0; i < stage.inputs; ++i) sum += stage.weight[row * stage.inputs + i] * x[i];
+      for (std::uint32_t i = 0; i < stage.inputs; ++i) sum += stage.weight(row, i) * x[i];
       const auto rounded =
           static_cast<std::int64_t>(std::nearbyint(std::ldexp(sum, -static_cast<int>(drop))));
       y.push_back(stage.relu ? std::max<std::int64_t>(0, rounded) : rounded);
-      if (stage.clamp) y.back() = std::clamp(y.back(), -*stage.clamp, *stage.clamp);
+      if (stage.clamp) y.back() = std::clamp(y.back(), -stage.clamp[row], stage.clamp[row]);
     }
     x = std::move(y);
     fraction = stage.output_fraction_bits;
@@ -184,7 +184,7 @@ Check circuit_check(bool altered, const Context& context) {
   const auto floor_shifted = [](std::int64_t x, std::uint32_t bits) { return x < 0 ? 0 : x >> bits; };
   std::uint64_t wrong = altered;
   for (std::uint32_t kind = 0; kind < 3 + kShifts; ++kind) {
-    Circuit circuit({false, false});
+    Circuit circuit(2);
     const Affine x = circuit.input(0);
     const Affine y = circuit.input(1);
     std::vector<Affine> outputs;

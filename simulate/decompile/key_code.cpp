@@ -161,8 +161,8 @@ std::uint32_t coordinate_bits(const anna::Layer& layer) {
   for (const anna::HeadMaps& head : weights->weights().heads) {
     for (const anna::WeightMap* map : {&head.query, &head.key}) {
       if (!map->back().clamp) return 32;
-      bits = std::max(bits, 1u + static_cast<std::uint32_t>(
-                                     std::bit_width(static_cast<std::uint64_t>(*map->back().clamp))));
+      bits = std::max(bits, 1u + static_cast<std::uint32_t>(std::bit_width(
+                                     static_cast<std::uint64_t>(map->back().clamp.largest()))));
     }
   }
   return std::min(bits, 32u);

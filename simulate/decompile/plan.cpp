@@ -31,9 +31,9 @@ std::uint32_t value_bits(const anna::Layer& layer) {
   if (weights == nullptr) return kIntegerBits;
   std::uint32_t bits = 1;
   for (const anna::HeadMaps& head : weights->weights().heads) {
-    const std::optional<std::int64_t>& clamp = head.value.back().clamp;
+    const anna::Limits& clamp = head.value.back().clamp;
     if (!clamp) return kIntegerBits;
-    bits = std::max(bits, signed_bits(static_cast<std::uint64_t>(*clamp)));
+    bits = std::max(bits, signed_bits(static_cast<std::uint64_t>(clamp.largest())));
   }
   return bits;
 }
@@ -76,9 +76,9 @@ DecompilePlan facts_of(const anna::Model& model, const mpc::Parameters& paramete
   plan.word_bits = options.word_bits;
   plan.input_bits = std::min(53u, options.word_bits);
   if (const anna::WeightLayer* first = weights_of(*transformer.layers.front())) {
-    plan.input_bits = std::min(
-        plan.input_bits,
-        static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(first->weights().row_limit))));
+    plan.input_bits =
+        std::min(plan.input_bits, static_cast<std::uint32_t>(std::bit_width(
+                                      static_cast<std::uint64_t>(first->weights().row_limit.largest()))));
   }
   if (options.input_bits) {
     require(*options.input_bits >= 1 && *options.input_bits <= std::min(53u, options.word_bits),

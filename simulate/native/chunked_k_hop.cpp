@@ -61,13 +61,7 @@ class KHopLayers {
 
   std::uint32_t row_bits() const { return 2 * (places_ + 1) + symbols_; }
   std::uint32_t columns() const { return model_.mechanisms.empty() ? 2 : row_bits(); }
-  ReluCircuit circuit(std::uint32_t more = 0) const {
-    const bool first = model_.mechanisms.empty();
-    std::vector<bool> bits(columns(), !first);
-    bits.resize(columns() + places_, true);
-    bits.resize(columns() + places_ + more, false);
-    return ReluCircuit(bits);
-  }
+  ReluCircuit circuit(std::uint32_t more = 0) const { return ReluCircuit(columns() + places_ + more); }
   static Bits inputs(const ReluCircuit& circuit, std::uint32_t first, std::uint32_t count) {
     Bits bits;
     for (std::uint32_t b = first; b < first + count; ++b) bits.push_back(circuit.input(b));

@@ -54,12 +54,7 @@ class KHopLayers {
  private:
   std::uint32_t columns() const { return model_.mechanisms.empty() ? 2u : std::uint32_t{kColumns}; }
   /// Of maps before attention, and after it of so many heads' numbers.
-  ReluCircuit circuit(std::uint32_t more = 0) const {
-    std::vector<bool> bits(columns(), false);
-    bits.resize(columns() + places_, true);
-    bits.resize(columns() + places_ + more, false);
-    return ReluCircuit(bits);
-  }
+  ReluCircuit circuit(std::uint32_t more = 0) const { return ReluCircuit(columns() + places_ + more); }
   Affine token(const ReluCircuit& circuit) const {
     Affine number;
     for (std::uint32_t b = 0; b < places_; ++b)

@@ -69,7 +69,7 @@ class KHopLayers {
     return static_cast<std::uint32_t>(std::bit_width(symbols_ - 1));
   }  // 2^u >= sigma
   static anna::WeightMap nothing(std::uint32_t inputs) {
-    return ReluCircuit(std::vector<bool>(inputs)).compile(std::vector<Affine>{0});
+    return ReluCircuit(inputs).compile(std::vector<Affine>{0});
   }
   /// [x = c], for c >= 1 a number of units that all c share.
   static Affine equal(ReluCircuit& circuit, const Affine& x, std::int64_t c) {
@@ -108,19 +108,19 @@ class KHopLayers {
     layer.row_limit = symbols_;
     layer.position_digits = channels ? 1 : 0;
     const std::uint32_t inputs = 2 + layer.position_digits, heads = channels ? 1 : 2;
-    ReluCircuit value{std::vector<bool>(inputs)};
+    ReluCircuit value(inputs);
     std::vector<Affine> values{value.input(0) + value.input(1)};
     values.resize(heads);
     layer.heads.resize(1);
     layer.heads[0].value = value.compile(values);
     layer.heads[0].query = layer.heads[0].key = nothing(inputs);
     if (channels) {  // tokens of even and of odd number write to a channel each, and read the other
-      ReluCircuit circuit{std::vector<bool>(inputs)};
+      ReluCircuit circuit(inputs);
       const Affine odd = circuit.input(2);
       layer.heads[0].key = circuit.compile(std::vector<Affine>{1 - odd, odd});
       layer.heads[0].query = circuit.compile(std::vector<Affine>{odd, 1 - odd});
     }
-    ReluCircuit output{std::vector<bool>(inputs + heads)};
+    ReluCircuit output(inputs + heads);
     const Affine symbol = output.input(0) + output.input(1);
     layer.output =
         output.compile(std::vector<Affine>{symbol, output.input(inputs + heads - 1), symbol}, symbols_);
@@ -154,9 +154,7 @@ class KHopLayers {
     anna::LayerWeights layer;
     layer.row_dimension = kColumns;
     layer.row_limit = sigma;
-    const auto circuit_of = [](std::uint32_t more) {
-      return ReluCircuit(std::vector<bool>(kColumns + more));
-    };
+    const auto circuit_of = [](std::uint32_t more) { return ReluCircuit(kColumns + more); };
     const auto one_hot = [&](Column column) {
       ReluCircuit circuit = circuit_of(0);
       std::vector<Affine> all;

@@ -96,53 +96,39 @@ Last last_of(ReluCircuit& circuit, const std::vector<Affine>& candidates) {
 
 // The inputs of a map: [row, position digits, heads].
 struct Frame {
-  std::vector<bool> row;  // which columns are bits
+  std::uint32_t row = 2;  // columns
   std::uint32_t position_bits = 0;
   std::uint32_t heads = 0, value_dimension = 0;
-  std::int64_t row_limit = 1;
+  anna::Limits row_limit = 1;
 
-  ReluCircuit before() const {
-    std::vector<bool> bits = row;
-    bits.resize(bits.size() + position_bits, true);
-    return ReluCircuit(bits);
-  }
-  ReluCircuit after() const {
-    std::vector<bool> bits = row;
-    bits.resize(bits.size() + position_bits, true);
-    bits.resize(bits.size() + std::size_t{heads} * value_dimension, false);
-    return ReluCircuit(bits);
-  }
+  ReluCircuit before() const { return ReluCircuit(row + position_bits); }
+  ReluCircuit after() const { return ReluCircuit(row + position_bits + heads * value_dimension); }
   Affine column(const ReluCircuit& circuit, std::uint32_t c) const { return circuit.input(c); }
   Bits columns(const ReluCircuit& circuit, std::uint32_t first, std::uint32_t count) const {
     Bits result;
     for (std::uint32_t c = first; c < first + count; ++c) result.push_back(circuit.input(c));
     return result;
   }
-  Bits token(const ReluCircuit& circuit) const {
-    return columns(circuit, static_cast<std::uint32_t>(row.size()), position_bits);
-  }
+  Bits token(const ReluCircuit& circuit) const { return columns(circuit, row, position_bits); }
   Affine head(const ReluCircuit& circuit, std::uint32_t h, std::uint32_t column_of_head) const {
-    return circuit.input(static_cast<std::uint32_t>(row.size()) + position_bits + h * value_dimension +
-                         column_of_head);
+    return circuit.input(row + position_bits + h * value_dimension + column_of_head);
   }
   std::shared_ptr<const anna::Layer> layer(std::vector<anna::HeadMaps> maps, anna::WeightMap output,
                                            std::string_view where) const {
-    return std::make_shared<anna::WeightLayer>(
-        anna::LayerWeights{.row_dimension = static_cast<std::uint32_t>(row.size()),
-                           .row_fraction_bits = 0,
-                           .row_limit = row_limit,
-                           .position_digits = position_bits,
-                           .position_base = 2,
-                           .heads = std::move(maps),
-                           .output = std::move(output)},
-        where);
+    return std::make_shared<anna::WeightLayer>(anna::LayerWeights{.row_dimension = row,
+                                                                  .row_fraction_bits = 0,
+                                                                  .row_limit = row_limit,
+                                                                  .position_digits = position_bits,
+                                                                  .position_base = 2,
+                                                                  .heads = std::move(maps),
+                                                                  .output = std::move(output)},
+                                               where);
   }
 };
 
 // Input rows: (present, word).
 Frame input_frame(std::uint64_t largest_word) {
   Frame frame;
-  frame.row = {true, false};
   frame.row_limit = static_cast<std::int64_t>(std::max<std::uint64_t>(largest_word, 1));
   return frame;
 }
@@ -202,7 +188,7 @@ class KHopWeights {
     if (t == 1) {
       frame = input_frame((std::uint64_t{1} << word_bits_) - 1);
     } else {
-      frame.row.assign(known_column(levels_) + 1, true);
+      frame.row = known_column(levels_) + 1;
     }
     frame.position_bits = token_bits_;
     frame.heads = t == 1 ? levels_ : 1;
@@ -308,7 +294,7 @@ class KHopWeights {
 
   Frame pointer_frame(std::uint32_t heads) const {
     Frame frame;
-    frame.row.assign(pointer_column(2), true);
+    frame.row = pointer_column(2);
     frame.position_bits = token_bits_;
     frame.heads = heads;
     frame.value_dimension = 1;
@@ -432,7 +418,7 @@ WeightSizes measure_weights(const anna::Model& model) {
     sizes.stages = std::max<std::uint64_t>(sizes.stages, map.size());
     for (const anna::Stage& stage : map) {
       sizes.widest_stage = std::max<std::uint64_t>(sizes.widest_stage, stage.outputs);
-      sizes.weights += stage.weight.size();
+      sizes.weights += stage.weight.nonzeros();
     }
   };
   for (const auto& layer : model.transformer.layers) {

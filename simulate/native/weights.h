@@ -30,11 +30,11 @@ anna::Model match2_model(const Match2Options& options, const anna::Mechanism& me
 /// ContractError unless W <= 24, options.binary and not options.tolerant.
 anna::Model k_hop_model(const KHopOptions& options, const anna::Mechanism& mechanism);
 
-/// Units of the widest stage, and weights of all stages of all maps: measured.
+/// Units of the widest stage, and weights of all stages of all maps, measured.
 struct WeightSizes {
   std::uint64_t stages = 0;        ///< of the deepest map
   std::uint64_t widest_stage = 0;  ///< units
-  std::uint64_t weights = 0;       ///< numbers in all matrices
+  std::uint64_t weights = 0;       ///< numbers in all matrices that are not 0
 };
 WeightSizes measure_weights(const anna::Model& model);
 

@@ -10,20 +10,29 @@ import sys
 from numpy_safetensors import read
 
 
+def rows_of(weight, tensors):
+    """The rows of a matrix, dense or by compressed rows, as lists of pairs of a column and its weight."""
+    if isinstance(weight, str):
+        return [[(c, w) for c, w in enumerate(row) if w] for row in tensors[weight].tolist()]
+    values, columns, starts = (tensors[weight[name]].tolist() for name in ("values", "columns", "starts"))
+    return [list(zip(columns[begin:end], values[begin:end])) for begin, end in zip(starts, starts[1:])]
+
+
 def apply(stages, tensors, fraction_bits, x):
     for stage in stages:
-        weight, bias = tensors[stage["weight"]], tensors[stage["bias"]]
+        bias, clamp = tensors[stage["bias"]].tolist(), stage.get("clamp")
+        clamps = tensors[clamp].tolist() if isinstance(clamp, str) else [clamp] * len(bias)
         drop = 2 ** (fraction_bits + stage["weight_fraction_bits"] - stage["output_fraction_bits"])
         y = []
-        for row, b in zip(weight.tolist(), bias.tolist()):
-            total = b + sum(w * number for w, number in zip(row, x))
+        for row, b, limit in zip(rows_of(stage["weight"], tensors), bias, clamps):
+            total = b + sum(w * x[column] for column, w in row)
             quotient, rest = divmod(total, drop)
             if 2 * rest > drop or (2 * rest == drop and quotient % 2 == 1):
                 quotient += 1
             if stage["relu"]:
                 quotient = max(quotient, 0)
-            if "clamp" in stage:
-                quotient = max(-stage["clamp"], min(stage["clamp"], quotient))
+            if limit is not None:
+                quotient = max(-limit, min(limit, quotient))
             y.append(quotient)
         x, fraction_bits = y, stage["output_fraction_bits"]
     return x
@@ -37,8 +46,10 @@ def weigh(mechanism, query, keys):
     return [math.exp(mechanism["scale"] * (score - max(scores))) for score in scores]
 
 
-def layer_rows(layer, tensors, rows):
+def layer_rows(layer, blocks, tensors, rows):
     weights = layer["weights"]
+    if isinstance(weights, str):
+        weights = blocks[weights]
     bits = weights["row_fraction_bits"]
     inputs = []
     for token, row in enumerate(rows):
@@ -66,5 +77,5 @@ if __name__ == "__main__":
     tensors, _ = read(os.path.join(os.path.dirname(sys.argv[1]), model["maps"]["file"]))
     rows = json.load(sys.stdin)
     for layer in model["layers"]:
-        rows = layer_rows(layer, tensors, rows)
+        rows = layer_rows(layer, model.get("blocks"), tensors, rows)
     json.dump(rows, sys.stdout)

@@ -86,7 +86,7 @@ TEST(RandomModel, IsAFunctionOfItsNameAndDependsOnTheSeed) {
   EXPECT_FALSE(weights(1, 0) == weights(2, 0));
   // A known number, so that a change of the generator does not go unseen: files and reports name these
   // models.
-  EXPECT_EQ(weights(1, 1).heads[3].value[1].weight[5], 2);
+  EXPECT_EQ(weights(1, 1).heads[3].value[1].weight(0, 5), 2);
 }
 
 TEST(RandomModel, StaysInRangeAtEverySizeThatItsNameAllows) {
@@ -275,7 +275,7 @@ TEST(Model, LayersThatDoNotFitEachOtherAreRefused) {
   const auto layer = [](std::int64_t limit, std::uint32_t bits, std::int64_t clamp) {
     Stage one;
     one.inputs = one.outputs = 1;
-    one.weight = {1};
+    one.weight = SparseMatrix::of_dense(1, std::vector{1});
     one.bias = {0};
     one.output_fraction_bits = bits;
     LayerWeights weights;
@@ -285,7 +285,7 @@ TEST(Model, LayersThatDoNotFitEachOtherAreRefused) {
     weights.heads = {{{one}, {one}, {one}}};
     Stage output = one;
     output.inputs = 2;
-    output.weight = {0, 1};
+    output.weight = SparseMatrix::of_dense(2, std::vector{0, 1});
     output.clamp = clamp;
     weights.output = {output};
     return std::make_shared<WeightLayer>(weights);

@@ -24,7 +24,7 @@ Stage stage(std::uint32_t inputs, std::vector<std::int32_t> weight, std::vector<
   Stage out;
   out.inputs = inputs;
   out.outputs = static_cast<std::uint32_t>(bias.size());
-  out.weight = std::move(weight);
+  out.weight = SparseMatrix::of_dense(inputs, weight);
   out.bias = std::move(bias);
   out.relu = relu;
   return out;
@@ -110,7 +110,7 @@ TEST(WeightLayer, AveragesAreBroughtToTheRowsFractionalBits) {
   };
   EXPECT_EQ(average({{0}, {0}, {1}}), 0);
   weights.row_fraction_bits = 3;  // the value map drops them: its mantissas are whole numbers
-  weights.heads[0].value[0].weight = {8};
+  weights.heads[0].value[0].weight = SparseMatrix::of_dense(1, std::vector{8});
   weights.heads[0].query[0].output_fraction_bits = weights.heads[0].key[0].output_fraction_bits = 3;
   weights.output[0].output_fraction_bits = 3;
   EXPECT_EQ(average({{0}, {0}, {1}}), 3);
@@ -149,20 +149,21 @@ DrawnMap drawn_map() {
               *rc::gen::arbitrary<bool>());
     next.weight_fraction_bits = *rc::gen::inRange<std::uint32_t>(0, 9);
     next.output_fraction_bits = *rc::gen::inRange<std::uint32_t>(0, bits + next.weight_fraction_bits + 1);
-    if (*rc::gen::arbitrary<bool>()) next.clamp = *rc::gen::inRange<std::int64_t>(0, 500);
+    if (*rc::gen::arbitrary<bool>())
+      next.clamp = *rc::gen::container<std::vector<std::int64_t>>(to, rc::gen::inRange<std::int64_t>(0, 500));
     from = to;
     bits = next.output_fraction_bits;
     map.push_back(next);
   }
   drawn.weights.row_fraction_bits = drawn.weights.row_fraction_bits;
-  Stage pass = stage(inputs + from, std::vector<std::int32_t>((inputs + from) * from),
-                     std::vector<std::int64_t>(from));
-  for (std::uint32_t i = 0; i < from; ++i) pass.weight[i * (inputs + from) + inputs + i] = 1;
+  std::vector<std::int32_t> heads((inputs + from) * from);
+  for (std::uint32_t i = 0; i < from; ++i) heads[i * (inputs + from) + inputs + i] = 1;
+  Stage pass = stage(inputs + from, heads, std::vector<std::int64_t>(from));
   drawn.weights.output = {pass};
   drawn.weights.output[0].output_fraction_bits = drawn.weights.row_fraction_bits;
   for (std::uint32_t j = 0; j < inputs; ++j) {
     drawn.row.push_back(static_cast<double>(
-        *rc::gen::inRange<std::int64_t>(-drawn.weights.row_limit, drawn.weights.row_limit + 1)));
+        *rc::gen::inRange<std::int64_t>(-drawn.weights.row_limit[0], drawn.weights.row_limit[0] + 1)));
   }
   return drawn;
 }
@@ -177,15 +178,15 @@ std::vector<long double> reference(const WeightMap& map, std::uint32_t bits, std
       long double sum =
           std::ldexp(static_cast<long double>(s.bias[i]), -static_cast<int>(bits + s.weight_fraction_bits));
       for (std::uint32_t j = 0; j < s.inputs; ++j) {
-        sum += std::ldexp(static_cast<long double>(s.weight[i * s.inputs + j]),
-                          -static_cast<int>(s.weight_fraction_bits)) *
-               x[j];
+        sum +=
+            std::ldexp(static_cast<long double>(s.weight(i, j)), -static_cast<int>(s.weight_fraction_bits)) *
+            x[j];
       }
       const int out = static_cast<int>(s.output_fraction_bits);
       long double mantissa = std::nearbyint(std::ldexp(sum, out));
       if (s.relu && mantissa < 0) mantissa = 0;
-      if (s.clamp && std::fabs(mantissa) > static_cast<long double>(*s.clamp)) {
-        mantissa = std::copysign(static_cast<long double>(*s.clamp), mantissa);
+      if (s.clamp && std::fabs(mantissa) > static_cast<long double>(s.clamp[i])) {
+        mantissa = std::copysign(static_cast<long double>(s.clamp[i]), mantissa);
       }
       y.push_back(std::ldexp(mantissa, -out));
     }
@@ -260,7 +261,29 @@ TEST(WeightLayer, BadLayersAreRefusedByName) {
   EXPECT_THAT(bad([](auto& w) { w.heads.clear(); }), HasSubstr("no heads"));
   EXPECT_THAT(bad([](auto& w) { w.output.clear(); }), HasSubstr("output map has no stages"));
   EXPECT_THAT(bad([](auto& w) { w.output[0] = stage(2, {}, {}); }), HasSubstr("no outputs"));
-  EXPECT_THAT(bad([](auto& w) { w.output[0].weight.pop_back(); }), HasSubstr("1 weights"));
+  EXPECT_THAT(bad([](auto& w) { w.output[0].weight.end_row(); }), HasSubstr("weights of 2 rows"));
+  EXPECT_THAT(bad([](auto& w) {
+                w.output[0].weight = SparseMatrix::of_dense(3, std::vector{0, 0, 1});
+              }),
+              HasSubstr("output 0 has a weight in column 2; columns rise below 2"));
+  EXPECT_THAT(bad([](auto& w) {
+                w.output[0].weight = {};
+                w.output[0].weight.put(1, 1), w.output[0].weight.put(0, 1), w.output[0].weight.end_row();
+              }),
+              HasSubstr("a weight in column 0; columns rise"));
+  EXPECT_THAT(bad([](auto& w) {
+                w.output[0].weight = SparseMatrix::of_dense(2, std::vector{kBound, kBound});
+              }),
+              HasSubstr("a weight of 2^53 or more"));
+  EXPECT_THAT(bad([](auto& w) {
+                w.output[0].clamp = std::vector<std::int64_t>{1, 2};
+              }),
+              HasSubstr("has clamp of 2 numbers; 1 or 1 are needed"));
+  EXPECT_THAT(bad([](auto& w) {
+                w.row_limit = std::vector<std::int64_t>{1, 2};
+              }),
+              HasSubstr("has row limit of 2 numbers"));
+  EXPECT_THAT(bad([](auto& w) { w.row_limit = {}; }), HasSubstr("has no row limit"));
   EXPECT_THAT(bad([](auto& w) { w.output[0].bias.push_back(0); }), HasSubstr("2 biases"));
   EXPECT_THAT(bad([](auto& w) { w.output[0].output_fraction_bits = 1; }), HasSubstr("its sums have only 0"));
   EXPECT_THAT(bad([](auto& w) { w.output[0].weight_fraction_bits = 53; }), HasSubstr("at most 52"));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "anna/sparse_sample.h"
 #include "fuzz/target.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/transformer/random_model.h"
@@ -64,6 +65,7 @@ std::vector<std::string> seeds() {
       models.push_back(tiny("random:L=1,H=1,d=2,m=2,w=1", mechanism));
   }
   models.push_back(tiny("random:L=2,H=2,d=3,m=2,w=2", ExactMatch{}));
+  models.push_back(sparse_sample());
   for (const Model& model : models) {
     const ModelFiles files = write_model(model, "w");
     nlohmann::json description = nlohmann::json::parse(files.description);

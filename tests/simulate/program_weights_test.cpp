@@ -1,0 +1,103 @@
+#include <gmock/gmock.h>
+
+#include <iostream>
+#include <map>
+
+#include "roundtrip/base/error.h"
+#include "roundtrip/base/fault.h"
+#include "roundtrip/base/random.h"
+#include "roundtrip/mpc/registry.h"
+#include "roundtrip/mpc/runtime.h"
+#include "roundtrip/mpc/transport.h"
+#include "roundtrip/simulate/weights/program_weights.h"
+
+namespace roundtrip::simulate {
+namespace {
+
+using mpc::Values;
+using mpc::Word;
+
+/// A program of the library at one size, as a protocol and as weights.
+struct Case {
+  Case(const std::string& name, std::uint64_t n, std::map<std::string, std::string> options = {})
+      : info(mpc::find_protocol(name)) {
+    parameters.n = n;
+    parameters.options = std::move(options);
+    protocol = info.make(parameters);
+    weights = compile_to_weights(dynamic_cast<const mpc::Program&>(*protocol));
+  }
+  std::vector<Word> run(const std::vector<Word>& words) const {
+    return mpc::run(*protocol, words, *mpc::make_in_process_transport()).outputs;
+  }
+  OutputWords evaluate(const std::vector<Word>& words) const {
+    const anna::Activations rows =
+        anna::evaluate(weights.model, input_activations(words, weights.model.transformer.tokens));
+    return read_outputs(rows, protocol->shape().outputs);
+  }
+  std::vector<Word> words_of(const Values& values) const {
+    std::vector<Word> words;
+    for (const std::int64_t value : values)
+      words.push_back(mpc::encode_input(value, protocol->shape(), "a value"));
+    return words;
+  }
+  Values random(std::uint64_t seed) {
+    parameters.seed = seed;
+    if (info.generate) return info.generate(parameters);
+    RandomStream stream(seed, Domain::kTest);
+    const std::uint64_t range = std::uint64_t{1} << (seed % 2 == 0 ? protocol->shape().input_bits : 2);
+    Values values;
+    for (std::uint64_t i = 0; i < parameters.n; ++i)
+      values.push_back(static_cast<std::int64_t>(stream.below(range)) - static_cast<std::int64_t>(range / 2));
+    return values;
+  }
+  void check(const Values& values) const {
+    const std::vector<Word> words = words_of(values);
+    const std::vector<Word> expected = run(words);
+    const OutputWords outputs = evaluate(words);
+    EXPECT_THAT(outputs.faulty, ::testing::IsEmpty()) << info.name;
+    EXPECT_EQ(outputs.words, expected) << info.name;
+    EXPECT_EQ(mpc::decode_outputs(info, *protocol, expected), info.oracle(values, parameters)) << info.name;
+  }
+
+  const mpc::ProtocolInfo& info;
+  mpc::Parameters parameters;
+  std::unique_ptr<const mpc::Protocol> protocol;
+  ProgramWeights weights;
+};
+
+std::vector<std::string> programs() {
+  std::vector<std::string> names;
+  for (const mpc::ProtocolInfo* info : mpc::all_protocols()) {
+    if (info->program == info->name) names.push_back(info->name);
+  }
+  return names;
+}
+
+TEST(ProgramWeights, AreTheProtocol) {
+  for (const std::string& name : programs()) {
+    for (const std::uint64_t n : {1, 2, 3, 5, 16, 17, 40, 64}) {
+      Case program(name, n);
+      EXPECT_EQ(program.weights.bound.depth, program.protocol->shape().rounds + 1) << name;
+      EXPECT_EQ(measure(program.weights.model.transformer), program.weights.bound) << name << " at " << n;
+      for (std::uint64_t seed = 0; seed < 20; ++seed) program.check(program.random(seed));
+    }
+  }
+}
+
+TEST(ProgramWeights, Sizes) {
+  for (const std::string& name : programs()) {
+    for (const std::uint64_t n : {16, 64, 256}) {
+      const Case program(name, n);
+      const WeightFacts facts = weight_facts(program.weights.model);
+      std::cout << name << " N " << n << " layers " << facts.layers << " distinct " << facts.distinct_layers
+                << " units " << facts.units << " nonzeros " << facts.nonzeros << " stages " << facts.stages
+                << " bits " << facts.sum_bits << " float32 " << facts.float32 << " H "
+                << program.weights.bound.heads << " m " << program.weights.bound.value_dimension << "\n";
+      for (const auto& layer : program.weights.layers)
+        std::cout << "   " << layer.name << " " << to_string(layer.routing) << " " << layer.heads << "\n";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace roundtrip::simulate
