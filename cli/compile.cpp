@@ -23,6 +23,7 @@
 #include "roundtrip/simulate/compile/export.h"
 #include "roundtrip/simulate/compile/scattered.h"
 #include "roundtrip/simulate/decompile/decompile.h"
+#include "roundtrip/simulate/weights/program_weights.h"
 
 namespace roundtrip::cli {
 namespace {
@@ -32,13 +33,29 @@ struct CompileArguments {
   ConstructionArguments construction;
   bool check = false;
   bool native = false;
+  bool weights = false;
+  bool dense = false;       ///< --export: no sparse matrices
   std::string export_to;    ///< FILE; empty: none
   std::string certificate;  ///< FILE; empty: none
 };
 
+nlohmann::ordered_json weights_json(const simulate::WeightFacts& facts) {
+  return {{"layers", facts.layers},  {"distinct_layers", facts.distinct_layers},
+          {"units", facts.units},    {"nonzeros", facts.nonzeros},
+          {"stages", facts.stages},  {"sum_bits", facts.sum_bits},
+          {"float32", facts.float32}};
+}
+std::string weights_text(const simulate::WeightFacts& facts) {
+  return fmt::format(
+      "  weights           {} layers, {} of them different; in these {} units, {} weights that are not 0\n"
+      "  exact in          {}: sums of at most {} bits\n",
+      facts.layers, facts.distinct_layers, facts.units, facts.nonzeros,
+      facts.float32 ? "float32 and float64" : "float64", facts.sum_bits);
+}
+
 int show_plan(const CompileArguments& arguments, const Instance& instance,
               const simulate::EvaluationPlan& plan, const std::vector<simulate::Pass>& passes,
-              const Communicator& communicator) {
+              const Communicator& communicator, const std::optional<simulate::WeightFacts>& weights = {}) {
   communicator.on_root([&] {
     const mpc::Shape& shape = instance.shape();
     nlohmann::ordered_json json = {{"schema", "roundtrip/plan/1"},
@@ -52,6 +69,7 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
     json.update(sizes_json(plan.sizes));
     json["evaluation_bytes"] = plan.peak_bytes;
     json["passes"] = passes_json(passes);
+    if (weights) json["weights"] = weights_json(*weights);
     const simulate::TransformerSizes& sizes = plan.sizes;
     publish(
         arguments.common.out, false,
@@ -61,6 +79,7 @@ int show_plan(const CompileArguments& arguments, const Instance& instance,
                 "  bytes             at most {} for words in flight, {} to evaluate the transformer\n",
                 sizes.depth, sizes.heads, std::max(sizes.query_dimension, sizes.value_dimension), sizes.width,
                 sizes.embedding_dimension, exchange_bytes(shape), plan.peak_bytes) +
+            (weights ? weights_text(*weights) : "") +
             (arguments.construction.passes ? passes_text(passes) : ""),
         json);
   });
@@ -86,6 +105,7 @@ struct Findings {
   std::string oracle_differs;
   std::optional<simulate::DecompiledRun> again;  ///< --roundtrip: the transformer as a protocol
   bool again_equal = false;
+  std::optional<simulate::WeightFacts> weights;  ///< --weights
   std::optional<simulate::Counterexample>
       counterexample;  ///< of outputs that differ, or fault without overflow
   std::string verdict;
@@ -178,6 +198,7 @@ std::string side_by_side(const CompileArguments& arguments, const Instance& inst
                          : fmt::format("differ, first at output {}", comparison.first_difference->output));
   row("seconds", fmt::format("{:.3f}", execution.result.seconds),
       fmt::format("{:.3f}", comparison.evaluate_seconds));
+  if (found.weights) text += weights_text(*found.weights);
   if (!found.transport_differs.empty()) text += "  " + found.transport_differs + "\n";
   if (arguments.check) {
     text += fmt::format("  oracle            {}\n", !found.oracle_differs.empty() ? found.oracle_differs
@@ -217,6 +238,7 @@ nlohmann::ordered_json compile_json(const CompileArguments& arguments, const Ins
   json["equal"] = found.comparison.equal;
   json["evaluate_seconds"] = found.comparison.evaluate_seconds;
   json["passes"] = passes_json(compiled.passes);
+  if (found.weights) json["weights"] = weights_json(*found.weights);
   if (found.counterexample) {
     const simulate::Divergence& at = found.counterexample->divergence;
     json["counterexample"] = {{"input", found.counterexample->input},
@@ -307,8 +329,100 @@ int compile_native(CompileArguments arguments, const Communicator& communicator)
               mechanism.drawn && !comparison.equal);
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
-      files.attempt([&] { anna::save_model(task.model, path); });
+      files.attempt([&] {
+        anna::save_model(task.model, path,
+                         arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
+      });
       files.write(beside(path, ".tables.json"), json_text(native_tables(instance, task, expected), 1));
+    }
+    return tell(arguments, instance, execution, compiled, found, files);
+  });
+}
+
+/// How the file of a program's weights is to be used: what goes in and comes out, and this input with its outputs.
+nlohmann::ordered_json program_tables(const Instance& instance, const Execution& execution,
+                                      std::uint64_t tokens) {
+  const std::uint64_t offset = std::uint64_t{1} << (instance.shape().input_bits - 1);
+  return {
+      {"schema", "roundtrip/tables/1"},
+      {"task", instance.info->name},
+      {"tokens", tokens},
+      {"input", "the first row of token t is (1, word t), of tokens without a word (0, 0)"},
+      {"output", "output t is in the last row of token t: (1, word) in its first two columns"},
+      {"offset", offset},
+      {"words",
+       fmt::format(
+           "N = {} of them, no fewer: a number x of the input is the word x + offset; what an output word means "
+           "is the protocol's",
+           instance.shape().n)},
+      {"example", {{"words", execution.words}, {"outputs", execution.result.outputs}}}};
+}
+
+/// --weights: the program's steps as weight matrices, with standard softmax attention.
+int compile_weights(CompileArguments arguments, const Communicator& communicator) {
+  ConstructionArguments& construction = arguments.construction;
+  require(
+      construction.construction == ConstructionArguments{}.construction && construction.specific.empty() &&
+          !construction.passes && !construction.round_trip && arguments.certificate.empty() &&
+          !arguments.native && (construction.attention.empty() || construction.attention == "softmax"),
+      "--weights: goes without --native, --construction and its options, --attention but softmax, --passes, --roundtrip "
+      "and --certificate");
+  construction.construction = "weights";
+  construction.attention = "softmax";
+  const std::string& program_name = mpc::find_protocol(arguments.common.protocol).program;
+  if (program_name.empty()) {
+    std::vector<std::string> names;
+    for (const mpc::ProtocolInfo* info : mpc::all_protocols()) {
+      if (!info->program.empty()) names.push_back(info->name);
+    }
+    throw ContractError(fmt::format("--weights: {} has no program of the step language; allowed are {}",
+                                    arguments.common.protocol, fmt::join(names, ", ")));
+  }
+  arguments.common.protocol = program_name;
+  const Instance instance = prepare(arguments.common, communicator);
+  const simulate::ProgramWeights weights =
+      simulate::compile_to_weights(dynamic_cast<const mpc::Program&>(*instance.protocol));
+  const anna::Transformer& transformer = weights.model.transformer;
+  const simulate::WeightFacts facts = simulate::weight_facts(weights.model);
+  if (arguments.common.plan) {
+    simulate::EvaluationPlan plan;
+    plan.sizes = weights.bound;
+    plan.peak_bytes = transformer.tokens * weights.bound.width * 2 * sizeof(anna::Entry);
+    return show_plan(arguments, instance, plan, {}, communicator, facts);
+  }
+  return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
+    simulate::Compiled compiled;
+    compiled.transformer = transformer;
+    compiled.bound = weights.bound;
+    Findings found;
+    found.weights = facts;
+    simulate::Comparison& comparison = found.comparison;
+    const auto begun = std::chrono::steady_clock::now();
+    const anna::Activations rows =
+        anna::evaluate(weights.model, simulate::input_activations(execution.words, transformer.tokens));
+    comparison.evaluate_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    comparison.sizes = simulate::measure(transformer);
+    comparison.outputs = simulate::read_outputs(rows, instance.shape().outputs);
+    comparison.run_words = execution.result.outputs;
+    comparison.fault = !comparison.outputs.faulty.empty();
+    const std::vector<mpc::Word>& words = comparison.outputs.words;
+    comparison.equal = !comparison.fault && words == execution.result.outputs;
+    for (std::uint64_t t = 0; t < words.size() && !comparison.equal && !comparison.first_difference; ++t) {
+      if (words[t] != execution.result.outputs[t]) comparison.first_difference.emplace().output = t;
+    }
+    found.outputs = decode(instance, words);
+    if (arguments.check) found.oracle_differs = wrong_answers(instance, found.outputs);
+    found.verdict = judge(
+        {comparison.equal, within_bound(comparison.sizes, weights.bound), found.oracle_differs.empty()});
+    const std::string& path = arguments.export_to;
+    if (!path.empty() && found.verdict == "verified") {
+      files.attempt([&] {
+        anna::save_model(weights.model, path,
+                         arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
+      });
+      files.write(beside(path, ".tables.json"),
+                  json_text(program_tables(instance, execution, transformer.tokens), 1));
     }
     return tell(arguments, instance, execution, compiled, found, files);
   });
@@ -337,7 +451,10 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
     }
     check_files(outputs, input_files(common), common.out.quiet);
   });
+  require(!arguments.dense || !arguments.export_to.empty(), "--dense: goes with --export");
+  if (arguments.weights) return compile_weights(arguments, communicator);
   if (arguments.native) return compile_native(arguments, communicator);
+  require(!arguments.dense, "--dense: goes with --native or --weights; other models have no matrices");
   (void)arguments.construction.mechanism();  // refused before anything runs
   const Instance instance = prepare(common, communicator);
   const simulate::CompileOptions options =
@@ -380,6 +497,7 @@ Command add_compile(CommandLine& line) {
   roundtrip compile k_hop --input text.txt --format words --n 1024 --param k=4
   roundtrip compile sort --n 256 --attention anna --json facts.json
   roundtrip compile k_hop --native --n 64 --export k_hop.json
+  roundtrip compile list_ranking --weights --n 16 --export ranks.json
 )");
   auto arguments = std::make_shared<CompileArguments>();
   add_protocol_arguments(flags, arguments->common);
@@ -392,10 +510,16 @@ Command add_compile(CommandLine& line) {
   flags.toggle("--native", arguments->native,
                "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "
                "matrices with ReLU");
-  flags.value("--export", "FILE",
-              "Save the verified transformer as a model, FILE ending in .json; a native one with its weights "
-              "and tables",
-              [arguments](const std::string& text) { arguments->export_to = text; });
+  flags.toggle(
+      "--weights", arguments->weights,
+      "The protocol's program as weight matrices with standard softmax attention, as a stock runtime executes it");
+  flags.toggle("--dense", arguments->dense,
+               "Export matrices with their zeros, for readers that know no others");
+  flags.value(
+      "--export", "FILE",
+      "Save the verified transformer as a model, FILE ending in .json; of --native and --weights with "
+      "weights and tables, else as the protocol's name, whose maps this program makes",
+      [arguments](const std::string& text) { arguments->export_to = text; });
   flags.value(
       "--certificate", "FILE",
       "Write run and verified transformer, all messages, queries, keys, values and rows, for a checker "

@@ -116,12 +116,13 @@ def main():
             raise SystemExit(f"{unknown[0]} is not one of the words of {path.with_suffix('.tables.json')}: {' '.join(symbols)}")
         words = [symbols.index(text) for text in texts]
     else:
-        words = [int(text) % tables["modulus"] for text in texts]
+        words = [int(text) % tables["modulus"] if "modulus" in tables else int(text) + tables["offset"] for text in texts]
     if len(words) > model["tokens"]:
         raise SystemExit(f"{len(words)} words for {model['tokens']} tokens")
     rows = [[1, word] for word in words] + [[0, 0]] * (model["tokens"] - len(words))
     last = evaluate(model, read_safetensors(path.parent / model["maps"]["file"]), array(rows))
-    outputs = [int(word) for word in last[:len(words), 1].tolist()]
+    count = len(tables["example"]["outputs"]) if "offset" in tables else len(words)
+    outputs = [int(word) for word in last[:count, 1].tolist()]
     if symbols:
         outputs = [symbols[word - 1] if word else None for word in outputs]
     print(f"{'numpy' if torch is None else 'torch'}: {len(model['layers'])} layers on {len(rows)} tokens", file=sys.stderr)

@@ -181,6 +181,7 @@ std::uint32_t k_hop_rounds(const Parameters& parameters) {
 ProtocolInfo k_hop_protocol() {
   ProtocolInfo info;
   info.name = "k_hop";
+  info.program = "k_hop_program";
   info.summary = "k-hop induction heads: the symbol after the previous occurrence, k times over";
   info.card = R"(Problem: symbols x_1..x_N; find_1(i) = max({0} u {2 <= j <= i : x_{j-1} = x_i}), find_k(i) =
 find_1(find_{k-1}(i)), find(0) = 0; output x at find_k(i), or none where that is 0.

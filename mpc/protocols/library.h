@@ -98,6 +98,15 @@ ProtocolInfo sum_program_protocol();
 ProtocolInfo sort_program_protocol();
 std::uint32_t sort_program_rounds(const Parameters& parameters);
 ProtocolInfo list_ranking_program_protocol();
+ProtocolInfo k_hop_program_protocol();
+std::uint32_t k_hop_program_rounds(const Parameters& parameters);
+ProtocolInfo reduce_program_protocol();
+std::uint32_t reduce_program_rounds(const Parameters& parameters);
+ProtocolInfo broadcast_program_protocol();
+ProtocolInfo prefix_scan_program_protocol();
+std::uint32_t prefix_scan_program_rounds(const Parameters& parameters);
+ProtocolInfo segmented_scan_program_protocol();
+std::uint32_t segmented_scan_program_rounds(const Parameters& parameters);
 std::uint32_t list_ranking_program_rounds(const Parameters& parameters);
 
 ProtocolInfo maximal_matching_protocol();
@@ -129,6 +138,11 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           maximal_matching_protocol,
                                                           sum_program_protocol,
                                                           sort_program_protocol,
-                                                          list_ranking_program_protocol};
+                                                          list_ranking_program_protocol,
+                                                          k_hop_program_protocol,
+                                                          reduce_program_protocol,
+                                                          broadcast_program_protocol,
+                                                          prefix_scan_program_protocol,
+                                                          segmented_scan_program_protocol};
 
 }  // namespace roundtrip::mpc

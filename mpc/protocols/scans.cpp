@@ -226,6 +226,7 @@ std::uint32_t depth(const Plan& plan) {
 ProtocolInfo scan_info(std::string name, std::string summary, std::string rounds_formula,
                        std::uint64_t kappa) {
   ProtocolInfo info;
+  info.program = name + "_program";
   info.name = std::move(name);
   info.summary = std::move(summary);
   info.rounds_formula = std::move(rounds_formula);

@@ -2,31 +2,20 @@
 #include <bit>
 #include <vector>
 
-#include "roundtrip/base/error.h"
-#include "roundtrip/mpc/program/program.h"
 #include "roundtrip/mpc/protocols/library.h"
+#include "roundtrip/mpc/protocols/pattern_sort.h"
 #include "roundtrip/mpc/protocols/program_input.h"
 #include "roundtrip/mpc/stages/composition.h"
 
 namespace roundtrip::mpc {
 namespace {
 
-// Two blocks: one kept, one on its way. Both a power of two of words on a power of two of machines, so that every merge is
-// of two full blocks.
 Sizes sort_sizes(const Parameters& parameters) {
-  Sizes sizes = choose_sizes(parameters, 2, [](const Sizes& chosen) {
-    return chosen.memory_words >= 2 * std::bit_ceil(chosen.block_words);
-  });
-  if (2 * std::bit_ceil(sizes.block_words) <= sizes.memory_words)
-    sizes.block_words = std::bit_ceil(sizes.block_words);
-  require(2 * sizes.block_words <= sizes.memory_words,
-          "s is {}, allowed for sort_program is 2 b or more, b = {}", sizes.memory_words, sizes.block_words);
-  return sizes;
+  return pattern_sort_sizes(parameters, "sort_program");
 }
 
 std::uint32_t machines_of(const Parameters& parameters) {
-  return std::bit_ceil(
-      static_cast<std::uint32_t>(ceil_div(parameters.n, sort_sizes(parameters).block_words)));
+  return pattern_sort_machines(parameters.n, sort_sizes(parameters));
 }
 
 Shape sort_shape(const Parameters& parameters) {
@@ -35,9 +24,9 @@ Shape sort_shape(const Parameters& parameters) {
   return program_shape(with, sort_sizes(parameters), parameters.n);
 }
 
-class SortProgram final : public Program {
+class SortProgram final : public PatternSortProgram {
  public:
-  explicit SortProgram(const Parameters& parameters) : Program(sort_shape(parameters)) {
+  explicit SortProgram(const Parameters& parameters) : PatternSortProgram(sort_shape(parameters)) {
     const std::uint64_t n = shape().n;
     const std::uint32_t b = static_cast<std::uint32_t>(shape().block_words),
                         machines = machines_of(parameters);
@@ -47,25 +36,7 @@ class SortProgram final : public Program {
       const Affine missing = tape().table([=](MachineId m) { return std::uint64_t{m} * b + i < n ? 0 : 1; });
       block.push_back(received(i) + most * missing);
     }
-    block = tape().sorted(block);
-    for (std::uint32_t size = 2; size <= machines; size *= 2) {
-      for (std::uint32_t distance = size / 2; distance >= 1; distance /= 2) {
-        std::vector<Value> words;
-        for (const Affine& word : block) keep(word, most), words.push_back({word, most});
-        send(
-            "exchange", words, [=](MachineId m) { return m < machines ? b : 0; },
-            [=](MachineId m, std::uint32_t i) {
-              return Place{m ^ distance, i};
-            },
-            b);
-        block = half(
-            b,
-            [=](MachineId m) {
-              return ((m & distance) != 0) != ((m & size) != 0 && size < machines) ? 1 : 0;
-            },
-            most);
-      }
-    }
+    block = sorted_blocks(block, most, machines);
     std::vector<Value> words;
     for (const Affine& word : block) words.push_back({word, most});
     deliver(
@@ -75,20 +46,6 @@ class SortProgram final : public Program {
           return static_cast<std::uint32_t>(first < n ? std::min<std::uint64_t>(b, n - first) : 0);
         },
         [=](MachineId m, std::uint32_t i) { return m * b + i; });
-  }
-
- private:
-  /// Of the kept block and the received one, both ascending, the lower half, or the `upper` one: each number of one with
-  /// its counterpart of the other from the other end, which is bitonic, and sorted then.
-  std::vector<Affine> half(std::uint32_t b, std::function<std::int64_t(MachineId)> upper, std::int64_t most) {
-    const Affine up = tape().table(std::move(upper));
-    std::vector<Affine> chosen;
-    for (std::uint32_t i = 0; i < b; ++i) {
-      const Affine own = kept(i), other = received(b - 1 - i);
-      chosen.push_back(own - tape().relu(own - other - most * up) +
-                       tape().relu(other - own - most * (1 - up)));
-    }
-    return tape().sorted_bitonic(chosen);
   }
 };
 

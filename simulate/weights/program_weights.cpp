@@ -47,7 +47,9 @@ class Positions {
       result += last ? (*f[p] - *last) * circuit_.step(place - (start - 1)) : Affine(*f[p]);
       last = f[p];
     }
-    return result;
+    // A unit of its own: whoever reads it then reads one wire.
+    const bool negative = std::ranges::any_of(f, [](const auto& number) { return number && *number < 0; });
+    return result.terms().size() > 1 && !negative ? circuit_.relu(result) : result;
   }
 
   /// 0 at members, 1 or more at the others.

@@ -76,6 +76,8 @@ std::vector<std::string> programs() {
 TEST(ProgramWeights, AreTheProtocol) {
   for (const std::string& name : programs()) {
     for (const std::uint64_t n : {1, 2, 3, 5, 16, 17, 40, 64}) {
+      SCOPED_TRACE(name + " at " + std::to_string(n));
+      std::cerr << name << n << std::endl;
       Case program(name, n);
       EXPECT_EQ(program.weights.bound.depth, program.protocol->shape().rounds + 1) << name;
       EXPECT_EQ(measure(program.weights.model.transformer), program.weights.bound) << name << " at " << n;
@@ -89,6 +91,20 @@ TEST(ProgramWeights, Sizes) {
     for (const std::uint64_t n : {16, 64, 256}) {
       const Case program(name, n);
       const WeightFacts facts = weight_facts(program.weights.model);
+      std::map<std::string, std::uint64_t> by;
+      for (std::size_t l = 0; l < program.weights.layers.size(); ++l) {
+        const auto& w =
+            dynamic_cast<const anna::WeightLayer&>(*program.weights.model.transformer.layers[l]).weights();
+        std::cout << "   " << program.weights.layers[l].name << " columns " << w.row_dimension;
+        const auto add = [&](const char* what, const anna::WeightMap& map) {
+          std::uint64_t all = 0;
+          for (const auto& stage : map) all += stage.weight.nonzeros();
+          std::cout << " " << what << " " << all;
+        };
+        add("q", w.heads[0].query), add("k", w.heads[0].key), add("v", w.heads[0].value),
+            add("out", w.output);
+        std::cout << " stages " << w.output.size() << "\n";
+      }
       std::cout << name << " N " << n << " layers " << facts.layers << " distinct " << facts.distinct_layers
                 << " units " << facts.units << " nonzeros " << facts.nonzeros << " stages " << facts.stages
                 << " bits " << facts.sum_bits << " float32 " << facts.float32 << " H "
