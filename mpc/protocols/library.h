@@ -100,6 +100,8 @@ std::uint32_t sort_program_rounds(const Parameters& parameters);
 ProtocolInfo list_ranking_program_protocol();
 ProtocolInfo k_hop_program_protocol();
 std::uint32_t k_hop_program_rounds(const Parameters& parameters);
+ProtocolInfo matrix_product_program_protocol();  ///< 3
+ProtocolInfo low_rank_sums_program_protocol();   ///< 4
 ProtocolInfo reduce_program_protocol();
 std::uint32_t reduce_program_rounds(const Parameters& parameters);
 ProtocolInfo broadcast_program_protocol();
@@ -143,6 +145,8 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           reduce_program_protocol,
                                                           broadcast_program_protocol,
                                                           prefix_scan_program_protocol,
-                                                          segmented_scan_program_protocol};
+                                                          segmented_scan_program_protocol,
+                                                          matrix_product_program_protocol,
+                                                          low_rank_sums_program_protocol};
 
 }  // namespace roundtrip::mpc

@@ -129,6 +129,7 @@ std::uint32_t low_rank_sums_rounds(const Parameters& parameters) {
 ProtocolInfo low_rank_sums_protocol() {
   ProtocolInfo info;
   info.name = "low_rank_sums";
+  info.program = "low_rank_sums_program";
   info.summary = "low-rank attention: phi(q_i) (phi(K)^T V) and phi(q_i) . sum phi(k), exact modulo 2^48";
   info.card =
       R"(Problem: n tokens of W = 2 r + m words, phi(q_i), phi(k_i) of r words and v_i of m words, fixed-point numbers of 48

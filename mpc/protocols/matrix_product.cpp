@@ -225,6 +225,7 @@ std::uint32_t matrix_product_rounds(const Parameters& parameters) {
 ProtocolInfo matrix_product_protocol() {
   ProtocolInfo info;
   info.name = "matrix_product";
+  info.program = "matrix_product_program";
   info.summary = "the product of two dense matrices, modulo 2^48";
   info.card =
       R"(Problem: an r x k matrix A and a k x r matrix B of signed numbers of 48 bits, row by row, A first, N = 2 r k words;

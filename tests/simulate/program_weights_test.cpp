@@ -73,11 +73,22 @@ std::vector<std::string> programs() {
   return names;
 }
 
+/// Not every number of words is of whole pairs, matrices or tokens.
+bool serves(const std::string& name, std::uint64_t n) {
+  try {
+    Case(name, n);
+    return true;
+  } catch (const ContractError&) {
+    EXPECT_NE(n % 16, 0u) << name;
+    return false;
+  }
+}
+
 TEST(ProgramWeights, AreTheProtocol) {
   for (const std::string& name : programs()) {
-    for (const std::uint64_t n : {1, 2, 3, 5, 16, 17, 40, 64}) {
+    for (const std::uint64_t n : {1, 2, 3, 5, 16, 17, 40, 48, 64}) {
       SCOPED_TRACE(name + " at " + std::to_string(n));
-      std::cerr << name << n << std::endl;
+      if (!serves(name, n)) continue;
       Case program(name, n);
       EXPECT_EQ(program.weights.bound.depth, program.protocol->shape().rounds + 1) << name;
       EXPECT_EQ(measure(program.weights.model.transformer), program.weights.bound) << name << " at " << n;
@@ -89,6 +100,7 @@ TEST(ProgramWeights, AreTheProtocol) {
 TEST(ProgramWeights, Sizes) {
   for (const std::string& name : programs()) {
     for (const std::uint64_t n : {16, 64, 256}) {
+      if (!serves(name, n)) continue;
       const Case program(name, n);
       const WeightFacts facts = weight_facts(program.weights.model);
       std::map<std::string, std::uint64_t> by;
