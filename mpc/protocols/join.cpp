@@ -206,6 +206,7 @@ std::uint32_t join_rounds(const Parameters& parameters) {
 ProtocolInfo join_protocol() {
   ProtocolInfo info;
   info.name = "join";
+  info.program = "join_program";
   info.summary = "every position reads the word at a position of its choice, many perhaps the same";
   info.card =
       R"(Problem: numbers x_0..x_(N-1) of 47 bits; output i is the word at position x_i (from 0), or nothing if x_i is not

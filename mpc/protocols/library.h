@@ -102,6 +102,12 @@ ProtocolInfo k_hop_program_protocol();
 std::uint32_t k_hop_program_rounds(const Parameters& parameters);
 ProtocolInfo matrix_product_program_protocol();  ///< 3
 ProtocolInfo low_rank_sums_program_protocol();   ///< 4
+ProtocolInfo word_count_program_protocol();
+std::uint32_t word_count_program_rounds(const Parameters& parameters);
+ProtocolInfo join_program_protocol();
+std::uint32_t join_program_rounds(const Parameters& parameters);
+ProtocolInfo match2_program_protocol();
+std::uint32_t match2_program_rounds(const Parameters& parameters);
 ProtocolInfo reduce_program_protocol();
 std::uint32_t reduce_program_rounds(const Parameters& parameters);
 ProtocolInfo broadcast_program_protocol();
@@ -147,6 +153,9 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           prefix_scan_program_protocol,
                                                           segmented_scan_program_protocol,
                                                           matrix_product_program_protocol,
-                                                          low_rank_sums_program_protocol};
+                                                          low_rank_sums_program_protocol,
+                                                          word_count_program_protocol,
+                                                          join_program_protocol,
+                                                          match2_program_protocol};
 
 }  // namespace roundtrip::mpc

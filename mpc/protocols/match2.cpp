@@ -222,6 +222,7 @@ std::uint32_t match2_rounds(const Parameters& parameters) {
 ProtocolInfo match2_protocol() {
   ProtocolInfo info;
   info.name = "match2";
+  info.program = "match2_program";
   info.summary = "for every word whether some word is its counterpart modulo M";
   info.card =
       R"(Problem: signed numbers x_1..x_N of 48 bits; output i is 1 iff some j (j = i allowed) has x_i + x_j = 0 mod M.

@@ -7,20 +7,20 @@
 #include <vector>
 
 #include "roundtrip/base/error.h"
-#include "roundtrip/mpc/program/program.h"
+#include "roundtrip/mpc/protocols/tree_program.h"
 #include "roundtrip/mpc/stages/composition.h"
 
 namespace roundtrip::mpc {
 
-/// b rounded up to a power of two, and memory for two blocks and for `least` words.
-inline Sizes pattern_sort_sizes(const Parameters& parameters, std::string_view name,
-                                std::uint64_t least = 0) {
-  Sizes sizes = choose_sizes(parameters, 2, [least](const Sizes& chosen) {
-    return chosen.memory_words >= std::max(2 * std::bit_ceil(chosen.block_words), least);
-  });
+/// b rounded up to a power of two, and memory for so many blocks and for `least` words.
+inline Sizes pattern_sort_sizes(const Parameters& parameters, std::string_view name, std::uint64_t least = 0,
+                                std::uint64_t blocks = 2) {
+  const auto needed = [=](std::uint64_t block) { return std::max(blocks * std::bit_ceil(block), least); };
+  Sizes sizes = choose_sizes(
+      parameters, 2, [&](const Sizes& chosen) { return chosen.memory_words >= needed(chosen.block_words); });
   sizes.block_words = std::bit_ceil(sizes.block_words);
-  require(sizes.memory_words >= 2 * sizes.block_words, "s is {}, allowed for {} is 2 b or more, b = {}",
-          sizes.memory_words, name, sizes.block_words);
+  require(sizes.memory_words >= needed(sizes.block_words), "s is {}, allowed for {} is {} or more",
+          sizes.memory_words, name, needed(sizes.block_words));
   return sizes;
 }
 /// That hold blocks: a power of two.
@@ -32,9 +32,9 @@ inline std::uint32_t pattern_sort_machines(std::uint64_t n, const Sizes& sizes) 
 /// Method:    bitonic sort, in which merge-split of two blocks stands for a comparator.
 /// Cost:      l (l + 1) / 2 rounds; a machine keeps b words and sends and receives b.
 /// Source:    Batcher 1968; Baudet, Stevenson 1978.
-class PatternSortProgram : public Program {
+class PatternSortProgram : public TreeProgram {
  protected:
-  using Program::Program;
+  using TreeProgram::TreeProgram;
 
   std::vector<Affine> sorted_blocks(std::vector<Affine> block, std::int64_t most, std::uint32_t machines) {
     const auto b = static_cast<std::uint32_t>(block.size());

@@ -32,7 +32,8 @@ class ProductProgram : public Program {
   }
 };
 
-Shape product_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs, std::uint64_t machines) {
+Shape product_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs,
+                    std::uint64_t machines) {
   Shape shape = declare_shape(parameters, sizes, outputs, machines);
   shape.input_bits = static_cast<std::uint32_t>(parameters.integer_option("bits", kProductBits, 2, 12));
   shape.word_bits = shape.input_bits;
@@ -55,10 +56,12 @@ MatrixPlan matrix_plan(const Parameters& parameters) {
   MatrixPlan plan{};
   const std::uint64_t half = parameters.n / 2;
   require(parameters.n % 2 == 0 && parameters.n <= std::uint64_t{1} << 20,
-          "N is {}, allowed for matrix_product_program is an even number up to 2^20: two matrices", parameters.n);
+          "N is {}, allowed for matrix_product_program is an even number up to 2^20: two matrices",
+          parameters.n);
   std::uint64_t fallback = 1;
   for (std::uint64_t d = 1; d * d <= half; ++d) fallback = half % d == 0 ? d : fallback;
-  plan.rows = static_cast<std::uint64_t>(parameters.integer_option("rows", static_cast<std::int64_t>(fallback), 1, 1 << 15));
+  plan.rows = static_cast<std::uint64_t>(
+      parameters.integer_option("rows", static_cast<std::int64_t>(fallback), 1, 1 << 15));
   require(half % plan.rows == 0, "rows is {}, allowed is a divisor of N / 2 = {}", plan.rows, half);
   plan.inner = half / plan.rows;
   const std::uint64_t common = std::gcd(plan.rows, plan.inner);
@@ -81,17 +84,20 @@ MatrixPlan matrix_plan(const Parameters& parameters) {
 class MatrixProductProgram final : public ProductProgram {
  public:
   explicit MatrixProductProgram(const Parameters& parameters)
-      : ProductProgram(product_shape(parameters, matrix_plan(parameters).sizes, square(matrix_plan(parameters).rows),
+      : ProductProgram(product_shape(parameters, matrix_plan(parameters).sizes,
+                                     square(matrix_plan(parameters).rows),
                                      matrix_plan(parameters).products())) {
     const MatrixPlan plan = matrix_plan(parameters);
     const std::uint64_t n = shape().n, t = plan.side, tile = t * t;
-    const std::uint32_t b = static_cast<std::uint32_t>(shape().block_words), copies = static_cast<std::uint32_t>(plan.row_tiles);
+    const std::uint32_t b = static_cast<std::uint32_t>(shape().block_words),
+                        copies = static_cast<std::uint32_t>(plan.row_tiles);
     const auto machine_at = [plan](std::uint64_t i, std::uint64_t k, std::uint64_t j) {
       return static_cast<MachineId>((i * plan.inner_tiles + k) * plan.row_tiles + j);
     };
     // Word c of a block goes to the products that need it, of which there are Gr.
     std::vector<Value> words;
-    for (std::uint32_t i = 0; i < b; ++i) words.insert(words.end(), copies, {received(i), largest_input(shape())});
+    for (std::uint32_t i = 0; i < b; ++i)
+      words.insert(words.end(), copies, {received(i), largest_input(shape())});
     send(
         "entries to products", words,
         [=](MachineId m) {
@@ -102,10 +108,12 @@ class MatrixProductProgram final : public ProductProgram {
           const std::uint64_t index = std::uint64_t{m} * b + i / copies, copy = i % copies;
           if (index < n / 2) {
             const std::uint64_t row = index / plan.inner, column = index % plan.inner;
-            return Place{machine_at(row / t, column / t, copy), static_cast<std::uint32_t>(row % t * t + column % t)};
+            return Place{machine_at(row / t, column / t, copy),
+                         static_cast<std::uint32_t>(row % t * t + column % t)};
           }
           const std::uint64_t row = (index - n / 2) / plan.rows, column = (index - n / 2) % plan.rows;
-          return Place{machine_at(copy, row / t, column / t), static_cast<std::uint32_t>(tile + row % t * t + column % t)};
+          return Place{machine_at(copy, row / t, column / t),
+                       static_cast<std::uint32_t>(tile + row % t * t + column % t)};
         },
         static_cast<std::uint32_t>(2 * tile));
 
@@ -129,7 +137,8 @@ class MatrixProductProgram final : public ProductProgram {
     send(
         "products to sums", words, [=](MachineId m) { return m < products ? tiles : 0; },
         [=](MachineId m, std::uint32_t w) {
-          const std::uint64_t i = m / plan.row_tiles / parts, k = m / plan.row_tiles % parts, j = m % plan.row_tiles;
+          const std::uint64_t i = m / plan.row_tiles / parts, k = m / plan.row_tiles % parts,
+                              j = m % plan.row_tiles;
           return Place{machine_at(i, 0, j), static_cast<std::uint32_t>(k) * tiles + w};
         },
         parts * tiles);
@@ -142,7 +151,8 @@ class MatrixProductProgram final : public ProductProgram {
     deliver(
         words, [=](MachineId m) { return m < products && m / plan.row_tiles % parts == 0 ? tiles : 0; },
         [=](MachineId m, std::uint32_t w) {
-          const std::uint64_t row = m / plan.row_tiles / parts * t + w / t, column = m % plan.row_tiles * t + w % t;
+          const std::uint64_t row = m / plan.row_tiles / parts * t + w / t,
+                              column = m % plan.row_tiles * t + w % t;
           return static_cast<std::uint32_t>(row * plan.rows + column);
         });
   }
@@ -164,7 +174,8 @@ SumsPlan sums_plan(const Parameters& parameters) {
   plan.dimension = static_cast<std::uint64_t>(parameters.integer_option("dim", 8, 1, 64));
   plan.token_words = 2 * plan.rank + plan.dimension;
   require(parameters.n % plan.token_words == 0 && parameters.n <= std::uint64_t{1} << 20,
-          "N is {}, allowed for low_rank_sums_program is a multiple of 2 rank + dim = {} up to 2^20", parameters.n, plan.token_words);
+          "N is {}, allowed for low_rank_sums_program is a multiple of 2 rank + dim = {} up to 2^20",
+          parameters.n, plan.token_words);
   plan.tokens = parameters.n / plan.token_words;
   plan.sizes = choose_sizes(parameters, kProductKappa, [&](const Sizes& sizes) {
     plan.machine_tokens = std::max<std::uint64_t>(1, sizes.block_words / plan.token_words);
@@ -184,7 +195,8 @@ class LowRankSumsProgram final : public ProductProgram {
     const std::uint64_t n = shape().n, width = plan.dimension + 1;
     const std::uint32_t b = static_cast<std::uint32_t>(shape().block_words),
                         own = static_cast<std::uint32_t>(plan.machine_tokens * plan.token_words),
-                        leaves = static_cast<std::uint32_t>(plan.leaves), sums = static_cast<std::uint32_t>(plan.sum_words());
+                        leaves = static_cast<std::uint32_t>(plan.leaves),
+                        sums = static_cast<std::uint32_t>(plan.sum_words());
     const std::int64_t largest = largest_input(shape()), h = half();
     std::vector<Value> words;
     for (std::uint32_t i = 0; i < b; ++i) words.push_back({received(i), largest});
@@ -204,13 +216,15 @@ class LowRankSumsProgram final : public ProductProgram {
     std::vector<Affine> sum(sums, Affine(h * h * static_cast<std::int64_t>(plan.machine_tokens)));
     for (std::uint64_t token = 0; token < plan.machine_tokens; ++token) {
       const auto at = static_cast<std::uint32_t>(token * plan.token_words);
-      const Affine missing = tape().table([=](MachineId m) { return std::uint64_t{m} * own + at < n ? 0 : 1; });
+      const Affine missing =
+          tape().table([=](MachineId m) { return std::uint64_t{m} * own + at < n ? 0 : 1; });
       for (std::uint64_t row = 0; row < plan.rank; ++row) {
         const Affine key = received(static_cast<std::uint32_t>(at + plan.rank + row));
         const std::vector<Affine> key_bits = bits(key);
         for (std::uint64_t i = 0; i < plan.dimension; ++i) {
           const Affine value = received(static_cast<std::uint32_t>(at + 2 * plan.rank + i));
-          sum[row * width + i] += times(key_bits, value, largest) - h * key - h * value + h * h - h * h * missing;
+          sum[row * width + i] +=
+              times(key_bits, value, largest) - h * key - h * value + h * h - h * h * missing;
         }
         sum[row * width + plan.dimension] += key - h + h * missing;
       }
@@ -221,11 +235,15 @@ class LowRankSumsProgram final : public ProductProgram {
     for (const Affine& word : sum) words.push_back({word, part});
     send(
         "sums", words, [=](MachineId m) { return m < leaves ? sums : 0; },
-        [=](MachineId m, std::uint32_t w) { return Place{0, m * sums + w}; }, leaves * sums);
+        [=](MachineId m, std::uint32_t w) {
+          return Place{0, m * sums + w};
+        },
+        leaves * sums);
     for (std::uint32_t i = 0; i < own; ++i) keep(kept(i), largest);
     words.clear();
     const std::int64_t most = part * leaves;
-    const std::int64_t stored = h * h * static_cast<std::int64_t>(plan.machine_tokens) * leaves;  // what is added to a sum
+    const std::int64_t stored =
+        h * h * static_cast<std::int64_t>(plan.machine_tokens) * leaves;  // what is added to a sum
     for (std::uint32_t leaf = 0; leaf < leaves; ++leaf) {
       for (std::uint32_t w = 0; w < sums; ++w) {
         Affine total;
@@ -235,7 +253,10 @@ class LowRankSumsProgram final : public ProductProgram {
     }
     send(
         "sums to all", words, [=](MachineId m) { return m == 0 ? leaves * sums : 0; },
-        [=](MachineId, std::uint32_t i) { return Place{i / sums, i % sums}; }, sums);
+        [=](MachineId, std::uint32_t i) {
+          return Place{i / sums, i % sums};
+        },
+        sums);
     words.clear();
     answer_ = answer_offset(plan, h);
     for (std::uint64_t token = 0; token < plan.machine_tokens; ++token) {
@@ -258,9 +279,12 @@ class LowRankSumsProgram final : public ProductProgram {
         words,
         [=](MachineId m) {
           const std::uint64_t first = m * plan.machine_tokens;
-          return static_cast<std::uint32_t>(first < plan.tokens ? std::min(plan.machine_tokens, plan.tokens - first) * width : 0);
+          return static_cast<std::uint32_t>(
+              first < plan.tokens ? std::min(plan.machine_tokens, plan.tokens - first) * width : 0);
         },
-        [=](MachineId m, std::uint32_t i) { return static_cast<std::uint32_t>(m * plan.machine_tokens * width + i); });
+        [=](MachineId m, std::uint32_t i) {
+          return static_cast<std::uint32_t>(m * plan.machine_tokens * width + i);
+        });
   }
 
   /// What is added to an output.
@@ -280,7 +304,8 @@ ProtocolInfo matrix_product_program_protocol() {
   ProtocolInfo info = matrix_product_protocol();
   info.program = info.name = "matrix_product_program";
   info.summary = "the product of two matrices of small numbers, as a program of the step language";
-  info.card = R"(Problem: an r x k matrix and a k x r one, row by row, of signed numbers of p_in bits; output their product.
+  info.card =
+      R"(Problem: an r x k matrix and a k x r one, row by row, of signed numbers of p_in bits; output their product.
 Guarantee: exact and deterministic.
 Cost: R = 3 rounds on q = max(ceil(N / b), (r / t)^2 k / t) machines, t the largest common divisor of r and k with t^2 <= b;
 s = kappa_s b, kappa_s = 4, raised until s is at least b r / t, 2 t^2 and k t. Its steps are a tape.
@@ -291,8 +316,10 @@ Source: the three-dimensional algorithm (Agarwal et al. 1995), without trees.)";
   info.make = [](const Parameters& parameters) { return std::make_unique<MatrixProductProgram>(parameters); };
   info.decode = [](const Protocol& protocol, std::uint64_t, Word word) -> std::optional<std::int64_t> {
     // h^2 is added for each of the k terms; r^2 outputs of N = 2 r k words.
-    const std::uint64_t rows = ceil_power(protocol.shape().outputs, Rational(1, 2)), terms = protocol.shape().n / 2 / rows;
-    return static_cast<std::int64_t>(word) - static_cast<std::int64_t>(terms << (2 * (protocol.shape().input_bits - 1)));
+    const std::uint64_t rows = ceil_power(protocol.shape().outputs, Rational(1, 2)),
+                        terms = protocol.shape().n / 2 / rows;
+    return static_cast<std::int64_t>(word) -
+           static_cast<std::int64_t>(terms << (2 * (protocol.shape().input_bits - 1)));
   };
   info.generate = [](const Parameters& parameters) {
     RandomStream stream(parameters.seed, Domain::kInstance);

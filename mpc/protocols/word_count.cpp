@@ -97,6 +97,7 @@ std::uint32_t word_count_rounds(const Parameters& parameters) {
 ProtocolInfo word_count_protocol() {
   ProtocolInfo info;
   info.name = "word_count";
+  info.program = "word_count_program";
   info.summary = "how often every word occurs: map, combine and reduce on a butterfly";
   info.card =
       R"(Problem: N <= 2^20 words, each a number from 0 to N - 1 (as words of a text are numbered); output t is how often
