@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <utility>
 
 #include "roundtrip/base/error.h"
@@ -44,13 +45,15 @@ void Program::next(std::string name, std::uint32_t slots) {
   for (const auto* words : {&round.keep, &round.words}) {
     for (const Out& word : *words) largest = std::max(largest, word.limit);
   }
+  for (const List& record : round.records) largest = std::max(largest, record.words[0].limit);
   for (const List& list : round.lists) {
     for (const Out& word : list.words)
       largest = std::max(largest, (word.limit + 1) * static_cast<std::int64_t>(kinds(round)));
   }
   shape_.word_bits = std::max(
       shape_.word_bits, static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(largest))));
-  const std::uint64_t sent = std::max<std::uint64_t>(round.words.size(), kinds(round));
+  const std::uint64_t sent =
+      std::max<std::uint64_t>({round.words.size(), kinds(round), round.records.size()});
   shape_.scratch_words =
       std::max<std::uint64_t>(shape_.scratch_words, round.tape.wires() + round.keep.size() + sent);
   require(round.keep.size() + std::max<std::uint64_t>(sent, slots) <= shape_.memory_words,
@@ -78,6 +81,16 @@ void Program::send_addressed(std::string name, const std::vector<Addressed>& lis
     round.lists.push_back(std::move(made));
   }
   const auto slots = static_cast<std::uint32_t>(kinds(round));
+  next(std::move(name), slots);
+  rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
+}
+
+void Program::send_routed(std::string name, const std::vector<Addressed>& records, std::uint32_t slots) {
+  Round& round = rounds_.back();
+  for (const Addressed& record : records) {
+    ensure(record.words.size() == 1, "a routed record is one word");
+    round.records.push_back({out(record.address), {out(record.words[0])}});
+  }
   next(std::move(name), slots);
   rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
 }
@@ -110,6 +123,7 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
     expect_received(slot < slots.size() && slots[slot] < 0);
     slots[slot] = word;
   };
+  std::size_t routed = 0;
   const std::uint64_t tags = std::max<std::uint64_t>(kinds(sent), 1);
   for (const Run run : inbox) {
     for (std::size_t i = 0; i < run.words.size(); ++i) {
@@ -117,6 +131,8 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
       if (sequence < round.kept) {
         expect_received(run.source == machine);
         inputs[sequence] = static_cast<std::int64_t>(run.words[i]);
+      } else if (!sent.records.empty()) {
+        if (run.words[i] != 0) put(routed++, static_cast<std::int64_t>(run.words[i]));
       } else if (!sent.lists.empty()) {
         put(run.words[i] % tags, static_cast<std::int64_t>(run.words[i] / tags));
       } else {
@@ -128,6 +144,7 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
       }
     }
   }
+  std::sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(routed), std::greater<>());
   for (std::int64_t& slot : slots) slot = std::max<std::int64_t>(slot, 0);
 }
 
@@ -143,6 +160,13 @@ void Program::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {
   for (std::size_t k = 0; k < words.size(); ++k)
     words[k] = static_cast<Word>(word_of(round.tape, round.keep[k], wires));
   if (!words.empty()) outbox.send(step.machine, words);
+  for (const List& record : round.records) {
+    const std::int64_t address = word_of(round.tape, record.address, wires);
+    if (address > 0)
+      outbox.send(static_cast<MachineId>(address - 1),
+                  static_cast<Word>(word_of(round.tape, record.words[0], wires)));
+  }
+  if (!round.records.empty()) return;
   if (!round.lists.empty()) {
     const std::uint64_t tags = kinds(round);
     std::uint64_t tag = 0;

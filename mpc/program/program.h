@@ -27,7 +27,7 @@ namespace roundtrip::mpc {
 
 /// Problem:   a protocol whose steps are tapes. The inbox of a round is an array of slots, each with a word or 0.
 /// Guarantee: a step is defined on every inbox: a word beyond its limit is cut to it, a missing one is 0. Two words for one
-///            slot, or a slot that there is not, end it (MalformedInbox).
+///            slot, a slot that there is not, and more routed words than slots end it (MalformedInbox).
 /// Cost:      a machine sends what it keeps to itself: K words, and F more; it receives K words and the round's slots.
 class Program : public Protocol {
  public:
@@ -58,7 +58,9 @@ class Program : public Protocol {
     std::function<Place(MachineId, std::uint32_t)> place;
     // Or addressed ones.
     std::vector<List> lists;
-    std::uint32_t slots = 0;  ///< of the next inbox
+    // Or routed ones: any number for a machine that fits its slots, which hold the words in descending order.
+    std::vector<List> records;  ///< of one word each, which is not 0
+    std::uint32_t slots = 0;    ///< of the next inbox
   };
 
   const Shape& shape() const final { return shape_; }
@@ -86,6 +88,8 @@ class Program : public Protocol {
   void send(std::string name, const std::vector<Value>& words, std::function<std::uint32_t(MachineId)> count,
             std::function<Place(MachineId, std::uint32_t)> place, std::uint32_t slots);
   void send_addressed(std::string name, const std::vector<Addressed>& lists);
+  /// No machine is sent more than `slots` words.
+  void send_routed(std::string name, const std::vector<Addressed>& records, std::uint32_t slots);
   void deliver(const std::vector<Value>& words, std::function<std::uint32_t(MachineId)> count,
                std::function<std::uint32_t(MachineId, std::uint32_t)> index);
 

@@ -47,6 +47,48 @@ std::vector<Affine> Tape::network(const std::vector<Affine>& numbers, std::vecto
   return results;
 }
 
+std::vector<Affine> Tape::placed(const std::vector<Affine>& numbers, std::uint32_t keys, std::int64_t width) {
+  Operation operation{
+      .kind = Operation::Kind::kPlace, .wire = wires_, .arguments = {}, .shift = keys, .cap = width};
+  for (const Affine& number : numbers) operation.arguments.push_back(expression(number));
+  std::vector<Affine> results;
+  for (std::uint32_t key = 0; key < keys; ++key) results.push_back(Affine::of_wire(wires_++));
+  operations_.push_back(std::move(operation));
+  return results;
+}
+
+std::vector<Affine> Tape::append(const Tape& other, std::vector<Affine> inputs) {
+  ensure(inputs.size() == other.inputs_, "a tape is appended with all its inputs");
+  std::vector<Affine> wires = std::move(inputs);
+  const auto here = [&](const Expression& theirs) {
+    Affine sum = theirs.constant;
+    for (std::uint32_t t = theirs.first; t < theirs.first + theirs.count; ++t)
+      sum += other.terms_[t].weight * wires[other.terms_[t].wire];
+    return sum;
+  };
+  for (const Operation& operation : other.operations_) {
+    std::vector<Affine> arguments;
+    for (const Expression& argument : operation.arguments) arguments.push_back(here(argument));
+    std::vector<Affine> results;
+    switch (operation.kind) {
+      case Operation::Kind::kUnit:
+        results = {unit(arguments[0], operation.shift, operation.cap)};
+        break;
+      case Operation::Kind::kTable:
+        results = {table(operation.of)};
+        break;
+      case Operation::Kind::kNetwork:
+        results = network(arguments, operation.comparators);
+        break;
+      case Operation::Kind::kPlace:
+        results = placed(arguments, operation.shift, operation.cap);
+        break;
+    }
+    wires.insert(wires.end(), results.begin(), results.end());
+  }
+  return wires;
+}
+
 std::vector<Affine> Tape::sorted(const std::vector<Affine>& numbers) {
   return network(numbers, sorting_network(static_cast<std::uint32_t>(numbers.size())));
 }
@@ -91,6 +133,13 @@ void Tape::evaluate(MachineId machine, std::span<std::int64_t> wires) const {
         for (const auto& [low, high] : operation.comparators) {
           const std::int64_t a = out[low], b = out[high];
           out[low] = std::min(a, b), out[high] = std::max(a, b);
+        }
+        break;
+      case Operation::Kind::kPlace:
+        std::fill_n(out, operation.shift, 0);
+        for (const Expression& argument : operation.arguments) {
+          const std::int64_t x = std::max<std::int64_t>(0, value(argument, wires)), key = x / operation.cap;
+          if (key >= 1 && key <= operation.shift) out[key - 1] += x % operation.cap;
         }
         break;
     }

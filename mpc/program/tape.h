@@ -46,6 +46,12 @@ class Tape {
   /// Of other numbers, what the network makes of them.
   std::vector<Affine> sorted_bitonic(const std::vector<Affine>& numbers);
 
+  /// Records that are one number each, key * width + value, by their keys 1 .. keys: result k - 1 is the sum of the values
+  /// of those with key k. Numbers below width, and keys beyond, are left out. Cost: a comparison and a gate a number and key.
+  std::vector<Affine> placed(const std::vector<Affine>& numbers, std::uint32_t keys, std::int64_t width);
+  /// Records the operations of another tape, on these in the place of its inputs. Returns what its wires are here.
+  std::vector<Affine> append(const Tape& other, std::vector<Affine> inputs);
+
   // What executors read.
   struct Term {
     std::uint32_t wire;
@@ -57,11 +63,11 @@ class Tape {
   };
   using Comparator = std::pair<std::uint32_t, std::uint32_t>;  // the lesser goes to the first
   struct Operation {
-    enum class Kind : std::uint8_t { kUnit, kTable, kNetwork } kind;
+    enum class Kind : std::uint8_t { kUnit, kTable, kNetwork, kPlace } kind;
     std::uint32_t wire;                 // the first one of its results
-    std::vector<Expression> arguments;  // one; of a network one for each of its lines, of a table none
-    std::uint32_t shift = 0;            // kUnit: 0: none; else floor_shift by one less
-    std::int64_t cap = 0;               // kUnit
+    std::vector<Expression> arguments;  // one; of a network and of placing several, of a table none
+    std::uint32_t shift = 0;            // kUnit: 0: none; else floor_shift by one less. kPlace: keys
+    std::int64_t cap = 0;               // kUnit; kPlace: width
     std::function<std::int64_t(MachineId)> of = {};
     std::vector<Comparator> comparators = {};
   };

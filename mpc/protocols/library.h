@@ -100,8 +100,9 @@ std::uint32_t sort_program_rounds(const Parameters& parameters);
 ProtocolInfo list_ranking_program_protocol();
 ProtocolInfo k_hop_program_protocol();
 std::uint32_t k_hop_program_rounds(const Parameters& parameters);
-ProtocolInfo matrix_product_program_protocol();  ///< 3
-ProtocolInfo low_rank_sums_program_protocol();   ///< 4
+ProtocolInfo matrix_product_program_protocol();       ///< 3
+ProtocolInfo low_rank_sums_program_protocol();        ///< 4
+ProtocolInfo list_ranking_routed_program_protocol();  ///< list_ranking_rounds
 ProtocolInfo word_count_program_protocol();
 std::uint32_t word_count_program_rounds(const Parameters& parameters);
 ProtocolInfo join_program_protocol();
@@ -156,6 +157,7 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           low_rank_sums_program_protocol,
                                                           word_count_program_protocol,
                                                           join_program_protocol,
-                                                          match2_program_protocol};
+                                                          match2_program_protocol,
+                                                          list_ranking_routed_program_protocol};
 
 }  // namespace roundtrip::mpc

@@ -13,6 +13,7 @@
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/simulate/native/relu_circuit.h"
+#include "roundtrip/simulate/weights/routing.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -38,6 +39,7 @@ class Positions {
   /// The function: affine in the bits if it is, else a staircase of one unit a step.
   Affine number(const Numbers& f) {
     if (const std::optional<Affine> affine = affine_in_bits(f)) return *affine;
+    if (const std::optional<Affine> difference = difference_of_bits(f)) return *difference;
     Affine place, result;
     for (std::size_t b = 0; b < bits_.size(); ++b) place += (std::int64_t{1} << b) * bits_[b];
     std::optional<std::int64_t> last;
@@ -121,6 +123,24 @@ class Positions {
     return result;
   }
 
+  /// [two bits differ], or that they do not.
+  std::optional<Affine> difference_of_bits(const Numbers& f) {
+    for (std::size_t high = 1; high < bits_.size(); ++high) {
+      for (std::size_t low = 0; low < high; ++low) {
+        for (const std::uint64_t equal : {0, 1}) {
+          bool holds = true;
+          for (std::uint64_t p = 0; p < f.size() && holds; ++p)
+            holds = !f[p] || *f[p] == static_cast<std::int64_t>(((p >> low ^ p >> high) & 1) ^ equal);
+          if (!holds) continue;
+          const Affine both = circuit_.step(bits_[low] + bits_[high] - 1);
+          const Affine differ = circuit_.relu(bits_[low] + bits_[high] - 2 * both);
+          return equal == 1 ? 1 - differ : differ;
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
   ReluCircuit& circuit_;
   std::vector<Affine> bits_;
 };
@@ -148,6 +168,9 @@ class Lowering {
         case Tape::Operation::Kind::kNetwork:
           network(operation, circuit);
           break;
+        case Tape::Operation::Kind::kPlace:
+          place(operation, circuit);
+          break;
       }
     }
   }
@@ -159,6 +182,20 @@ class Lowering {
   }
 
  private:
+  // Of a number and a key: number - key * width where that is in 0 .. width - 1, by two units.
+  void place(const Tape::Operation& operation, ReluCircuit& circuit) {
+    const std::int64_t width = operation.cap;
+    for (std::int64_t key = 1; key <= operation.shift; ++key) {
+      Affine sum;
+      for (const Tape::Expression& argument : operation.arguments) {
+        const Affine number = expression(argument);
+        sum += circuit.clamp(number - key * width, width) -
+               width * circuit.step(number - ((key + 1) * width - 1));
+      }
+      wires_.push_back(sum);
+    }
+  }
+
   // A line passes every level by a unit of its own, so that a number stays a sum of two wires: 3 units a comparator.
   void network(const Tape::Operation& operation, ReluCircuit& circuit) {
     std::vector<Affine> lines;
@@ -186,6 +223,8 @@ struct Row {
     std::vector<std::uint32_t> words;
   };
   std::vector<List> lists;
+  std::optional<std::uint32_t>
+      loss;  ///< 1 if the token has lost something, or met two senders where there may be one
 };
 
 struct Transfer {
@@ -195,37 +234,40 @@ struct Transfer {
 class Compiler {
  public:
   explicit Compiler(const Program& program)
-      : program_(program),
-        shape_(program.shape()),
+      : shape_(program.shape()),
+        rounds_(without_routing(program)),
         tokens_(std::max<std::uint64_t>(shape_.n, shape_.machines) + 1),
         digits_(static_cast<std::uint32_t>(std::bit_width(tokens_ - 1))) {
     require(tokens_ <= std::uint64_t{1} << 16, "N is {}; weights are for at most 2^16 - 1 tokens", shape_.n);
+    for (const WeightRound& step : rounds_)
+      loses_ = loses_ || !step.losses.empty() || !step.round.lists.empty();
   }
 
   ProgramWeights compile() {
-    const auto& rounds = program_.rounds();
     made_.model.transformer.tokens = tokens_;
     made_.model.transformer.input_dimension = 2;
-    Row row{{1, (std::int64_t{1} << shape_.input_bits) - 1}, {}, {}, {}};
+    Row row{{1, (std::int64_t{1} << shape_.input_bits) - 1}, {}, {}, {}, {}};
     std::vector<Transfer> transfers;
     for (std::uint64_t t = 0; t < shape_.n; ++t) {
       transfers.push_back({static_cast<std::uint32_t>(t), 1,
                            static_cast<std::uint32_t>(t / shape_.block_words),
                            static_cast<std::uint32_t>(t % shape_.block_words)});
     }
-    for (std::size_t r = 0; r <= rounds.size(); ++r) {
-      const Program::Round* const sent = r == 0 ? nullptr : &rounds[r - 1];
-      const Program::Round* const next = r == rounds.size() ? nullptr : &rounds[r];
+    for (std::size_t r = 0; r <= rounds_.size(); ++r) {
+      const Program::Round* const sent = r == 0 ? nullptr : &rounds_[r - 1].round;
+      const WeightRound* const step = r == rounds_.size() ? nullptr : &rounds_[r];
+      const Program::Round* const next = step == nullptr ? nullptr : &step->round;
       if (sent != nullptr && sent->lists.empty()) transfers = places(*sent, row);
       const auto slots = next == nullptr ? 1 : next->tape.inputs() - next->kept;
       Move move =
           sent != nullptr && !sent->lists.empty() ? addressed(*sent, row) : fixed(transfers, slots, row);
       move.name = sent == nullptr ? "input to machines" : sent->name;
-      row = add_layer(row, move, next);
+      if (step == nullptr && loses_) add_losses(move, row);
+      row = add_layer(row, move, step);
     }
     const double scale = scale_of(largest_value_);
     made_.model.mechanisms.assign(made_.layers.size(), anna::Softmax{scale});
-    made_.bound.depth = shape_.rounds + 1;
+    made_.bound.depth = rounds_.size() + 1;
     made_.model.validate();
     return std::move(made_);
   }
@@ -238,6 +280,9 @@ class Compiler {
     std::vector<anna::HeadMaps> heads;
     std::uint32_t value_dimension = 0;
     std::function<std::vector<Affine>(ReluCircuit&, Positions&, const std::vector<Affine>& numbers)> slots;
+    /// Above 0 if two have sent where one may; empty: none can.
+    std::function<Affine(ReluCircuit&, const std::vector<Affine>& numbers)> clash = {};
+    std::uint32_t loss_head = 0;  ///< of the last layer, where all tokens' losses come together
   };
 
   // beta: unlike keys lie a gap of 1 below the key that counts, so that they weigh at most N' e^-beta V < 1/4 together.
@@ -439,7 +484,8 @@ class Compiler {
     Move move;
     move.routing = Routing::kAddressed;
     for (const Program::List& list : round.lists)
-      move.value_dimension = std::max(move.value_dimension, static_cast<std::uint32_t>(list.words.size()));
+      move.value_dimension =
+          std::max(move.value_dimension, static_cast<std::uint32_t>(list.words.size()) + digits_);
     Members machines(tokens_, Member::kOut);
     std::fill_n(machines.begin(), shape_.machines, Member::kIn);
     for (const Row::List& list : row.lists) {
@@ -458,11 +504,27 @@ class Compiler {
         values.push_back(value.circuit.relu(value.circuit.input(column) - row.limits[column] * (1 - there)));
         largest_value_ = std::max(largest_value_, static_cast<double>(row.limits[column]));
       }
+      // The sender's number, so large that the average of two numbers is seen in some bit: neither 0 nor `apart`.
+      for (const Affine& bit : value.positions.bits())
+        values.push_back(apart() * value.circuit.relu(bit + there - 1));
+      largest_value_ = std::max(largest_value_, static_cast<double>(apart()));
       values.resize(move.value_dimension);
       maps.value = value.circuit.compile(values);
       move.heads.push_back(std::move(maps));
     }
     const auto dimension = move.value_dimension;
+    if (!seeded("weights-senders-unseen")) {
+      move.clash = [=, this, lists = row.lists](ReluCircuit& circuit, const std::vector<Affine>& numbers) {
+        Affine clash;
+        for (std::size_t l = 0; l < lists.size(); ++l) {
+          for (std::size_t d = 0; d < digits_; ++d) {
+            const Affine bit = numbers[l * dimension + lists[l].words.size() + d];
+            clash += circuit.step(bit) - circuit.step(bit - (apart() - 1));
+          }
+        }
+        return clash;
+      };
+    }
     move.slots = [dimension, lists = row.lists](ReluCircuit&, Positions&,
                                                 const std::vector<Affine>& numbers) {
       std::vector<Affine> result;
@@ -474,8 +536,27 @@ class Compiler {
     return move;
   }
 
+  std::int64_t apart() const { return 2 * static_cast<std::int64_t>(tokens_); }
+
+  /// A head in which every token sees the average over all, times their number: how many have lost something.
+  void add_losses(Move& move, const Row& row) const {
+    anna::HeadMaps maps;
+    Before none = before(row), value = before(row);
+    maps.query = maps.key = none.circuit.compile(std::vector<Affine>(digits_ + 1));
+    std::vector<Affine> values(move.value_dimension);
+    Members machines(tokens_, Member::kOut);  // what others come by is nobody's
+    std::fill_n(machines.begin(), shape_.machines, Member::kIn);
+    if (row.loss)
+      values[0] = static_cast<std::int64_t>(tokens_) *
+                  value.positions.gate(value.circuit.input(*row.loss), 1, machines);
+    maps.value = value.circuit.compile(values);
+    move.loss_head = static_cast<std::uint32_t>(move.heads.size());
+    move.heads.push_back(std::move(maps));
+  }
+
   /// Adds the layer that moves what rows hold and steps the next round, or writes the outputs. Returns what its rows hold.
-  Row add_layer(const Row& row, Move& move, const Program::Round* next) {
+  Row add_layer(const Row& row, Move& move, const WeightRound* step) {
+    const Program::Round* const next = step == nullptr ? nullptr : &step->round;
     const auto columns = static_cast<std::uint32_t>(row.limits.size());
     const auto heads = static_cast<std::uint32_t>(move.heads.size());
     ReluCircuit circuit(columns + digits_ + heads * move.value_dimension);
@@ -492,10 +573,14 @@ class Compiler {
       std::fill_n(there.begin(), shape_.outputs, Member::kIn);
       outputs.resize(kOutputDimension);
       const Affine missing = positions.mismatch(there);
-      outputs[kPresentColumn] = missing == Affine() ? Affine(1) : circuit.relu(1 - missing);
+      const Affine lost = loses_ ? circuit.step(numbers[move.loss_head * move.value_dimension]) : Affine();
+      outputs[kPresentColumn] = missing == Affine() && !loses_ ? Affine(1) : circuit.relu(1 - missing - lost);
       outputs[kWordColumn] = slots[0];
+      constexpr auto kLost = static_cast<std::int64_t>(FaultKind::kUndecodable);
+      outputs[kOutputFaultColumn] = kLost * lost;
       after.limits.assign(kOutputDimension, 1);
       after.limits[kWordColumn] = *std::ranges::max_element(row.limits);
+      after.limits[kOutputFaultColumn] = kLost;
     } else {
       std::vector<Affine> inputs;
       for (const std::uint32_t column : row.keep) inputs.push_back(circuit.input(column));
@@ -515,6 +600,14 @@ class Compiler {
         Row::List made{column_of(list.address), {}};
         for (const Program::Out& out : list.words) made.words.push_back(column_of(out));
         after.lists.push_back(std::move(made));
+      }
+      Affine losses;
+      for (const Tape::Expression& loss : step->losses) losses += lowered.expression(loss);
+      if (row.loss) losses += circuit.input(*row.loss);
+      if (move.clash) losses += move.clash(circuit, numbers);
+      if (losses != Affine()) {
+        after.loss = static_cast<std::uint32_t>(outputs.size());
+        outputs.push_back(losses), after.limits.push_back(1);
       }
       if (outputs.empty()) outputs.emplace_back(), after.limits.push_back(0);
     }
@@ -554,10 +647,11 @@ class Compiler {
         std::make_shared<anna::WeightLayer>(std::move(weights), fmt::format("layer {}", layers.size())));
   }
 
-  const Program& program_;
   const mpc::Shape& shape_;
+  std::vector<WeightRound> rounds_;
   std::uint64_t tokens_;
   std::uint32_t digits_;  // D
+  bool loses_ = false;    // whether there is anything that can be lost
   double largest_value_ = 0;
   ProgramWeights made_;
 };
@@ -587,15 +681,17 @@ WeightFacts weight_facts(const anna::Model& model) {
   std::int64_t largest_sum = 0;
   double largest_value = 0;
   for (const auto& layer : model.transformer.layers) {
-    if (!seen.insert(layer.get()).second) continue;
     const auto& weight_layer = dynamic_cast<const anna::WeightLayer&>(*layer);
+    const bool first = seen.insert(layer.get()).second;
     largest_sum = std::max(largest_sum, weight_layer.largest_sum());
     for (const anna::Range& range : weight_layer.head_ranges())
       largest_value = std::max(largest_value, static_cast<double>(std::max(-range.least, range.largest)));
     const auto add = [&](const anna::WeightMap& map) {
       facts.stages = std::max<std::uint64_t>(facts.stages, map.size());
-      for (const anna::Stage& stage : map)
-        facts.units += stage.outputs, facts.nonzeros += stage.weight.nonzeros();
+      for (const anna::Stage& stage : map) {
+        facts.nonzeros_of_all += stage.weight.nonzeros();
+        if (first) facts.units += stage.outputs, facts.nonzeros += stage.weight.nonzeros();
+      }
     };
     for (const anna::HeadMaps& head : weight_layer.weights().heads)
       add(head.query), add(head.key), add(head.value);

@@ -31,7 +31,8 @@ struct WeightLayerFacts {
 struct ProgramWeights {
   anna::Model model;
   std::vector<WeightLayerFacts> layers;  ///< [L]
-  TransformerSizes bound;                ///< L = R + 1, H and m by formula from the places and lists
+  TransformerSizes
+      bound;  ///< L = R + 1, and one more for each routed round; H and m from the places and lists
 };
 
 /// Problem:   the transformer that the program is, of weights; its input is (present, word) a token, its output rows are
@@ -40,7 +41,9 @@ struct ProgramWeights {
 ///            within the shape's bits: softmax of scale beta takes equal ids and, where there is none, a key at half the
 ///            gap, whose value is 0; unlike ids weigh e^-beta each, which rounds away as beta >= ln(4 N' V) for values up
 ///            to V. No draw, no hash, no table of words.
-/// Cost:      L = R + 1 layers; N' = max(N, q) + 1 tokens; ids are D bits and one for the key that nothing equals. Scatter
+/// Losses:    two senders of a list to one machine, a bundle too small and a word too many are seen by the machine where it
+///            happens; then every output has a fault (FaultKind::kUndecodable) and no word.
+/// Cost:      L = R + 1 layers, and one more for each routed round; N' = max(N, q) + 1 tokens; ids are D bits and one for the key that nothing equals. Scatter
 ///            has a head for each destination of a machine, gather for each source, whichever is fewer. Layers of equal
 ///            maps are one object.
 /// Source:    the direct construction of Liu et al. 2025, whose maps are arbitrary; maps, ids and routing here are ours.
@@ -50,11 +53,12 @@ ProgramWeights compile_to_weights(const mpc::Program& program);
 /// What the table of compiled programs says.
 struct WeightFacts {
   std::uint64_t layers = 0, distinct_layers = 0;
-  std::uint64_t units = 0;     ///< outputs of all stages of distinct layers
-  std::uint64_t nonzeros = 0;  ///< weights that are not 0, of distinct layers
-  std::uint64_t stages = 0;    ///< of the deepest map
-  std::uint32_t sum_bits = 0;  ///< of the largest sum that construction could not rule out
-  bool float32 = false;        ///< sums below 2^24, and values times tokens up to 2^21
+  std::uint64_t units = 0;            ///< outputs of all stages of distinct layers
+  std::uint64_t nonzeros = 0;         ///< weights that are not 0, of distinct layers
+  std::uint64_t nonzeros_of_all = 0;  ///< .. of all layers
+  std::uint64_t stages = 0;           ///< of the deepest map
+  std::uint32_t sum_bits = 0;         ///< of the largest sum that construction could not rule out
+  bool float32 = false;               ///< sums below 2^24, and values times tokens up to 2^21
 };
 WeightFacts weight_facts(const anna::Model& model);
 

@@ -98,7 +98,10 @@ TEST(ProgramWeights, AreTheProtocol) {
       SCOPED_TRACE(name + " at " + std::to_string(n));
       if (!serves(name, n)) continue;
       Case program(name, n);
-      EXPECT_EQ(program.weights.bound.depth, program.protocol->shape().rounds + 1) << name;
+      const auto& rounds = dynamic_cast<const mpc::Program&>(*program.protocol).rounds();
+      const auto routed =
+          std::ranges::count_if(rounds, [](const auto& round) { return !round.records.empty(); });
+      EXPECT_EQ(program.weights.bound.depth, rounds.size() + 1 + static_cast<std::size_t>(routed)) << name;
       EXPECT_EQ(measure(program.weights.model.transformer), program.weights.bound) << name << " at " << n;
       for (std::uint64_t seed = 0; seed < 20; ++seed) program.check(program.random(seed));
     }
@@ -126,9 +129,10 @@ TEST(ProgramWeights, Sizes) {
         std::cout << " stages " << w.output.size() << "\n";
       }
       std::cout << name << " N " << n << " layers " << facts.layers << " distinct " << facts.distinct_layers
-                << " units " << facts.units << " nonzeros " << facts.nonzeros << " stages " << facts.stages
-                << " bits " << facts.sum_bits << " float32 " << facts.float32 << " H "
-                << program.weights.bound.heads << " m " << program.weights.bound.value_dimension << "\n";
+                << " units " << facts.units << " nonzeros " << facts.nonzeros << " all "
+                << facts.nonzeros_of_all << " stages " << facts.stages << " bits " << facts.sum_bits
+                << " float32 " << facts.float32 << " H " << program.weights.bound.heads << " m "
+                << program.weights.bound.value_dimension << "\n";
       for (const auto& layer : program.weights.layers)
         std::cout << "   " << layer.name << " " << to_string(layer.routing) << " " << layer.heads << "\n";
     }
