@@ -30,6 +30,20 @@ Program::Program(const Shape& shape) : shape_(shape) {
   shape_.scratch_words = 0;
   shape_.rounds = 0;
   rounds_.emplace_back(0, static_cast<std::uint32_t>(shape_.block_words));
+  rounds_.back().active = shape_.machines;
+}
+
+void Program::begin(std::uint32_t slots) {
+  const std::uint32_t machines = rounds_.back().active;
+  rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
+  rounds_.back().active = machines;
+}
+
+void Program::active(std::uint32_t machines) {
+  Round& round = rounds_.back();
+  ensure(machines <= shape_.machines && (machines <= round.active || round.kept == 0),
+         "machines that were idle have kept nothing");
+  round.active = machines;
 }
 
 Program::Out Program::out(const Value& word) {
@@ -70,7 +84,7 @@ void Program::send(std::string name, const std::vector<Value>& words,
   round.count = std::move(count);
   round.place = std::move(place);
   next(std::move(name), slots);
-  rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
+  begin(slots);
 }
 
 void Program::send_addressed(std::string name, const std::vector<Addressed>& lists) {
@@ -82,7 +96,7 @@ void Program::send_addressed(std::string name, const std::vector<Addressed>& lis
   }
   const auto slots = static_cast<std::uint32_t>(kinds(round));
   next(std::move(name), slots);
-  rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
+  begin(slots);
 }
 
 void Program::send_routed(std::string name, const std::vector<Addressed>& records, std::uint32_t slots) {
@@ -92,7 +106,7 @@ void Program::send_routed(std::string name, const std::vector<Addressed>& record
     round.records.push_back({out(record.address), {out(record.words[0])}});
   }
   next(std::move(name), slots);
-  rounds_.emplace_back(static_cast<std::uint32_t>(rounds_.back().keep.size()), slots);
+  begin(slots);
 }
 
 void Program::deliver(const std::vector<Value>& words, std::function<std::uint32_t(MachineId)> count,
@@ -150,6 +164,7 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
 
 void Program::step(const Step& step, const Inbox& inbox, Outbox& outbox) const {
   const Round& round = rounds_[step.round - 1];
+  if (step.machine >= round.active) return expect_received(inbox.empty());
   const Context context{step.round, step.machine, inbox, outbox, step.scratch};
   const std::span<Word> memory = context.take(round.tape.wires());
   const std::span wires(reinterpret_cast<std::int64_t*>(memory.data()), memory.size());

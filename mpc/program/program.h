@@ -48,9 +48,11 @@ class Program : public Protocol {
   struct Round {
     Round(std::uint32_t kept_words, std::uint32_t slots_before)
         : tape(kept_words + slots_before), kept(kept_words) {}
-    std::string name;       ///< of what it sends
-    Tape tape;              ///< inputs: what was kept, then the slots
-    std::uint32_t kept;     ///< of the inputs
+    std::string name;    ///< of what it sends
+    Tape tape;           ///< inputs: what was kept, then the slots
+    std::uint32_t kept;  ///< of the inputs
+    std::uint32_t active =
+        0;  ///< machines 0 .. active - 1 step; to the others nothing is sent that they would have to read
     std::vector<Out> keep;  ///< what the next round finds
     // Fixed sends: words 0 .. count(machine) - 1, each to its place; no function of the input.
     std::vector<Out> words;
@@ -84,6 +86,9 @@ class Program : public Protocol {
   Tape& tape() { return rounds_.back().tape; }
   Affine kept(std::uint32_t number) { return tape().input(number); }
   Affine received(std::uint32_t slot) { return tape().input(rounds_.back().kept + slot); }
+  /// From this round on the first so many machines alone step, all others are idle. Where there come to be more, nothing is
+  /// kept from the round before.
+  void active(std::uint32_t machines);
   void keep(const Affine& value, std::int64_t limit) { rounds_.back().keep.push_back(out({value, limit})); }
   void send(std::string name, const std::vector<Value>& words, std::function<std::uint32_t(MachineId)> count,
             std::function<Place(MachineId, std::uint32_t)> place, std::uint32_t slots);
@@ -96,6 +101,7 @@ class Program : public Protocol {
  private:
   Out out(const Value& word);
   void next(std::string name, std::uint32_t slots);
+  void begin(std::uint32_t slots);
   void receive(const Round& round, std::uint32_t number, MachineId machine, const Inbox& inbox,
                std::span<std::int64_t> inputs) const;
 

@@ -48,6 +48,7 @@ class KHopProgram final : public PatternSortProgram {
     const std::int64_t elements = static_cast<std::int64_t>(n), words = largest_input(shape()) + 1;
     const std::int64_t most = words * places;  // no record
 
+    active(sorters);
     std::vector<Affine> records;
     const Affine first = tape().table([b](MachineId m) { return std::int64_t{m} * b; });
     for (std::uint32_t i = 0; i < b; ++i) {
@@ -64,7 +65,6 @@ class KHopProgram final : public PatternSortProgram {
           return Place{m + 1, 0};
         },
         1);
-    const Affine idle = tape().table([sorters](MachineId m) { return m < sorters ? 0 : 1; });
     const Affine none = tape().table([](MachineId m) { return m == 0 ? 1 : 0; });
     Affine before = received(0) + most * none;
     std::vector<Addressed> lists;
@@ -72,7 +72,7 @@ class KHopProgram final : public PatternSortProgram {
       const Affine record = kept(i);
       const auto word_of = [&](const Affine& x) { return tape().floor_shift(x, position_bits); };
       const Affine position = record - places * word_of(record);
-      const Affine there = tape().step(most - record - most * idle);
+      const Affine there = tape().step(most - record);
       // Sorted, the word before is no larger; of two equal ones its position is smaller. No record has the word `words`.
       const Affine other = i == 0 ? tape().step(word_of(record) - word_of(before)) +
                                         tape().step(word_of(before) - word_of(record))
@@ -84,6 +84,7 @@ class KHopProgram final : public PatternSortProgram {
       before = record;
     }
     send_addressed("to elements", lists);
+    active(shape().machines);
     Affine power, word;
     for (std::uint32_t i = 0; i < b; ++i) power += received(2 * i), word += received(2 * i + 1);
 

@@ -59,6 +59,7 @@ class AskProgram : public PatternSortProgram {
     const std::uint32_t b = static_cast<std::uint32_t>(shape().block_words);
     const std::int64_t elements = static_cast<std::int64_t>(n),
                        none = 2 * keys * payloads;  // after all records
+    active(sorters_);
     const Affine first = tape().table([b](MachineId m) { return std::int64_t{m} * b; });
     std::vector<Affine> records;
     for (std::uint32_t i = 0; i < b; ++i) {
@@ -86,12 +87,10 @@ class AskProgram : public PatternSortProgram {
     auto [before, own] = scan(
         last, {none}, records, none, fan,
         [this](const Element& left, const Element& right) { return Element{tape().max(left[0], right[0])}; });
-    const Affine idle = tape().table([sorters = sorters_](MachineId m) { return m < sorters ? 0 : 1; });
     std::vector<Addressed> lists;
     Affine data = before[0];
     for (const Affine& record : own) {
-      const Affine question = asking(record),
-                   told = tape().step(question - idle - tape().step(record - (none - 1)));
+      const Affine question = asking(record), told = tape().step(question - tape().step(record - (none - 1)));
       const Affine position = record - payloads * upper(record);
       lists.push_back(
           {.address = {tape().gate(position + 1, told, payloads), elements},
@@ -100,6 +99,7 @@ class AskProgram : public PatternSortProgram {
       data = tape().max(data, held(record));
     }
     send_addressed("to elements", lists);
+    active(shape().machines);
     Affine result;
     for (std::uint32_t i = 0; i < own.size(); ++i) result += received(i);
     deliver(

@@ -38,6 +38,7 @@ class WordCountProgram final : public PatternSortProgram {
     const std::uint32_t sorters = pattern_sort_machines(n, count_sizes(parameters));
     const std::int64_t elements = static_cast<std::int64_t>(n),
                        half = std::int64_t{1} << (shape().input_bits - 1);
+    active(sorters);
     // Words plus 1; n + 1 is none, which comes after all others.
     std::vector<Affine> words;
     for (std::uint32_t i = 0; i < b; ++i)
@@ -55,7 +56,6 @@ class WordCountProgram final : public PatternSortProgram {
     const auto is = [this](auto what) {
       return tape().table([what](MachineId m) { return what(m) ? 1 : 0; });
     };
-    const Affine idle = is([sorters](MachineId m) { return m >= sorters; });
     const Affine before_all =
         tape().gate(received(0), 1 - is([](MachineId m) { return m == 0; }), elements + 1);
     const Affine after_all =
@@ -65,7 +65,7 @@ class WordCountProgram final : public PatternSortProgram {
     for (std::uint32_t i = 0; i < b; ++i) {
       const Affine word = kept(i), before = i == 0 ? before_all : kept(i - 1),
                    after = i + 1 == b ? after_all : kept(i + 1);
-      const Affine none = idle + tape().step(word - elements);
+      const Affine none = tape().step(word - elements);
       const Affine first = tape().step(tape().step(word - before) - none),
                    last = tape().step(tape().step(after - word) - none);
       // A word's first and last place may have the same number on two machines: no list in common.
@@ -75,6 +75,7 @@ class WordCountProgram final : public PatternSortProgram {
                        .words = {{place + (i + 1), elements}}});
     }
     send_addressed("to elements", lists);
+    active(shape().machines);
     Affine begin, end;
     for (std::uint32_t i = 0; i < b; ++i) begin += received(2 * i), end += received(2 * i + 1);
     deliver(

@@ -293,7 +293,7 @@ class Compiler {
 
   std::vector<Transfer> places(const Program::Round& round, const Row& row) const {
     std::vector<Transfer> all;
-    for (std::uint32_t m = 0; m < shape_.machines; ++m) {
+    for (std::uint32_t m = 0; m < round.active; ++m) {
       for (std::uint32_t i = 0; i < round.count(m); ++i) {
         const Program::Place place = round.place(m, i);
         all.push_back({m, row.words[i], place.destination, place.slot});
@@ -487,7 +487,7 @@ class Compiler {
       move.value_dimension =
           std::max(move.value_dimension, static_cast<std::uint32_t>(list.words.size()) + digits_);
     Members machines(tokens_, Member::kOut);
-    std::fill_n(machines.begin(), shape_.machines, Member::kIn);
+    std::fill_n(machines.begin(), round.active, Member::kIn);
     for (const Row::List& list : row.lists) {
       const auto address = [&](Before& map) {
         return map.positions.gate(map.circuit.input(list.address), row.limits[list.address], machines);
@@ -585,7 +585,7 @@ class Compiler {
       std::vector<Affine> inputs;
       for (const std::uint32_t column : row.keep) inputs.push_back(circuit.input(column));
       inputs.insert(inputs.end(), slots.begin(), slots.end());
-      const Lowering lowered(next->tape, circuit, positions, shape_.machines, tokens_, std::move(inputs));
+      const Lowering lowered(next->tape, circuit, positions, next->active, tokens_, std::move(inputs));
       std::map<std::pair<Affine, std::int64_t>, std::uint32_t> known;
       const auto column_of = [&](const Program::Out& out) {
         const Affine value = lowered.expression(out.value);

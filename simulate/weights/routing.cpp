@@ -119,7 +119,7 @@ class Expansion {
       }
       return all;
     };
-    made.round.name = round.name;
+    made.round.name = round.name, made.round.active = round.active;
     for (const Program::Out& word : round.keep) made.round.keep.push_back(here(word));
     for (const Program::Out& word : round.words) made.round.words.push_back(here(word));
     made.round.count = round.count, made.round.place = round.place, made.round.slots = round.slots;
@@ -130,6 +130,7 @@ class Expansion {
   /// The two rounds of a routed one: `step` sends to intermediates, and these on.
   void deal(WeightRound& step, const Program::Round& round) {
     const std::uint32_t q = machines_, slots = round.slots;
+    ensure(round.active == q, "intermediates are all machines");
     std::int64_t largest = 0;
     for (const Program::List& record : round.records) largest = std::max(largest, record.words[0].limit);
     const auto word_bits = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(largest)));
@@ -160,6 +161,7 @@ class Expansion {
 
     capacity_ = seeded("weights-bundle-small") ? 1 : bundle_capacity(q, count, slots);
     WeightRound on{Program::Round(kept, q * share)};
+    on.round.active = q;
     Tape& there = on.round.tape;
     std::vector<Affine> came;
     for (std::uint32_t slot = 0; slot < q * share; ++slot) came.push_back(there.input(kept + slot));

@@ -133,11 +133,11 @@ std::vector<Values> nasty(const Case& program) {
   add([=](std::int64_t i) { return i % 2 == 0 ? least : largest; });
   add([=](std::int64_t i) { return std::min(i, largest); });
   add([=](std::int64_t i) { return std::min(n - 1 - i, largest); });
-  add([=](std::int64_t i) { return i + 1 < n ? i + 1 : -1; });                         // one list
-  add([=](std::int64_t i) { return (i + 1) % n; });                                    // a cycle
-  add([=](std::int64_t i) { return i - 1; });                                          // a list backwards
+  add([=](std::int64_t i) { return i + 1 < n ? i + 1 : -1; });  // one list
+  add([=](std::int64_t i) { return (i + 1) % n; });             // a cycle
+  add([=](std::int64_t i) { return i - 1; });                   // a list backwards
   add([=](std::int64_t i) { return i % 2 == 0 && i + 1 < n ? i + 1 : std::int64_t{-1}; });  // pairs
-  add([=](std::int64_t i) { return i; });                                              // everyone follows himself
+  add([=](std::int64_t i) { return i; });  // everyone follows himself
   add([=](std::int64_t i) { return i == n / 2 ? largest : least; });
   return all;
 }
@@ -160,7 +160,8 @@ TEST(ProgramWeights, EveryInputOfFourWords) {
       const Case program(name, n);
       for (std::uint64_t code = 0; code < std::uint64_t{1} << (2 * n); ++code) {
         Values values;
-        for (std::uint64_t i = 0; i < n; ++i) values.push_back(static_cast<std::int64_t>(code >> (2 * i) & 3) - 1);
+        for (std::uint64_t i = 0; i < n; ++i)
+          values.push_back(static_cast<std::int64_t>(code >> (2 * i) & 3) - 1);
         try {
           if (program.info.accept) program.info.accept(values, program.parameters);
         } catch (const ContractError&) {
@@ -177,11 +178,14 @@ TEST(ProgramWeights, TheirFilesGiveTheSameRows) {
     Case program(name, 16);
     const anna::ModelFiles files = anna::write_model(program.weights.model, "w");
     const anna::Model again =
-        anna::parse_model(files.description, "m.json", [&](const std::string&) { return files.weights; }, nullptr).model;
+        anna::parse_model(
+            files.description, "m.json", [&](const std::string&) { return files.weights; }, nullptr)
+            .model;
     const WeightFacts facts = weight_facts(program.weights.model), read = weight_facts(again);
     EXPECT_EQ(facts.distinct_layers, read.distinct_layers) << name;
     EXPECT_EQ(facts.nonzeros, read.nonzeros) << name;
-    const anna::Activations input = input_activations(program.words_of(program.random(5)), again.transformer.tokens);
+    const anna::Activations input =
+        input_activations(program.words_of(program.random(5)), again.transformer.tokens);
     EXPECT_EQ(anna::evaluate(again, input), anna::evaluate(program.weights.model, input)) << name;
   }
 }
@@ -198,7 +202,9 @@ class OneRoutedRound final : public mpc::Program {
     send_routed("route", records, slots);
     std::vector<Value> words;
     for (std::uint32_t i = 0; i < slots; ++i) words.push_back({received(i), 7});
-    deliver(words, [slots](mpc::MachineId) { return slots; }, [slots](mpc::MachineId m, std::uint32_t i) { return m * slots + i; });
+    deliver(
+        words, [slots](mpc::MachineId) { return slots; },
+        [slots](mpc::MachineId m, std::uint32_t i) { return m * slots + i; });
   }
 
  private:
@@ -224,26 +230,31 @@ TEST(RoutedWords, ArriveWhateverTheirMachines) {
     for (std::uint64_t trial = 0; trial < 40; ++trial) {
       // Full loads, in patterns that concentrate, and half of the time words that go nowhere.
       std::vector<std::uint64_t> destinations;
-      for (std::uint64_t i = 0; i < std::uint64_t{machines} * slots; ++i) destinations.push_back(i % machines + 1);
+      for (std::uint64_t i = 0; i < std::uint64_t{machines} * slots; ++i)
+        destinations.push_back(i % machines + 1);
       if (trial % 4 == 1) std::ranges::sort(destinations);
       if (trial % 4 >= 2) {
-        for (std::size_t i = destinations.size(); i-- > 1;) std::swap(destinations[i], destinations[stream.below(i + 1)]);
+        for (std::size_t i = destinations.size(); i-- > 1;)
+          std::swap(destinations[i], destinations[stream.below(i + 1)]);
       }
       std::vector<Word> words;
       for (const std::uint64_t destination : destinations)
         words.push_back(8 * (trial % 2 == 1 && stream.below(2) == 0 ? 0 : destination) + 1 + stream.below(7));
       const std::vector<Word> expected = mpc::run(program, words, *mpc::make_in_process_transport()).outputs;
-      const OutputWords outputs =
-          read_outputs(anna::evaluate(weights.model, input_activations(words, weights.model.transformer.tokens)), expected.size());
+      const OutputWords outputs = read_outputs(
+          anna::evaluate(weights.model, input_activations(words, weights.model.transformer.tokens)),
+          expected.size());
       EXPECT_THAT(outputs.faulty, ::testing::IsEmpty());
       EXPECT_EQ(outputs.words, expected);
     }
     // One word too many for a machine, among others: no output has a word.
     std::vector<Word> words(std::size_t{machines} * slots, 8 * 2 + 3);
-    for (std::size_t i = 0; i < words.size(); ++i) words[i] = 8 * (i <= slots ? 1 : i % (machines - 1) + 2) + 1;
+    for (std::size_t i = 0; i < words.size(); ++i)
+      words[i] = 8 * (i <= slots ? 1 : i % (machines - 1) + 2) + 1;
     EXPECT_ANY_THROW((void)mpc::run(program, words, *mpc::make_in_process_transport()));
-    const OutputWords outputs =
-        read_outputs(anna::evaluate(weights.model, input_activations(words, weights.model.transformer.tokens)), words.size());
+    const OutputWords outputs = read_outputs(
+        anna::evaluate(weights.model, input_activations(words, weights.model.transformer.tokens)),
+        words.size());
     EXPECT_EQ(outputs.faulty.size(), words.size());
     EXPECT_THAT(outputs.reasons, ::testing::Each(FaultKind::kUndecodable));
   }
