@@ -38,6 +38,7 @@ constexpr const char* kDealt = "deterministic_routing";
 constexpr const char* kScattered = "scattered_simulation";
 constexpr const char* kSoftmax = "softmax_simulation";
 constexpr const char* kShortIds = "short_ids";
+constexpr const char* kProgramWeights = "program_weights";
 constexpr const char* kNearOptimal = "k_hop_is_near_optimal";
 constexpr const char* kLowRankLayers = "low_rank_layers";
 constexpr const char* kThreeSum = "three_sum_width";
@@ -284,6 +285,16 @@ constexpr SeededFault kFaults[] = {
      "ids: pairs of equal vectors", 4096},
     {"ids-always-long", kTranslators, "plans count 128 coordinates for short ids", kShortIds,
      "by plan: sum, routed: width", 4096},
+    {"weights-too-warm", kTranslators, "the scale of weights' softmax is 1", kProgramWeights,
+     "sort_program: outputs unlike the oracle's, in integers", 64},
+    {"weights-senders-uncounted", kTranslators, "values of several senders are not multiplied",
+     kProgramWeights, "sum_program: outputs unlike the oracle's, in integers", 64},
+    {"weights-senders-unseen", kTranslators, "two senders of a list are not noticed", kProgramWeights,
+     "losses: inputs whose outputs are not all faults", 16},
+    {"weights-merge-unseen", kTranslators, "a word more than slots is not noticed", kProgramWeights,
+     "losses: inputs whose outputs are not all faults", 16},
+    {"weights-bundle-small", kTranslators, "bundles of one word", kProgramWeights,
+     "list_ranking_routed_program: outputs unlike the oracle's, in integers", 64},
     {"reduction-list-missing", kTranslators, "one list of pairs of darts too few", kNearOptimal,
      "cycles as k-hop: answers unlike", 32},
     {"reduction-list-order", kTranslators, "lists begin with the pair of dart 1", kNearOptimal,

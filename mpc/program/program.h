@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roundtrip/mpc/program/tape.h"
@@ -78,6 +79,7 @@ class Program : public Protocol {
     std::int64_t limit;
   };
   struct Addressed {
+    Addressed(Value to, std::vector<Value> sent) : address(std::move(to)), words(std::move(sent)) {}
     Value address;
     std::vector<Value> words;
   };

@@ -78,9 +78,9 @@ class KHopProgram final : public PatternSortProgram {
                                         tape().step(word_of(before) - word_of(record))
                                   : tape().step(word_of(record) - word_of(before));
       const Affine previous = before - places * word_of(before);
-      lists.push_back({.address = {tape().gate(position + 1, there, places), elements},
-                       .words = {{tape().gate(previous + 2, 1 - other, places + 1), elements},
-                                 {word_of(record), words - 1}}});
+      lists.push_back(
+          {{tape().gate(position + 1, there, places), elements},
+           {{tape().gate(previous + 2, 1 - other, places + 1), elements}, {word_of(record), words - 1}}});
       before = record;
     }
     send_addressed("to elements", lists);
@@ -91,8 +91,7 @@ class KHopProgram final : public PatternSortProgram {
     // Who has the power.
     const Affine self = tape().table([](MachineId m) { return std::int64_t{m} + 1; });
     keep(word, words - 1), keep(power, elements);
-    send_addressed("link",
-                   {{.address = {tape().clamp(power, elements), elements}, .words = {{self, elements}}}});
+    send_addressed("link", {{{tape().clamp(power, elements), elements}, {{self, elements}}}});
     word = kept(0), power = kept(1);
     Affine power_of = received(0), rest, rest_of;
     const std::uint32_t doublings = ceil_log(2, k);
@@ -103,12 +102,12 @@ class KHopProgram final : public PatternSortProgram {
       const bool step = set && any, square = !last || k == std::uint64_t{1} << doublings;
       std::vector<Addressed> sent;
       if (square) {
-        sent.push_back({.address = {power_of, elements}, .words = {{power, elements}}});
-        sent.push_back({.address = {power, elements}, .words = {{power_of, elements}}});
+        sent.push_back({{power_of, elements}, {{power, elements}}});
+        sent.push_back({{power, elements}, {{power_of, elements}}});
       }
       if (step) {
-        sent.push_back({.address = {rest_of, elements}, .words = {{power, elements}}});
-        sent.push_back({.address = {power, elements}, .words = {{rest_of, elements}}});
+        sent.push_back({{rest_of, elements}, {{power, elements}}});
+        sent.push_back({{power, elements}, {{rest_of, elements}}});
       }
       any = any || set;
       if (sent.empty()) continue;
@@ -125,8 +124,8 @@ class KHopProgram final : public PatternSortProgram {
       }
     }
     // The word goes to whoever ends here.
-    send_addressed("answer", {{.address = {k == std::uint64_t{1} << doublings ? power_of : rest_of, elements},
-                               .words = {{word + 1, words}}}});
+    send_addressed("answer", {{{k == std::uint64_t{1} << doublings ? power_of : rest_of, elements},
+                               {{word + 1, words}}}});
     deliver(
         {{received(0), words}}, [n](MachineId m) { return m < n ? 1u : 0u; },
         [](MachineId m, std::uint32_t) { return m; });

@@ -34,13 +34,12 @@ class ListRankingProgram final : public Program {
     keep(next, n);
     keep(rank, n);
     const Affine self = tape().table([](MachineId machine) { return std::int64_t{machine} + 1; });
-    send_addressed("link", {{.address = {next, n}, .words = {{self, n}}}});
+    send_addressed("link", {{{next, n}, {{self, n}}}});
     next = kept(0), rank = kept(1);
     Affine previous = received(0);
     for (std::uint32_t doubling = 0; doubling < ceil_log(2, shape().n); ++doubling) {
       keep(rank, n);
-      send_addressed("double", {{.address = {previous, n}, .words = {{next, n}, {rank, n}}},
-                                {.address = {next, n}, .words = {{previous, n}}}});
+      send_addressed("double", {{{previous, n}, {{next, n}, {rank, n}}}, {{next, n}, {{previous, n}}}});
       rank = tape().clamp(kept(0) + received(1), n);  // on a cycle there is no end to it
       next = received(0), previous = received(2);
     }

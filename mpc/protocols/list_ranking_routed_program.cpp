@@ -92,8 +92,8 @@ class ListRankingRoutedProgram final : public Program {
     const Affine place = tape().relu(element - 1) - std::int64_t{b_} * machine;
     const Affine key = std::int64_t{kKinds} * place + (kind + 1);
     const auto machines = static_cast<std::int64_t>(shape().machines);
-    return {.address = {tape().gate(machine + 1, tape().step(element), machines), machines},
-            .words = {{width() * key + number, width() * (std::int64_t{kKinds} * b_ + 1) - 1}}};
+    return {{tape().gate(machine + 1, tape().step(element), machines), machines},
+            {{width() * key + number, width() * (std::int64_t{kKinds} * b_ + 1) - 1}}};
   }
   /// The numbers that came, place by place and kind by kind.
   std::vector<Affine> placed(std::uint32_t slots) {

@@ -93,9 +93,9 @@ class AskProgram : public PatternSortProgram {
       const Affine question = asking(record), told = tape().step(question - tape().step(record - (none - 1)));
       const Affine position = record - payloads * upper(record);
       lists.push_back(
-          {.address = {tape().gate(position + 1, told, payloads), elements},
-           .words = {{tape().gate(answer({tape().floor_shift(record, log2(payloads) + 1), data}), told, most),
-                      most}}});
+          {{tape().gate(position + 1, told, payloads), elements},
+           {{tape().gate(answer({tape().floor_shift(record, log2(payloads) + 1), data}), told, most),
+             most}}});
       data = tape().max(data, held(record));
     }
     send_addressed("to elements", lists);

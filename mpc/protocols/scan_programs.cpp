@@ -162,8 +162,7 @@ class PrefixScanProgram final : public TreeProgram {
       const Affine address = tape().gate(to + 1, 1 - tape().step(to - (q - 1)), 2 * q);
       for (const Affine& word : stay) keep(word, stay_limit);
       if (!last) keep(element[0], most), keep(2 * distance, 2 * q);
-      send_addressed(last ? "to the next" : "double",
-                     {{.address = {address, q}, .words = {{element[0], most}}}});
+      send_addressed(last ? "to the next" : "double", {{{address, q}, {{element[0], most}}}});
       for (std::uint32_t i = 0; i < stays; ++i) stay[i] = kept(i);
       if (last) return {{received(0)}, std::move(stay)};
       element = combine({received(0)}, {kept(stays)});

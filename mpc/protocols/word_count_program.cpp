@@ -69,10 +69,8 @@ class WordCountProgram final : public PatternSortProgram {
       const Affine first = tape().step(tape().step(word - before) - none),
                    last = tape().step(tape().step(after - word) - none);
       // A word's first and last place may have the same number on two machines: no list in common.
-      lists.push_back(
-          {.address = {tape().gate(word, first, elements + 1), elements}, .words = {{place + i, elements}}});
-      lists.push_back({.address = {tape().gate(word, last, elements + 1), elements},
-                       .words = {{place + (i + 1), elements}}});
+      lists.push_back({{tape().gate(word, first, elements + 1), elements}, {{place + i, elements}}});
+      lists.push_back({{tape().gate(word, last, elements + 1), elements}, {{place + (i + 1), elements}}});
     }
     send_addressed("to elements", lists);
     active(shape().machines);

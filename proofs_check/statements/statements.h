@@ -16,6 +16,7 @@ std::unique_ptr<const Statement> make_deterministic_routing();
 std::unique_ptr<const Statement> make_scattered_simulation();
 std::unique_ptr<const Statement> make_softmax_simulation();
 std::unique_ptr<const Statement> make_short_ids();
+std::unique_ptr<const Statement> make_program_weights();
 std::unique_ptr<const Statement> make_match2_one_layer();
 std::unique_ptr<const Statement> make_k_hop_depth();
 std::unique_ptr<const Statement> make_k_hop_is_near_optimal();
@@ -48,6 +49,7 @@ inline constexpr std::unique_ptr<const Statement> (*kStatements[])() = {make_mod
                                                                         make_routed_simulation,
                                                                         make_deterministic_routing,
                                                                         make_short_ids,
+                                                                        make_program_weights,
                                                                         make_three_sum_width,
                                                                         make_mpc_simulates_anna,
                                                                         make_low_rank_by_anna,

@@ -613,7 +613,6 @@ class Compiler {
     }
     anna::WeightMap output = circuit.compile(outputs, after.limits);
     output.back().relu = true;
-    if (seeded("weights-unclamped")) output.back().clamp = {};
 
     anna::LayerWeights weights;
     weights.row_dimension = columns;

@@ -177,8 +177,7 @@ class Expansion {
     for (std::uint32_t a = 1; a <= q; ++a) {
       Affine number;
       for (std::size_t i = 0; i < came.size(); ++i) number += at_least[a][i] - at_least[a + 1][i];
-      if (!seeded("weights-bundle-unseen"))
-        on.losses.push_back(there.expression(there.relu(number - capacity_)));
+      on.losses.push_back(there.expression(there.relu(number - capacity_)));
       const Affine lacking = there.relu(capacity_ - number);
       for (std::size_t i = 0; i < came.size(); ++i) {  // records of lower addresses, those that are there
         const Affine lower = at_least[1][i] - at_least[a][i];

@@ -197,7 +197,7 @@ class OneRoutedRound final : public mpc::Program {
     std::vector<Addressed> records;
     for (std::uint32_t i = 0; i < slots; ++i) {
       const mpc::Affine address = tape().floor_shift(received(i), 3);
-      records.push_back({.address = {address, machines}, .words = {{received(i) - 8 * address, 7}}});
+      records.push_back({{address, machines}, {{received(i) - 8 * address, 7}}});
     }
     send_routed("route", records, slots);
     std::vector<Value> words;
