@@ -151,6 +151,22 @@ const std::vector<Case> kMoreCases = {
     {"maximal_matching", {}},
 };
 
+/// Programs of the step language, at sizes for their many machines; their weights are program_weights_test's.
+const std::vector<Case> kPrograms = {{"sum_program", {}},
+                                     {"reduce_program", {{"op", "min"}}},
+                                     {"broadcast_program", {}},
+                                     {"prefix_scan_program", {{"way", "doubling"}}},
+                                     {"segmented_scan_program", {{"op", "max"}}},
+                                     {"sort_program", {}},
+                                     {"matrix_product_program", {}},
+                                     {"low_rank_sums_program", {}},
+                                     {"list_ranking_program", {}},
+                                     {"list_ranking_routed_program", {}},
+                                     {"k_hop_program", {{"k", "5"}}},
+                                     {"word_count_program", {}},
+                                     {"join_program", {}},
+                                     {"match2_program", {}}};
+
 void check_by_both_constructions(const Case& one, std::uint64_t n, std::string_view mechanism) {
   for (const ConstructionInfo* construction : all_constructions())
     check(one, n, mechanism, parameters_of(one, n), {.construction = construction->name});
@@ -160,6 +176,14 @@ TEST(Library, TheRestAt256ByBothConstructionsOnBothMechanisms) {
   for (const Case& one : kMoreCases) {
     for (const std::string_view mechanism : {"ema", "anna"}) check_by_both_constructions(one, 256, mechanism);
   }
+}
+
+TEST(Library, ProgramsAt64ByAllConstructions) {
+  for (const Case& one : kPrograms) check_by_both_constructions(one, 64, "ema");
+}
+
+TEST(Library, ProgramsAt256) {
+  for (const Case& one : kPrograms) check(one, 256, "ema", parameters_of(one, 256));
 }
 
 TEST(Library, TheRestAt1024ByBothConstructions) {
@@ -248,7 +272,7 @@ TEST(LibraryLong, ThreeSumInAsManyLayersAtEveryN) {
 
 TEST(Library, NoProtocolIsLeftOut) {
   std::set<std::string> compiled;
-  for (const auto* cases : {&kCases, &kMoreCases}) {
+  for (const auto* cases : {&kCases, &kMoreCases, &kPrograms}) {
     for (const Case& one : *cases) compiled.insert(one.protocol);
   }
   for (const mpc::ProtocolInfo* info : mpc::all_protocols())
