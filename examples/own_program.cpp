@@ -1,5 +1,7 @@
 // A program of one's own: the largest of N words, by steps that are recorded. The program is `roundtrip` with this protocol
 // more, which `compile --weights` turns into matrices.
+#include <algorithm>
+
 #include "roundtrip/cli/cli.h"
 #include "roundtrip/mpc/program/program.h"
 #include "roundtrip/mpc/registry.h"

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ struct ProgramWeights {
 /// Source:    the direct construction of Liu et al. 2025, whose maps are arbitrary; maps, ids and routing here are ours.
 /// ContractError if a sum could reach 2^53.
 ProgramWeights compile_to_weights(const mpc::Program& program);
+
+/// One tape as a map of weights, of [inputs, bits of the machine's number, least first] to `outs`, on machines 0 .. machines -
+/// 1: what the layer's output map is behind the attention.
+anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program::Out> outs, std::uint32_t machines);
 
 /// What the table of compiled programs says.
 struct WeightFacts {

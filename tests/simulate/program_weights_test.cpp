@@ -1,16 +1,16 @@
 #include <gmock/gmock.h>
 
-#include <iostream>
 #include <map>
 
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/base/error.h"
-#include "roundtrip/base/fault.h"
+#include "roundtrip/base/fixed_point.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/mpc/registry.h"
 #include "roundtrip/mpc/runtime.h"
 #include "roundtrip/mpc/transport.h"
 #include "roundtrip/simulate/weights/program_weights.h"
+#include "roundtrip/simulate/weights/routing.h"
 
 namespace roundtrip::simulate {
 namespace {
@@ -274,35 +274,77 @@ TEST(AddressedWords, OfTwoSendersAreAFault) {
   }
 }
 
-TEST(ProgramWeights, Sizes) {
+/// Every tape of every program, those of routing included, on rows that no run has: what the record computes, the matrices do.
+void compare_on_malformed_rows(std::uint64_t rows) {
   for (const std::string& name : programs()) {
-    for (const std::uint64_t n : {16, 64, 256}) {
-      if (!serves(name, n)) continue;
-      const Case program(name, n);
-      const WeightFacts facts = weight_facts(program.weights.model);
-      std::map<std::string, std::uint64_t> by;
-      for (std::size_t l = 0; l < program.weights.layers.size(); ++l) {
-        const auto& w =
-            dynamic_cast<const anna::WeightLayer&>(*program.weights.model.transformer.layers[l]).weights();
-        std::cout << "   " << program.weights.layers[l].name << " columns " << w.row_dimension;
-        const auto add = [&](const char* what, const anna::WeightMap& map) {
-          std::uint64_t all = 0;
-          for (const auto& stage : map) all += stage.weight.nonzeros();
-          std::cout << " " << what << " " << all;
-        };
-        add("q", w.heads[0].query), add("k", w.heads[0].key), add("v", w.heads[0].value),
-            add("out", w.output);
-        std::cout << " stages " << w.output.size() << "\n";
+    const Case program(name, 16);
+    RandomStream stream(rows, Domain::kTest);
+    for (const WeightRound& step : without_routing(dynamic_cast<const mpc::Program&>(*program.protocol))) {
+      const mpc::Program::Round& round = step.round;
+      std::vector<mpc::Program::Out> outs = round.keep;
+      outs.insert(outs.end(), round.words.begin(), round.words.end());
+      for (const mpc::Program::List& list : round.lists) {
+        outs.push_back(list.address);
+        outs.insert(outs.end(), list.words.begin(), list.words.end());
       }
-      std::cout << name << " N " << n << " layers " << facts.layers << " distinct " << facts.distinct_layers
-                << " units " << facts.units << " nonzeros " << facts.nonzeros << " all "
-                << facts.nonzeros_of_all << " stages " << facts.stages << " bits " << facts.sum_bits
-                << " float32 " << facts.float32 << " H " << program.weights.bound.heads << " m "
-                << program.weights.bound.value_dimension << "\n";
-      for (const auto& layer : program.weights.layers)
-        std::cout << "   " << layer.name << " " << to_string(layer.routing) << " " << layer.heads << "\n";
+      for (const mpc::Tape::Expression& loss : step.losses) outs.push_back({loss, 1});
+      if (outs.empty()) continue;
+      const anna::WeightMap map = compile_tape(round.tape, outs, round.active);
+      const std::uint32_t inputs = round.tape.inputs(), digits = map[0].inputs - inputs;
+      std::vector<std::int64_t> wires(round.tape.wires());
+      for (std::uint64_t row = 0; row < rows; ++row) {
+        const std::uint64_t kind = stream.below(4);
+        for (std::uint32_t i = 0; i < inputs; ++i)
+          wires[i] = static_cast<std::int64_t>(kind == 0 ? stream.below(3) : stream.below(std::uint64_t{1} << stream.below(6 * kind + 2)));
+        const auto machine = static_cast<mpc::MachineId>(stream.below(round.active));
+        std::vector<std::int64_t> x(wires.begin(), wires.begin() + inputs);
+        for (std::uint32_t d = 0; d < digits; ++d) x.push_back(machine >> d & 1);
+        round.tape.evaluate(machine, wires);
+        for (const anna::Stage& stage : map) {
+          std::vector<std::int64_t> y(stage.bias);
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            for (std::size_t k = 0; k < stage.weight.columns(i).size(); ++k)
+              y[i] += stage.weight.values(i)[k] * x[stage.weight.columns(i)[k]];
+            y[i] = drop_bits(y[i], stage.weight_fraction_bits);
+            if (stage.relu) y[i] = std::max<std::int64_t>(y[i], 0);
+            if (stage.clamp) y[i] = std::min(y[i], stage.clamp[i]);
+          }
+          x = std::move(y);
+        }
+        for (std::size_t i = 0; i < outs.size(); ++i) {
+          const std::int64_t expected =
+              std::clamp<std::int64_t>(round.tape.value(outs[i].value, wires), 0, outs[i].limit);
+          ASSERT_EQ(x[i], expected) << name << ", " << round.name << ", output " << i << ", machine " << machine;
+        }
+      }
     }
   }
+}
+
+TEST(ProgramWeights, MalformedRowsAreComputedAlike) {
+  compare_on_malformed_rows(300);
+}
+TEST(ProgramWeightsLong, MalformedRowsAreComputedAlike) {
+  compare_on_malformed_rows(100'000);
+}
+
+TEST(ProgramWeightsLong, ThousandInputs) {
+  for (const std::string& name : programs()) {
+    for (const std::uint64_t n : {16, 64}) {
+      Case program(name, n);
+      for (std::uint64_t seed = 0; seed < 1000; ++seed) program.check(program.random(seed));
+    }
+  }
+}
+
+TEST(ProgramWeights, ShareLayersThatAreEqual) {
+  const auto distinct = [](const std::string& name, std::uint64_t n, std::map<std::string, std::string> options) {
+    return weight_facts(Case(name, n, std::move(options)).weights.model).distinct_layers;
+  };
+  EXPECT_EQ(distinct("list_ranking_program", 16, {}), distinct("list_ranking_program", 256, {}));
+  EXPECT_EQ(distinct("list_ranking_routed_program", 16, {}), distinct("list_ranking_routed_program", 64, {}));
+  EXPECT_EQ(distinct("prefix_scan_program", 16, {{"way", "doubling"}}),
+            distinct("prefix_scan_program", 256, {{"way", "doubling"}}));
 }
 
 }  // namespace
