@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "roundtrip/anna/files/model_file.h"
+#include "roundtrip/anna/files/onnx.h"
 #include "roundtrip/base/atomic_file.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/certificate.h"
@@ -418,8 +419,11 @@ int compile_weights(CompileArguments arguments, const Communicator& communicator
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
       files.attempt([&] {
-        anna::save_model(weights.model, path,
-                         arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
+        if (path.ends_with(".onnx")) {
+          anna::save_onnx(weights.model, path);
+        } else {
+          anna::save_model(weights.model, path, arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
+        }
       });
       files.write(beside(path, ".tables.json"),
                   json_text(program_tables(instance, execution, transformer.tokens), 1));
@@ -430,8 +434,11 @@ int compile_weights(CompileArguments arguments, const Communicator& communicator
 
 int compile(const CompileArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
-  require(arguments.export_to.empty() || arguments.export_to.ends_with(".json"),
-          "--export {}: a model's file ends in .json", arguments.export_to);
+  const bool onnx = arguments.export_to.ends_with(".onnx");
+  require(arguments.export_to.empty() || onnx || arguments.export_to.ends_with(".json"),
+          "--export {}: a model's file ends in .json or, with --weights, .onnx", arguments.export_to);
+  require(!onnx || (arguments.weights && !arguments.dense),
+          "--export {}: an ONNX graph is of --weights, and dense without --dense", arguments.export_to);
   require(arguments.certificate.empty() || !common.plan, "--certificate: goes without --plan");
   require(arguments.certificate.empty() || arguments.construction.mechanism().finds_equal_keys,
           "--certificate: goes without --attention {}; a certificate's checker compares ids or their codes",
@@ -446,7 +453,7 @@ int compile(const CompileArguments& arguments, const Communicator& communicator)
         {"--output", common.output}, {"--json", common.out.json}, {"--certificate", arguments.certificate}};
     if (!arguments.export_to.empty()) {
       outputs.push_back({"--export", arguments.export_to});
-      outputs.push_back({"--export", beside(arguments.export_to, ".safetensors")});
+      if (!onnx) outputs.push_back({"--export", beside(arguments.export_to, ".safetensors")});
       outputs.push_back({"--export", beside(arguments.export_to, ".tables.json")});
     }
     check_files(outputs, input_files(common), common.out.quiet);
@@ -517,9 +524,9 @@ Command add_compile(CommandLine& line) {
                "Export matrices with their zeros, for readers that know no others");
   flags.value(
       "--export", "FILE",
-      "Save the verified transformer as a model, FILE ending in .json; of --native and --weights with "
-      "weights and tables, else as the protocol's name, whose maps this program makes",
-      [arguments](const std::string& text) { arguments->export_to = text; });
+              "Save the verified transformer as a model, FILE ending in .json; of --native and --weights with "
+              "weights and tables, else as the protocol's name, whose maps this program makes. Of --weights, FILE may "
+              "end in .onnx: a graph that ONNX runtimes execute",      [arguments](const std::string& text) { arguments->export_to = text; });
   flags.value(
       "--certificate", "FILE",
       "Write run and verified transformer, all messages, queries, keys, values and rows, for a checker "

@@ -16,10 +16,10 @@ import numpy
 try:
     import torch
     torch.set_default_dtype(torch.float64)
-    array, join = (lambda x: torch.from_numpy(numpy.array(x, "f8"))), torch.cat
+    array, concatenate, amax = (lambda x: torch.from_numpy(numpy.array(x, "f8"))), torch.cat, torch.amax
 except ImportError:
     torch = None
-    array, join = (lambda x: numpy.array(x, "f8")), numpy.concatenate
+    array, concatenate, amax = (lambda x: numpy.array(x, "f8")), numpy.concatenate, numpy.amax
 
 
 def read_safetensors(path):
@@ -53,8 +53,22 @@ def prepare(weights, tensors):
             stage["clamp"] = array(tensors[stage["clamp"]])
 
 
+def load(path):
+    """The model that a description and its weights are."""
+    model = json.loads(path.read_text())
+    tensors = read_safetensors(path.parent / model["maps"]["file"])
+    blocks = model.get("blocks", {})  # shared
+    for weights in [*blocks.values(), *(layer["weights"] for layer in model["layers"])]:
+        if not isinstance(weights, str):
+            prepare(weights, tensors)
+    for layer in model["layers"]:
+        if isinstance(layer["weights"], str):
+            layer["weights"] = blocks[layer["weights"]]
+    return model
+
+
 def apply(stages, bits, x):
-    """x [N, inputs] with `bits` fractional bits, through y = clamp(relu(round((W x + b) / 2^drop))) stage by stage."""
+    """x [.., N, inputs] with `bits` fractional bits, through y = clamp(relu(round((W x + b) / 2^drop))) stage by stage."""
     for stage in stages:
         drop = bits + stage["weight_fraction_bits"] - stage["output_fraction_bits"]
         x = ((x @ stage["weight"].T + stage["bias"]) / 2.0**drop).round()  # half to even
@@ -69,36 +83,32 @@ def apply(stages, bits, x):
 def attend(mechanism, queries, keys, values):
     """The average of the values by softmax, or of those whose keys are the query, zero if there are none."""
     if mechanism["kind"] == "softmax":
-        scores = mechanism["scale"] * (queries @ keys.T)
-        weights = 2.718281828459045**(scores - scores.max(1)[:, None] if torch is None else scores - scores.max(1).values[:, None])
-        return (weights @ values) / weights.sum(1)[:, None]
+        scores = mechanism["scale"] * (queries @ keys.swapaxes(-1, -2))
+        if mechanism.get("causal"):
+            scores = scores + array(numpy.triu(numpy.full(scores.shape[-2:], -numpy.inf), 1))
+        weights = 2.718281828459045**(scores - amax(scores, -1)[..., None])
+        return (weights @ values) / weights.sum(-1)[..., None]
     if mechanism["kind"] != "ema":
         raise SystemExit(f"a layer attends by {mechanism['kind']}, whose hash functions only roundtrip draws")
-    equal = 1.0 * (queries[:, None, :] == keys[None, :, :]).all(-1)
-    count = equal.sum(1)
-    return (equal @ values) / (count + (count == 0))[:, None]
+    equal = 1.0 * (queries[..., :, None, :] == keys[..., None, :, :]).all(-1)
+    count = equal.sum(-1)
+    return (equal @ values) / (count + (count == 0))[..., None]
 
 
-def evaluate(model, tensors, rows):
-    blocks = model.get("blocks", {})
-    for block in blocks.values():
-        prepare(block, tensors)
+def evaluate(model, rows):
+    """The last layer's rows for the first's, [.., N, columns]: one input, or many at once."""
     for layer in model["layers"]:
         weights = layer["weights"]
-        if isinstance(weights, str):
-            weights = blocks[weights]  # shared
-        else:
-            prepare(weights, tensors)
         bits, base = weights["row_fraction_bits"], weights["position_base"]
         digits = array([[token // base**digit % base for digit in range(weights["position_digits"])]
-                        for token in range(len(rows))])
-        seen = join([rows, digits], 1)
+                        for token in range(rows.shape[-2])])
+        seen = concatenate([rows, digits + 0 * rows[..., :1]], -1)
         heads = []
         for head in weights["heads"]:
             query, key, value = (apply(head[which], bits, seen) for which in ("query", "key", "value"))
             shift = 2.0 ** (bits - head["value"][-1]["output_fraction_bits"])
             heads.append((attend(layer["mechanism"], query, key, value) * shift).round())
-        rows = apply(weights["output"], bits, join([seen, *heads], 1))
+        rows = apply(weights["output"], bits, concatenate([seen, *heads], -1))
     return rows
 
 
@@ -106,7 +116,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     path = pathlib.Path(sys.argv[1])
-    model, tables = json.loads(path.read_text()), json.loads(path.with_suffix(".tables.json").read_text())
+    model, tables = load(path), json.loads(path.with_suffix(".tables.json").read_text())
     symbols, texts = tables.get("symbols"), sys.argv[2:]
     if not texts:
         words = tables["example"]["words"]
@@ -120,7 +130,7 @@ def main():
     if len(words) > model["tokens"]:
         raise SystemExit(f"{len(words)} words for {model['tokens']} tokens")
     rows = [[1, word] for word in words] + [[0, 0]] * (model["tokens"] - len(words))
-    last = evaluate(model, read_safetensors(path.parent / model["maps"]["file"]), array(rows))
+    last = evaluate(model, array(rows))
     count = len(tables["example"]["outputs"]) if "offset" in tables else len(words)
     outputs = [int(word) for word in last[:count, 1].tolist()]
     if symbols:

@@ -24,6 +24,7 @@ install_packages build test
 [ ${#configuration[@]} -eq 0 ] || install_packages long
 command -v npm >/dev/null || install_packages npm
 tests/browser/setup.sh
+tests/onnx/setup.sh
 mpi_environment
 
 build() { # build PRESET [FLAG..]

@@ -115,6 +115,10 @@ std::vector<Range> map_ranges(const WeightMap& map, std::uint32_t fraction_bits,
   return x;
 }
 
+double magnitude_of(const Range& range) {
+  return static_cast<double>(std::max(-range.least, range.largest));
+}
+
 void require_32_bits(const std::vector<Range>& ranges, const std::string& where) {
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     require(std::in_range<std::int32_t>(ranges[i].least) && std::in_range<std::int32_t>(ranges[i].largest),
@@ -157,6 +161,9 @@ WeightLayer::WeightLayer(LayerWeights weights, std::string_view where, const std
     require(head.query.back().output_fraction_bits == head.key.back().output_fraction_bits,
             "{} head {} has queries with {} and keys with {} fractional bits", where, h,
             head.query.back().output_fraction_bits, head.key.back().output_fraction_bits);
+    double score = 0;
+    for (std::size_t i = 0; i < query.size(); ++i) score += magnitude_of(query[i]) * magnitude_of(key[i]);
+    largest_score_ = std::max(largest_score_, score);
     if (h == 0) {
       shape_.query_dimension = static_cast<std::uint32_t>(query.size());
       shape_.value_dimension = static_cast<std::uint32_t>(value.size());

@@ -80,6 +80,8 @@ class WeightLayer final : public Layer {
   std::span<const Range> head_ranges() const { return head_ranges_; }
   /// Most that the magnitudes of the terms of one sum can add up to, in any stage.
   std::int64_t largest_sum() const { return largest_sum_; }
+  /// Most that the magnitudes of the terms of one <q, k> can add up to, of any head.
+  double largest_score() const { return largest_score_; }
   /// ContractError naming `where` unless every head's outputs can be a state's numbers.
   void require_range(const StateRange& state, std::string_view where) const;
   std::uint32_t output_fraction_bits() const { return weights_.output.back().output_fraction_bits; }
@@ -103,6 +105,7 @@ class WeightLayer final : public Layer {
   std::vector<Range> head_ranges_;    // [H m_v] of the head outputs at row_fraction_bits
   std::vector<Range> output_ranges_;  // [columns]
   std::int64_t largest_sum_ = 0;
+  double largest_score_ = 0;
 };
 
 }  // namespace roundtrip::anna

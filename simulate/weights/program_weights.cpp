@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "roundtrip/anna/attention/softmax.h"
+#include "roundtrip/anna/files/onnx.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/base/fault.h"
 #include "roundtrip/simulate/native/relu_circuit.h"
@@ -693,13 +694,10 @@ WeightFacts weight_facts(const anna::Model& model) {
   facts.layers = model.transformer.layers.size();
   std::set<const anna::Layer*> seen;
   std::int64_t largest_sum = 0;
-  double largest_value = 0;
   for (const auto& layer : model.transformer.layers) {
     const auto& weight_layer = dynamic_cast<const anna::WeightLayer&>(*layer);
     const bool first = seen.insert(layer.get()).second;
     largest_sum = std::max(largest_sum, weight_layer.largest_sum());
-    for (const anna::Range& range : weight_layer.head_ranges())
-      largest_value = std::max(largest_value, static_cast<double>(std::max(-range.least, range.largest)));
     const auto add = [&](const anna::WeightMap& map) {
       facts.stages = std::max<std::uint64_t>(facts.stages, map.size());
       for (const anna::Stage& stage : map) {
@@ -713,7 +711,7 @@ WeightFacts weight_facts(const anna::Model& model) {
   }
   facts.distinct_layers = seen.size();
   facts.sum_bits = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(largest_sum)));
-  facts.float32 = facts.sum_bits <= 24 && largest_value <= 0x1p21;
+  facts.float32 = anna::fits_float32(model);
   return facts;
 }
 

@@ -63,7 +63,7 @@ struct WeightFacts {
   std::uint64_t nonzeros_of_all = 0;  ///< .. of all layers
   std::uint64_t stages = 0;           ///< of the deepest map
   std::uint32_t sum_bits = 0;         ///< of the largest sum that construction could not rule out
-  bool float32 = false;               ///< sums below 2^24, and values times tokens up to 2^21
+  bool float32 = false;        ///< anna::fits_float32()
 };
 WeightFacts weight_facts(const anna::Model& model);
 

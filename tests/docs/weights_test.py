@@ -35,7 +35,7 @@ def page():
     before, after = text.split(MARK)
     names = [protocol["name"] for protocol in json.loads(call("list", "--json", "-"))["protocols"]]
     rows = "".join(row(name) for name in names if name.endswith("_program"))
-    return before + MARK + "\n" + HEAD + rows + "\n" + after[after.index("## What is trusted"):]
+    return before + MARK + "\n" + HEAD + rows + "\n" + after[after.index("## As an ONNX graph"):]
 
 
 class Weights(unittest.TestCase):
