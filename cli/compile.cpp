@@ -422,7 +422,8 @@ int compile_weights(CompileArguments arguments, const Communicator& communicator
         if (path.ends_with(".onnx")) {
           anna::save_onnx(weights.model, path);
         } else {
-          anna::save_model(weights.model, path, arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
+          anna::save_model(weights.model, path,
+                           arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
         }
       });
       files.write(beside(path, ".tables.json"),
@@ -524,9 +525,10 @@ Command add_compile(CommandLine& line) {
                "Export matrices with their zeros, for readers that know no others");
   flags.value(
       "--export", "FILE",
-              "Save the verified transformer as a model, FILE ending in .json; of --native and --weights with "
-              "weights and tables, else as the protocol's name, whose maps this program makes. Of --weights, FILE may "
-              "end in .onnx: a graph that ONNX runtimes execute",      [arguments](const std::string& text) { arguments->export_to = text; });
+      "Save the verified transformer as a model, FILE ending in .json; of --native and --weights with "
+      "weights and tables, else as the protocol's name, whose maps this program makes. Of --weights, FILE may "
+      "end in .onnx: a graph that ONNX runtimes execute",
+      [arguments](const std::string& text) { arguments->export_to = text; });
   flags.value(
       "--certificate", "FILE",
       "Write run and verified transformer, all messages, queries, keys, values and rows, for a checker "

@@ -5,7 +5,7 @@
 #   build     compiler                          holds
 #   dev       g++ 12, precompiled headers       everything, with assertions and seeded faults; all tests
 #   release   g++ 12, no precompiled headers    the library and the program as they are installed: no warning at -O3
-#   asan      clang 14, precompiled tests alone address and undefined-behaviour sanitizers: tests in process and under mpirun;
+#   asan      clang 14, precompiled headers     address and undefined-behaviour sanitizers: tests in process and under mpirun;
 #                                               the fuzzers, which run with --long
 #   tsan      clang 14                          thread sanitizer: tests of the dense engine, which has threads
 #   tidy      clang 14, with --long             nothing is built: clang-tidy reads every file, with clang's own warnings

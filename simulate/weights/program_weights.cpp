@@ -674,7 +674,8 @@ ProgramWeights compile_to_weights(const mpc::Program& program) {
   return Compiler(program).compile();
 }
 
-anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program::Out> outs, std::uint32_t machines) {
+anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program::Out> outs,
+                             std::uint32_t machines) {
   const auto digits = static_cast<std::uint32_t>(std::bit_width(std::max(machines, 2u) - 1));
   ReluCircuit circuit(tape.inputs() + digits);
   Positions positions(circuit, tape.inputs(), digits);
@@ -683,7 +684,8 @@ anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program
   const Lowering lowered(tape, circuit, positions, machines, machines, std::move(inputs));
   std::vector<Affine> outputs;
   std::vector<std::int64_t> limits;
-  for (const mpc::Program::Out& out : outs) outputs.push_back(lowered.expression(out.value)), limits.push_back(out.limit);
+  for (const mpc::Program::Out& out : outs)
+    outputs.push_back(lowered.expression(out.value)), limits.push_back(out.limit);
   anna::WeightMap map = circuit.compile(outputs, limits);
   map.back().relu = true;
   return map;

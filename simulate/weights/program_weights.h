@@ -53,7 +53,8 @@ ProgramWeights compile_to_weights(const mpc::Program& program);
 
 /// One tape as a map of weights, of [inputs, bits of the machine's number, least first] to `outs`, on machines 0 .. machines -
 /// 1: what the layer's output map is behind the attention.
-anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program::Out> outs, std::uint32_t machines);
+anna::WeightMap compile_tape(const mpc::Tape& tape, std::span<const mpc::Program::Out> outs,
+                             std::uint32_t machines);
 
 /// What the table of compiled programs says.
 struct WeightFacts {
@@ -63,7 +64,7 @@ struct WeightFacts {
   std::uint64_t nonzeros_of_all = 0;  ///< .. of all layers
   std::uint64_t stages = 0;           ///< of the deepest map
   std::uint32_t sum_bits = 0;         ///< of the largest sum that construction could not rule out
-  bool float32 = false;        ///< anna::fits_float32()
+  bool float32 = false;               ///< anna::fits_float32()
 };
 WeightFacts weight_facts(const anna::Model& model);
 

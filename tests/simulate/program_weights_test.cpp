@@ -295,7 +295,8 @@ void compare_on_malformed_rows(std::uint64_t rows) {
       for (std::uint64_t row = 0; row < rows; ++row) {
         const std::uint64_t kind = stream.below(4);
         for (std::uint32_t i = 0; i < inputs; ++i)
-          wires[i] = static_cast<std::int64_t>(kind == 0 ? stream.below(3) : stream.below(std::uint64_t{1} << stream.below(6 * kind + 2)));
+          wires[i] = static_cast<std::int64_t>(
+              kind == 0 ? stream.below(3) : stream.below(std::uint64_t{1} << stream.below(6 * kind + 2)));
         const auto machine = static_cast<mpc::MachineId>(stream.below(round.active));
         std::vector<std::int64_t> x(wires.begin(), wires.begin() + inputs);
         for (std::uint32_t d = 0; d < digits; ++d) x.push_back(machine >> d & 1);
@@ -314,7 +315,8 @@ void compare_on_malformed_rows(std::uint64_t rows) {
         for (std::size_t i = 0; i < outs.size(); ++i) {
           const std::int64_t expected =
               std::clamp<std::int64_t>(round.tape.value(outs[i].value, wires), 0, outs[i].limit);
-          ASSERT_EQ(x[i], expected) << name << ", " << round.name << ", output " << i << ", machine " << machine;
+          ASSERT_EQ(x[i], expected) << name << ", " << round.name << ", output " << i << ", machine "
+                                    << machine;
         }
       }
     }
@@ -338,7 +340,8 @@ TEST(ProgramWeightsLong, ThousandInputs) {
 }
 
 TEST(ProgramWeights, ShareLayersThatAreEqual) {
-  const auto distinct = [](const std::string& name, std::uint64_t n, std::map<std::string, std::string> options) {
+  const auto distinct = [](const std::string& name, std::uint64_t n,
+                           std::map<std::string, std::string> options) {
     return weight_facts(Case(name, n, std::move(options)).weights.model).distinct_layers;
   };
   EXPECT_EQ(distinct("list_ranking_program", 16, {}), distinct("list_ranking_program", 256, {}));
