@@ -42,13 +42,6 @@ struct DenseHead {
   void validate() const;    ///< ContractError unless the shapes agree
 };
 
-/// Quantises a head. Queries and keys get one unit, by which the longest has a norm just below
-/// kHadamardMaxNorm; with `unit_sphere` each row is divided by its norm first (cross-polytope and hyperplane
-/// families compare directions). The values' unit is the least power of two that fits 16 bits. ContractError
-/// naming matrix, row and column for a number that is not finite, and naming the row for a zero vector that
-/// has no direction.
-DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere);
-
 /// What an evaluation measured.
 struct DenseFacts {
   std::uint64_t hash_evaluations = 0;  ///< functions computed
@@ -88,6 +81,14 @@ struct DenseOptions {
   std::uint32_t partition_keys = 512;  ///< keys that are grouped at once
   std::function<void(std::uint32_t done, std::uint32_t tables)> progress = {};  ///< after each table
 };
+
+/// Quantises a head. Queries and keys get one unit, by which the longest has a norm just below
+/// kHadamardMaxNorm; with `unit_sphere` each row is divided by its norm first (cross-polytope and hyperplane
+/// families compare directions). The values' unit is the least power of two that fits 16 bits. ContractError
+/// naming matrix, row and column for a number that is not finite, and naming the row for a zero vector that
+/// has no direction. Equal bit for bit whatever the options.
+DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere,
+                   const DenseOptions& options = {});
 
 /// Problem:   ANNA by locality-sensitive hashing (attention/anna.h) on dense matrices.
 /// Guarantee: out_i = sum_j c_ij v_j / sum_j c_ij with c_ij the number of tables in which q_i and k_j share a code,

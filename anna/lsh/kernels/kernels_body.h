@@ -15,7 +15,6 @@ constexpr std::uint32_t kShorts = kBytes / 2;
 constexpr std::size_t kFloats = kBytes / 4;
 typedef std::int16_t Short __attribute__((vector_size(kBytes), may_alias));
 typedef std::int32_t Int __attribute__((vector_size(kBytes), may_alias));
-typedef std::int64_t Long __attribute__((vector_size(kBytes), may_alias));
 typedef float Float __attribute__((vector_size(kBytes), may_alias, aligned(4)));
 
 template <typename Vector>
@@ -210,6 +209,7 @@ template <std::uint32_t kStride, bool kFirst, bool kLast>
   }
 }
 
+#if !defined(__AVX512BW__)
 inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
                         const HadamardPass* passes, std::int16_t* data, Best* best) {
   constexpr std::size_t kRound = 16 * 64;  // factors
@@ -229,6 +229,103 @@ inline void transform64(const std::int16_t* block, std::uint32_t rounds, const s
   }
   pass64<8, false, true>(data, nullptr, 0, data, best);
 }
+#else
+// The same passes on two neighbouring rows of 16 tokens at once: a block of 64 rows is 32 vectors.
+typedef std::int16_t TwoRows __attribute__((vector_size(64), may_alias));
+
+inline TwoRows flip_two(TwoRows x, TwoRows factors, bool shifts) {
+  typedef short Builtin __attribute__((vector_size(64)));
+  if (!shifts) {
+    const TwoRows negative = factors < 0;
+    return (x ^ negative) - negative;
+  }
+#if defined(__clang__)
+  return (TwoRows)__builtin_ia32_pmulhrsw512((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
+#else
+  return (TwoRows)__builtin_ia32_pmulhrsw512_mask((Builtin)x, (Builtin)factors, Builtin{}, ~0u);
+#endif
+}
+
+template <int kStages, int kMax>
+inline void butterflies_two(TwoRows* x) {
+  constexpr int kSize = 1 << kStages;
+#pragma GCC unroll 2
+  for (int half = kMax; half >= 1; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kSize; ++i) {
+      if ((i & half) != 0) continue;
+      const TwoRows a = x[i], b = x[i + half];
+      x[i] = a + b;
+      x[i + half] = a - b;
+    }
+  }
+}
+
+// The stage between the two rows of a vector: (a, b) becomes (a + b, a - b).
+inline TwoRows butterfly_within(TwoRows x) {
+  typedef std::int64_t Halves __attribute__((vector_size(64), may_alias));
+  const TwoRows swapped = (TwoRows)__builtin_shufflevector((Halves)x, (Halves)x, 4, 5, 6, 7, 0, 1, 2, 3);
+  const TwoRows minus = (TwoRows)Halves{0, 0, 0, 0, -1, -1, -1, -1};
+  return swapped + ((x ^ minus) - minus);
+}
+
+// Four vectors of neighbouring rows, strides 1 .. 4, or eight vectors at strides 8 .. 32.
+template <std::uint32_t kStride, bool kFirst>
+[[gnu::always_inline]] inline void pass_two(const std::int16_t* source, const std::int16_t* factors,
+                                            std::int16_t* data) {
+  constexpr std::uint32_t kVectors = kStride == 8 ? 8 : 4, kApart = kStride == 8 ? 8 : 2;
+  for (std::uint32_t group = 0; group < 32 / kVectors; ++group) {
+    const std::uint32_t first = kStride == 8 ? 2 * group : 8 * group;
+    TwoRows x[kVectors];
+    const auto stages = [&]() __attribute__((always_inline)) {
+      if constexpr (kStride == 8) {
+        butterflies_two<3, 4>(x);
+      } else {
+        butterflies_two<2, 2>(x);
+#pragma GCC unroll 4
+        for (std::uint32_t j = 0; j < kVectors; ++j) x[j] = butterfly_within(x[j]);
+      }
+    };
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < kVectors; ++j) {
+      const std::size_t place = 16 * std::size_t{first + j * kApart};
+      x[j] = load<TwoRows>(source + place);
+      if (kFirst) x[j] = flip_two(x[j], load<TwoRows>(factors + place), false);
+    }
+    stages();
+    if (!kFirst) {
+#pragma GCC unroll 8
+      for (std::uint32_t j = 0; j < kVectors; ++j) {
+        x[j] = flip_two(x[j], load<TwoRows>(factors + 16 * std::size_t{first + j * kApart}), true);
+      }
+      stages();
+    }
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < kVectors; ++j) {
+      __builtin_memcpy(data + 16 * std::size_t{first + j * kApart}, &x[j], sizeof(TwoRows));
+    }
+  }
+}
+
+inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
+                        const HadamardPass*, std::int16_t* data, Best* best) {
+  constexpr std::size_t kRound = 16 * 64;  // factors
+  // The last pass of all is at strides 8 .. 32.
+  if (rounds % 2 == 0) {
+    pass_two<8, true>(block, factors, data);
+  } else {
+    pass_two<1, true>(block, factors, data);
+  }
+  for (std::uint32_t round = 1; round < rounds; ++round) {
+    if ((rounds - round) % 2 == 0) {
+      pass_two<8, false>(data, factors + kRound * round, data);
+    } else {
+      pass_two<1, false>(data, factors + kRound * round, data);
+    }
+  }
+  pass64<8, false, true>(data, nullptr, 0, data, best);
+}
+#endif
 
 void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
                      const std::int16_t* factors, const HadamardPass* passes,
@@ -293,15 +390,20 @@ void project(const std::int16_t* block, std::uint32_t size, const std::int16_t* 
 }
 
 // Value rows, widened to the type of their totals.
+#if defined(__AVX512BW__)
+constexpr int kSumBytes = 64;
+#else
+constexpr int kSumBytes = kBytes;
+#endif
 struct To32 {
   using Number = std::int32_t;
-  using Vector = Int;
-  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 2), may_alias));
+  typedef std::int32_t Vector __attribute__((vector_size(kSumBytes), may_alias));
+  typedef std::int16_t Narrow __attribute__((vector_size(kSumBytes / 2), may_alias));
 };
 struct To64 {
   using Number = std::int64_t;
-  using Vector = Long;
-  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 4), may_alias));
+  typedef std::int64_t Vector __attribute__((vector_size(kSumBytes), may_alias));
+  typedef std::int16_t Narrow __attribute__((vector_size(kSumBytes / 4), may_alias));
 };
 
 // kVectors vectors of columns at once.
@@ -309,7 +411,7 @@ template <int kVectors, typename To>
 inline void add_columns(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, typename To::Number* total) {
   using Vector = typename To::Vector;
-  constexpr int kNumbers = kBytes / sizeof(typename To::Number);
+  constexpr int kNumbers = kSumBytes / sizeof(typename To::Number);
   Vector sum[kVectors] = {};
   if (!fresh) {
 #pragma GCC unroll 8
@@ -336,13 +438,14 @@ inline void add_columns(const std::int16_t* values, const typename To::Number* s
 template <typename To>
 inline void add_rows_as(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, typename To::Number* total) {
-  constexpr std::uint32_t kOne = kBytes / sizeof(typename To::Number), kEight = 8 * kOne;
+  constexpr int kMany = 256 / kSumBytes < 8 ? 256 / kSumBytes : 8;  // 64 numbers of 32 bits, in registers
+  constexpr std::uint32_t kOne = kSumBytes / sizeof(typename To::Number), kAtOnce = kMany * kOne;
   const auto from = [](const auto* rows_of, std::uint32_t c) {  // null: no list names a row of these
     return rows_of == nullptr ? rows_of : rows_of + c;
   };
   std::uint32_t c = 0;
-  for (; c + kEight <= columns; c += kEight) {
-    add_columns<8, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
+  for (; c + kAtOnce <= columns; c += kAtOnce) {
+    add_columns<kMany, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
   }
   for (; c < columns; c += kOne) {
     add_columns<1, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
@@ -362,6 +465,70 @@ void add_rows_wide(const std::int16_t* values, const std::int64_t* sums, std::ui
 template <typename Number>
 void divide_row(const Number* total, std::uint32_t columns, double count, double unit, double* out) {
   for (std::uint32_t c = 0; c < columns; ++c) out[c] = static_cast<double>(total[c]) / count * unit;
+}
+
+std::uint32_t largest_bits(const float* numbers, std::size_t count) {
+  std::int32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int32_t bits;
+    __builtin_memcpy(&bits, numbers + i, sizeof(bits));
+    bits &= 0x7fffffff;
+    largest = bits > largest ? bits : largest;
+  }
+  return static_cast<std::uint32_t>(largest);
+}
+
+void norms(const float* numbers, std::size_t rows, std::uint32_t columns, double* out) {
+  constexpr std::size_t kAtOnce = 8;  // sums of several rows: each waits for its last addition
+  std::size_t row = 0;
+  for (; row + kAtOnce <= rows; row += kAtOnce) {
+    double squares[kAtOnce] = {};
+    const float* const first = numbers + row * columns;
+    for (std::size_t i = 0; i < columns; ++i) {
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < kAtOnce; ++r) {
+        const double x = first[r * columns + i];
+        squares[r] += x * x;
+      }
+    }
+    for (std::size_t r = 0; r < kAtOnce; ++r) out[row + r] = __builtin_sqrt(squares[r]);
+  }
+  for (; row < rows; ++row) {
+    double square = 0;
+    for (std::size_t i = 0; i < columns; ++i) {
+      const double x = numbers[row * columns + i];
+      square += x * x;
+    }
+    out[row] = __builtin_sqrt(square);
+  }
+}
+
+double quantise(const float* numbers, std::size_t count, double length, double unit, std::int16_t* out) {
+  constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer, half to even
+  constexpr std::size_t kDoubles = kBytes / 8;
+  typedef double Double __attribute__((vector_size(kBytes)));
+  typedef std::int64_t Bits __attribute__((vector_size(kBytes)));
+  typedef float Floats __attribute__((vector_size(kBytes / 2)));
+  typedef std::int32_t Ints __attribute__((vector_size(kBytes / 2)));
+  typedef std::int16_t Shorts __attribute__((vector_size(kBytes / 4)));
+  Double largest = {};
+  const auto round = [&](Double real) __attribute__((always_inline)) {
+    const Double x = real / length;
+    const Double integer = x / unit + kMagic - kMagic;
+    const Double difference = integer * unit - x;
+    const Double error = (Double)((Bits)difference & 0x7fffffffffffffff);
+    largest = error > largest ? error : largest;
+    return __builtin_convertvector(__builtin_convertvector(integer, Ints), Shorts);
+  };
+  std::size_t i = 0;
+  for (; i + kDoubles <= count; i += kDoubles) {
+    const Shorts rounded = round(__builtin_convertvector(load<Floats>(numbers + i), Double));
+    __builtin_memcpy(out + i, &rounded, sizeof(rounded));
+  }
+  for (; i < count; ++i) out[i] = round(Double{} + static_cast<double>(numbers[i]))[0];
+  double most = 0;
+  for (std::size_t k = 0; k < kDoubles; ++k) most = largest[k] > most ? largest[k] : most;
+  return most;
 }
 
 // Largest of n numbers, NaN-free.
@@ -421,12 +588,14 @@ float exp_row(float* row, std::size_t columns, float shift) {
 
 extern const Kernels kKernels;
 const Kernels kKernels = {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    "avx512",
+#elif defined(__AVX2__)
     "avx2",
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row, max_row, exp_row,
+    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row, largest_bits, norms, quantise, max_row, exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS
