@@ -13,7 +13,7 @@ constexpr int kBytes = 16;
 #endif
 constexpr std::uint32_t kShorts = kBytes / 2;
 constexpr std::size_t kFloats = kBytes / 4;
-typedef std::int16_t Short __attribute__((vector_size(kBytes), may_alias));
+typedef std::int16_t Short __attribute__((vector_size(kBytes)));
 typedef std::int32_t Int __attribute__((vector_size(kBytes), may_alias));
 typedef float Float __attribute__((vector_size(kBytes), may_alias, aligned(4)));
 
@@ -25,15 +25,15 @@ inline Vector load(const void* from) {
 }
 
 // y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides 1 .. kMax.
-template <int kStages, int kMax>
-inline void butterflies(Short* x) {
+template <int kStages, int kMax, typename Vector>
+inline void butterflies(Vector* x) {
   constexpr int kSize = 1 << kStages;
 #pragma GCC unroll 3
   for (int half = kMax; half >= 1; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
-      const Short a = x[i], b = x[i + half];
+      const Vector a = x[i], b = x[i + half];
       x[i] = a + b;
       x[i + half] = a - b;
     }
@@ -58,45 +58,50 @@ inline Short flip(Short x, Short factors, [[maybe_unused]] std::uint32_t shift) 
 #endif
 }
 
-inline Short absolute(Short x) {
+template <typename Vector>
+inline Vector absolute(Vector x) {
   return x < 0 ? -x : x;
 }
 
 // The last stage's pair of numbers whose sum or difference is largest so far: max(|a + b|, |a - b|) = |a| +
 // |b|. Of equal ones the pair of least index counts.
-struct Best {
-  Short magnitude = Short{} - 1, a = {}, b = {}, index = {};  // index: of a + b
+template <typename Vector>
+struct BestOf {
+  Vector magnitude = Vector{} - 1, a = {}, b = {}, index = {};  // index: of a + b
+
+  void keep(const BestOf& other) {
+    const Vector better =
+        (other.magnitude > magnitude) | ((other.magnitude == magnitude) & (other.index < index));
+    magnitude = other.magnitude > magnitude ? other.magnitude : magnitude;
+    a = better ? other.a : a;
+    b = better ? other.b : b;
+    index = better ? other.index : index;
+  }
 };
+using Best = BestOf<Short>;
 
 // The winner of the pairs x_j, x_{j + kPairs}, whose sums have the indices first + j stride, against the
 // best. A tree of comparisons: their latencies would add up in a chain.
-template <int kPairs>
-inline void keep_best(const Short* x, std::int16_t first, std::int16_t stride, Best* best) {
-  Short magnitude[kPairs], a[kPairs], b[kPairs], index[kPairs];
+template <int kPairs, typename Vector>
+inline void keep_best(const Vector* x, Vector first, std::int16_t stride, BestOf<Vector>* best) {
+  BestOf<Vector> pairs[kPairs];
 #pragma GCC unroll 4
   for (int j = 0; j < kPairs; ++j) {
-    magnitude[j] = absolute(x[j]) + absolute(x[j + kPairs]);
-    a[j] = x[j], b[j] = x[j + kPairs];
-    index[j] = Short{} + static_cast<std::int16_t>(first + j * stride);
+    pairs[j].magnitude = absolute(x[j]) + absolute(x[j + kPairs]);
+    pairs[j].a = x[j], pairs[j].b = x[j + kPairs];
+    pairs[j].index = first + static_cast<std::int16_t>(j * stride);
   }
 #pragma GCC unroll 2
   for (int count = kPairs / 2; count >= 1; count /= 2) {
 #pragma GCC unroll 2
     for (int j = 0; j < count; ++j) {
-      const int left = 2 * j, right = 2 * j + 1;  // neighbours: the left one's index is less
-      const Short larger = magnitude[right] > magnitude[left];
-      magnitude[j] = magnitude[right] > magnitude[left] ? magnitude[right] : magnitude[left];
-      a[j] = larger ? a[right] : a[left];
-      b[j] = larger ? b[right] : b[left];
-      index[j] = larger ? index[right] : index[left];
+      const BestOf<Vector>&left = pairs[2 * j], &right = pairs[2 * j + 1];  // neighbours: the left one's index is less
+      const Vector larger = right.magnitude > left.magnitude;
+      pairs[j] = {right.magnitude > left.magnitude ? right.magnitude : left.magnitude,
+                  larger ? right.a : left.a, larger ? right.b : left.b, larger ? right.index : left.index};
     }
   }
-  const Short better =
-      (magnitude[0] > best->magnitude) | ((magnitude[0] == best->magnitude) & (index[0] < best->index));
-  best->magnitude = magnitude[0] > best->magnitude ? magnitude[0] : best->magnitude;
-  best->a = better ? a[0] : best->a;
-  best->b = better ? b[0] : best->b;
-  best->index = better ? index[0] : best->index;
+  best->keep(pairs[0]);
 }
 
 // One pass of butterflies at strides `stride` .. `stride` << (kStages - 1) from `source` to `data`, both
@@ -123,7 +128,7 @@ template <int kStages, bool kFlip, bool kShift, bool kKeepBest>
       }
       if (kKeepBest) {
         butterflies<kStages, kSize / 4>(x);
-        keep_best<kSize / 2>(x, static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride), best);
+        keep_best<kSize / 2>(x, Short{} + static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride), best);
       } else {
         butterflies<kStages, kSize / 2>(x);
 #pragma GCC unroll 8
@@ -174,6 +179,7 @@ inline void transform(const std::int16_t* block, std::uint32_t size, std::uint32
   }
 }
 
+#if !defined(__AVX512BW__)
 // For size 64 in rounds + 1 passes instead of two a round. No shift lies between the six stages of a round,
 // so they commute, and the second half of a round's stages, the flips and the first half of the next round's
 // work on the same eight vectors.
@@ -191,7 +197,7 @@ template <std::uint32_t kStride, bool kFirst, bool kLast>
     }
     if (kLast) {
       butterflies<3, 2>(x);
-      keep_best<4>(x, static_cast<std::int16_t>(first), kStride, best);
+      keep_best<4>(x, Short{} + static_cast<std::int16_t>(first), kStride, best);
       continue;
     }
     butterflies<3, 4>(x);
@@ -209,7 +215,6 @@ template <std::uint32_t kStride, bool kFirst, bool kLast>
   }
 }
 
-#if !defined(__AVX512BW__)
 inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
                         const HadamardPass* passes, std::int16_t* data, Best* best) {
   constexpr std::size_t kRound = 16 * 64;  // factors
@@ -230,35 +235,18 @@ inline void transform64(const std::int16_t* block, std::uint32_t rounds, const s
   pass64<8, false, true>(data, nullptr, 0, data, best);
 }
 #else
-// The same passes on two neighbouring rows of 16 tokens at once: a block of 64 rows is 32 vectors.
-typedef std::int16_t TwoRows __attribute__((vector_size(64), may_alias));
+// For size 64 in rounds + 1 passes, as no shift lies between the six stages of a round, on two neighbouring rows of 16
+// tokens at once: a block is 32 vectors.
+typedef std::int16_t TwoRows __attribute__((vector_size(64)));
 
 inline TwoRows flip_two(TwoRows x, TwoRows factors, bool shifts) {
   typedef short Builtin __attribute__((vector_size(64)));
-  if (!shifts) {
-    const TwoRows negative = factors < 0;
-    return (x ^ negative) - negative;
-  }
+  if (!shifts) return x * factors;  // +-1
 #if defined(__clang__)
   return (TwoRows)__builtin_ia32_pmulhrsw512((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
 #else
   return (TwoRows)__builtin_ia32_pmulhrsw512_mask((Builtin)x, (Builtin)factors, Builtin{}, ~0u);
 #endif
-}
-
-template <int kStages, int kMax>
-inline void butterflies_two(TwoRows* x) {
-  constexpr int kSize = 1 << kStages;
-#pragma GCC unroll 2
-  for (int half = kMax; half >= 1; half /= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < kSize; ++i) {
-      if ((i & half) != 0) continue;
-      const TwoRows a = x[i], b = x[i + half];
-      x[i] = a + b;
-      x[i + half] = a - b;
-    }
-  }
 }
 
 // The stage between the two rows of a vector: (a, b) becomes (a + b, a - b).
@@ -279,9 +267,9 @@ template <std::uint32_t kStride, bool kFirst>
     TwoRows x[kVectors];
     const auto stages = [&]() __attribute__((always_inline)) {
       if constexpr (kStride == 8) {
-        butterflies_two<3, 4>(x);
+        butterflies<3, 4>(x);
       } else {
-        butterflies_two<2, 2>(x);
+        butterflies<2, 2>(x);
 #pragma GCC unroll 4
         for (std::uint32_t j = 0; j < kVectors; ++j) x[j] = butterfly_within(x[j]);
       }
@@ -323,7 +311,25 @@ inline void transform64(const std::int16_t* block, std::uint32_t rounds, const s
       pass_two<1, false>(data, factors + kRound * round, data);
     }
   }
-  pass64<8, false, true>(data, nullptr, 0, data, best);
+  BestOf<TwoRows> of_both;
+  TwoRows second = {};  // 1 in the lanes of a vector's second row
+  for (std::uint32_t lane = 16; lane < 32; ++lane) second[lane] = 1;
+  for (std::uint32_t first = 0; first < 8; first += 2) {
+    TwoRows x[8];
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < 8; ++j) x[j] = load<TwoRows>(data + 16 * std::size_t{first + 8 * j});
+    butterflies<3, 2>(x);
+    keep_best<4>(x, second + static_cast<std::int16_t>(first), 8, &of_both);
+  }
+  const auto half = [](const TwoRows& of, bool other) {
+    Short rows[2];
+    __builtin_memcpy(rows, &of, sizeof(rows));
+    return rows[other];
+  };
+  for (const bool other : {false, true}) {
+    best->keep({half(of_both.magnitude, other), half(of_both.a, other), half(of_both.b, other),
+                half(of_both.index, other)});
+  }
 }
 #endif
 
@@ -505,6 +511,18 @@ void norms(const float* numbers, std::size_t rows, std::uint32_t columns, double
 
 double quantise(const float* numbers, std::size_t count, double length, double unit, std::int16_t* out) {
   constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer, half to even
+#if !defined(__AVX2__)
+  // Two numbers of a vector would be converted one by one.
+  double largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double x = numbers[i] / length;
+    const double integer = x / unit + kMagic - kMagic;
+    const double error = __builtin_fabs(integer * unit - x);
+    largest = error > largest ? error : largest;
+    out[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(integer));
+  }
+  return largest;
+#else
   constexpr std::size_t kDoubles = kBytes / 8;
   typedef double Double __attribute__((vector_size(kBytes)));
   typedef std::int64_t Bits __attribute__((vector_size(kBytes)));
@@ -529,6 +547,7 @@ double quantise(const float* numbers, std::size_t count, double length, double u
   double most = 0;
   for (std::size_t k = 0; k < kDoubles; ++k) most = largest[k] > most ? largest[k] : most;
   return most;
+#endif
 }
 
 // Largest of n numbers, NaN-free.
