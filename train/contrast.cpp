@@ -88,7 +88,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
   add("softmax", Kind::kSoftmax, "", 0, {0}, 2000);
   add("anna", Kind::kAnna, "", 0, {0}, 3000);
   add("performer", Kind::kPerformer, "features", n, {16, 512});
-  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 2500, 0.01f);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
+  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 4000, 0.01f);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
   add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 63});
   // Its keys are the queries: what is asked and what asks need a layer more to differ.
   add("reformer", Kind::kReformer, "tokens of a chunk", n, {8, 64}, 6000);

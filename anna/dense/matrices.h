@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roundtrip/anna/attention/anna.h"
@@ -69,7 +70,14 @@ class DenseAttention {
   virtual std::string name() const = 0;
   virtual std::string guarantee() const = 0;  ///< one line
   virtual std::string cost() const = 0;       ///< one line, in N, d, m, z, ell
-  virtual DenseResult attend(const DenseHead& head) const = 0;
+  /// `memory`: the rows of an earlier result, whose numbers are lost. ANNA and exact match write into it if it has as many
+  /// as the new one, and so touch no fresh pages.
+  DenseResult attend(const DenseHead& head, std::vector<double> memory = {}) const {
+    return evaluate(head, std::move(memory));
+  }
+
+ private:
+  virtual DenseResult evaluate(const DenseHead& head, std::vector<double> memory) const = 0;
 };
 
 struct Kernels;

@@ -288,6 +288,24 @@ TEST(Quantise, StatesItsErrorAndKeepsTheGeometry) {
   }
 }
 
+TEST(Dense, WritesIntoMemoryThatItIsGiven) {
+  const Instance instance = generate_instance({.kind = InstanceKind::kPlanted, .tokens = 300, .c = 8});
+  const DenseHead head = quantise(instance.queries, instance.keys, instance.values, true);
+  for (const auto& attention : {make_dense_anna({.tables = 3, .functions = 1}), make_dense_exact_match()}) {
+    const DenseResult fresh = attention->attend(head);
+    for (const std::size_t size : {fresh.rows.size(), fresh.rows.size() - 1, fresh.rows.size() + 9, std::size_t{0}}) {
+      std::vector<double> memory(size, std::numeric_limits<double>::quiet_NaN());
+      const double* const at = memory.data();
+      const DenseResult again = attention->attend(head, std::move(memory));
+      EXPECT_EQ(again.rows, fresh.rows) << size;
+      EXPECT_EQ(again.facts.collisions, fresh.facts.collisions);
+      if (size == fresh.rows.size()) {
+        EXPECT_EQ(again.rows.data(), at);
+      }
+    }
+  }
+}
+
 /// A matrix's integers by the definition, number by number.
 FixedRows fixed_by_definition(const RealRows& rows, double unit, bool unit_sphere) {
   FixedRows fixed{rows.rows, rows.columns, unit, 0, {}};
