@@ -343,12 +343,14 @@ void instruction_sets(int log2_n, const std::vector<int>& threads, double c) {
           (void)quantised_by_definition(*rows, head.keys.unit, rows != &instance.values, error);
       });
     }
-    engines.back().print_split(fmt::format("{}, results in fresh memory", best_kernels().name).c_str(), n, 16);
+    engines.back().print_split(fmt::format("{}, results in fresh memory", best_kernels().name).c_str(), n,
+                               16);
     for (std::size_t k = 0; k < kernels().size(); ++k) {
       engines[k].print_split(kernels()[k]->name, n, 16);
-      fmt::print("      quantise: {:.2f} [{:.2f}] ns a number, {:.0f}% of attention; {} than number by number\n",
-                 quantised[k].wall / numbers * 1e9, quantised[k].processor / numbers * 1e9,
-                 100 * quantised[k].wall / engines[k].least.wall, faster(quantised.back(), quantised[k]));
+      fmt::print(
+          "      quantise: {:.2f} [{:.2f}] ns a number, {:.0f}% of attention; {} than number by number\n",
+          quantised[k].wall / numbers * 1e9, quantised[k].processor / numbers * 1e9,
+          100 * quantised[k].wall / engines[k].least.wall, faster(quantised.back(), quantised[k]));
     }
     fmt::print("    number by number, 1 thread: {:.2f} ns a number\n", quantised.back().wall / numbers * 1e9);
   }

@@ -85,9 +85,9 @@ struct Quantised {
 Quantised quantise(const anna::RealRows& queries, const anna::RealRows& keys, const anna::RealRows& values,
                    const AttendArguments& arguments) {
   const auto begun = std::chrono::steady_clock::now();
-  Quantised made{anna::quantise(queries, keys, values, directions(arguments),
-                                {.threads = arguments.options.threads}),
-                 0};
+  Quantised made{
+      anna::quantise(queries, keys, values, directions(arguments), {.threads = arguments.options.threads}),
+      0};
   made.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return made;
 }
@@ -237,9 +237,10 @@ std::string facts_text(const Facts& facts) {
   const double tokens = (number("queries") + number("keys")) / 2;
   out.derive("nanoseconds",
              (number("seconds") + number("quantise_seconds")) * 1e9 / (tokens * number("tables")));
-  out.row("seconds",
-          "{seconds:.3f}: hashing {hash_seconds:.3f}, grouping {group_seconds:.3f}, adding {add_seconds:.3f}; before "
-          "it quantising {quantise_seconds:.3f}; {nanoseconds:.1f} ns per token and table in all");
+  out.row(
+      "seconds",
+      "{seconds:.3f}: hashing {hash_seconds:.3f}, grouping {group_seconds:.3f}, adding {add_seconds:.3f}; before "
+      "it quantising {quantise_seconds:.3f}; {nanoseconds:.1f} ns per token and table in all");
   out.row("quantisation",
           "coordinates rounded by at most {point_error:.3g}, values by at most {value_error:.3g}");
   out.row("without a key", "{empty_queries} of {queries} queries collided with none: their output is zero");

@@ -154,21 +154,20 @@ Table table_of(const Instance& instance, const std::string& trained, bool quiet)
   const auto modulus = static_cast<std::uint64_t>(
       task == "match2" ? parameters.integer_option("M", 37, 1, std::int64_t{1} << 47) : 1);
   Table table;
-  table.columns = {"task",  "n",    "k",      "mechanism", "construction", "layers", "heads",
-                   "width", "work", "rounds", "machines",  "wrong",        "error",  "bound", "in_range"};
+  table.columns = {"task", "n",      "k",        "mechanism", "construction", "layers", "heads",   "width",
+                   "work", "rounds", "machines", "wrong",     "error",        "bound",  "in_range"};
   table.keys = 5;
   const auto outputs = static_cast<double>(instance.shape().outputs);
   const auto add = [&](const std::string& mechanism, const Measured& row) {
     const Bound bound = bound_of(task, mechanism, parameters.n, k, modulus);
     const auto cell = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string(); };
-    table.rows.push_back({task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "",
-                          mechanism, row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
-                          row.sizes ? std::to_string(row.sizes->heads) : "",
-                          row.sizes ? std::to_string(row.sizes->width) : "",
-                          row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds),
-                          cell(row.machines), cell(row.wrong),
-                          row.wrong ? fmt::format("{:.4f}", static_cast<double>(*row.wrong) / outputs) : "",
-                          bound.text, bound.in_range ? "yes" : "no"});
+    table.rows.push_back(
+        {task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "", mechanism,
+         row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
+         row.sizes ? std::to_string(row.sizes->heads) : "", row.sizes ? std::to_string(row.sizes->width) : "",
+         row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds), cell(row.machines),
+         cell(row.wrong), row.wrong ? fmt::format("{:.4f}", static_cast<double>(*row.wrong) / outputs) : "",
+         bound.text, bound.in_range ? "yes" : "no"});
   };
   Progress progress(!quiet);
   for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
@@ -181,8 +180,13 @@ Table table_of(const Instance& instance, const std::string& trained, bool quiet)
   }
   if (trained.empty()) return table;
   for (const TrainedRow& row : trained_rows("--trained", trained, task, k)) {
-    Cells cells{task, std::to_string(row.tokens), task == "k_hop" ? std::to_string(k) : "", row.mechanism,
-                row.size.empty() ? "trained" : "trained:" + row.size, row.layers, "1"};
+    Cells cells{task,
+                std::to_string(row.tokens),
+                task == "k_hop" ? std::to_string(k) : "",
+                row.mechanism,
+                row.size.empty() ? "trained" : "trained:" + row.size,
+                row.layers,
+                "1"};
     cells.resize(table.columns.size());
     cells[kError] = fmt::format("{:.4f}", row.error);
     cells[kBound] = row.need;
@@ -259,8 +263,8 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
   std::vector<NamedFile> inputs = input_files(common);
   if (!arguments.trained.empty()) inputs.push_back({"--trained", arguments.trained});
   communicator.on_root([&] {
-    check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", common.out.json}},
-                inputs, common.out.quiet);
+    check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", common.out.json}}, inputs,
+                common.out.quiet);
   });
   Instance instance = prepare(common, communicator);
   require(instance.shape().n <= kMaxTokens,
@@ -282,8 +286,9 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
     publish(common.out, arguments.csv == "-" || arguments.html == "-", text_of(instance, table),
             table_json("roundtrip/compare/1", table), std::move(files));
     // A construction that is exact for every input has no wrong output; ANNA's may, with probability eta.
-    const bool refuted = std::ranges::any_of(
-        table.rows, [](const Cells& row) { return row[3] != "anna" && !row[kWrong].empty() && row[kWrong] != "0"; });
+    const bool refuted = std::ranges::any_of(table.rows, [](const Cells& row) {
+      return row[3] != "anna" && !row[kWrong].empty() && row[kWrong] != "0";
+    });
     return static_cast<int>(refuted ? kRefuted : kDone);
   });
 }
@@ -312,9 +317,10 @@ Examples:
               [a](const std::string& text) { a->csv = output_path("--csv", text); });
   flags.value("--html", "FILE", "Write a page with plots and the table (- is standard output)",
               [a](const std::string& text) { a->html = output_path("--html", text); });
-  flags.value("--trained", "FILE",
-              "Add the trained networks of a CSV that `experiment mechanisms` wrote, each with its mean error",
-              [a](const std::string& text) { a->trained = text; });
+  flags.value(
+      "--trained", "FILE",
+      "Add the trained networks of a CSV that `experiment mechanisms` wrote, each with its mean error",
+      [a](const std::string& text) { a->trained = text; });
   add_output_arguments(flags, a->common.out);
   return {.name = "compare",
           .act = [a](const Communicator& communicator) { return compare(*a, communicator); }};

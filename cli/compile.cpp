@@ -390,9 +390,10 @@ Command add_compile(CommandLine& line) {
       "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: standard attention, so cold "
       "that equal keys win; the others, with --native alone and where the task has such a network",
       "Turn the transformer into a protocol again and compare all outputs");
-  flags.toggle("--native", arguments->native,
-               "k_hop, match2 and sum: instead of the protocol's, the transformer made for the task, of weight "
-               "matrices with ReLU");
+  flags.toggle(
+      "--native", arguments->native,
+      "k_hop, match2 and sum: instead of the protocol's, the transformer made for the task, of weight "
+      "matrices with ReLU");
   flags.value("--export", "FILE",
               "Save the verified transformer as a model, FILE ending in .json; a native one with its weights "
               "and tables",

@@ -113,8 +113,9 @@ std::vector<proofs_check::Plot> plots_of(const std::vector<ContrastRow>& rows, c
 /// A cell that is a whole number, of a file that someone may have written.
 std::uint32_t number_in(const std::string& flag, const std::string& path, const Cells& cells,
                         std::size_t column) {
-  require(is_number(cells[column]) && cells[column].size() < 10, "{} {}: {} is '{}'; a whole number is needed",
-          flag, path, empty_table().columns[column], cells[column]);
+  require(is_number(cells[column]) && cells[column].size() < 10,
+          "{} {}: {} is '{}'; a whole number is needed", flag, path, empty_table().columns[column],
+          cells[column]);
   return static_cast<std::uint32_t>(std::stoul(cells[column]));
 }
 
@@ -138,13 +139,16 @@ std::vector<TrainedRow> trained_rows(const std::string& flag, const std::string&
       row.mechanism = name == names.end() ? cells[kMechanism] : name->second;
       if (number_in(flag, path, cells, kSize) != 0) row.size = cells[kSize];
       row.layers = std::to_string(number_in(flag, path, cells, kLayers));
-      if (number_in(flag, path, cells, kNeed) != 0) row.need = fmt::format("{} {}", cells[kNeed], cells[kUnit]);
-      row.tokens = train::make_contrast(task, task == "k_hop" ? options : train::ContrastOptions{}).task.tokens;
+      if (number_in(flag, path, cells, kNeed) != 0)
+        row.need = fmt::format("{} {}", cells[kNeed], cells[kUnit]);
+      row.tokens =
+          train::make_contrast(task, task == "k_hop" ? options : train::ContrastOptions{}).task.tokens;
     }
     double error = -1;
     const auto [end, status] =
         std::from_chars(cells[kError].data(), cells[kError].data() + cells[kError].size(), error);
-    require(status == std::errc() && end == cells[kError].data() + cells[kError].size() && error >= 0 && error <= 1,
+    require(status == std::errc() && end == cells[kError].data() + cells[kError].size() && error >= 0 &&
+                error <= 1,
             "{} {}: error is '{}'; allowed are 0 .. 1", flag, path, cells[kError]);
     TrainedRow& row = rows[at->second];
     row.error += (error - row.error) / ++row.seeds;

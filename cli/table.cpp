@@ -72,8 +72,8 @@ std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line)) return rows;
-  require(csv_line(line) == table.columns,
-          "{} {}: holds another table; give a new name, or the same flags", flag, path);
+  require(csv_line(line) == table.columns, "{} {}: holds another table; give a new name, or the same flags",
+          flag, path);
   while (std::getline(file, line)) {
     Cells cells = csv_line(line);
     require(cells.size() == table.columns.size(), "{} {}: a row has {} cells, expected {}", flag, path,

@@ -21,8 +21,7 @@ std::uint32_t class_bits(std::uint64_t modulus) {
 }
 
 anna::Mechanism averaging(std::string_view name, const Match2Options& options) {
-  if (name == "chunked")
-    return chunks_of_equal_signs(class_bits(options.modulus), options.n, options.seed);
+  if (name == "chunked") return chunks_of_equal_signs(class_bits(options.modulus), options.n, options.seed);
   if (name == "softmax") return anna::Softmax{.scale = kScale};
   anna::Window window;
   window.width = options.n;

@@ -293,7 +293,8 @@ TEST(Dense, WritesIntoMemoryThatItIsGiven) {
   const DenseHead head = quantise(instance.queries, instance.keys, instance.values, true);
   for (const auto& attention : {make_dense_anna({.tables = 3, .functions = 1}), make_dense_exact_match()}) {
     const DenseResult fresh = attention->attend(head);
-    for (const std::size_t size : {fresh.rows.size(), fresh.rows.size() - 1, fresh.rows.size() + 9, std::size_t{0}}) {
+    for (const std::size_t size :
+         {fresh.rows.size(), fresh.rows.size() - 1, fresh.rows.size() + 9, std::size_t{0}}) {
       std::vector<double> memory(size, std::numeric_limits<double>::quiet_NaN());
       const double* const at = memory.data();
       const DenseResult again = attention->attend(head, std::move(memory));

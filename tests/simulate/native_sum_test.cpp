@@ -58,8 +58,8 @@ TEST_P(NativeSum, ThousandRandomInputs) {
 
 TEST_P(NativeSum, NastyInputs) {
   const mpc::Word most = SumOptions::kMaxWord;
-  for (const Words& x : {Words{0}, Words{most}, Words{0, 0, 0}, Words{most, 0, 0, 0, 0, 0, 1}, Words{1, most, most},
-                         Words(1024, most), Words(1000, 1), Words(7, most - 1)})
+  for (const Words& x : {Words{0}, Words{most}, Words{0, 0, 0}, Words{most, 0, 0, 0, 0, 0, 1},
+                         Words{1, most, most}, Words(1024, most), Words(1000, 1), Words(7, most - 1)})
     ASSERT_EQ(answer(x, 1), total(x)) << x.size() << ' ' << x[0];
 }
 
@@ -78,7 +78,8 @@ INSTANTIATE_TEST_SUITE_P(Mechanisms, NativeSum, testing::ValuesIn(sum_mechanisms
 
 TEST(NativeSum, Refusals) {
   EXPECT_EQ(sum_mechanisms().size(), 10u);
-  EXPECT_THAT(message([] { return sum_model("state_space", {}); }), HasSubstr("mechanism is state_space; allowed are ema"));
+  EXPECT_THAT(message([] { return sum_model("state_space", {}); }),
+              HasSubstr("mechanism is state_space; allowed are ema"));
   EXPECT_THAT(message([] { return sum_model("rnn", {.n = 0}); }), HasSubstr("n is 0; allowed are 1 .. 4096"));
   EXPECT_THAT(message([] { return sum_model("rnn", {.n = 4097}); }), HasSubstr("n is 4097"));
   EXPECT_THAT(message([] { return sum_model("rnn", {.largest = 16777217}); }),
@@ -130,9 +131,11 @@ TEST_P(Match2Sides, ThousandRandomInputs) {
 
 TEST_P(Match2Sides, NastyInputs) {
   const std::uint64_t modulus = 38;
-  for (const Words& x : {Words{0}, Words{19}, Words{0, 19}, Words(40, 19), Words(40, 1), Words{1, 37}, Words{18, 20},
-                         Words{18, 18, 18, 18, 18, 18, 18, 20}, Words{20, 20, 20, 20, 20, 18}, Words{1, 36, 37, 0}})
-    ASSERT_EQ(answers(x, {.n = x.size(), .modulus = modulus}), oracle(x, modulus)) << testing::PrintToString(x);
+  for (const Words& x :
+       {Words{0}, Words{19}, Words{0, 19}, Words(40, 19), Words(40, 1), Words{1, 37}, Words{18, 20},
+        Words{18, 18, 18, 18, 18, 18, 18, 20}, Words{20, 20, 20, 20, 20, 18}, Words{1, 36, 37, 0}})
+    ASSERT_EQ(answers(x, {.n = x.size(), .modulus = modulus}), oracle(x, modulus))
+        << testing::PrintToString(x);
   Words crowded(300, 5);
   ASSERT_EQ(answers(crowded, {.n = 300, .modulus = 37}), oracle(crowded, 37));
   crowded[150] = 32;

@@ -95,7 +95,8 @@ inline void keep_best(const Vector* x, Vector first, std::int16_t stride, BestOf
   for (int count = kPairs / 2; count >= 1; count /= 2) {
 #pragma GCC unroll 2
     for (int j = 0; j < count; ++j) {
-      const BestOf<Vector>&left = pairs[2 * j], &right = pairs[2 * j + 1];  // neighbours: the left one's index is less
+      const BestOf<Vector>&left = pairs[2 * j],
+            &right = pairs[2 * j + 1];  // neighbours: the left one's index is less
       const Vector larger = right.magnitude > left.magnitude;
       pairs[j] = {right.magnitude > left.magnitude ? right.magnitude : left.magnitude,
                   larger ? right.a : left.a, larger ? right.b : left.b, larger ? right.index : left.index};
@@ -128,7 +129,8 @@ template <int kStages, bool kFlip, bool kShift, bool kKeepBest>
       }
       if (kKeepBest) {
         butterflies<kStages, kSize / 4>(x);
-        keep_best<kSize / 2>(x, Short{} + static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride), best);
+        keep_best<kSize / 2>(x, Short{} + static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride),
+                             best);
       } else {
         butterflies<kStages, kSize / 2>(x);
 #pragma GCC unroll 8
@@ -241,7 +243,7 @@ typedef std::int16_t TwoRows __attribute__((vector_size(64)));
 
 inline TwoRows flip_two(TwoRows x, TwoRows factors, bool shifts) {
   typedef short Builtin __attribute__((vector_size(64)));
-  if (!shifts) return x * factors;  // +-1
+  if (!shifts) return x * factors;                                           // +-1
 #if defined(__clang__)
   return (TwoRows)__builtin_ia32_pmulhrsw512((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
 #else
@@ -614,7 +616,8 @@ const Kernels kKernels = {
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row, largest_bits, norms, quantise, max_row, exp_row,
+    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row,
+    largest_bits,    norms,   quantise, max_row,       exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS
