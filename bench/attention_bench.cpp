@@ -3,8 +3,9 @@
 // others use, the first is the one that counts and the second the one that can be trusted. Near pairs lie at
 // exactly r = sqrt 2 / c; recall is the share of near keys with positive weight, purity the share of weight
 // on planted keys (near and middle), every other key counting as impure.
-//   attention_bench [table|clusters|rivals|large|growth ..] [--max-log2 16] [--threads 1,2] [--c 8]
+//   attention_bench [table|clusters|rivals|large|kernels|growth ..] [--max-log2 16] [--threads 1,2] [--c 8]
 //                  [--large-log2 16,20] [--growth-log2 20]        no part named: all of them
+// Input quantisation is counted beside ANNA in `large`, and in `kernels` beside a loop number by number.
 #include <fmt/format.h>
 #include <omp.h>
 #include <time.h>
@@ -88,13 +89,19 @@ struct Engine {
   std::unique_ptr<DenseAttention> attention;
   Least least;
   DenseFacts facts;
+  bool fresh = false;  ///< whether every result has memory of its own, not that of the one before
+  std::vector<double> rows = {};
 
   void run(const DenseHead& head) {
     // Threads of a BLAS or of OpenMP that ran before still spin for a while and would take the cores.
     std::this_thread::sleep_for(std::chrono::milliseconds(60));
     DenseFacts now_facts;
     const double before = least.wall;
-    least.run([&] { now_facts = attention->attend(head).facts; });
+    if (fresh) rows = {};
+    least.run([&] {
+      DenseResult result = attention->attend(head, std::move(rows));
+      now_facts = result.facts, rows = std::move(result.rows);
+    });
     if (least.wall < before) facts = now_facts;
   }
   void print_split(const char* what, std::uint64_t n, std::uint32_t ell) const {
@@ -263,16 +270,89 @@ void large(const std::vector<int>& sizes, const std::vector<int>& threads, doubl
     const DenseHead head = head_of(instance);
     const AnnaParameters anna{16, 3, 1, FamilyKind::kCrossPolytopeHadamard, 0, 2};
     std::vector<Engine> engines;
+    std::vector<Least> quantised(threads.size());
     for (const int t : threads)
       engines.push_back({make_dense_anna(anna, {.threads = static_cast<unsigned>(t)}), {}, {}});
     for (int i = 0; i < (log2_n <= 16 ? 12 : 3); ++i) {
-      for (Engine& engine : engines) engine.run(head);
+      for (std::size_t e = 0; e < engines.size(); ++e) {
+        engines[e].run(head);
+        quantised[e].run([&] {
+          (void)quantise(instance.queries, instance.keys, instance.values, true,
+                         {.threads = static_cast<unsigned>(threads[e])});
+        });
+      }
     }
     const WeightFacts weights = measure_weights(head, anna, question_of(instance), 64);
     fmt::print("\nN = 2^{}, z 3, ell 16, m 64: recall {:.3f}, purity {:.3f}\n", log2_n, weights.recall,
                *weights.purity);
-    for (std::size_t i = 0; i < engines.size(); ++i)
+    for (std::size_t i = 0; i < engines.size(); ++i) {
       engines[i].print_split(fmt::format("{} threads", threads[i]).c_str(), n, 16);
+      const double unit = 1e9 / (static_cast<double>(n) * 16);
+      fmt::print("      with quantise(): {:.1f} [{:.1f}] ns per token and table\n",
+                 (engines[i].least.wall + quantised[i].wall) * unit,
+                 (engines[i].least.processor + quantised[i].processor) * unit);
+    }
+  }
+}
+
+/// Input quantisation number by number, as the definition has it: what the vectorised one is compared with.
+std::vector<std::int16_t> quantised_by_definition(const RealRows& rows, double unit, bool unit_sphere,
+                                                  double& max_error) {
+  std::vector<std::int16_t> integers(rows.data.size());
+  for (std::uint64_t row = 0; row < rows.rows; ++row) {
+    double square = 0;
+    const float* const from = rows.data.data() + row * rows.columns;
+    for (std::uint32_t i = 0; i < rows.columns; ++i) square += static_cast<double>(from[i]) * from[i];
+    const double length = unit_sphere ? std::sqrt(square) : 1;
+    for (std::uint32_t i = 0; i < rows.columns; ++i) {
+      const double x = from[i] / length, integer = std::nearbyint(x / unit);
+      integers[row * rows.columns + i] = static_cast<std::int16_t>(integer);
+      max_error = std::max(max_error, std::fabs(integer * unit - x));
+    }
+  }
+  return integers;
+}
+
+// Every instruction set in turn: attention as in `large`, and quantisation.
+void instruction_sets(int log2_n, const std::vector<int>& threads, double c) {
+  const std::uint64_t n = std::uint64_t{1} << log2_n;
+  const Instance instance = generate_instance({.kind = InstanceKind::kPlanted, .tokens = n, .c = c});
+  const DenseHead head = head_of(instance);
+  const AnnaParameters anna{16, 3, 1, FamilyKind::kCrossPolytopeHadamard, 0, 2};
+  const double numbers = 3.0 * static_cast<double>(n) * kDimension;
+  for (const int t : threads) {
+    fmt::print("\nN = 2^{}, z 3, ell 16, m 64, {} thread{}, instruction sets in turn\n", log2_n, t,
+               t == 1 ? "" : "s");
+    std::vector<Engine> engines;
+    std::vector<Least> quantised(kernels().size() + 1);
+    for (const Kernels* kernel : kernels())
+      engines.push_back(
+          {make_dense_anna(anna, {.threads = static_cast<unsigned>(t), .kernels = kernel}), {}, {}});
+    engines.push_back({make_dense_anna(anna, {.threads = static_cast<unsigned>(t)}), {}, {}, true});
+    for (int i = 0; i < 12; ++i) {
+      for (Engine& engine : engines) engine.run(head);
+      for (std::size_t k = 0; k < kernels().size(); ++k) {
+        quantised[k].run([&] {
+          (void)quantise(instance.queries, instance.keys, instance.values, true,
+                         {.threads = static_cast<unsigned>(t), .kernels = kernels()[k]});
+        });
+      }
+      quantised.back().run([&] {
+        double error = 0;
+        for (const RealRows* rows : {&instance.queries, &instance.keys, &instance.values})
+          (void)quantised_by_definition(*rows, head.keys.unit, rows != &instance.values, error);
+      });
+    }
+    engines.back().print_split(fmt::format("{}, results in fresh memory", best_kernels().name).c_str(), n,
+                               16);
+    for (std::size_t k = 0; k < kernels().size(); ++k) {
+      engines[k].print_split(kernels()[k]->name, n, 16);
+      fmt::print(
+          "      quantise: {:.2f} [{:.2f}] ns a number, {:.0f}% of attention; {} than number by number\n",
+          quantised[k].wall / numbers * 1e9, quantised[k].processor / numbers * 1e9,
+          100 * quantised[k].wall / engines[k].least.wall, faster(quantised.back(), quantised[k]));
+    }
+    fmt::print("    number by number, 1 thread: {:.2f} ns a number\n", quantised.back().wall / numbers * 1e9);
   }
 }
 
@@ -331,7 +411,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", threads)->delimiter(',')->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--c", c, "near pairs at sqrt 2 / c")->check(CLI::Range(2.0, 100.0))->capture_default_str();
   app.add_option("parts", parts, "what to run; all by default")
-      ->check(CLI::IsMember({"table", "clusters", "rivals", "large", "growth"}));
+      ->check(CLI::IsMember({"table", "clusters", "rivals", "large", "kernels", "growth"}));
   CLI11_PARSE(app, argc, argv);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   double load = 0;
@@ -343,6 +423,7 @@ int main(int argc, char** argv) {
     return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
   };
   if (wanted("large")) large(large_log2, threads, c);
+  if (wanted("kernels")) instruction_sets(max_log2, threads, c);
   for (const int t : threads) {
     if (wanted("table")) table(max_log2, t, c);
     if (wanted("clusters")) clusters(max_log2, t, c);

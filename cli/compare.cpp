@@ -12,6 +12,7 @@
 #include "roundtrip/anna/attention/window.h"
 #include "roundtrip/base/error.h"
 #include "roundtrip/cli/command.h"
+#include "roundtrip/cli/contrast.h"
 #include "roundtrip/cli/execution.h"
 #include "roundtrip/cli/native.h"
 #include "roundtrip/cli/progress.h"
@@ -25,7 +26,7 @@ namespace {
 
 struct CompareArguments {
   ProtocolArguments common;
-  std::string csv, html;
+  std::string csv, html, trained;
 };
 
 /// What a construction takes; without one, the defaults.
@@ -63,7 +64,7 @@ Bound bound_of(const std::string& task, const std::string& mechanism, std::uint6
   }
   if (task == "match2") {
     const std::uint64_t seen = std::min(n, modulus);
-    if (recurrent) return {fmt::format("a state of {} bits in one pass", seen)};
+    if (recurrent) return {fmt::format("a state of {} bits, and a pass each way", seen)};
     if (features) return {fmt::format("rank {} in one layer", seen)};
   }
   if (mechanism == "window") return {fmt::format("L w >= N - 1 = {}", n - 1)};
@@ -93,7 +94,7 @@ double work_of(const anna::Mechanism& mechanism, const anna::LayerShape& shape, 
 
 /// The network that was made for the task with this mechanism, if there is one.
 std::optional<Measured> native_row(const Instance& instance, const anna::MechanismInfo& mechanism) {
-  const auto known = native_attentions();
+  const auto known = native_attentions(instance.info->name);
   if (std::ranges::find(known, mechanism.name) == known.end()) return {};
   Measured made;
   made.construction = "native";
@@ -143,7 +144,9 @@ Measured compiled_row(const Instance& instance, const simulate::ConstructionInfo
   return made;
 }
 
-Table table_of(const Instance& instance, bool quiet) {
+constexpr std::size_t kWrong = 11, kError = 12, kBound = 13, kInRange = 14;  // columns
+
+Table table_of(const Instance& instance, const std::string& trained, bool quiet) {
   const mpc::Parameters& parameters = instance.parameters;
   const std::string& task = instance.info->name;
   const auto k = static_cast<std::uint64_t>(
@@ -151,18 +154,20 @@ Table table_of(const Instance& instance, bool quiet) {
   const auto modulus = static_cast<std::uint64_t>(
       task == "match2" ? parameters.integer_option("M", 37, 1, std::int64_t{1} << 47) : 1);
   Table table;
-  table.columns = {"task",  "n",    "k",      "mechanism", "construction", "layers", "heads",
-                   "width", "work", "rounds", "machines",  "wrong",        "bound",  "in_range"};
+  table.columns = {"task", "n",      "k",        "mechanism", "construction", "layers", "heads",   "width",
+                   "work", "rounds", "machines", "wrong",     "error",        "bound",  "in_range"};
   table.keys = 5;
+  const auto outputs = static_cast<double>(instance.shape().outputs);
   const auto add = [&](const std::string& mechanism, const Measured& row) {
     const Bound bound = bound_of(task, mechanism, parameters.n, k, modulus);
     const auto cell = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string(); };
-    table.rows.push_back({task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "",
-                          mechanism, row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
-                          row.sizes ? std::to_string(row.sizes->heads) : "",
-                          row.sizes ? std::to_string(row.sizes->width) : "",
-                          row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds),
-                          cell(row.machines), cell(row.wrong), bound.text, bound.in_range ? "yes" : "no"});
+    table.rows.push_back(
+        {task, std::to_string(parameters.n), task == "k_hop" ? std::to_string(k) : "", mechanism,
+         row.construction, row.sizes ? std::to_string(row.sizes->depth) : "",
+         row.sizes ? std::to_string(row.sizes->heads) : "", row.sizes ? std::to_string(row.sizes->width) : "",
+         row.work ? fmt::format("{:.0f}", *row.work) : "", cell(row.rounds), cell(row.machines),
+         cell(row.wrong), row.wrong ? fmt::format("{:.4f}", static_cast<double>(*row.wrong) / outputs) : "",
+         bound.text, bound.in_range ? "yes" : "no"});
   };
   Progress progress(!quiet);
   for (const anna::MechanismInfo* mechanism : anna::mechanisms()) {
@@ -173,18 +178,33 @@ Table table_of(const Instance& instance, bool quiet) {
     progress.draw(construction->name);
     add("ema", compiled_row(instance, *construction));
   }
+  if (trained.empty()) return table;
+  for (const TrainedRow& row : trained_rows("--trained", trained, task, k)) {
+    Cells cells{task,
+                std::to_string(row.tokens),
+                task == "k_hop" ? std::to_string(k) : "",
+                row.mechanism,
+                row.size.empty() ? "trained" : "trained:" + row.size,
+                row.layers,
+                "1"};
+    cells.resize(table.columns.size());
+    cells[kError] = fmt::format("{:.4f}", row.error);
+    cells[kBound] = row.need;
+    cells[kInRange] = row.need.empty() ? "no" : "yes";
+    table.rows.push_back(std::move(cells));
+  }
   return table;
 }
 
 std::string text_of(const Instance& instance, const Table& table) {
   std::string text =
-      fmt::format("{}\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n",
+      fmt::format("{}\n  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}{:>8}  {}\n",
                   heading(instance).substr(0, heading(instance).find('\n')), "mechanism", "construction",
-                  "layers", "width", "work", "rounds", "machines", "wrong", "theory asks for");
+                  "layers", "width", "work", "rounds", "machines", "wrong", "error", "theory asks for");
   for (const Cells& row : table.rows) {
     const auto cell = [&](std::size_t column) { return row[column].empty() ? "-" : row[column]; };
-    text += fmt::format("  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}  {}\n", row[3], row[4], cell(5),
-                        cell(7), cell(8), cell(9), cell(10), cell(11), row[12]);
+    text += fmt::format("  {:<12}{:<13}{:>7}{:>7}{:>12}{:>8}{:>9}{:>7}{:>8}  {}\n", row[3], row[4], cell(5),
+                        cell(7), cell(8), cell(9), cell(10), cell(kWrong), cell(kError), row[kBound]);
   }
   return text;
 }
@@ -195,7 +215,7 @@ proofs_check::Plot depth_plot(Instance& instance) {
   const mpc::Parameters asked = instance.parameters;
   for (std::uint64_t k = 1; k <= 64; k *= 2) {
     instance.parameters.options["k"] = std::to_string(k);
-    for (const std::string& name : native_attentions()) {
+    for (const std::string& name : native_attentions(instance.info->name)) {
       try {
         points[name].emplace_back(k, native_task(instance, *anna::find_mechanism(name)).bound.depth);
       } catch (const ContractError&) {  // beyond what this network is for
@@ -240,16 +260,18 @@ constexpr std::uint64_t kMaxTokens = 4096;
 
 int compare(const CompareArguments& arguments, const Communicator& communicator) {
   const ProtocolArguments& common = arguments.common;
+  std::vector<NamedFile> inputs = input_files(common);
+  if (!arguments.trained.empty()) inputs.push_back({"--trained", arguments.trained});
   communicator.on_root([&] {
-    check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", common.out.json}},
-                input_files(common), common.out.quiet);
+    check_files({{"--csv", arguments.csv}, {"--html", arguments.html}, {"--json", common.out.json}}, inputs,
+                common.out.quiet);
   });
   Instance instance = prepare(common, communicator);
   require(instance.shape().n <= kMaxTokens,
           "compare: N is {}, allowed is 1 to {}: some networks compare all pairs", instance.shape().n,
           kMaxTokens);
   return communicator.from_root([&] {
-    const Table table = table_of(instance, common.out.quiet);
+    const Table table = table_of(instance, arguments.trained, common.out.quiet);
     OutputFiles files;
     if (!arguments.csv.empty()) files.write(arguments.csv, csv_text(table));
     if (!arguments.html.empty()) {
@@ -264,8 +286,9 @@ int compare(const CompareArguments& arguments, const Communicator& communicator)
     publish(common.out, arguments.csv == "-" || arguments.html == "-", text_of(instance, table),
             table_json("roundtrip/compare/1", table), std::move(files));
     // A construction that is exact for every input has no wrong output; ANNA's may, with probability eta.
-    const bool refuted = std::ranges::any_of(
-        table.rows, [](const Cells& row) { return row[3] != "anna" && !row[11].empty() && row[11] != "0"; });
+    const bool refuted = std::ranges::any_of(table.rows, [](const Cells& row) {
+      return row[3] != "anna" && !row[kWrong].empty() && row[kWrong] != "0";
+    });
     return static_cast<int>(refuted ? kRefuted : kDone);
   });
 }
@@ -281,6 +304,7 @@ Theory says what any network with the mechanism must take, whatever its weights.
 Examples:
   roundtrip compare k_hop --n 64 --param k=4
   roundtrip compare match2 --html match2.html
+  roundtrip compare match2 --trained examples/trained/mechanisms.csv
 )");
   auto a = std::make_shared<CompareArguments>();
   flags.positional("TASK", true, false, "k_hop, match2 or sum", [a](const std::string& text) {
@@ -293,6 +317,10 @@ Examples:
               [a](const std::string& text) { a->csv = output_path("--csv", text); });
   flags.value("--html", "FILE", "Write a page with plots and the table (- is standard output)",
               [a](const std::string& text) { a->html = output_path("--html", text); });
+  flags.value(
+      "--trained", "FILE",
+      "Add the trained networks of a CSV that `experiment mechanisms` wrote, each with its mean error",
+      [a](const std::string& text) { a->trained = text; });
   add_output_arguments(flags, a->common.out);
   return {.name = "compare",
           .act = [a](const Communicator& communicator) { return compare(*a, communicator); }};

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "roundtrip/anna/attention/mechanisms.h"
 #include "roundtrip/anna/files/model_file.h"
 #include "roundtrip/anna/files/onnx.h"
 #include "roundtrip/base/atomic_file.h"
@@ -511,13 +512,14 @@ Command add_compile(CommandLine& line) {
   add_protocol_arguments(flags, arguments->common);
   add_plan_and_output(flags, arguments->common);
   add_construction_arguments(
-      flags, arguments->construction, arguments->common.parameters, native_attentions(),
+      flags, arguments->construction, arguments->common.parameters, anna::mechanism_names(),
       "ema (default): exact match; anna: one table of locality-sensitive hashing; softmax: standard attention, so cold "
-      "that equal keys win; the others, for k_hop with --native alone",
+      "that equal keys win; the others, with --native alone and where the task has such a network",
       "Turn the transformer into a protocol again and compare all outputs");
-  flags.toggle("--native", arguments->native,
-               "match2 and k_hop: instead of the protocol's, the transformer made for the task, of weight "
-               "matrices with ReLU");
+  flags.toggle(
+      "--native", arguments->native,
+      "k_hop, match2 and sum: instead of the protocol's, the transformer made for the task, of weight "
+      "matrices with ReLU");
   flags.toggle(
       "--weights", arguments->weights,
       "The protocol's program as weight matrices with standard softmax attention, as a stock runtime executes it");

@@ -1,7 +1,9 @@
 #include "roundtrip/cli/contrast.h"
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -54,7 +56,9 @@ Table empty_table() {
     table.columns.emplace_back(measured);
   return table;
 }
-constexpr std::size_t kError = 10, kGuessing = 11, kSeconds = 13;  // columns
+// Columns.
+constexpr std::size_t kSymbols = 2, kMechanism = 3, kSize = 4, kUnit = 7, kNeed = 8, kLayers = 9, kError = 10,
+                      kGuessing = 11, kSeconds = 13;
 
 /// One line for each mechanism and size, the errors of all seeds beside each other.
 std::string text_of(const Contrast& contrast, const std::vector<ContrastRow>& rows, const Table& table,
@@ -106,7 +110,53 @@ std::vector<proofs_check::Plot> plots_of(const std::vector<ContrastRow>& rows, c
   return plots;
 }
 
+/// A cell that is a whole number, of a file that someone may have written.
+std::uint32_t number_in(const std::string& flag, const std::string& path, const Cells& cells,
+                        std::size_t column) {
+  require(is_number(cells[column]) && cells[column].size() < 10,
+          "{} {}: {} is '{}'; a whole number is needed", flag, path, empty_table().columns[column],
+          cells[column]);
+  return static_cast<std::uint32_t>(std::stoul(cells[column]));
+}
+
 }  // namespace
+
+std::vector<TrainedRow> trained_rows(const std::string& flag, const std::string& path,
+                                     const std::string& task, std::uint64_t k) {
+  require(std::filesystem::is_regular_file(path), "{} {}: there is no such file", flag, path);
+  const std::map<std::string, std::string> names{{"poly_sketch", "polynomial"}, {"reformer", "chunked"}};
+  std::vector<TrainedRow> rows;
+  std::map<Cells, std::size_t> known;  // by all keys but the seed
+  for (const auto& [key, cells] : finished_rows(path, empty_table(), flag)) {
+    if (cells[0] != task || (task == "k_hop" && cells[1] != std::to_string(k))) continue;
+    const auto [at, is_new] = known.try_emplace(Cells(key.begin(), key.end() - 1), rows.size());
+    if (is_new) {
+      train::ContrastOptions options;
+      options.symbols = number_in(flag, path, cells, kSymbols);
+      if (task == "k_hop") options.k = number_in(flag, path, cells, 1);
+      const auto name = names.find(cells[kMechanism]);
+      TrainedRow& row = rows.emplace_back();
+      row.mechanism = name == names.end() ? cells[kMechanism] : name->second;
+      if (number_in(flag, path, cells, kSize) != 0) row.size = cells[kSize];
+      row.layers = std::to_string(number_in(flag, path, cells, kLayers));
+      if (number_in(flag, path, cells, kNeed) != 0)
+        row.need = fmt::format("{} {}", cells[kNeed], cells[kUnit]);
+      row.tokens =
+          train::make_contrast(task, task == "k_hop" ? options : train::ContrastOptions{}).task.tokens;
+    }
+    double error = -1;
+    const auto [end, status] =
+        std::from_chars(cells[kError].data(), cells[kError].data() + cells[kError].size(), error);
+    require(status == std::errc() && end == cells[kError].data() + cells[kError].size() && error >= 0 &&
+                error <= 1,
+            "{} {}: error is '{}'; allowed are 0 .. 1", flag, path, cells[kError]);
+    TrainedRow& row = rows[at->second];
+    row.error += (error - row.error) / ++row.seeds;
+  }
+  require(!rows.empty(), "{} {}: has no network of {}", flag, path,
+          task == "k_hop" ? fmt::format("k_hop with k={}", k) : task);
+  return rows;
+}
 
 void add_contrast_arguments(Flags& flags, ContrastArguments& a) {
   flags.choice("--task", "NAME", {"match2", "k_hop"}, "mechanisms: on which task (default match2)",

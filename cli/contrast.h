@@ -18,6 +18,18 @@ struct ContrastArguments {
   train::ContrastOptions options;
 };
 
+/// What networks of a size erred at, a mean over seeds.
+struct TrainedRow {
+  std::string mechanism, size;  ///< names of mechanisms as in anna/attention; size: empty, if it has none
+  std::string layers, need;     ///< need: how much of what the task asks for, empty if any size will do
+  std::uint32_t tokens = 0, seeds = 0;
+  double error = 0;
+};
+/// Those on `task` with `k` hops, of a file that contrast_mechanisms() wrote as `csv`; ContractError naming `flag` for any
+/// other file, and for one without such rows.
+std::vector<TrainedRow> trained_rows(const std::string& flag, const std::string& path,
+                                     const std::string& task, std::uint64_t k);
+
 /// Its own flags: --task, --rows, --seeds, --steps, --k, --symbols.
 void add_contrast_arguments(Flags& flags, ContrastArguments& arguments);
 

@@ -18,13 +18,14 @@ struct NativeTask {
   simulate::TransformerSizes bound;   ///< by formula
   std::vector<mpc::Word> words;       ///< of the tokens; on rank 0
   std::vector<std::int64_t> symbols;  ///< k_hop: the value of each word
+  std::uint64_t first_output = 0;     ///< the token whose row has output 0
 };
 
-/// Mechanisms of networks: those that find equal keys, and for k_hop alone others.
-std::vector<std::string> native_attentions();
+/// Mechanisms of a task's networks; ContractError unless it is k_hop, match2 or sum.
+std::vector<std::string> native_attentions(const std::string& task);
 
-/// ContractError unless the protocol is match2 or k_hop, with words that the weights can hold, and has a network with the
-/// mechanism. Rank 0 alone has an input, and calls it.
+/// ContractError unless the protocol has a network with the mechanism, and words that the weights can hold. Rank 0 alone has
+/// an input, and calls it.
 NativeTask native_task(const Instance& instance, const anna::MechanismInfo& mechanism);
 
 /// The outputs as the user sees them, of the rows of the last array; a row without a word is nothing.

@@ -66,17 +66,17 @@ std::string csv_text(const Table& table) {
   return text;
 }
 
-std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table) {
+std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table, const std::string& flag) {
   std::map<Cells, Cells> rows;
   if (path.empty() || path == "-" || !std::filesystem::is_regular_file(path)) return rows;
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line)) return rows;
-  require(csv_line(line) == table.columns,
-          "--csv {}: holds another table; give a new name, or the same flags", path);
+  require(csv_line(line) == table.columns, "{} {}: holds another table; give a new name, or the same flags",
+          flag, path);
   while (std::getline(file, line)) {
     Cells cells = csv_line(line);
-    require(cells.size() == table.columns.size(), "--csv {}: a row has {} cells, expected {}", path,
+    require(cells.size() == table.columns.size(), "{} {}: a row has {} cells, expected {}", flag, path,
             cells.size(), table.columns.size());
     Cells key(cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(table.keys));
     rows.emplace(std::move(key), std::move(cells));

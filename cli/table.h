@@ -23,9 +23,10 @@ struct Table {
 std::vector<std::string> list_of(const std::string& flag, const std::string& text);
 
 std::string csv_text(const Table& table);
-/// Rows of an earlier call, by key, none for standard output or a new file; ContractError for a file that is another
-/// table.
-std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table);
+/// Rows of an earlier call, by key, none for standard output or a new file; ContractError naming `flag` for a file that is
+/// another table.
+std::map<Cells, Cells> finished_rows(const std::string& path, const Table& table,
+                                     const std::string& flag = "--csv");
 /// `table` and the rows of `finished` that it does not have to `path`.
 void write_rows(const std::string& path, const Table& table, const std::map<Cells, Cells>& finished);
 

@@ -63,6 +63,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
       if (steps != 0) row.steps = steps;
       if (rate != 0) row.rate = rate;
       if (row.mixer.recurrent()) row.layers = kind == Kind::kStateSpace && !match2 ? options.k : 1;
+      if (kind == Kind::kReformer && !match2) ++row.layers;
       made.rows.push_back(std::move(row));
     }
   };
@@ -76,7 +77,7 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
     add("poly_sketch", Kind::kPolySketch, "numbers", 9, {2, 16});  // 9 * 8 / 2 < 37 <= 10 * 9 / 2
     add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 31});
     add("reformer", Kind::kReformer, "tokens of a chunk", n, {4, 32});
-    add("rnn", Kind::kRnn, "numbers of state", need, {8, 64});
+    add("rnn", Kind::kRnn, "numbers of state", need, {8, 128}, 12000, 0.001f);
     add("lstm", Kind::kLstm, "cells", need, {4, 64});
     add("state_space", Kind::kStateSpace, "numbers of state", need, {4, 64});
     return made;
@@ -87,10 +88,12 @@ Contrast make_contrast(std::string_view name, const ContrastOptions& options) {
   add("softmax", Kind::kSoftmax, "", 0, {0}, 2000);
   add("anna", Kind::kAnna, "", 0, {0}, 3000);
   add("performer", Kind::kPerformer, "features", n, {16, 512});
-  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 2500);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
+  add("poly_sketch", Kind::kPolySketch, "numbers", 11, {4, 16}, 4000,
+      0.01f);  // 10 * 11 / 2 < 63 <= 11 * 12 / 2
   add("window", Kind::kWindow, "tokens to each side", n - 1, {4, 63});
-  add("reformer", Kind::kReformer, "tokens of a chunk", n, {8, 64}, 4000);
-  add("rnn", Kind::kRnn, "numbers of state", state, {8, 128}, 2500, 0.002f);
+  // Its keys are the queries: what is asked and what asks need a layer more to differ.
+  add("reformer", Kind::kReformer, "tokens of a chunk", n, {8, 64}, 6000);
+  add("rnn", Kind::kRnn, "numbers of state", state, {8, 128}, 6000, 0.001f);
   add("lstm", Kind::kLstm, "cells", state, {8, 32, 128}, 2500, 0.01f);
   add("state_space", Kind::kStateSpace, "numbers of state", options.symbols, {4, 64}, 2000);
   return made;

@@ -131,31 +131,38 @@ Graph::Node& Network::attention(LayerNodes& n, Graph::Node& of, bool by_symbol, 
 
 Graph::Node& Network::recurrence(Graph::Node& x, bool backwards, std::uint64_t seed) {
   const std::uint32_t n = mixer_.size;
-  const auto linear = [&](Graph::Node& of, std::uint32_t outputs) -> Graph::Node& {
-    return graph_.add(graph_.multiply(of, matrix(kDimension, outputs, seed)),
-                      graph_.parameter(1, outputs, 0, seed));
+  // `bias` is that of the map made last. Each parameter is a statement of its own: the order of arguments is not defined.
+  Graph::Node* bias = nullptr;
+  const auto linear = [&](Graph::Node& of, std::uint32_t outputs, float gain = 1) -> Graph::Node& {
+    Graph::Node& product = graph_.multiply(of, matrix(kDimension, outputs, seed, gain));
+    bias = &graph_.parameter(1, outputs, 0, seed);
+    return graph_.add(product, *bias);
   };
-  switch (mixer_.kind) {
-    case Mixer::Kind::kRnn:
-      return graph_.recur(linear(x, n), matrix(n, n, seed), task_.tokens, backwards);
-    case Mixer::Kind::kLstm: {
-      Graph::Node& gates = linear(x, 4 * n);
-      graph_.parameters().back()->value.middleCols(n, n).setOnes();  // states are kept at first
-      return graph_.lstm(gates, matrix(n, 4 * n, seed), task_.tokens, backwards);
-    }
-    default:
-      break;
+  if (mixer_.kind == Mixer::Kind::kRnn) {
+    // The state is kept at first and inputs are small beside it (Le, Jaitly, Hinton 2015): from a random matrix it
+    // learns nothing that is more than a few tokens back.
+    Graph::Node& input = linear(x, n, 0.3f);
+    Graph::Node& kept = matrix(n, n, seed, 0);
+    kept.value.diagonal().setOnes();
+    return graph_.recur(input, kept, task_.tokens, backwards);
+  }
+  if (mixer_.kind == Mixer::Kind::kLstm) {
+    Graph::Node& gates = linear(x, 4 * n);
+    bias->value.middleCols(n, n).setOnes();  // states are kept at first
+    return graph_.lstm(gates, matrix(n, 4 * n, seed), task_.tokens, backwards);
   }
   Graph::Node& before = graph_.shift(x, task_.tokens, backwards);
   const auto convolved = [&](std::uint32_t outputs) -> Graph::Node& {
-    return graph_.add(linear(x, outputs), graph_.multiply(before, matrix(kDimension, outputs, seed, 0.1f)));
+    Graph::Node& own = linear(x, outputs);
+    return graph_.add(own, graph_.multiply(before, matrix(kDimension, outputs, seed, 0.1f)));
   };
-  Graph::Node& decay = linear(x, n);
-  graph_.parameters().back()->value.setConstant(5);  // a state is kept for about 150 tokens at first
-  return graph_.scan(
-      graph_.sigmoid(graph_.add(decay, graph_.multiply(before, matrix(kDimension, n, seed, 0.1f)))),
-      graph_.unit(graph_.relu(convolved(n))), graph_.unit(graph_.relu(convolved(n))),
-      convolved(task_.value_dimension), task_.tokens, backwards);
+  Graph::Node& decay = convolved(n);
+  bias->value.setConstant(5);  // a state is kept for about 150 tokens at first
+  Graph::Node& write = convolved(n);
+  Graph::Node& read = convolved(n);
+  Graph::Node& value = convolved(task_.value_dimension);
+  return graph_.scan(graph_.sigmoid(decay), graph_.unit(graph_.relu(write)), graph_.unit(graph_.relu(read)),
+                     value, task_.tokens, backwards);
 }
 
 Graph::Node& Network::mix(LayerNodes& n, Graph::Node& of, bool by_symbol, std::uint64_t seed) {

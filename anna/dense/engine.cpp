@@ -446,7 +446,10 @@ class Evaluation {
 
   void divide_totals(DenseResult& result) const {
     const std::uint32_t m = head_.values.columns;
-    assign_on_large_pages(result.rows, n_queries_ * m, threads_);
+    if (result.rows.size() != n_queries_ * m) {
+      result.rows = {};
+      assign_on_large_pages(result.rows, n_queries_ * m, threads_);
+    }
     std::uint64_t collisions = 0, empty = 0;
 #pragma omp parallel for schedule(static) num_threads(threads_) reduction(+ : collisions, empty)
     for (std::int64_t row = 0; row < static_cast<std::int64_t>(n_queries_); ++row) {
@@ -497,7 +500,7 @@ class DenseBuckets final : public DenseAttention {
   std::string guarantee() const override { return guarantee_; }
   std::string cost() const override { return cost_; }
 
-  DenseResult attend(const DenseHead& head) const override {
+  DenseResult evaluate(const DenseHead& head, std::vector<double> memory) const override {
     head.validate();
     const auto start = Clock::now();
     // A slot numbers keys and rows of sums.
@@ -519,12 +522,12 @@ class DenseBuckets final : public DenseAttention {
       std::fill(std::copy(from.begin(), from.end() - cut, to), to + columns, std::int16_t{0});
       for (const std::int16_t v : from) largest = std::max(largest, std::abs(std::int32_t{v}));
     }
-    DenseResult result;
+    DenseResult result{std::move(memory), {}};
     // A total of T values is at most T * largest: 32 bits hold it up to this T. Beyond, everything is done in
     // 64, which hold N ell 2^15 < 2^32 2^20 2^15.
     const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max() / largest);
     if (!Evaluation<std::int32_t>(head, *coder, values, columns, threads, most, options_).run(result)) {
-      result = {};
+      result.facts = {};
       result.facts.wide = true;
       coder->use_table(0);
       Evaluation<std::int64_t>(head, *coder, values, columns, threads, ~std::uint64_t{0}, options_)
@@ -557,7 +560,7 @@ class DenseBruteForce final : public DenseAttention {
   std::string guarantee() const override { return "the definition of ANNA by LSH, pair by pair"; }
   std::string cost() const override { return "time O(ell N_q N_k)"; }
 
-  DenseResult attend(const DenseHead& head) const override {
+  DenseResult evaluate(const DenseHead& head, std::vector<double>) const override {
     head.validate();
     const auto start = Clock::now();
     const FamilyParameters family = parameters_.functions_of(head.keys.columns);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roundtrip/anna/attention/anna.h"
@@ -42,13 +43,6 @@ struct DenseHead {
   void validate() const;    ///< ContractError unless the shapes agree
 };
 
-/// Quantises a head. Queries and keys get one unit, by which the longest has a norm just below
-/// kHadamardMaxNorm; with `unit_sphere` each row is divided by its norm first (cross-polytope and hyperplane
-/// families compare directions). The values' unit is the least power of two that fits 16 bits. ContractError
-/// naming matrix, row and column for a number that is not finite, and naming the row for a zero vector that
-/// has no direction.
-DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere);
-
 /// What an evaluation measured.
 struct DenseFacts {
   std::uint64_t hash_evaluations = 0;  ///< functions computed
@@ -76,7 +70,14 @@ class DenseAttention {
   virtual std::string name() const = 0;
   virtual std::string guarantee() const = 0;  ///< one line
   virtual std::string cost() const = 0;       ///< one line, in N, d, m, z, ell
-  virtual DenseResult attend(const DenseHead& head) const = 0;
+  /// `memory`: the rows of an earlier result, whose numbers are lost. ANNA and exact match write into it if it has as many
+  /// as the new one, and so touch no fresh pages.
+  DenseResult attend(const DenseHead& head, std::vector<double> memory = {}) const {
+    return evaluate(head, std::move(memory));
+  }
+
+ private:
+  virtual DenseResult evaluate(const DenseHead& head, std::vector<double> memory) const = 0;
 };
 
 struct Kernels;
@@ -88,6 +89,14 @@ struct DenseOptions {
   std::uint32_t partition_keys = 512;  ///< keys that are grouped at once
   std::function<void(std::uint32_t done, std::uint32_t tables)> progress = {};  ///< after each table
 };
+
+/// Quantises a head. Queries and keys get one unit, by which the longest has a norm just below
+/// kHadamardMaxNorm; with `unit_sphere` each row is divided by its norm first (cross-polytope and hyperplane
+/// families compare directions). The values' unit is the least power of two that fits 16 bits. ContractError
+/// naming matrix, row and column for a number that is not finite, and naming the row for a zero vector that
+/// has no direction. Equal bit for bit whatever the options.
+DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere,
+                   const DenseOptions& options = {});
 
 /// Problem:   ANNA by locality-sensitive hashing (attention/anna.h) on dense matrices.
 /// Guarantee: out_i = sum_j c_ij v_j / sum_j c_ij with c_ij the number of tables in which q_i and k_j share a code,

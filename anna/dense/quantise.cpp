@@ -1,50 +1,86 @@
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cmath>
+#include <mutex>
 
 #include "roundtrip/anna/dense/matrices.h"
+#include "roundtrip/anna/lsh/kernels/kernels.h"
 #include "roundtrip/base/error.h"
+#include "roundtrip/base/rational.h"
 
 namespace roundtrip::anna {
 namespace {
 
-void check(const char* what, const RealRows& rows) {
+constexpr std::uint32_t kInfinityBits = 0x7f800000;
+
+/// Every row of `rows` in parts of some, by several threads; visit(begin, end) must not throw.
+template <typename Visit>
+void for_parts(const RealRows& rows, int threads, const Visit& visit) {
+  constexpr std::uint64_t kRows = 256;
+  const auto parts = static_cast<std::int64_t>(ceil_div(rows.rows, kRows));
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::uint64_t begin = static_cast<std::uint64_t>(part) * kRows;
+    visit(begin, std::min(begin + kRows, rows.rows));
+  }
+}
+
+/// The largest magnitude; ContractError naming row and column of a number that is not finite.
+double largest_of(const char* what, const RealRows& rows, const Kernels& kernels, int threads) {
   require(rows.data.size() == rows.rows * rows.columns, "{}: {} numbers are not {} rows of {}", what,
           rows.data.size(), rows.rows, rows.columns);
+  std::atomic<std::uint32_t> most = 0;
+  for_parts(rows, threads, [&](std::uint64_t begin, std::uint64_t end) {
+    const std::uint32_t bits =
+        kernels.largest_bits(rows.data.data() + begin * rows.columns, (end - begin) * rows.columns);
+    for (std::uint32_t before = most; before < bits && !most.compare_exchange_weak(before, bits);) continue;
+  });
+  if (most < kInfinityBits) return std::bit_cast<float>(most.load());
   for (std::size_t i = 0; i < rows.data.size(); ++i) {
     require(std::isfinite(rows.data[i]), "{}: row {} column {} is {}; all numbers must be finite", what,
             i / rows.columns, i % rows.columns, rows.data[i]);
   }
+  throw InternalError("a number that is not finite was not found");
 }
 
-double norm(const RealRows& rows, std::uint64_t row) {
-  double square = 0;
-  for (std::uint32_t i = 0; i < rows.columns; ++i) {
-    const double x = rows.data[row * rows.columns + i];
-    square += x * x;
-  }
-  return std::sqrt(square);
+std::vector<double> norms_of(const RealRows& rows, const Kernels& kernels, int threads) {
+  std::vector<double> norms(rows.rows);
+  for_parts(rows, threads, [&](std::uint64_t begin, std::uint64_t end) {
+    kernels.norms(rows.data.data() + begin * rows.columns, end - begin, rows.columns, norms.data() + begin);
+  });
+  return norms;
 }
 
-double longest(const RealRows& rows) {
-  double most = 0;
-  for (std::uint64_t row = 0; row < rows.rows; ++row) most = std::max(most, norm(rows, row));
-  return most;
+/// Each row over its length in `lengths`, or as it is if that is empty, in units.
+FixedRows fixed(const RealRows& rows, std::span<const double> lengths, double unit, const Kernels& kernels,
+                int threads) {
+  FixedRows made{rows.rows, rows.columns, unit, 0, {}};
+  made.data.resize(rows.data.size());
+  std::mutex held;
+  for_parts(rows, threads, [&](std::uint64_t begin, std::uint64_t end) {
+    const auto part = [&](std::uint64_t row, std::uint64_t count, double length) {
+      const std::uint64_t at = row * rows.columns;
+      return kernels.quantise(rows.data.data() + at, count * rows.columns, length, unit,
+                              made.data.data() + at);
+    };
+    double most = 0;
+    if (lengths.empty()) most = part(begin, end - begin, 1);
+    for (std::uint64_t row = begin; row < end && !lengths.empty(); ++row)
+      most = std::max(most, part(row, 1, lengths[row]));
+    const std::scoped_lock lock(held);
+    made.max_error = std::max(made.max_error, most);
+  });
+  return made;
 }
 
-FixedRows fixed_points(const char* what, const RealRows& rows, double unit, bool unit_sphere) {
-  FixedRows fixed{rows.rows, rows.columns, unit, 0, {}};
-  fixed.data.resize(rows.data.size());
-  for (std::uint64_t row = 0; row < rows.rows; ++row) {
-    const double length = unit_sphere ? norm(rows, row) : 1;
-    require(length > 0, "{}: row {} is the zero vector, which has no direction", what, row);
-    for (std::uint32_t i = 0; i < rows.columns; ++i) {
-      const double x = rows.data[row * rows.columns + i] / length;
-      const double integer = std::nearbyint(x / unit);
-      fixed.data[row * rows.columns + i] = static_cast<std::int16_t>(integer);
-      fixed.max_error = std::max(fixed.max_error, std::fabs(integer * unit - x));
-    }
-  }
-  return fixed;
+FixedRows fixed_points(const char* what, const RealRows& rows, const std::vector<double>& norms, double unit,
+                       bool unit_sphere, const Kernels& kernels, int threads) {
+  if (!unit_sphere) return fixed(rows, {}, unit, kernels, threads);
+  const auto zero = std::ranges::find(norms, 0.0);
+  require(zero == norms.end(), "{}: row {} is the zero vector, which has no direction", what,
+          zero - norms.begin());
+  return fixed(rows, norms, unit, kernels, threads);
 }
 
 }  // namespace
@@ -64,28 +100,30 @@ void DenseHead::validate() const {
   whole("queries", queries), whole("keys", keys), whole("values", values);
 }
 
-DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere) {
-  check("queries", queries), check("keys", keys), check("values", values);
-  const double most = unit_sphere ? 1 : std::max(longest(queries), longest(keys));
+DenseHead quantise(const RealRows& queries, const RealRows& keys, const RealRows& values, bool unit_sphere,
+                   const DenseOptions& options) {
+  const Kernels& kernels = options.kernels != nullptr ? *options.kernels : best_kernels();
+  const int threads = threads_for(options.threads, queries.rows + keys.rows);
+  (void)largest_of("queries", queries, kernels, threads);
+  (void)largest_of("keys", keys, kernels, threads);
+  const double largest = largest_of("values", values, kernels, threads);
+  const std::vector<double> query_norms = norms_of(queries, kernels, threads),
+                            key_norms = norms_of(keys, kernels, threads);
+  double most = unit_sphere ? 1 : 0;
+  for (const std::vector<double>* norms : {&query_norms, &key_norms}) {
+    if (!unit_sphere && !norms->empty()) most = std::max(most, *std::ranges::max_element(*norms));
+  }
   // Rounding moves a coordinate by at most half a unit, a norm by at most sqrt(d) / 2 units.
   const double reach = kHadamardMaxNorm - std::sqrt(static_cast<double>(queries.columns)) / 2 - 1;
   const double unit = most > 0 ? most / reach : 1;
   DenseHead head;
-  head.queries = fixed_points("queries", queries, unit, unit_sphere);
-  head.keys = fixed_points("keys", keys, unit, unit_sphere);
-  double largest = 0;
-  for (const float x : values.data) largest = std::max(largest, std::fabs(static_cast<double>(x)));
+  head.queries = fixed_points("queries", queries, query_norms, unit, unit_sphere, kernels, threads);
+  head.keys = fixed_points("keys", keys, key_norms, unit, unit_sphere, kernels, threads);
   int exponent = 0;  // largest < 2^exponent
   if (largest > 0) std::frexp(largest, &exponent);
   double step = std::ldexp(1.0, exponent - 15);
   if (std::nearbyint(largest / step) > 32767) step *= 2;
-  head.values = {values.rows, values.columns, step, 0, {}};
-  head.values.data.resize(values.data.size());
-  for (std::size_t i = 0; i < values.data.size(); ++i) {
-    const double integer = std::nearbyint(values.data[i] / step);
-    head.values.data[i] = static_cast<std::int16_t>(integer);
-    head.values.max_error = std::max(head.values.max_error, std::fabs(integer * step - values.data[i]));
-  }
+  head.values = fixed(values, {}, step, kernels, threads);
   head.validate();
   return head;
 }

@@ -42,7 +42,7 @@ class Softmax final : public DenseAttention {
   }
   std::string cost() const override { return "time O(N_q N_k (d + m)); memory O((d + m) (N_q + N_k))"; }
 
-  DenseResult attend(const DenseHead& head) const override {
+  DenseResult evaluate(const DenseHead& head, std::vector<double>) const override {
     head.validate();
     const auto start = Clock::now();
     const std::size_t n_q = head.queries.rows, n_k = head.keys.rows, d = head.keys.columns,
@@ -116,7 +116,7 @@ class LowRank final : public DenseAttention {
     return "time O((N_q + N_k) rank (d + m)); memory O((rank + d + m) (N_q + N_k))";
   }
 
-  DenseResult attend(const DenseHead& head) const override {
+  DenseResult evaluate(const DenseHead& head, std::vector<double>) const override {
     head.validate();
     const auto start = Clock::now();
     const std::size_t n_q = head.queries.rows, n_k = head.keys.rows, d = head.keys.columns,

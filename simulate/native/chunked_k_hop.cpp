@@ -21,19 +21,6 @@ std::uint32_t bits_below(std::uint64_t count) {  // of the numbers below count, 
   return std::max(1u, ceil_log(2, count));
 }
 
-/// Chunks of one token, and so many functions that vectors of +-1 that differ have different codes: two that differ in one
-/// of d numbers agree on a function with probability 1 - arccos(1 - 2/d) / pi <= exp(-2 / (pi sqrt d)), on 66 sqrt d of
-/// them with less than 2^-60.
-anna::Mechanism chunks(std::uint64_t dimension, std::uint64_t seed) {
-  std::uint32_t root = 1;
-  while (std::uint64_t{root} * root < dimension) ++root;
-  anna::Chunked chunked;
-  chunked.chunk = 1;
-  chunked.functions = 66 * root;
-  chunked.seed = seed;
-  return chunked;
-}
-
 /// Layers after the first have rows of bits: the place where find_m is and whether there is one, the same for find_{m+1},
 /// and symbol + 1. Units are relu alone, which bits and sums of bits pass.
 class KHopLayers {
@@ -96,7 +83,7 @@ class KHopLayers {
     layer.output = std::move(output);
     model_.transformer.layers.push_back(std::make_shared<anna::WeightLayer>(
         std::move(layer), fmt::format("layer {}", model_.mechanisms.size())));
-    model_.mechanisms.push_back(chunks(dimension, options_.seed));
+    model_.mechanisms.push_back(chunks_of_equal_signs(dimension, 1, options_.seed));
   }
 
   void find_one() {
@@ -227,6 +214,16 @@ class KHopLayers {
 };
 
 }  // namespace
+
+anna::Mechanism chunks_of_equal_signs(std::uint64_t dimension, std::uint64_t chunk, std::uint64_t seed) {
+  std::uint32_t root = 1;
+  while (std::uint64_t{root} * root < dimension) ++root;
+  anna::Chunked chunked;
+  chunked.chunk = chunk;
+  chunked.functions = 66 * root;
+  chunked.seed = seed;
+  return chunked;
+}
 
 void ChunkedKHopOptions::validate() const {
   require(n >= 1 && n <= 1 << 10, "k_hop by chunks: n is {}; allowed are 1 .. {}", n, 1 << 10);

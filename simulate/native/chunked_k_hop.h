@@ -36,4 +36,9 @@ struct ChunkedKHopOptions {
 anna::Model chunked_k_hop_model(const ChunkedKHopOptions& options);
 TransformerSizes chunked_k_hop_sizes(const ChunkedKHopOptions& options);
 
+/// Chunks of `chunk` tokens, with so many functions that vectors of +-1 that differ have different codes: two that differ in
+/// one of d numbers agree on a function with probability 1 - arccos(1 - 2/d) / pi <= exp(-2 / (pi sqrt d)), on 66 sqrt d
+/// of them with less than 2^-60.
+anna::Mechanism chunks_of_equal_signs(std::uint64_t dimension, std::uint64_t chunk, std::uint64_t seed);
+
 }  // namespace roundtrip::simulate

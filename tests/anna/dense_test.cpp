@@ -288,6 +288,100 @@ TEST(Quantise, StatesItsErrorAndKeepsTheGeometry) {
   }
 }
 
+TEST(Dense, WritesIntoMemoryThatItIsGiven) {
+  const Instance instance = generate_instance({.kind = InstanceKind::kPlanted, .tokens = 300, .c = 8});
+  const DenseHead head = quantise(instance.queries, instance.keys, instance.values, true);
+  for (const auto& attention : {make_dense_anna({.tables = 3, .functions = 1}), make_dense_exact_match()}) {
+    const DenseResult fresh = attention->attend(head);
+    for (const std::size_t size :
+         {fresh.rows.size(), fresh.rows.size() - 1, fresh.rows.size() + 9, std::size_t{0}}) {
+      std::vector<double> memory(size, std::numeric_limits<double>::quiet_NaN());
+      const double* const at = memory.data();
+      const DenseResult again = attention->attend(head, std::move(memory));
+      EXPECT_EQ(again.rows, fresh.rows) << size;
+      EXPECT_EQ(again.facts.collisions, fresh.facts.collisions);
+      if (size == fresh.rows.size()) {
+        EXPECT_EQ(again.rows.data(), at);
+      }
+    }
+  }
+}
+
+/// A matrix's integers by the definition, number by number.
+FixedRows fixed_by_definition(const RealRows& rows, double unit, bool unit_sphere) {
+  FixedRows fixed{rows.rows, rows.columns, unit, 0, {}};
+  for (std::uint64_t row = 0; row < rows.rows; ++row) {
+    double square = 0;
+    for (std::uint32_t i = 0; i < rows.columns; ++i) {
+      const double x = rows.data[row * rows.columns + i];
+      square += x * x;
+    }
+    const double length = unit_sphere ? std::sqrt(square) : 1;
+    for (std::uint32_t i = 0; i < rows.columns; ++i) {
+      const double x = rows.data[row * rows.columns + i] / length;
+      const double integer = std::nearbyint(x / unit);
+      fixed.data.push_back(static_cast<std::int16_t>(integer));
+      fixed.max_error = std::max(fixed.max_error, std::fabs(integer * unit - x));
+    }
+  }
+  return fixed;
+}
+
+TEST(Quantise, IsTheDefinitionOnEveryInstructionSet) {
+  for (const std::uint32_t columns : {1u, 2u, 3u, 20u, 64u, 67u}) {
+    for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{7}, std::uint64_t{700}}) {
+      RandomStream random(columns, Domain::kTest, count);
+      const auto matrix = [&](float scale) {
+        RealRows rows{count, columns, {}};
+        for (std::uint64_t i = 0; i < count * columns; ++i) {
+          // Halves of the unit of a power of two, too, where rounding goes to the even one.
+          const auto x = static_cast<float>(random.below(1 << 17)) - 65536.0f;
+          rows.data.push_back(x == 0 ? scale : scale * x / 65536.0f);
+        }
+        return rows;
+      };
+      const RealRows q = matrix(3), k = matrix(1e-3f), v = matrix(1);
+      for (const bool sphere : {false, true}) {
+        const DenseHead expected = [&] {
+          DenseHead head = quantise(q, k, v, sphere, {.threads = 1, .kernels = kernels().front()});
+          EXPECT_EQ(head.queries.unit, head.keys.unit);
+          return DenseHead{fixed_by_definition(q, head.queries.unit, sphere),
+                           fixed_by_definition(k, head.keys.unit, sphere),
+                           fixed_by_definition(v, head.values.unit, false)};
+        }();
+        for (const Kernels* kernel : kernels()) {
+          for (const unsigned threads : {1u, 2u, 3u}) {
+            const DenseHead head = quantise(q, k, v, sphere, {.threads = threads, .kernels = kernel});
+            for (const auto part : {&DenseHead::queries, &DenseHead::keys, &DenseHead::values}) {
+              EXPECT_EQ((head.*part).data, (expected.*part).data) << kernel->name << ' ' << columns;
+              EXPECT_EQ((head.*part).max_error, (expected.*part).max_error) << kernel->name << ' ' << columns;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Kernels, AreThoseThatTheEnvironmentNames) {
+  const Kernels* const best = kernels().back();
+  EXPECT_EQ(&best_kernels(), best);
+  for (const Kernels* kernel : kernels()) {
+    ASSERT_EQ(setenv("ROUNDTRIP_KERNELS", kernel->name, 1), 0);
+    EXPECT_EQ(&best_kernels(), kernel);
+  }
+  ASSERT_EQ(setenv("ROUNDTRIP_KERNELS", "mmx", 1), 0);
+  try {
+    (void)best_kernels();
+    ADD_FAILURE();
+  } catch (const ContractError& error) {
+    EXPECT_NE(std::string(error.what()).find("ROUNDTRIP_KERNELS is mmx; allowed here are portable"),
+              std::string::npos)
+        << error.what();
+  }
+  unsetenv("ROUNDTRIP_KERNELS");
+}
+
 TEST(Quantise, HandlesEdgesAndRefusesByName) {
   const RealRows two{2, 2, {1, 2, 3, 4}}, zero{2, 2, {0, 0, 1, 0}};
   const auto refused = [&](const RealRows& q, const RealRows& k, const RealRows& v, bool sphere,

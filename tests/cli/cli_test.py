@@ -359,7 +359,7 @@ class Reports(Case):
         self.refuse("compile", "sum", "--n", 16, "--attention", "softmax", "--ids", "short", says=["softmax", "--ids fallback"])
         for flags in (("--attention", "softmax"), ("--construction", "scattered")):
             self.refuse("compile", "sum", "--n", 16, *flags, "--certificate", self.path / "c.gz", says=["--certificate", flags[1]])
-        self.refuse("compile", "match2", "--n", 16, "--native", "--attention", "softmax", says=["--native", "softmax"])
+        self.refuse("compile", "match2", "--n", 16, "--native", "--attention", "lstm", says=["--native", "lstm", "known are ema, anna, softmax, window, chunked"])
         output, run_output = self.path / "transformer", self.path / "run"
         self.succeed("compile", "sort", "--n", 100, "--output", output, "--quiet")
         self.succeed("run", "sort", "--n", 100, "--output", run_output, "--quiet")

@@ -133,7 +133,7 @@ class Decompile(cli_test.Case):
             self.assertEqual(plans[0]["rounds"], plans[1]["rounds"])
             if attention != "softmax":  # by which protocols are compiled, too
                 self.refuse(*hop, says=[f"'{attention}'", "ema or anna or softmax"])
-        self.refuse("compile", "match2", "--n", 9, "--native", "--attention", "rnn", says="ema and anna alone")
+        self.refuse("compile", "match2", "--n", 9, "--native", "--attention", "rnn", says="known are ema, anna, softmax, window, chunked")
         self.refuse("compile", "k_hop", "--n", 9, "--native", "--attention", "rnn", "--param", "k=65", says="k")
 
     def test_formula_of_a_file(self):

@@ -299,6 +299,19 @@ TEST(Contrast, ASmallWindowIsNotEnough) {
   }
 }
 
+TEST(Contrast, AWideStateIsEnough) {
+  // A state that nothing is kept in at first learns neither: it errs at .3 and more.
+  const Contrast contrast = make_contrast("match2", {});
+  for (const ContrastRow& row : contrast.rows) {
+    if (row.name() == "state_space:64") {
+      EXPECT_LT(run_row(contrast, row, 1, 400).error, 0.05);
+    }
+    if (row.name() == "lstm:64") {
+      EXPECT_LT(run_row(contrast, row, 1, 1200).error, 0.15);
+    }
+  }
+}
+
 TEST(Train, Learns) {
   const Trained trained = train(find_task("match2"), {.seed = 5, .steps = 400});
   EXPECT_LT(trained.error, 0.1);

@@ -1,5 +1,11 @@
 #include "roundtrip/anna/lsh/kernels/kernels.h"
 
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "roundtrip/base/error.h"
+
 namespace roundtrip::anna {
 
 namespace portable {
@@ -7,6 +13,12 @@ extern const Kernels kKernels;
 }
 #ifdef ROUNDTRIP_HAS_AVX2
 namespace avx2 {
+extern const Kernels kKernels;
+}
+#endif
+
+#ifdef ROUNDTRIP_HAS_AVX512
+namespace avx512 {
 extern const Kernels kKernels;
 }
 #endif
@@ -31,9 +43,25 @@ std::span<const Kernels* const> kernels() {
 #ifdef ROUNDTRIP_HAS_AVX2
     if (__builtin_cpu_supports("avx2")) all.push_back(&avx2::kKernels);
 #endif
+#ifdef ROUNDTRIP_HAS_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+      all.push_back(&avx512::kKernels);
+#endif
     return all;
   }();
   return kAll;
+}
+
+const Kernels& best_kernels() {
+  const char* const wanted = std::getenv("ROUNDTRIP_KERNELS");
+  if (wanted == nullptr) return *kernels().back();
+  std::string names;
+  for (const Kernels* known : kernels()) {
+    if (std::string_view(known->name) == wanted) return *known;
+    names += (names.empty() ? "" : ", ") + std::string(known->name);
+  }
+  throw ContractError(fmt::format("ROUNDTRIP_KERNELS is {}; allowed here are {}", wanted, names));
 }
 
 }  // namespace roundtrip::anna

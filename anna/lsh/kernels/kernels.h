@@ -56,6 +56,13 @@ struct Kernels {
                      double* out);
   void (*divide_row_wide)(const std::int64_t* total, std::uint32_t columns, double count, double unit,
                           double* out);
+  /// The largest of the numbers' bits without their sign: 0x7f800000 or more iff one is not finite; 0 of none.
+  std::uint32_t (*largest_bits)(const float* numbers, std::size_t count);
+  /// out[row] = the Euclidean norm of numbers[row * columns ..], squares added in order, in double.
+  void (*norms)(const float* numbers, std::size_t rows, std::uint32_t columns, double* out);
+  /// out[i] = round(x / unit), half to even, x = numbers[i] / length, each in double; returns the largest
+  /// |out[i] unit - x|. The caller knows that every result fits int16.
+  double (*quantise)(const float* numbers, std::size_t count, double length, double unit, std::int16_t* out);
   /// The largest of `columns` >= 1 numbers, none of them NaN.
   float (*max_row)(const float* row, std::size_t columns);
   /// row[j] = exp(row[j] - shift), returns their sum; relative error below 2e-7. For exact softmax attention.
@@ -64,8 +71,7 @@ struct Kernels {
 
 /// All that were compiled in and this processor can run, portable first, best last.
 std::span<const Kernels* const> kernels();
-inline const Kernels& best_kernels() {
-  return *kernels().back();
-}
+/// The best of them, or the one that the environment variable ROUNDTRIP_KERNELS names; ContractError if it is none of them.
+const Kernels& best_kernels();
 
 }  // namespace roundtrip::anna

@@ -13,9 +13,8 @@ constexpr int kBytes = 16;
 #endif
 constexpr std::uint32_t kShorts = kBytes / 2;
 constexpr std::size_t kFloats = kBytes / 4;
-typedef std::int16_t Short __attribute__((vector_size(kBytes), may_alias));
+typedef std::int16_t Short __attribute__((vector_size(kBytes)));
 typedef std::int32_t Int __attribute__((vector_size(kBytes), may_alias));
-typedef std::int64_t Long __attribute__((vector_size(kBytes), may_alias));
 typedef float Float __attribute__((vector_size(kBytes), may_alias, aligned(4)));
 
 template <typename Vector>
@@ -26,15 +25,15 @@ inline Vector load(const void* from) {
 }
 
 // y_j = sum over i of (-1)^{|i & j|} x_i over 2^kStages vectors, the stages of strides 1 .. kMax.
-template <int kStages, int kMax>
-inline void butterflies(Short* x) {
+template <int kStages, int kMax, typename Vector>
+inline void butterflies(Vector* x) {
   constexpr int kSize = 1 << kStages;
 #pragma GCC unroll 3
   for (int half = kMax; half >= 1; half /= 2) {
 #pragma GCC unroll 8
     for (int i = 0; i < kSize; ++i) {
       if ((i & half) != 0) continue;
-      const Short a = x[i], b = x[i + half];
+      const Vector a = x[i], b = x[i + half];
       x[i] = a + b;
       x[i + half] = a - b;
     }
@@ -59,45 +58,51 @@ inline Short flip(Short x, Short factors, [[maybe_unused]] std::uint32_t shift) 
 #endif
 }
 
-inline Short absolute(Short x) {
+template <typename Vector>
+inline Vector absolute(Vector x) {
   return x < 0 ? -x : x;
 }
 
 // The last stage's pair of numbers whose sum or difference is largest so far: max(|a + b|, |a - b|) = |a| +
 // |b|. Of equal ones the pair of least index counts.
-struct Best {
-  Short magnitude = Short{} - 1, a = {}, b = {}, index = {};  // index: of a + b
+template <typename Vector>
+struct BestOf {
+  Vector magnitude = Vector{} - 1, a = {}, b = {}, index = {};  // index: of a + b
+
+  void keep(const BestOf& other) {
+    const Vector better =
+        (other.magnitude > magnitude) | ((other.magnitude == magnitude) & (other.index < index));
+    magnitude = other.magnitude > magnitude ? other.magnitude : magnitude;
+    a = better ? other.a : a;
+    b = better ? other.b : b;
+    index = better ? other.index : index;
+  }
 };
+using Best = BestOf<Short>;
 
 // The winner of the pairs x_j, x_{j + kPairs}, whose sums have the indices first + j stride, against the
 // best. A tree of comparisons: their latencies would add up in a chain.
-template <int kPairs>
-inline void keep_best(const Short* x, std::int16_t first, std::int16_t stride, Best* best) {
-  Short magnitude[kPairs], a[kPairs], b[kPairs], index[kPairs];
+template <int kPairs, typename Vector>
+inline void keep_best(const Vector* x, Vector first, std::int16_t stride, BestOf<Vector>* best) {
+  BestOf<Vector> pairs[kPairs];
 #pragma GCC unroll 4
   for (int j = 0; j < kPairs; ++j) {
-    magnitude[j] = absolute(x[j]) + absolute(x[j + kPairs]);
-    a[j] = x[j], b[j] = x[j + kPairs];
-    index[j] = Short{} + static_cast<std::int16_t>(first + j * stride);
+    pairs[j].magnitude = absolute(x[j]) + absolute(x[j + kPairs]);
+    pairs[j].a = x[j], pairs[j].b = x[j + kPairs];
+    pairs[j].index = first + static_cast<std::int16_t>(j * stride);
   }
 #pragma GCC unroll 2
   for (int count = kPairs / 2; count >= 1; count /= 2) {
 #pragma GCC unroll 2
     for (int j = 0; j < count; ++j) {
-      const int left = 2 * j, right = 2 * j + 1;  // neighbours: the left one's index is less
-      const Short larger = magnitude[right] > magnitude[left];
-      magnitude[j] = magnitude[right] > magnitude[left] ? magnitude[right] : magnitude[left];
-      a[j] = larger ? a[right] : a[left];
-      b[j] = larger ? b[right] : b[left];
-      index[j] = larger ? index[right] : index[left];
+      const BestOf<Vector>&left = pairs[2 * j],
+            &right = pairs[2 * j + 1];  // neighbours: the left one's index is less
+      const Vector larger = right.magnitude > left.magnitude;
+      pairs[j] = {right.magnitude > left.magnitude ? right.magnitude : left.magnitude,
+                  larger ? right.a : left.a, larger ? right.b : left.b, larger ? right.index : left.index};
     }
   }
-  const Short better =
-      (magnitude[0] > best->magnitude) | ((magnitude[0] == best->magnitude) & (index[0] < best->index));
-  best->magnitude = magnitude[0] > best->magnitude ? magnitude[0] : best->magnitude;
-  best->a = better ? a[0] : best->a;
-  best->b = better ? b[0] : best->b;
-  best->index = better ? index[0] : best->index;
+  best->keep(pairs[0]);
 }
 
 // One pass of butterflies at strides `stride` .. `stride` << (kStages - 1) from `source` to `data`, both
@@ -124,7 +129,8 @@ template <int kStages, bool kFlip, bool kShift, bool kKeepBest>
       }
       if (kKeepBest) {
         butterflies<kStages, kSize / 4>(x);
-        keep_best<kSize / 2>(x, static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride), best);
+        keep_best<kSize / 2>(x, Short{} + static_cast<std::int16_t>(i), static_cast<std::int16_t>(stride),
+                             best);
       } else {
         butterflies<kStages, kSize / 2>(x);
 #pragma GCC unroll 8
@@ -175,6 +181,7 @@ inline void transform(const std::int16_t* block, std::uint32_t size, std::uint32
   }
 }
 
+#if !defined(__AVX512BW__)
 // For size 64 in rounds + 1 passes instead of two a round. No shift lies between the six stages of a round,
 // so they commute, and the second half of a round's stages, the flips and the first half of the next round's
 // work on the same eight vectors.
@@ -192,7 +199,7 @@ template <std::uint32_t kStride, bool kFirst, bool kLast>
     }
     if (kLast) {
       butterflies<3, 2>(x);
-      keep_best<4>(x, static_cast<std::int16_t>(first), kStride, best);
+      keep_best<4>(x, Short{} + static_cast<std::int16_t>(first), kStride, best);
       continue;
     }
     butterflies<3, 4>(x);
@@ -229,6 +236,104 @@ inline void transform64(const std::int16_t* block, std::uint32_t rounds, const s
   }
   pass64<8, false, true>(data, nullptr, 0, data, best);
 }
+#else
+// For size 64 in rounds + 1 passes, as no shift lies between the six stages of a round, on two neighbouring rows of 16
+// tokens at once: a block is 32 vectors.
+typedef std::int16_t TwoRows __attribute__((vector_size(64)));
+
+inline TwoRows flip_two(TwoRows x, TwoRows factors, bool shifts) {
+  typedef short Builtin __attribute__((vector_size(64)));
+  if (!shifts) return x * factors;                                           // +-1
+#if defined(__clang__)
+  return (TwoRows)__builtin_ia32_pmulhrsw512((Builtin)x, (Builtin)factors);  // (x factor + 2^14) >> 15
+#else
+  return (TwoRows)__builtin_ia32_pmulhrsw512_mask((Builtin)x, (Builtin)factors, Builtin{}, ~0u);
+#endif
+}
+
+// The stage between the two rows of a vector: (a, b) becomes (a + b, a - b).
+inline TwoRows butterfly_within(TwoRows x) {
+  typedef std::int64_t Halves __attribute__((vector_size(64), may_alias));
+  const TwoRows swapped = (TwoRows)__builtin_shufflevector((Halves)x, (Halves)x, 4, 5, 6, 7, 0, 1, 2, 3);
+  const TwoRows minus = (TwoRows)Halves{0, 0, 0, 0, -1, -1, -1, -1};
+  return swapped + ((x ^ minus) - minus);
+}
+
+// Four vectors of neighbouring rows, strides 1 .. 4, or eight vectors at strides 8 .. 32.
+template <std::uint32_t kStride, bool kFirst>
+[[gnu::always_inline]] inline void pass_two(const std::int16_t* source, const std::int16_t* factors,
+                                            std::int16_t* data) {
+  constexpr std::uint32_t kVectors = kStride == 8 ? 8 : 4, kApart = kStride == 8 ? 8 : 2;
+  for (std::uint32_t group = 0; group < 32 / kVectors; ++group) {
+    const std::uint32_t first = kStride == 8 ? 2 * group : 8 * group;
+    TwoRows x[kVectors];
+    const auto stages = [&]() __attribute__((always_inline)) {
+      if constexpr (kStride == 8) {
+        butterflies<3, 4>(x);
+      } else {
+        butterflies<2, 2>(x);
+#pragma GCC unroll 4
+        for (std::uint32_t j = 0; j < kVectors; ++j) x[j] = butterfly_within(x[j]);
+      }
+    };
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < kVectors; ++j) {
+      const std::size_t place = 16 * std::size_t{first + j * kApart};
+      x[j] = load<TwoRows>(source + place);
+      if (kFirst) x[j] = flip_two(x[j], load<TwoRows>(factors + place), false);
+    }
+    stages();
+    if (!kFirst) {
+#pragma GCC unroll 8
+      for (std::uint32_t j = 0; j < kVectors; ++j) {
+        x[j] = flip_two(x[j], load<TwoRows>(factors + 16 * std::size_t{first + j * kApart}), true);
+      }
+      stages();
+    }
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < kVectors; ++j) {
+      __builtin_memcpy(data + 16 * std::size_t{first + j * kApart}, &x[j], sizeof(TwoRows));
+    }
+  }
+}
+
+inline void transform64(const std::int16_t* block, std::uint32_t rounds, const std::int16_t* factors,
+                        const HadamardPass*, std::int16_t* data, Best* best) {
+  constexpr std::size_t kRound = 16 * 64;  // factors
+  // The last pass of all is at strides 8 .. 32.
+  if (rounds % 2 == 0) {
+    pass_two<8, true>(block, factors, data);
+  } else {
+    pass_two<1, true>(block, factors, data);
+  }
+  for (std::uint32_t round = 1; round < rounds; ++round) {
+    if ((rounds - round) % 2 == 0) {
+      pass_two<8, false>(data, factors + kRound * round, data);
+    } else {
+      pass_two<1, false>(data, factors + kRound * round, data);
+    }
+  }
+  BestOf<TwoRows> of_both;
+  TwoRows second = {};  // 1 in the lanes of a vector's second row
+  for (std::uint32_t lane = 16; lane < 32; ++lane) second[lane] = 1;
+  for (std::uint32_t first = 0; first < 8; first += 2) {
+    TwoRows x[8];
+#pragma GCC unroll 8
+    for (std::uint32_t j = 0; j < 8; ++j) x[j] = load<TwoRows>(data + 16 * std::size_t{first + 8 * j});
+    butterflies<3, 2>(x);
+    keep_best<4>(x, second + static_cast<std::int16_t>(first), 8, &of_both);
+  }
+  const auto half = [](const TwoRows& of, bool other) {
+    Short rows[2];
+    __builtin_memcpy(rows, &of, sizeof(rows));
+    return rows[other];
+  };
+  for (const bool other : {false, true}) {
+    best->keep({half(of_both.magnitude, other), half(of_both.a, other), half(of_both.b, other),
+                half(of_both.index, other)});
+  }
+}
+#endif
 
 void hadamard_argmax(const std::int16_t* block, std::uint32_t log2_size, std::uint32_t rounds,
                      const std::int16_t* factors, const HadamardPass* passes,
@@ -293,15 +398,20 @@ void project(const std::int16_t* block, std::uint32_t size, const std::int16_t* 
 }
 
 // Value rows, widened to the type of their totals.
+#if defined(__AVX512BW__)
+constexpr int kSumBytes = 64;
+#else
+constexpr int kSumBytes = kBytes;
+#endif
 struct To32 {
   using Number = std::int32_t;
-  using Vector = Int;
-  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 2), may_alias));
+  typedef std::int32_t Vector __attribute__((vector_size(kSumBytes), may_alias));
+  typedef std::int16_t Narrow __attribute__((vector_size(kSumBytes / 2), may_alias));
 };
 struct To64 {
   using Number = std::int64_t;
-  using Vector = Long;
-  typedef std::int16_t Narrow __attribute__((vector_size(kBytes / 4), may_alias));
+  typedef std::int64_t Vector __attribute__((vector_size(kSumBytes), may_alias));
+  typedef std::int16_t Narrow __attribute__((vector_size(kSumBytes / 4), may_alias));
 };
 
 // kVectors vectors of columns at once.
@@ -309,7 +419,7 @@ template <int kVectors, typename To>
 inline void add_columns(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, typename To::Number* total) {
   using Vector = typename To::Vector;
-  constexpr int kNumbers = kBytes / sizeof(typename To::Number);
+  constexpr int kNumbers = kSumBytes / sizeof(typename To::Number);
   Vector sum[kVectors] = {};
   if (!fresh) {
 #pragma GCC unroll 8
@@ -336,13 +446,14 @@ inline void add_columns(const std::int16_t* values, const typename To::Number* s
 template <typename To>
 inline void add_rows_as(const std::int16_t* values, const typename To::Number* sums, std::uint32_t columns,
                         const RowLists& rows, bool fresh, typename To::Number* total) {
-  constexpr std::uint32_t kOne = kBytes / sizeof(typename To::Number), kEight = 8 * kOne;
+  constexpr int kMany = 256 / kSumBytes < 8 ? 256 / kSumBytes : 8;  // 64 numbers of 32 bits, in registers
+  constexpr std::uint32_t kOne = kSumBytes / sizeof(typename To::Number), kAtOnce = kMany * kOne;
   const auto from = [](const auto* rows_of, std::uint32_t c) {  // null: no list names a row of these
     return rows_of == nullptr ? rows_of : rows_of + c;
   };
   std::uint32_t c = 0;
-  for (; c + kEight <= columns; c += kEight) {
-    add_columns<8, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
+  for (; c + kAtOnce <= columns; c += kAtOnce) {
+    add_columns<kMany, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
   }
   for (; c < columns; c += kOne) {
     add_columns<1, To>(from(values, c), from(sums, c), columns, rows, fresh, total + c);
@@ -362,6 +473,83 @@ void add_rows_wide(const std::int16_t* values, const std::int64_t* sums, std::ui
 template <typename Number>
 void divide_row(const Number* total, std::uint32_t columns, double count, double unit, double* out) {
   for (std::uint32_t c = 0; c < columns; ++c) out[c] = static_cast<double>(total[c]) / count * unit;
+}
+
+std::uint32_t largest_bits(const float* numbers, std::size_t count) {
+  std::int32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int32_t bits;
+    __builtin_memcpy(&bits, numbers + i, sizeof(bits));
+    bits &= 0x7fffffff;
+    largest = bits > largest ? bits : largest;
+  }
+  return static_cast<std::uint32_t>(largest);
+}
+
+void norms(const float* numbers, std::size_t rows, std::uint32_t columns, double* out) {
+  constexpr std::size_t kAtOnce = 8;  // sums of several rows: each waits for its last addition
+  std::size_t row = 0;
+  for (; row + kAtOnce <= rows; row += kAtOnce) {
+    double squares[kAtOnce] = {};
+    const float* const first = numbers + row * columns;
+    for (std::size_t i = 0; i < columns; ++i) {
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < kAtOnce; ++r) {
+        const double x = first[r * columns + i];
+        squares[r] += x * x;
+      }
+    }
+    for (std::size_t r = 0; r < kAtOnce; ++r) out[row + r] = __builtin_sqrt(squares[r]);
+  }
+  for (; row < rows; ++row) {
+    double square = 0;
+    for (std::size_t i = 0; i < columns; ++i) {
+      const double x = numbers[row * columns + i];
+      square += x * x;
+    }
+    out[row] = __builtin_sqrt(square);
+  }
+}
+
+double quantise(const float* numbers, std::size_t count, double length, double unit, std::int16_t* out) {
+  constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer, half to even
+#if !defined(__AVX2__)
+  // Two numbers of a vector would be converted one by one.
+  double largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double x = numbers[i] / length;
+    const double integer = x / unit + kMagic - kMagic;
+    const double error = __builtin_fabs(integer * unit - x);
+    largest = error > largest ? error : largest;
+    out[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(integer));
+  }
+  return largest;
+#else
+  constexpr std::size_t kDoubles = kBytes / 8;
+  typedef double Double __attribute__((vector_size(kBytes)));
+  typedef std::int64_t Bits __attribute__((vector_size(kBytes)));
+  typedef float Floats __attribute__((vector_size(kBytes / 2)));
+  typedef std::int32_t Ints __attribute__((vector_size(kBytes / 2)));
+  typedef std::int16_t Shorts __attribute__((vector_size(kBytes / 4)));
+  Double largest = {};
+  const auto round = [&](Double real) __attribute__((always_inline)) {
+    const Double x = real / length;
+    const Double integer = x / unit + kMagic - kMagic;
+    const Double difference = integer * unit - x;
+    const Double error = (Double)((Bits)difference & 0x7fffffffffffffff);
+    largest = error > largest ? error : largest;
+    return __builtin_convertvector(__builtin_convertvector(integer, Ints), Shorts);
+  };
+  std::size_t i = 0;
+  for (; i + kDoubles <= count; i += kDoubles) {
+    const Shorts rounded = round(__builtin_convertvector(load<Floats>(numbers + i), Double));
+    __builtin_memcpy(out + i, &rounded, sizeof(rounded));
+  }
+  for (; i < count; ++i) out[i] = round(Double{} + static_cast<double>(numbers[i]))[0];
+  double most = 0;
+  for (std::size_t k = 0; k < kDoubles; ++k) most = largest[k] > most ? largest[k] : most;
+  return most;
+#endif
 }
 
 // Largest of n numbers, NaN-free.
@@ -421,12 +609,15 @@ float exp_row(float* row, std::size_t columns, float shift) {
 
 extern const Kernels kKernels;
 const Kernels kKernels = {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    "avx512",
+#elif defined(__AVX2__)
     "avx2",
 #else
     "portable",
 #endif
-    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row, max_row, exp_row,
+    hadamard_argmax, project, add_rows, add_rows_wide, divide_row, divide_row,
+    largest_bits,    norms,   quantise, max_row,       exp_row,
 };
 
 }  // namespace roundtrip::anna::ROUNDTRIP_KERNELS
