@@ -149,6 +149,11 @@ const std::vector<Case> kMoreCases = {
     {"minimum_spanning_forest", {}, 3},
     {"components_by_coins", {}},
     {"maximal_matching", {}},
+    {"bfs", {}},
+    {"components_by_labels", {}},
+    {"triangle_count", {{"graph", "planted"}}},
+    {"euler_tour", {}},
+    {"fft", {}},
 };
 
 void check_by_both_constructions(const Case& one, std::uint64_t n, std::string_view mechanism) {
