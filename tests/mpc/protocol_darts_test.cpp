@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "mpc/formula_sort.h"
 #include "mpc/protocol_case.h"
@@ -164,7 +165,7 @@ TEST_P(Darts, ShapesAtSizesThatDoNotDivide) {
 
 TEST_P(Darts, GeneratedGraphsOfEveryKindAndOtherExponents) {
   const ProtocolInfo& info = find_protocol(GetParam().name);
-  for (const char* kind : {"random", "power", "grid", "planted"}) {
+  for (const char* kind : {"random", "gnp", "power", "grid", "planted"}) {
     SCOPED_TRACE(kind);
     for (const std::uint64_t edges : {1, 20, 128, 1000, 6000}) {
       for (const Rational& epsilon : {Rational(1, 2), Rational(1, 3), Rational(2, 3)}) {
@@ -224,6 +225,20 @@ TEST(ComponentsByLabels, LessThanHalfOfTheRoundsByCoinsOnGraphsOfLowDiameter) {
   EXPECT_EQ(found.outputs, coins.oracle(values, parameters));
   EXPECT_EQ(found.shape.rounds, 92u);
   EXPECT_EQ(components_by_coins_rounds(parameters), 185u);
+}
+
+TEST(Graphs, GnpHasDifferentEdgesAndNoLoops) {
+  for (const std::uint64_t edges : {1, 2, 3, 4, 5, 100, 3000}) {
+    Parameters parameters = parameters_of(2 * edges);
+    parameters.options["graph"] = "gnp";
+    const Values values = find_protocol("bfs").generate(parameters);
+    std::set<std::pair<std::int64_t, std::int64_t>> different;
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+      EXPECT_NE(values[i], values[i + 1]);
+      different.insert(std::minmax(values[i], values[i + 1]));
+    }
+    EXPECT_EQ(different.size(), edges);
+  }
 }
 
 TEST(ComponentsByLabels, LabelsGoAsFarAsTheDiameterSays) {
