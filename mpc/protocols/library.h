@@ -106,7 +106,7 @@ ProtocolInfo components_by_labels_protocol();
 std::uint32_t components_by_labels_rounds(const Parameters& parameters);
 
 ProtocolInfo triangle_count_protocol();
-/// 2 T_sort(N, 1) + T_sort(W + N / 2, 3) + 4 d + 2 dx + 2 dl + ds + 6: see the protocol's card.
+/// 2 T_sort(N, 1) + T_sort(W + N / 2, 2) + 4 d + 2 dx + 2 dl + ds + 6: see the protocol's card.
 std::uint32_t triangle_count_rounds(const Parameters& parameters);
 
 ProtocolInfo euler_tour_protocol();

@@ -58,7 +58,7 @@ bool complete(Plan& plan, const DartPlan& darts, std::uint64_t memory) {
                                 darts.block + kStartWords * plan.copies, 2 * kStartWords);
   if (!lookup || !scan || !expand || plan.copies + 2 * darts.block > memory) return false;
   const auto sum = tree_over(lookup->machines, memory, 0, 1);
-  const auto answers = tree_over(lookup->machines, memory, 3 * (lookup->machine_records + 1), 6);
+  const auto answers = tree_over(lookup->machines, memory, 2 * (lookup->machine_records + 1), 6);
   if (!sum || !answers) return false;
   plan.darts = darts;
   plan.lookup = *lookup, plan.scan = *scan, plan.expand = *expand;
@@ -401,14 +401,14 @@ ProtocolInfo triangle_count_protocol() {
       R"(Problem: edges u0 v0 u1 v1 .., N words up to 2^20, vertices numbered from 0 (below N). The output is the number of sets
 of three vertices of which any two are neighbours; parallel edges are one, and an edge from a vertex to itself is none.
 Guarantee: exact and deterministic.
-Cost: R = 2 T_sort(N, 1) + T_sort(W + N / 2, 3) + 2 d + 2 dv + 2 dc + 2 da + dz + 6, W = floor(N / 4 (floor(sqrt N) - 1)) (at
+Cost: R = 2 T_sort(N, 1) + T_sort(W + N / 2, 2) + 2 d + 2 dv + 2 dc + 2 da + dz + 6, W = floor(N / 4 (floor(sqrt N) - 1)) (at
 least 1) wedges. Depths of at least 1, B and d as in mpc/stages/darts.h: dv = ceil(log_f ceil(N / B)), f = floor((s - B - 1) / 8);
 dc = ceil(log_f ceil(2 W / C)), C = floor(s / 5), f = floor((s - B - 3 C) / 6); da = ceil(log_f Q) on the lookup's Q machines of
-B' records, f = floor((s - 3 (B' + 1)) / 6); dz = ceil(log_s Q). At most s words sent and received by a machine, s = kappa_s b,
+B' records, f = floor((s - 2 (B' + 1)) / 6); dz = ceil(log_s Q). At most s words sent and received by a machine, s = kappa_s b,
 kappa_s = 16, or the least with a plan; O(N^(3/2) / s) machines.
 Source: Chiba, Nishizeki 1985 (edges by degree), in rounds Suri, Vassilvitskii 2011 (NodeIterator++); copies to exact places,
 so that no vertex of high degree fills a machine, are ours.)";
-  info.rounds_formula = "2 T_sort(N, 1) + T_sort(W + N / 2, 3) + 2 d + 2 dv + 2 dc + 2 da + dz + 6";
+  info.rounds_formula = "2 T_sort(N, 1) + T_sort(W + N / 2, 2) + 2 d + 2 dv + 2 dc + 2 da + dz + 6";
   info.make = [](const Parameters& parameters) {
     return std::make_unique<TriangleCount>(parameters, make_plan(parameters));
   };
