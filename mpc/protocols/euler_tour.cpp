@@ -81,7 +81,7 @@ class EulerTour final : public OnDarts {
          },
          .kept_words = [this](MachineId machine) { return 2 * plan_.count(machine); },
          .load_scratch_words = 2 * load_words_});
-    load_ = [this, &ranks](const Context& context) -> std::span<const Word> {
+    load_ = [&ranks](const Context& context) -> std::span<const Word> {
       const std::span<const Word> kept = ranks.kept(context);
       const Doubling::State state = ranks.result(context);
       const std::span<Word> records = context.take(kept.size());
