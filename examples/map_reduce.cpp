@@ -2,6 +2,7 @@
 #include "roundtrip/mpc/stages/map_reduce.h"
 #include "roundtrip/base/random.h"
 #include "roundtrip/cli/cli.h"
+#include "roundtrip/mpc/stages/fixed_point.h"
 using namespace roundtrip;
 using mpc::Emit, mpc::Record, mpc::Reduced;
 
@@ -58,6 +59,12 @@ mpc::MapReduce table_join() {
   return join;
 }
 
+/// Ranks are in millionths.
+using Rank = mpc::Fixed<1'000'000>;
+Rank damped(std::int64_t sum) {
+  return Rank::ratio(15, 100) + Rank::ratio(85, 100) * Rank::of_units(sum);
+}
+
 /// Edges (u, v) to (v, rank of v), in millionths, after so many iterations with damping 85 %; a vertex without edges
 /// out of it keeps its rank to itself. Records on their way are (u, v, edges out of u, what has come to u).
 mpc::MapReduce page_rank(int iterations) {
@@ -70,7 +77,7 @@ mpc::MapReduce page_rank(int iterations) {
   const auto add_both = [](Left left, Record right) {
     left[0] += right[0], left[1] = std::max(left[1], right[1]);
   };
-  const auto share = [](Record edge) { return (150'000 + 850 * edge[3] / 1000) / edge[2]; };
+  const auto share = [](Record edge) { return (damped(edge[3]) / Rank::ratio(edge[2], 1)).units(); };
   mpc::MapReduceJob job{.pairs = 2,
                         .key_words = 3,
                         .value_words = 2,
@@ -105,7 +112,7 @@ mpc::MapReduce page_rank(int iterations) {
                        .record_words = 2,
                        .reduce =
                            [](const Reduced& vertex, Left out) {
-                             out[0] = vertex.key[0], out[1] = 150'000 + 850 * vertex.value[0] / 1000;
+                             out[0] = vertex.key[0], out[1] = damped(vertex.value[0]).units();
                              return true;
                            }});
   rank.output = "sn";

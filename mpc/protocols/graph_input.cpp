@@ -1,7 +1,9 @@
 #include "roundtrip/mpc/protocols/graph_input.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "roundtrip/base/error.h"
@@ -51,7 +53,7 @@ Ends drawn_edge(const std::string& kind, std::uint64_t edge, std::uint64_t edges
 }  // namespace
 
 void take_edges(ProtocolInfo& info, std::uint64_t edge_words) {
-  static const std::vector<std::string> kKinds = {"random", "power", "grid", "planted"};
+  static const std::vector<std::string> kKinds = {"random", "gnp", "power", "grid", "planted"};
   info.kappa_s = kDartKappa;
   info.takes_weights = edge_words > 2;
   info.decode = [](const Protocol&, std::uint64_t, Word word) {
@@ -59,13 +61,13 @@ void take_edges(ProtocolInfo& info, std::uint64_t edge_words) {
   };
   info.options.push_back(
       {"graph", "random",
-       "of generated edges: between random vertices, random; to few of high degree, power; of a square, grid; "
+       "of generated edges: between random vertices, random; different ones, G(n, p) given its edges, gnp; to few of high degree, power; of a square, grid; "
        "mostly within parts of 16 vertices, planted"});
   const auto kind_of = [](const Parameters& parameters) {
     const auto found = parameters.options.find("graph");
     const std::string kind = found == parameters.options.end() ? kKinds[0] : found->second;
     require(std::ranges::find(kKinds, kind) != kKinds.end(),
-            "graph is '{}', allowed is random, power, grid or planted", kind);
+            "graph is '{}', allowed is random, gnp, power, grid or planted", kind);
     return kind;
   };
   info.make = [make = info.make, kind_of](const Parameters& parameters) {
@@ -82,8 +84,12 @@ void take_edges(ProtocolInfo& info, std::uint64_t edge_words) {
     const std::string kind = kind_of(parameters);
     const std::vector<std::uint64_t> places = random_order(edges, stream);
     Values ends(2 * edges);
+    std::unordered_set<std::uint64_t> drawn;
     for (std::uint64_t e = 0; e < edges; ++e) {
-      const auto [u, v] = drawn_edge(kind, e, edges, stream);
+      auto [u, v] = drawn_edge(kind, e, edges, stream);
+      // Given how many there are, the edges of G(n, p) are a uniform set of pairs.
+      while (kind == "gnp" && (u == v || !drawn.insert(std::min(u, v) << 32 | std::max(u, v)).second))
+        std::tie(u, v) = drawn_edge(kind, e, edges, stream);
       ends[2 * places[e]] = static_cast<std::int64_t>(u);
       ends[2 * places[e] + 1] = static_cast<std::int64_t>(v);
     }

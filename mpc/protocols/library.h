@@ -122,6 +122,26 @@ ProtocolInfo maximal_matching_protocol();
 /// T_sort(N, 1) + T (4 d + 2) + 4: see the protocol's card.
 std::uint32_t maximal_matching_rounds(const Parameters& parameters);
 
+ProtocolInfo bfs_protocol();
+/// T_sort(N, 1) + depth (2 d + 1) + 4: see the protocol's card.
+std::uint32_t bfs_rounds(const Parameters& parameters);
+
+ProtocolInfo components_by_labels_protocol();
+/// T_sort(N, 1) + diameter (2 d + 1) + 4: see the protocol's card.
+std::uint32_t components_by_labels_rounds(const Parameters& parameters);
+
+ProtocolInfo triangle_count_protocol();
+/// 2 T_sort(N, 1) + T_sort(W + N / 2, 2) + 4 d + 2 dx + 2 dl + ds + 6: see the protocol's card.
+std::uint32_t triangle_count_rounds(const Parameters& parameters);
+
+ProtocolInfo euler_tour_protocol();
+/// T_sort(N, 1) + 4 d + ceil(log2 N) + 6: see the protocol's card.
+std::uint32_t euler_tour_rounds(const Parameters& parameters);
+
+ProtocolInfo fft_protocol();
+/// 1 + the passes: see the protocol's card.
+std::uint32_t fft_rounds(const Parameters& parameters);
+
 /// All of them, in the order of `roundtrip list`; the registry takes them in on first use.
 inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           reduce_protocol,
@@ -158,6 +178,11 @@ inline constexpr ProtocolInfo (*kLibraryProtocols[])() = {broadcast_protocol,
                                                           word_count_program_protocol,
                                                           join_program_protocol,
                                                           match2_program_protocol,
-                                                          list_ranking_routed_program_protocol};
+                                                          list_ranking_routed_program_protocol,
+                                                          bfs_protocol,
+                                                          components_by_labels_protocol,
+                                                          triangle_count_protocol,
+                                                          euler_tour_protocol,
+                                                          fft_protocol};
 
 }  // namespace roundtrip::mpc

@@ -266,6 +266,154 @@ Output minimum_spanning_forest(Input values) {
   return taken;
 }
 
+namespace {
+
+std::vector<std::vector<std::size_t>> neighbours(Input values, std::size_t vertices) {
+  std::vector<std::vector<std::size_t>> lists(vertices);
+  for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+    const auto u = static_cast<std::size_t>(values[i]), v = static_cast<std::size_t>(values[i + 1]);
+    lists[u].push_back(v);
+    lists[v].push_back(u);
+  }
+  return lists;
+}
+
+}  // namespace
+
+Output bfs(Input values, std::int64_t source, std::uint64_t depth) {
+  const auto lists = neighbours(values, values.size());
+  Output output(values.size());
+  const auto start = static_cast<std::size_t>(source);
+  if (start >= lists.size() || lists[start].empty()) return output;
+  std::vector<std::size_t> queue = {start};
+  output[start] = 0;
+  for (std::size_t next = 0; next < queue.size(); ++next) {
+    const std::int64_t level = *output[queue[next]];
+    if (static_cast<std::uint64_t>(level) == depth) break;
+    for (const std::size_t v : lists[queue[next]]) {
+      if (output[v]) continue;
+      output[v] = level + 1;
+      queue.push_back(v);
+    }
+  }
+  return output;
+}
+
+Output least_within(Input values, std::uint64_t distance) {
+  const auto lists = neighbours(values, values.size());
+  Output output(values.size());
+  // From every vertex in order, but not beyond one that a lesser vertex has reached on as short a way.
+  std::vector<std::uint64_t> nearest(lists.size(), ~std::uint64_t{0});
+  for (std::size_t v = 0; v < lists.size(); ++v) {
+    if (lists[v].empty()) continue;
+    std::vector<std::size_t> level = {v};
+    for (std::uint64_t away = 0; away <= distance && !level.empty(); ++away) {
+      std::vector<std::size_t> next;
+      for (const std::size_t u : level) {
+        if (nearest[u] <= away) continue;
+        nearest[u] = away;
+        if (!output[u]) output[u] = static_cast<std::int64_t>(v);
+        next.insert(next.end(), lists[u].begin(), lists[u].end());
+      }
+      level = std::move(next);
+    }
+  }
+  return output;
+}
+
+Output triangles(Input values) {
+  std::map<std::int64_t, std::unordered_set<std::int64_t>> greater;
+  for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+    if (values[i] != values[i + 1])
+      greater[std::min(values[i], values[i + 1])].insert(std::max(values[i], values[i + 1]));
+  }
+  std::int64_t count = 0;
+  for (const auto& [u, all] : greater) {
+    for (const std::int64_t v : all) {
+      const auto found = greater.find(v);
+      if (found == greater.end()) continue;
+      const bool fewer = all.size() < found->second.size();
+      for (const std::int64_t w : fewer ? all : found->second)
+        count += (fewer ? found->second : all).contains(w) ? 1 : 0;
+    }
+  }
+  return {count};
+}
+
+Output rooted_tree(Input values, std::int64_t root) {
+  const auto lists = neighbours(values, values.size() / 2 + 1);
+  Output output(3 * lists.size());
+  const auto start = static_cast<std::size_t>(root);
+  std::vector<std::size_t> order = {start};
+  output[3 * start] = root;
+  output[3 * start + 1] = 0;
+  for (std::size_t next = 0; next < order.size(); ++next) {
+    const std::size_t u = order[next];
+    for (const std::size_t v : lists[u]) {
+      if (output[3 * v]) continue;
+      output[3 * v] = static_cast<std::int64_t>(u);
+      output[3 * v + 1] = *output[3 * u + 1] + 1;
+      order.push_back(v);
+    }
+  }
+  for (std::size_t i = order.size(); i-- > 0;) {
+    const std::size_t v = order[i];
+    output[3 * v + 2] = output[3 * v + 2].value_or(0) + 1;
+    if (i == 0) break;
+    auto& above = output[3 * static_cast<std::size_t>(*output[3 * v]) + 2];
+    above = above.value_or(0) + *output[3 * v + 2];
+  }
+  return output;
+}
+
+namespace {
+
+constexpr std::int64_t kField = 15 * (std::int64_t{1} << 27) + 1;
+
+std::int64_t power_in_field(std::int64_t base, std::int64_t exponent) {
+  std::int64_t result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0) result = result * base % kField;
+    base = base * base % kField;
+  }
+  return result;
+}
+
+/// Of every q-th value by itself, q the least prime factor, and then together.
+std::vector<std::int64_t> fourier_in_field(const std::vector<std::int64_t>& values, std::int64_t root) {
+  if (values.size() == 1) return values;
+  std::size_t factor = 2;
+  while (values.size() % factor != 0) ++factor;
+  const std::size_t rest = values.size() / factor;
+  std::vector<std::int64_t> result(values.size(), 0);
+  const std::int64_t root_of_rest = power_in_field(root, static_cast<std::int64_t>(factor));
+  for (std::size_t shift = 0; shift < factor; ++shift) {
+    std::vector<std::int64_t> part;
+    for (std::size_t i = 0; i < rest; ++i) part.push_back(values[i * factor + shift]);
+    part = fourier_in_field(part, root_of_rest);
+    const std::int64_t step = power_in_field(root, static_cast<std::int64_t>(shift));
+    std::int64_t turned = 1;
+    for (std::size_t k = 0; k < result.size(); ++k, turned = turned * step % kField)
+      result[k] = (result[k] + turned * part[k % rest]) % kField;
+  }
+  return result;
+}
+
+}  // namespace
+
+Output fourier(Input values, bool inverse) {
+  std::vector<std::int64_t> reduced;
+  for (const std::int64_t value : values) reduced.push_back((value % kField + kField) % kField);
+  const auto n = static_cast<std::int64_t>(values.size());
+  std::int64_t root = power_in_field(31, (kField - 1) / n);
+  if (inverse) root = power_in_field(root, kField - 2);
+  const std::int64_t scale = inverse ? power_in_field(n, kField - 2) : 1;
+  Output output;
+  for (const std::int64_t value : fourier_in_field(reduced, root))
+    output.emplace_back(value * scale % kField);
+  return output;
+}
+
 Output three_sum(Input values) {
   std::unordered_map<std::int64_t, std::vector<std::int64_t>> positions;
   for (std::size_t i = 0; i < values.size(); ++i)

@@ -49,6 +49,16 @@ std::string not_maximal_independent(Input values, const Output& in_set);
 std::string not_maximal_matching(Input values, const Output& in_matching);
 /// 1 for every edge (u, v, weight) of the minimum spanning forest, of equal weights the earlier; else 0.
 Output minimum_spanning_forest(Input values);
+/// Edges of a shortest path from `source` to every vertex 0 .. N - 1 that has one of at most `depth`; otherwise nothing.
+Output bfs(Input values, std::int64_t source, std::uint64_t depth);
+/// The least vertex at most `distance` edges away from every vertex 0 .. N - 1; nothing for one without edges.
+Output least_within(Input values, std::uint64_t distance);
+/// The number of triangles; edges u0 v0 u1 v1 .., of which parallel ones are one and those from a vertex to itself none.
+Output triangles(Input values);
+/// Parent, depth and vertices of its subtree for every vertex of the tree, the root's parent being itself.
+Output rooted_tree(Input values, std::int64_t root);
+/// The discrete Fourier transform modulo 15 2^27 + 1 by the root of unity 31^(15 2^27 / N), or its inverse.
+Output fourier(Input values, bool inverse);
 /// Positions (from 1) of three values that add up to 0: of the least such values the first occurrences; or
 /// nothing.
 Output three_sum(Input values);

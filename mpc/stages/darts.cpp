@@ -86,7 +86,8 @@ void Dart::write(std::span<Word> record) const {
 }
 
 DartPlan plan_darts(const Parameters& parameters, std::string_view protocol, std::uint64_t edge_words,
-                    std::uint64_t value_words) {
+                    std::uint64_t value_words,
+                    const std::function<bool(const DartPlan&, std::uint64_t)>& serves) {
   DartPlan plan{.darts = 2 * parameters.n / edge_words, .record_words = edge_words};
   require(parameters.n % edge_words == 0 && plan.darts <= std::uint64_t{1} << kDartBits,
           "N is {}, allowed for {} is a multiple of {} (words of an edge) up to {}", parameters.n, protocol,
@@ -115,6 +116,7 @@ DartPlan plan_darts(const Parameters& parameters, std::string_view protocol, std
       one.sort = *sort;
       one.tree = Tree::over(0, static_cast<std::uint32_t>(one.machines), static_cast<std::uint32_t>(fan));
       one.tree.depth = std::max(one.tree.depth, 1u);
+      if (serves && !serves(one, memory)) continue;
       if (!best || one.tree.depth < best->tree.depth ||
           (one.tree.depth == best->tree.depth && one.sort.rounds < best->sort.rounds))
         best = one;
@@ -514,9 +516,10 @@ std::span<const Word> MergeGroups::result(const Context& context) const {
 
 // ---- protocols
 
-OnDarts::OnDarts(const Parameters& parameters, const DartPlan& plan, std::uint64_t outputs, bool tag_edges)
+OnDarts::OnDarts(const Parameters& parameters, const DartPlan& plan, std::uint64_t outputs, bool tag_edges,
+                 std::uint64_t machines)
     : plan_(plan) {
-  shape_ = declare_shape(parameters, plan.sizes, outputs, plan.machines);
+  shape_ = declare_shape(parameters, plan.sizes, outputs, std::max(plan.machines, machines));
   const auto& layout =
       then<DartLayout>("darts by vertex", {.plan = plan, .shape = &shape_, .tag_edges = tag_edges});
   load_ = [&layout](const Context& context) { return layout.result(context); };

@@ -68,9 +68,11 @@ struct DartPlan {
 };
 
 /// The plan of least depth, then of the fewest rounds of the sort, for totals of up to V words; kappa_s is raised to the
-/// least that has one. ContractError naming the protocol unless E divides N and n is at most 2^22.
+/// least that has one. ContractError naming the protocol unless E divides N and n is at most 2^22. `serves` says whether the
+/// protocol's own stages have the memory that they need with a plan; empty: they do.
 DartPlan plan_darts(const Parameters& parameters, std::string_view protocol, std::uint64_t edge_words,
-                    std::uint64_t value_words);
+                    std::uint64_t value_words,
+                    const std::function<bool(const DartPlan&, std::uint64_t memory_words)>& serves = {});
 
 using LoadRecords = std::function<std::span<const Word>(const Context&)>;
 
@@ -183,7 +185,9 @@ class MergeGroups final : public Stage {
 class OnDarts : public Composition {
  protected:
   using Combined = std::span<const Word>;
-  OnDarts(const Parameters& parameters, const DartPlan& plan, std::uint64_t outputs, bool tag_edges = false);
+  /// On as many machines as the plan needs, or `machines` if that is more.
+  OnDarts(const Parameters& parameters, const DartPlan& plan, std::uint64_t outputs, bool tag_edges = false,
+          std::uint64_t machines = 1);
 
   /// Totals of groups, after which every dart changes: options but for plan and load, and change(dart, its group's total).
   void totals(std::string name, GroupTotalsOptions options, std::function<void(Dart&, Combined)> change);
@@ -202,15 +206,14 @@ class OnDarts : public Composition {
   /// which the layout spread its darts, b + M words.
   void deliver(std::function<std::optional<Word>(const Dart&)> value);
 
-  DartPlan plan_;
-  LoadRecords load_;  ///< the machine's records as all turns so far have left them
-  std::uint64_t load_words_ = 0;
-
- private:
   using Change = std::function<Word(Dart&, Combined, std::uint64_t position)>;
   /// A stage of totals, after which records are read that `change` has changed, of `width` words each; if that is W + 1, the
   /// last is what it returned.
   void append_totals(std::string name, GroupTotalsOptions options, std::uint64_t width, Change change);
+
+  DartPlan plan_;
+  LoadRecords load_;  ///< the machine's records as all turns so far have left them
+  std::uint64_t load_words_ = 0;
 };
 
 }  // namespace roundtrip::mpc

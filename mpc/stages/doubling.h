@@ -3,9 +3,12 @@
 // and nobody is asked: no sort, no hot spot. Element i (from 0) lives on machine i div b.
 //
 //   stage      rounds            words in or out, at most
-//   Doubling   1 + doublings     4 b, or the links that a machine makes, two words each
+//   Doubling   1 + doublings     K + 4 b, or K and the links that a machine makes, two words each
+//
+// K are the words of `keep`.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <functional>
@@ -28,6 +31,10 @@ struct DoublingOptions {
   std::function<Word(std::uint64_t element, bool has_next)> start;
   /// The values of 2^t consecutive elements and of the 2^t (or fewer, at a list's end) after them; at most N.
   std::function<Word(Word own, Word after)> combine;
+  /// Words that this machine will still want after the stage, kept_words(machine) of them; called in the first step.
+  std::function<std::span<const Word>(const Context&)> keep = {};
+  std::function<std::uint64_t(MachineId)> kept_words = {};
+  std::uint64_t load_scratch_words = 0;  ///< that links and keep take together
 };
 
 class Doubling final : public Stage {
@@ -45,7 +52,9 @@ class Doubling final : public Stage {
 
   std::uint32_t rounds() const override { return 1 + options_.doublings; }
   void step(const Context& context, std::uint32_t round) const override;
-  std::uint64_t scratch_words() const override { return 4 * options_.block_words; }
+  std::uint64_t scratch_words() const override {
+    return std::max(4 * options_.block_words, options_.load_scratch_words);
+  }
   std::uint64_t result_scratch_words() const override { return 4 * options_.block_words; }
   /// Width of the words that the stage sends.
   std::uint32_t word_bits() const { return 2 + 2 * bits_; }
@@ -57,6 +66,8 @@ class Doubling final : public Stage {
   }
   /// In the step after the stage. ContractError if two elements were linked to the same one.
   State result(const Context& context) const { return read(context, options_.doublings); }
+  /// In the same step: what this machine kept.
+  std::span<const Word> kept(const Context& context) const;
 
  private:
   enum Kind : Word { kNext, kPrevious, kOwn, kAfter };

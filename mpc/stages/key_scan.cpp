@@ -54,6 +54,12 @@ std::uint64_t KeyScan::own_records(MachineId machine) const {
   return first < options_.records ? std::min(options_.machine_records, options_.records - first) : 0;
 }
 
+bool KeyScan::same_group(std::span<const Word> one, std::span<const Word> other) const {
+  const std::uint64_t last = options_.group_words - 1;
+  return std::ranges::equal(one.first(last), other.first(last)) &&
+         one[last] >> options_.group_shift == other[last] >> options_.group_shift;
+}
+
 std::pair<Word, Word> KeyScan::walk(MachineId machine, std::span<const Word> records, bool present,
                                     std::span<Word> value, std::uint64_t group,
                                     const std::function<void(const Entry&)>& visit) const {
@@ -70,9 +76,8 @@ std::pair<Word, Word> KeyScan::walk(MachineId machine, std::span<const Word> rec
     if (record[0] == kNoRecord) return {kStarts, ends};
     const std::span<const Word> own_value = record.subspan(keys);
     present ? options_.combine(value, own_value) : void(std::ranges::copy(own_value, value.begin()));
-    const bool last = (i + 1 == own && !followed) ||
-                      !std::ranges::equal(record.first(options_.group_words),
-                                          records.subspan((i + 1) * width, options_.group_words));
+    const bool last =
+        (i + 1 == own && !followed) || !same_group(record, records.subspan((i + 1) * width, width));
     visit({position + i, record.first(keys), own_value, value, last, group + ends});
     present = !last;
     if (last) ++ends, starts = kStarts;

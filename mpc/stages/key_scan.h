@@ -28,7 +28,9 @@ struct KeyScanOptions {
   std::uint64_t machine_records = 1;  ///< B
   std::uint64_t key_words = 1;        ///< K
   std::uint64_t group_words = 1;      ///< G, at most K
-  std::uint64_t value_words = 1;      ///< V
+  std::uint32_t group_shift =
+      0;  ///< lowest bits of the last of those G that order a group, and are no part of its key
+  std::uint64_t value_words = 1;  ///< V
   /// The machine's records, then the first one of the machine behind it, if there is one; called in the first step.
   std::function<std::span<const Word>(const Context&)> load;
   Combine combine;                       ///< of two values; associative
@@ -61,6 +63,7 @@ class KeyScan final : public Stage {
  private:
   TreeOptions tree_options() const;
   std::uint64_t own_records(MachineId machine) const;
+  bool same_group(std::span<const Word> one, std::span<const Word> other) const;
   /// Goes on from (present, value): visits, and returns how it ends: (flags, groups that end here).
   std::pair<Word, Word> walk(MachineId machine, std::span<const Word> records, bool present,
                              std::span<Word> value, std::uint64_t group,

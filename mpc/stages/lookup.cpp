@@ -4,19 +4,20 @@
 
 #include "roundtrip/base/error.h"
 
-// A record is (key, 0 for an entry or 1 + who asks, 1 + value or 0). Entries come first in their group, so that the first
-// value of a group is its key's.
+// A record is (key, 0 for an entry or 1), (value or who asks, 1 for an entry or 0), a bit each. Entries come first in their
+// group, so that the first value of a group is its key's, if it is an entry's.
 namespace roundtrip::mpc {
 namespace {
 
 constexpr std::uint64_t kWords = Lookup::kRecordWords;
 constexpr std::uint64_t kChildWords = 2 * (1 + 2);  // of the scan: V + 2 words, up and down
 
-void write(std::span<Word> records, std::uint64_t index, Word key, Word tag, Word value) {
+constexpr Word kQuestion = 1, kEntry = 1;  // of a record's first and second word
+
+void write(std::span<Word> records, std::uint64_t index, Word first, Word second) {
   expect_received((index + 1) * kWords <= records.size());
-  records[index * kWords] = key;
-  records[index * kWords + 1] = tag;
-  records[index * kWords + 2] = value;
+  records[index * kWords] = first;
+  records[index * kWords + 1] = second;
 }
 
 SortOptions sort_options(const LookupOptions& options) {
@@ -57,7 +58,7 @@ SortTask Lookup::task(std::uint64_t records, std::uint64_t memory_words) {
   return {.records = records,
           .record_words = kWords,
           .memory_words = memory_words,
-          .key_words = 2,
+          .key_words = 1,
           .machine_records = room < 2 * kWords ? 0 : room / kWords - 1};
 }
 
@@ -67,19 +68,18 @@ Lookup::Lookup(const Options& options)
       scan_({.tree = scan_tree(options),
              .records = options.plan.records,
              .machine_records = options.plan.machine_records,
-             .key_words = 2,
-             .group_words = 1,
+             .group_shift = 1,
              .load = [this](const Context& context) { return sort_.result(context); },
              .combine = [](std::span<Word>, std::span<const Word>) {},
              .load_scratch_words =
                  sort_.rounds() > 0 ? 0 : sort_.scratch_words() + options.plan.records * kWords}) {}
 
 void Lookup::entry(std::span<Word> records, std::uint64_t index, Word key, Word value) {
-  write(records, index, key, 0, value + 1);
+  write(records, index, key << 1, value << 1 | kEntry);
 }
 
 void Lookup::question(std::span<Word> records, std::uint64_t index, Word key, Word asker) {
-  write(records, index, key, asker + 1, 0);
+  write(records, index, key << 1 | kQuestion, asker << 1);
 }
 
 void Lookup::step(const Context& context, std::uint32_t round) const {
@@ -96,9 +96,10 @@ void Lookup::visit(const Context& context,
                    const std::function<void(Word asker, Word key, std::optional<Word> value)>& each) const {
   if (context.machine >= options_.plan.machines) return;
   scan_.for_each(context, [&](const KeyScan::Entry& entry) {
-    if (entry.key[1] == 0) return;
-    each(entry.key[1] - 1, entry.key[0],
-         entry.value[0] == 0 ? std::nullopt : std::optional<Word>(entry.value[0] - 1));
+    if ((entry.key[0] & kQuestion) == 0) return;
+    const bool found = (entry.value[0] & kEntry) != 0;
+    each(entry.own[0] >> 1, entry.key[0] >> 1,
+         found ? std::optional<Word>(entry.value[0] >> 1) : std::nullopt);
   });
 }
 

@@ -2,7 +2,7 @@
 // Entries and questions are sorted by key, and a scan hands the value of a key on to all who ask: no owner is asked.
 //
 //   stage     rounds                 words in or out, at most
-//   Lookup    T_sort(n, 3) + 2 d     s, if (2 B + 2) 3 is at most s      d = max(1, ceil(log_f M)), f = floor((s - 3 (B + 1)) / 6)
+//   Lookup    T_sort(n, 2) + 2 d     s, if (2 B + 2) 2 is at most s      d = max(1, ceil(log_f M)), f = floor((s - 2 (B + 1)) / 6)
 #pragma once
 
 #include <cstdint>
@@ -27,15 +27,15 @@ struct LookupOptions {
 class Lookup final : public Stage {
  public:
   using Options = LookupOptions;
-  static constexpr std::uint64_t kRecordWords = 3;
+  static constexpr std::uint64_t kRecordWords = 2;
   /// What is to be planned for `records` entries and questions together.
   static SortTask task(std::uint64_t records, std::uint64_t memory_words);
 
   /// ContractError unless two children of the scan's tree fit beside a machine's records.
   explicit Lookup(const Options& options);
-  /// The key has this value, below 2^48 - 1; of two entries of a key the first counts. Keys are below kNoRecord.
+  /// The key has this value, below 2^47; of two entries of a key the first counts. Keys are below 2^47 - 1.
   static void entry(std::span<Word> records, std::uint64_t index, Word key, Word value);
-  /// Who asks, below 2^48 - 1, wants the value of the key.
+  /// Who asks, below 2^47, wants the value of the key.
   static void question(std::span<Word> records, std::uint64_t index, Word key, Word asker);
 
   std::uint32_t rounds() const override { return sort_.rounds() + scan_.rounds(); }

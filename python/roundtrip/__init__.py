@@ -19,12 +19,12 @@ from . import _core
 from ._core import Inbox, __version__
 from .errors import ContractError, InternalError, ModelViolation, Refuted, RoundtripError, StepFailed
 from .protocols import AnyProtocol, MapReduce, Protocol, info_of, protocol, register
-from .results import Attended, Compiled, Decompiled, Page, Plan, Report, Result, Run, Table
+from .results import Attended, Compiled, Decompiled, Page, Plan, Plot, Report, Result, Run, Table
 
 __all__ = [
     "run", "compile", "decompile", "verify", "attend", "plan", "explain", "list", "sweep", "rank", "ranks", "Protocol",
     "protocol", "MapReduce", "register", "Inbox", "Result", "Run", "Compiled", "Decompiled", "Attended", "Plan", "Report",
-    "Page", "Table", "RoundtripError", "ContractError", "ModelViolation", "StepFailed", "Refuted", "InternalError",
+    "Page", "Plot", "Table", "RoundtripError", "ContractError", "ModelViolation", "StepFailed", "Refuted", "InternalError",
     "__version__",
 ]
 

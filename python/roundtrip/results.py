@@ -5,11 +5,14 @@ import csv
 import html
 import io
 import json
+import math
 from typing import Any, Iterator
 
 import numpy
 
-__all__ = ["Result", "Run", "Compiled", "Plan", "Decompiled", "Attended", "Report", "Page", "Table"]
+from .errors import ContractError
+
+__all__ = ["Result", "Run", "Compiled", "Plan", "Decompiled", "Attended", "Report", "Page", "Plot", "Table"]
 
 
 def _plain(value: Any) -> Any:
@@ -182,6 +185,50 @@ class Page(str):
         return f'<iframe srcdoc="{html.escape(self)}" style="width:100%;height:640px;border:0"></iframe>'
 
 
+class Plot(str):
+    """A picture as SVG, shown in a notebook.
+
+    >>> import roundtrip
+    >>> roundtrip.Table([{"n": 4, "rounds": 2}, {"n": 8, "rounds": 3}]).plot("n", "rounds").startswith("<svg")
+    True
+    """
+
+    def save(self, path: str) -> None:
+        """Writes the picture to a file.
+
+        >>> import os, roundtrip, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     roundtrip.sweep("sum", n=[256, 4096]).plot("n", "width").save(f"{folder}/width.svg")
+        ...     os.path.getsize(f"{folder}/width.svg") > 500
+        True
+        """
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self)
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+class _Axis:
+    """Numbers to places between two ends; by their logarithms if all are positive and the largest is four times the least."""
+
+    def __init__(self, values: list[float], begin: float, end: float) -> None:
+        low, high = min(values), max(values)
+        self._scale = math.log if low > 0 and high >= 4 * low else float
+        self._low, self._high = self._scale(low), self._scale(high)
+        self._begin, self._end = begin, end
+
+    def place(self, value: float) -> float:
+        part = (self._scale(value) - self._low) / (self._high - self._low) if self._high > self._low else 0.5
+        return round(self._begin + part * (self._end - self._begin), 1)
+
+    @staticmethod
+    def ticks(values: list[float]) -> list[float]:
+        """The values themselves, eight of them at most."""
+        different = sorted(set(values))
+        return different[::-(-len(different) // 8)]
+
+
 class Table(list):
     """A list of dictionaries with equal keys.
 
@@ -213,6 +260,53 @@ class Table(list):
         writer.writeheader()
         writer.writerows(self)
         return text.getvalue()
+
+    def plot(self, x: str, y: str, by: str = "") -> Plot:
+        """Column y over column x, a line for every value of column `by`; axes are logarithmic where numbers differ much.
+
+        >>> import roundtrip
+        >>> table = roundtrip.sweep("sum", n=[256, 4096, 65536], epsilon=["1/2", "1/3"])
+        >>> picture = table.plot("n", "width", by="epsilon")
+        >>> picture.count("<polyline"), picture.count("<circle")
+        (2, 6)
+        """
+        for name in filter(None, (x, y, by)):
+            if not self or any(name not in row for row in self):
+                allowed = ", ".join(self[0]) if self else "none in an empty table"
+                raise ContractError(f"plot: no column {name!r}, allowed are {allowed}")
+        for name in (x, y):
+            for value in self.column(name):
+                if isinstance(value, bool) or not isinstance(value, (int, float, numpy.number)) or not math.isfinite(value):
+                    raise ContractError(f"plot: {name} has {value!r}, allowed are numbers")
+        width, height, left, right, top, bottom = 640, 400, 80, 140, 20, 50
+        across = _Axis(self.column(x), left, width - right)
+        up = _Axis(self.column(y), height - bottom, top)
+        lines: dict[Any, list[tuple[float, float]]] = {}
+        for row in self:
+            lines.setdefault(row[by] if by else y, []).append((row[x], row[y]))
+        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+                 'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>']
+
+        def text(at: float, level: float, words: Any, anchor: str = "middle") -> None:
+            parts.append(f'<text x="{at}" y="{level}" text-anchor="{anchor}">{html.escape(str(words))}</text>')
+
+        for value in across.ticks(self.column(x)):
+            parts.append(f'<path d="M{across.place(value)} {top}V{height - bottom}" stroke="#ddd"/>')
+            text(across.place(value), height - bottom + 16, value)
+        for value in up.ticks(self.column(y)):
+            parts.append(f'<path d="M{left} {up.place(value)}H{width - right}" stroke="#ddd"/>')
+            text(left - 6, up.place(value) + 4, value, "end")
+        text((left + width - right) / 2, height - 10, x)
+        text(left, top - 6, y, "end")
+        colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+        for number, (name, points) in enumerate(lines.items()):
+            colour = colours[number % len(colours)]
+            places = [(across.place(a), up.place(b)) for a, b in sorted(points)]
+            parts.append(f'<polyline points="{" ".join(f"{a},{b}" for a, b in places)}" fill="none" stroke="{colour}"/>')
+            parts.extend(f'<circle cx="{a}" cy="{b}" r="3" fill="{colour}"/>' for a, b in places)
+            parts.append(f'<path d="M{width - right + 12} {top + 6 + 18 * number}h16" stroke="{colour}" stroke-width="2"/>')
+            text(width - right + 34, top + 10 + 18 * number, f"{by} {name}" if by else name, "start")
+        return Plot("".join(parts) + "</svg>")
 
     def _rows(self) -> Iterator[str]:
         for row in self:

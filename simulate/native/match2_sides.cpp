@@ -57,15 +57,15 @@ anna::Model match2_sides_model(std::string_view mechanism, const Match2Options& 
   layer.row_dimension = 2;
   layer.row_limit = std::max<std::int64_t>(1, modulus - 1);
   layer.heads.resize(1);
-  ReluCircuit point(std::vector<bool>(layer.row_dimension));
+  ReluCircuit point(layer.row_dimension);
   std::vector<Affine> signs;
   const Affine smaller = point.input(kWordColumn) - excess(point, modulus);
   for (const Affine& bit : point.bits_of(smaller, class_bits(options.modulus))) signs.push_back(2 * bit - 1);
   layer.heads[0].query = layer.heads[0].key = point.compile(signs);
-  ReluCircuit value(std::vector<bool>(layer.row_dimension));
+  ReluCircuit value(layer.row_dimension);
   // Of t keys u with side 1, the average N u / t is at least 1 away from 0 and N unless u is 0 or t.
   layer.heads[0].value = value.compile(std::vector<Affine>{n * side_of(value, modulus)});
-  ReluCircuit output(std::vector<bool>(layer.row_dimension + 1));
+  ReluCircuit output(layer.row_dimension + 1);
   const Affine x = output.input(kWordColumn);
   const Affine away = output.input(layer.row_dimension) - n * side_of(output, modulus);
   const Affine half = output.relu(1 - excess(output, modulus) - output.relu(modulus - 2 * x));

@@ -90,13 +90,13 @@ anna::Model sum_model(std::string_view mechanism, const SumOptions& options) {
   anna::LayerWeights layer;
   layer.row_dimension = 2;
   layer.row_limit = static_cast<std::int64_t>(std::max<std::uint64_t>(1, options.largest));
-  const ReluCircuit before(std::vector<bool>(layer.row_dimension));
+  const ReluCircuit before(layer.row_dimension);
   layer.heads.resize(1);
   layer.heads[0].query = layer.heads[0].key = before.compile(std::vector<Affine>{kPoint});
   const bool average = !adder.state_range();
   const std::int64_t times = average ? static_cast<std::int64_t>(options.n) : 1;
   layer.heads[0].value = before.compile(std::vector<Affine>{times * before.input(kWordColumn)});
-  const ReluCircuit after(std::vector<bool>(layer.row_dimension + 1));
+  const ReluCircuit after(layer.row_dimension + 1);
   std::vector<Affine> row(kOutputDimension);
   row[kPresentColumn] = 1;
   row[kWordColumn] = after.input(layer.row_dimension);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "mpc/formula_sort.h"
 #include "mpc/protocol_case.h"
@@ -124,6 +125,10 @@ const std::vector<Subject> kSubjects = {
        return (std::max(0.0, up_log(2, 100 * (n / 2) * (n / 2 - 1) / 2)) + 1) * (4 * d + 2) + 2;
      }},
     {"components_by_coins", 2, 2, components_by_coins_rounds, coins_rounds},
+    {"bfs", 2, 1, bfs_rounds,
+     [](double n, double d, const Shape&) { return 2 * up_log(2, n) * (2 * d + 1) + 2; }},
+    {"components_by_labels", 2, 1, components_by_labels_rounds,
+     [](double n, double d, const Shape&) { return 2 * up_log(2, n) * (2 * d + 1) + 2; }},
 };
 
 CaseResult expect_right(const Subject& subject, const Values& values, Parameters parameters) {
@@ -160,7 +165,7 @@ TEST_P(Darts, ShapesAtSizesThatDoNotDivide) {
 
 TEST_P(Darts, GeneratedGraphsOfEveryKindAndOtherExponents) {
   const ProtocolInfo& info = find_protocol(GetParam().name);
-  for (const char* kind : {"random", "power", "grid", "planted"}) {
+  for (const char* kind : {"random", "gnp", "power", "grid", "planted"}) {
     SCOPED_TRACE(kind);
     for (const std::uint64_t edges : {1, 20, 128, 1000, 6000}) {
       for (const Rational& epsilon : {Rational(1, 2), Rational(1, 3), Rational(2, 3)}) {
@@ -210,6 +215,55 @@ TEST(ComponentsByCoins, LessThanHalfOfTheRoundsOfComponents) {
   EXPECT_EQ(components_rounds(parameters_of(428406)), 598u);
   EXPECT_EQ(components_by_coins_rounds(parameters_of(428406)), 249u);
   EXPECT_LT(components_by_coins_rounds(parameters_of(1 << 12)), components_rounds(parameters_of(1 << 12)));
+}
+
+TEST(ComponentsByLabels, LessThanHalfOfTheRoundsByCoinsOnGraphsOfLowDiameter) {
+  const ProtocolInfo& coins = find_protocol("components_by_coins");
+  const Parameters parameters = parameters_of(1 << 12);
+  const Values values = coins.generate(parameters);
+  const CaseResult found = run_case("components_by_labels", parameters, values);
+  EXPECT_EQ(found.outputs, coins.oracle(values, parameters));
+  EXPECT_EQ(found.shape.rounds, 92u);
+  EXPECT_EQ(components_by_coins_rounds(parameters), 185u);
+}
+
+TEST(Graphs, GnpHasDifferentEdgesAndNoLoops) {
+  for (const std::uint64_t edges : {1, 2, 3, 4, 5, 100, 3000}) {
+    Parameters parameters = parameters_of(2 * edges);
+    parameters.options["graph"] = "gnp";
+    const Values values = find_protocol("bfs").generate(parameters);
+    std::set<std::pair<std::int64_t, std::int64_t>> different;
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+      EXPECT_NE(values[i], values[i + 1]);
+      different.insert(std::minmax(values[i], values[i + 1]));
+    }
+    EXPECT_EQ(different.size(), edges);
+  }
+}
+
+TEST(ComponentsByLabels, LabelsGoAsFarAsTheDiameterSays) {
+  const Values path = {3, 2, 2, 1, 1, 0, 4, 5};
+  Parameters parameters = parameters_of(8);
+  parameters.options["diameter"] = "2";
+  const Outputs expected = {0, 0, 0, 1, 4, 4, std::nullopt, std::nullopt};
+  EXPECT_EQ(find_protocol("components_by_labels").oracle(path, parameters), expected);
+  EXPECT_EQ(run_case("components_by_labels", parameters, path).outputs, expected);
+  parameters.options["diameter"] = "0";
+  EXPECT_THROW((void)find_protocol("components_by_labels").make(parameters), ContractError);
+}
+
+TEST(Bfs, LevelsFromAnySourceUpToAnyDepth) {
+  const Values path = {0, 1, 2, 1, 2, 3, 3, 4, 4, 4, 6, 7};
+  for (const auto& [source, depth, expected] : std::vector<std::tuple<const char*, const char*, Outputs>>{
+           {"2", "2", {2, 1, 0, 1, 2, {}, {}, {}, {}, {}, {}, {}}},
+           {"0", "3", {0, 1, 2, 3, {}, {}, {}, {}, {}, {}, {}, {}}},
+           {"5", "3", Outputs(12)},
+           {"7", "1", {{}, {}, {}, {}, {}, {}, 1, 0, {}, {}, {}, {}}}}) {
+    Parameters parameters = parameters_of(12);
+    parameters.options = {{"source", source}, {"depth", depth}};
+    EXPECT_EQ(find_protocol("bfs").oracle(path, parameters), expected);
+    EXPECT_EQ(run_case("bfs", parameters, path).outputs, expected);
+  }
 }
 
 TEST(MaximalIndependentSet, TheCheckSeesWhatIsWrong) {

@@ -71,7 +71,7 @@ void expect_answers(const std::vector<Word>& input, std::uint64_t block, std::ui
     EXPECT_EQ(result.outputs[i], found ? input[input[i]] : 1000000) << i;
   }
   const auto plan = plan_sort(Lookup::task(2 * input.size(), memory));
-  const std::uint64_t fan = (memory - 3 * (plan->machine_records + 1)) / 6;
+  const std::uint64_t fan = (memory - 2 * (plan->machine_records + 1)) / 6;
   const auto machines = static_cast<std::uint32_t>(plan->machines);
   EXPECT_EQ(protocol.rounds, plan->rounds + 2 * std::max(1u, ceil_log(fan, machines)));
 }
@@ -104,7 +104,7 @@ TEST(Lookup, TheFirstOfTwoEntriesCounts) {
 TEST(Lookup, RefusesMemoryWithoutRoomForItsTree) {
   const auto plan = plan_sort(Lookup::task(200, 1000));
   ASSERT_TRUE(plan);
-  const std::uint64_t least = 3 * (plan->machine_records + 1) + 12;
+  const std::uint64_t least = 2 * (plan->machine_records + 1) + 12;
   EXPECT_THROW(Lookup({.plan = *plan, .memory_words = least - 1, .load = {}}), ContractError);
   EXPECT_NO_THROW(Lookup({.plan = *plan, .memory_words = least, .load = {}}));
 }

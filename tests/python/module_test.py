@@ -1,12 +1,14 @@
 """The module as a program: results beside the command line's, errors with their fields, steps that go wrong."""
 import argparse
 import collections
+import re
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 import numpy
 
@@ -84,6 +86,24 @@ class Results(unittest.TestCase):
         table = roundtrip.sweep("sort", n=[64, 256], what="run")
         self.assertEqual([row["rounds"] == row["rounds_bound"] for row in table], [True, True])
         self.assertEqual(len(table.csv().splitlines()), 3)
+
+    def test_plots(self):
+        table = roundtrip.Table([{"n": 10**i, "w": 10**(2 * i), "k": k, "name": "<&>"} for i in range(3) for k in (1, 2)])
+        places = re.findall(r'<circle cx="([0-9.]+)" cy="([0-9.]+)"', table.plot("n", "w", by="name"))
+        across, up = ([float(place[i]) for place in places] for i in (0, 1))
+        self.assertEqual((across[0], up[0], across[-1], up[-1]), (80, 350, 500, 20))
+        self.assertEqual((across[2], up[2]), (290, 185))  # the middle of both, by logarithms
+        self.assertEqual(table.plot("n", "w", by="k").count("<polyline"), 2)
+        xml.etree.ElementTree.fromstring(table.plot("n", "w", by="name"))
+        one = roundtrip.Table([{"n": 0, "w": -1}, {"n": 0, "w": 1}]).plot("n", "w")  # no logarithm, one place
+        self.assertEqual(re.findall(r'<circle cx="([0-9.]+)" cy="([0-9.]+)"', one), [("290.0", "350.0"), ("290.0", "20.0")])
+        for call, why in ((lambda: table.plot("x", "w"), "no column 'x', allowed are n, w, k, name"),
+                          (lambda: table.plot("n", "name"), "name has '<&>', allowed are numbers"),
+                          (lambda: roundtrip.Table([{"n": float("nan")}]).plot("n", "n"), "nan, allowed are numbers"),
+                          (lambda: roundtrip.Table().plot("n", "w"), "none in an empty table")):
+            with self.assertRaises(roundtrip.ContractError) as caught:
+                call()
+            self.assertIn(why, str(caught.exception))
 
 
 class OwnProtocols(unittest.TestCase):

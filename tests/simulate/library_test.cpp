@@ -149,6 +149,11 @@ const std::vector<Case> kMoreCases = {
     {"minimum_spanning_forest", {}, 3},
     {"components_by_coins", {}},
     {"maximal_matching", {}},
+    {"bfs", {}},
+    {"components_by_labels", {}},
+    {"triangle_count", {{"graph", "planted"}}},
+    {"euler_tour", {}},
+    {"fft", {}},
 };
 
 /// Programs of the step language, at sizes for their many machines; their weights are program_weights_test's.
