@@ -13,13 +13,21 @@ namespace {
 constexpr std::uint64_t kBlocks = 5;  // two numbers of an element are kept, and three sent and received
 
 Sizes routed_sizes(const Parameters& parameters) {
-  const auto needed = [](const Sizes& sizes) { return kBlocks * std::bit_ceil(sizes.block_words); };
-  Sizes sizes = choose_sizes(parameters, kBlocks,
-                             [&](const Sizes& chosen) { return chosen.memory_words >= needed(chosen); });
-  sizes.block_words = std::bit_ceil(sizes.block_words);
-  require(sizes.memory_words >= needed(sizes),
+  constexpr std::uint64_t kMostBlock = 1024;  // of which each is compared with all keys of the block
+  const auto block_of = [&](const Sizes& sizes) {
+    return std::bit_floor(std::min(sizes.block_words, parameters.n));
+  };
+  Sizes sizes = choose_sizes(parameters, kBlocks, [&](const Sizes& chosen) {
+    return chosen.memory_words >= kBlocks * block_of(chosen);
+  });
+  sizes.block_words = block_of(sizes);
+  require(sizes.memory_words >= kBlocks * sizes.block_words,
           "s is {}, allowed for list_ranking_routed_program is {} or more", sizes.memory_words,
-          needed(sizes));
+          kBlocks * sizes.block_words);
+  require(
+      sizes.block_words <= kMostBlock,
+      "N is {}, allowed for list_ranking_routed_program is what has blocks of at most {} words; here b is {}",
+      parameters.n, kMostBlock, sizes.block_words);
   return sizes;
 }
 

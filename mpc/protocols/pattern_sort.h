@@ -12,15 +12,22 @@
 
 namespace roundtrip::mpc {
 
-/// b rounded up to a power of two, and memory for so many blocks and for `least` words.
+/// Most words of a block: a network has about log2(b)^2 / 4 comparators for each.
+constexpr std::uint64_t kPatternBlock = std::uint64_t{1} << 13;
+
+/// b rounded down to a power of two, and memory for so many blocks and for `least` words.
 inline Sizes pattern_sort_sizes(const Parameters& parameters, std::string_view name, std::uint64_t least = 0,
                                 std::uint64_t blocks = 2) {
-  const auto needed = [=](std::uint64_t block) { return std::max(blocks * std::bit_ceil(block), least); };
+  const auto block_of = [&](std::uint64_t block) { return std::bit_floor(std::min(block, parameters.n)); };
+  const auto needed = [=](std::uint64_t block) { return std::max(blocks * block_of(block), least); };
   Sizes sizes = choose_sizes(
       parameters, 2, [&](const Sizes& chosen) { return chosen.memory_words >= needed(chosen.block_words); });
-  sizes.block_words = std::bit_ceil(sizes.block_words);
   require(sizes.memory_words >= needed(sizes.block_words), "s is {}, allowed for {} is {} or more",
           sizes.memory_words, name, needed(sizes.block_words));
+  sizes.block_words = block_of(sizes.block_words);
+  require(sizes.block_words <= kPatternBlock,
+          "N is {}, allowed for {} is what has blocks of at most {} words; here b is {}", parameters.n, name,
+          kPatternBlock, sizes.block_words);
   return sizes;
 }
 /// That hold blocks: a power of two.

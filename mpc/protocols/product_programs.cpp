@@ -34,7 +34,7 @@ class ProductProgram : public Program {
 
 Shape product_shape(const Parameters& parameters, const Sizes& sizes, std::uint64_t outputs,
                     std::uint64_t machines) {
-  Shape shape = declare_shape(parameters, sizes, outputs, machines);
+  Shape shape = declare_shape(parameters, program_sizes(sizes, parameters.n), outputs, machines);
   shape.input_bits = static_cast<std::uint32_t>(parameters.integer_option("bits", kProductBits, 2, 12));
   shape.word_bits = shape.input_bits;
   return shape;
@@ -75,9 +75,11 @@ MatrixPlan matrix_plan(const Parameters& parameters) {
       with_side(side);
       break;
     }
-    return sizes.memory_words >= std::max({sizes.block_words * plan.row_tiles, 2 * plan.side * plan.side,
-                                           plan.inner_tiles * plan.side * plan.side});
+    return sizes.memory_words >=
+           std::max({plan.row_tiles, 2 * plan.side * plan.side, plan.inner_tiles * plan.side * plan.side});
   });
+  // A machine sends each word of its block to Gr products.
+  plan.sizes.block_words = std::min(plan.sizes.block_words, plan.sizes.memory_words / plan.row_tiles);
   return plan;
 }
 
@@ -308,7 +310,7 @@ ProtocolInfo matrix_product_program_protocol() {
       R"(Problem: an r x k matrix and a k x r one, row by row, of signed numbers of p_in bits; output their product.
 Guarantee: exact and deterministic.
 Cost: R = 3 rounds on q = max(ceil(N / b), (r / t)^2 k / t) machines, t the largest common divisor of r and k with t^2 <= b;
-s = kappa_s b, kappa_s = 4, raised until s is at least b r / t, 2 t^2 and k t. Its steps are a tape.
+s = kappa_s b, kappa_s = 4, raised until s is at least r / t, 2 t^2 and k t, and b lowered to s t / r. Its steps are a tape.
 Source: the three-dimensional algorithm (Agarwal et al. 1995), without trees.)";
   info.rounds_formula = "3";
   info.kappa_s = kProductKappa;

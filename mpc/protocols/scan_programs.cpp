@@ -58,6 +58,7 @@ std::uint32_t fan_of(const Shape& shape, std::uint64_t blocks, std::uint64_t wid
                   2u);
 }
 
+constexpr std::uint32_t kSummands = 32;  // most words that a running sum is written out of
 constexpr std::uint64_t kReduceKappa = 2, kScanKappa = 4;
 
 class ReduceProgram final : public TreeProgram {
@@ -127,6 +128,8 @@ class PrefixScanProgram final : public TreeProgram {
     Affine so_far = before[0];
     for (std::uint32_t i = 0; i < b; ++i) {
       so_far = fold.both(tape(), so_far, own[i]);
+      if (i % kSummands == kSummands - 1)
+        so_far = tape().relu(so_far);  // a wire of its own, for those behind it
       words.push_back({fold.leave(so_far, first + (i + 1)), fold.most_output(shape())});
     }
     deliver(

@@ -64,7 +64,7 @@ ProtocolInfo sort_program_protocol() {
   info.card = R"(Problem: N signed numbers of p_in bits; output them in ascending order.
 Guarantee: exact and deterministic.
 Cost: R = k (k + 1) / 2 + 1 rounds on q = 2^k machines, the next power of two of ceil(N / b), b a power of two; 2 b words sent
-and received by a machine: s = kappa_s b with kappa_s = 2, raised until b is rounded up. Its steps are a tape.
+and received by a machine: s = kappa_s b with kappa_s = 2. Its steps are a tape.
 Source: Batcher 1968 (bitonic sort), Baudet, Stevenson 1978 (merge-split).)";
   info.rounds_formula = "k (k + 1) / 2 + 1, k = ceil(log2 ceil(N / b))";
   info.kappa_s = 2;

@@ -179,7 +179,7 @@ class Help(unittest.TestCase):
         program = str(ROUNDTRIP)
         self.assertEqual(self.complete(program, ""), set(subcommands()) | {"--help", "--version"})
         self.assertEqual(self.complete(program, "decom"), {"decompile"})
-        self.assertEqual(self.complete(program, "run", "k_"), {"k_hop", "k_hop_walk"})
+        self.assertEqual(self.complete(program, "run", "k_"), {"k_hop", "k_hop_program", "k_hop_walk"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--ch"), {"--check", "--checkpoint"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--input", "wo"), {"words.txt"})
         self.assertEqual(self.complete(program, "run", "k_hop", "--n", ""), set())

@@ -346,8 +346,8 @@ TEST(ProgramWeights, ShareLayersThatAreEqual) {
   };
   EXPECT_EQ(distinct("list_ranking_program", 16, {}), distinct("list_ranking_program", 256, {}));
   EXPECT_EQ(distinct("list_ranking_routed_program", 16, {}), distinct("list_ranking_routed_program", 64, {}));
-  EXPECT_EQ(distinct("prefix_scan_program", 16, {{"way", "doubling"}}),
-            distinct("prefix_scan_program", 256, {{"way", "doubling"}}));
+  EXPECT_EQ(distinct("prefix_scan_program", 64, {{"way", "doubling"}}),
+            distinct("prefix_scan_program", 1024, {{"way", "doubling"}}));
 }
 
 }  // namespace
