@@ -187,7 +187,7 @@ class Help(unittest.TestCase):
         self.assertEqual(self.complete(program, "decompile", "sum", "--attention", "s"), {"softmax", "state_space"})
         self.assertEqual(self.complete(program, "attend", "--family", "h"), {"hadamard", "hyperplane"})
         self.assertEqual(self.complete(program, "explain", "./wo"), {"./words.txt"})
-        self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth", "k_hop_is_near_optimal", "k_hop_walk"})
+        self.assertEqual(self.complete(program, "verify", "sum", "k_"), {"k_hop", "k_hop_depth", "k_hop_is_near_optimal", "k_hop_program", "k_hop_walk"})
         self.assertIn("--check", self.complete(program, "run", "sum", ""))  # no second protocol
         self.assertNotIn("sort", self.complete(program, "run", "sum", ""))
         self.assertIn("direct_simulation", self.complete(program, "verify", ""))
