@@ -20,8 +20,9 @@ inline Sizes pattern_sort_sizes(const Parameters& parameters, std::string_view n
                                 std::uint64_t blocks = 2) {
   const auto block_of = [&](std::uint64_t block) { return std::bit_floor(std::min(block, parameters.n)); };
   const auto needed = [=](std::uint64_t block) { return std::max(blocks * block_of(block), least); };
-  Sizes sizes = choose_sizes(
-      parameters, 2, [&](const Sizes& chosen) { return chosen.memory_words >= needed(chosen.block_words); });
+  Sizes sizes = choose_sizes(parameters, blocks, [&](const Sizes& chosen) {
+    return chosen.memory_words >= needed(chosen.block_words);
+  });
   require(sizes.memory_words >= needed(sizes.block_words), "s is {}, allowed for {} is {} or more",
           sizes.memory_words, name, needed(sizes.block_words));
   sizes.block_words = block_of(sizes.block_words);
