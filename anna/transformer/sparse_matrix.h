@@ -68,7 +68,7 @@ class Limits {
   Limits(std::vector<std::int64_t> each) : limits_(std::move(each)) {  // NOLINT: so are several
     if (std::adjacent_find(limits_.begin(), limits_.end(), std::not_equal_to<>()) == limits_.end() &&
         !limits_.empty())
-      limits_.resize(1);
+      limits_.erase(limits_.begin() + 1, limits_.end());
   }
   explicit operator bool() const { return !limits_.empty(); }
   std::int64_t operator[](std::size_t number) const { return limits_[limits_.size() == 1 ? 0 : number]; }

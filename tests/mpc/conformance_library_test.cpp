@@ -59,9 +59,8 @@ void expect_agreement(const ProtocolInfo& info, const Parameters& parameters, bo
   const RunOptions straight{.one_machine_per_rank = one_machine_per_rank};
   RunOptions shaken = straight;
   shaken.order_seed = 5;
-  // Before every step; a program with blocks of hundreds of words would be recorded thousands of times.
-  if (info.program != info.name || parameters.n <= 240)
-    shaken.rebuild = [&] { return info.make(parameters); };
+  // Before every step; a larger program would be recorded thousands of times.
+  if (info.program != info.name || parameters.n <= 16) shaken.rebuild = [&] { return info.make(parameters); };
   bool same = agrees(*protocol, input, expected, *mpi, straight);
   same &= agrees(*protocol, input, expected, *mpi, shaken);
   if (session().rank() == 0 && !one_machine_per_rank)
