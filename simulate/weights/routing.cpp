@@ -45,10 +45,13 @@ std::vector<Affine> spread(Tape& tape, std::vector<Affine> records, std::vector<
     std::vector<Affine> next(places), left(places);
     for (std::size_t place = 0; place < places; ++place) {
       if (records[place] == nothing) continue;
+      if (place + step >= places) {  // nothing of this place goes so far
+        next[place] += tape.relu(records[place]), left[place] += tape.relu(distances[place]);
+        continue;
+      }
       const Affine moves = tape.step(distances[place] - (far - 1));
       next[place] += tape.relu(records[place] - limit * moves);
       left[place] += tape.relu(distances[place] - 2 * far * moves);
-      if (place + step >= places) continue;
       next[place + step] += tape.relu(records[place] - limit * (1 - moves));
       left[place + step] += tape.relu(distances[place] - far - 2 * far * (1 - moves));
     }
@@ -91,19 +94,21 @@ class Expansion {
       for (std::uint32_t c = 0; c < capacity_; ++c)
         lists.back().push_back(tape.input(round.kept + j * capacity_ + c));
     }
-    const std::uint32_t cells =
-        seeded("weights-merge-unseen") ? slots : slots + 1;  // one more shows that one is lost
+    Affine number;  // of words that came
+    for (const std::vector<Affine>& list : lists) {
+      for (const Affine& word : list) number += tape.step(tape.relu(word));
+    }
+    if (!seeded("weights-merge-unseen")) made.losses.push_back(tape.expression(tape.relu(number - slots)));
     while (lists.size() > 1) {
       std::vector<std::vector<Affine>> next;
       for (std::size_t i = 0; i < lists.size(); i += 2)
-        next.push_back(i + 1 < lists.size() ? merged(tape, lists[i], lists[i + 1], cells) : lists[i]);
+        next.push_back(i + 1 < lists.size() ? merged(tape, lists[i], lists[i + 1], slots) : lists[i]);
       lists = std::move(next);
     }
     std::vector<Affine> inputs;
     for (std::uint32_t k = 0; k < round.kept; ++k) inputs.push_back(tape.input(k));
-    lists[0].resize(slots + 1);
-    inputs.insert(inputs.end(), lists[0].begin(), lists[0].begin() + slots);
-    made.losses.push_back(tape.expression(lists[0][slots]));
+    lists[0].resize(slots);
+    inputs.insert(inputs.end(), lists[0].begin(), lists[0].end());
     const std::vector<Affine> wires = tape.append(round.tape, std::move(inputs));
     const auto here = [&](const Program::Out& theirs) {
       const Affine recorded = round.tape.affine(theirs.value);
@@ -174,16 +179,21 @@ class Expansion {
         at_least[a].push_back(a <= q ? there.step(record - (width * a - 1)) : Affine());
     }
     std::vector<Affine> distances(came.size());
+    // Lost: the sum over a of max(0, n_a - C) = n_a - C + max(0, C - n_a).
+    Affine lost = -std::int64_t{q} * capacity_;
+    for (const Affine& there_is : at_least[1]) lost += there_is;
     for (std::uint32_t a = 1; a <= q; ++a) {
       Affine number;
       for (std::size_t i = 0; i < came.size(); ++i) number += at_least[a][i] - at_least[a + 1][i];
-      on.losses.push_back(there.expression(there.relu(number - capacity_)));
       const Affine lacking = there.relu(capacity_ - number);
-      for (std::size_t i = 0; i < came.size(); ++i) {  // records of lower addresses, those that are there
-        const Affine lower = at_least[1][i] - at_least[a][i];
-        distances[i] += there.gate(lacking, lower, capacity_);
+      lost += lacking;
+      for (std::size_t i = 0; i < came.size() && a > 1;
+           ++i) {  // records of lower addresses, those that are there
+        distances[i] += there.gate(lacking, at_least[1][i] - at_least[a][i], capacity_);
       }
     }
+    on.losses.push_back(there.expression(lost));
+    for (Affine& distance : distances) distance = there.relu(distance);  // a wire of its own
     const std::vector<Affine> places = spread(there, came, distances, std::size_t{q} * capacity_, most);
     for (std::uint32_t k = 0; k < kept; ++k) on.round.keep.push_back(out(there, there.input(k), limits[k]));
     for (std::uint32_t place = 0; place < places.size(); ++place) {
