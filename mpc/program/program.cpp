@@ -19,6 +19,11 @@ std::uint64_t kinds(const Program::Round& round) {
   return all;
 }
 
+/// What came, as its sender would have cut it.
+std::int64_t cut(Word word, std::int64_t limit) {
+  return static_cast<std::int64_t>(std::min(word, static_cast<Word>(limit)));
+}
+
 std::int64_t word_of(const Tape& tape, const Program::Out& out, std::span<const std::int64_t> wires) {
   return std::clamp<std::int64_t>(tape.value(out.value, wires), 0, out.limit);
 }
@@ -127,34 +132,44 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
   if (number == 1) {
     const std::span<const Word> words = inbox.words();
     for (std::size_t i = 0; i < std::min(words.size(), inputs.size()); ++i)
-      inputs[i] = static_cast<std::int64_t>(words[i]);
+      inputs[i] = cut(words[i], (std::int64_t{1} << shape_.input_bits) - 1);
     return;
   }
   const Round& sent = rounds_[number - 2];
   const std::span<std::int64_t> slots = inputs.subspan(round.kept);
   std::fill(slots.begin(), slots.end(), -1);
-  const auto put = [&](std::uint64_t slot, std::int64_t word) {
+  const auto put = [&](std::uint64_t slot, Word word, std::int64_t limit) {
     expect_received(slot < slots.size() && slots[slot] < 0);
-    slots[slot] = word;
+    slots[slot] = cut(word, limit);
   };
+  const auto tagged = [&](std::uint64_t tag) {  // the limit of an addressed word
+    for (const List& list : sent.lists) {
+      if (tag < list.words.size()) return list.words[tag].limit;
+      tag -= list.words.size();
+    }
+    return std::int64_t{0};
+  };
+  std::int64_t largest = 0;  // of routed words
+  for (const List& record : sent.records) largest = std::max(largest, record.words[0].limit);
   std::size_t routed = 0;
   const std::uint64_t tags = std::max<std::uint64_t>(kinds(sent), 1);
   for (const Run run : inbox) {
     for (std::size_t i = 0; i < run.words.size(); ++i) {
       const std::size_t sequence = run.sequence + i;
+      const Word word = run.words[i];
       if (sequence < round.kept) {
         expect_received(run.source == machine);
-        inputs[sequence] = static_cast<std::int64_t>(run.words[i]);
+        inputs[sequence] = cut(word, sent.keep[sequence].limit);
       } else if (!sent.records.empty()) {
-        if (run.words[i] != 0) put(routed++, static_cast<std::int64_t>(run.words[i]));
+        if (word != 0) put(routed++, word, largest);
       } else if (!sent.lists.empty()) {
-        put(run.words[i] % tags, static_cast<std::int64_t>(run.words[i] / tags));
+        put(word % tags, word / tags, tagged(word % tags));
       } else {
-        const auto word = static_cast<std::uint32_t>(sequence - round.kept);
-        expect_received(word < sent.count(run.source));
-        const Place place = sent.place(run.source, word);
+        const auto number = static_cast<std::uint32_t>(sequence - round.kept);
+        expect_received(number < sent.count(run.source));
+        const Place place = sent.place(run.source, number);
         expect_received(place.destination == machine);
-        put(place.slot, static_cast<std::int64_t>(run.words[i]));
+        put(place.slot, word, sent.words[number].limit);
       }
     }
   }
