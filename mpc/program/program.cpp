@@ -165,11 +165,11 @@ void Program::receive(const Round& round, std::uint32_t number, MachineId machin
       } else if (!sent.lists.empty()) {
         put(word % tags, word / tags, tagged(word % tags));
       } else {
-        const auto number = static_cast<std::uint32_t>(sequence - round.kept);
-        expect_received(number < sent.count(run.source));
-        const Place place = sent.place(run.source, number);
+        const auto index = static_cast<std::uint32_t>(sequence - round.kept);
+        expect_received(index < sent.count(run.source));
+        const Place place = sent.place(run.source, index);
         expect_received(place.destination == machine);
-        put(place.slot, word, sent.words[number].limit);
+        put(place.slot, word, sent.words[index].limit);
       }
     }
   }
