@@ -382,16 +382,16 @@ int compile_weights(CompileArguments arguments, const Communicator& communicator
   }
   arguments.common.protocol = program_name;
   const Instance instance = prepare(arguments.common, communicator);
-  const simulate::ProgramWeights weights =
-      simulate::compile_to_weights(dynamic_cast<const mpc::Program&>(*instance.protocol));
+  const auto* const program = dynamic_cast<const mpc::Program*>(instance.protocol.get());
+  require(program != nullptr, "--weights: {} is no program of the step language", instance.info->name);
+  const simulate::ProgramWeights weights = simulate::compile_to_weights(*program);
   const anna::Transformer& transformer = weights.model.transformer;
   const simulate::WeightFacts facts = simulate::weight_facts(weights.model);
-  if (arguments.common.plan) {
-    simulate::EvaluationPlan plan;
-    plan.sizes = weights.bound;
-    plan.peak_bytes = transformer.tokens * weights.bound.width * 2 * sizeof(anna::Entry);
-    return show_plan(arguments, instance, plan, {}, communicator, facts);
-  }
+  simulate::EvaluationPlan plan;
+  plan.sizes = weights.bound;
+  plan.peak_bytes = transformer.tokens * weights.bound.width * 2 * sizeof(anna::Entry);
+  if (arguments.common.plan) return show_plan(arguments, instance, plan, {}, communicator, facts);
+  communicator.on_root([&] { require_memory(plan.peak_bytes, "evaluating the transformer"); });
   return beside_run(arguments, instance, communicator, [&](const Execution& execution, OutputFiles& files) {
     simulate::Compiled compiled;
     compiled.transformer = transformer;
@@ -419,16 +419,16 @@ int compile_weights(CompileArguments arguments, const Communicator& communicator
         {comparison.equal, within_bound(comparison.sizes, weights.bound), found.oracle_differs.empty()});
     const std::string& path = arguments.export_to;
     if (!path.empty() && found.verdict == "verified") {
-      files.attempt([&] {
+      files.attempt([&] {  // the tables last: of a graph that is refused nothing is left
         if (path.ends_with(".onnx")) {
           anna::save_onnx(weights.model, path);
         } else {
           anna::save_model(weights.model, path,
                            arguments.dense ? anna::Matrices::kDense : anna::Matrices::kSmaller);
         }
+        write_whole(beside(path, ".tables.json"),
+                    json_text(program_tables(instance, execution, transformer.tokens), 1));
       });
-      files.write(beside(path, ".tables.json"),
-                  json_text(program_tables(instance, execution, transformer.tokens), 1));
     }
     return tell(arguments, instance, execution, compiled, found, files);
   });

@@ -188,6 +188,23 @@ class Decompile(cli_test.Case):
         for attention in ("low_rank", "state_space", "performer", "polynomial", "window", "chunked", "rnn", "lstm"):
             self.refuse("decompile", "sum", "--n", 64, "--attention", attention, says="random models")
         self.refuse("compile", "sum", "--n", 64, "--export", self.path / "model.txt", says=".json")
+        weights = ["compile", "list_ranking", "--weights", "--n", 16]
+        self.refuse("compile", "components", "--weights", "--n", 16, says=["--weights", "components has no program", "sort"])
+        self.refuse(*weights, "--native", says="--weights: goes without")
+        self.refuse(*weights, "--attention", "ema", says="--weights: goes without")
+        self.refuse(*weights, "--dense", says="--dense: goes with --export")
+        self.refuse("compile", "sum", "--n", 16, "--dense", "--export", self.path / "m.json", says="--dense")
+        self.refuse("compile", "sum", "--n", 16, "--export", self.path / "m.onnx", says=".onnx")
+        self.refuse(*weights, "--dense", "--export", self.path / "m.onnx", says=".onnx")
+        # A graph that would be too large is refused, and leaves nothing.
+        self.refuse("compile", "list_ranking_routed_program", "--weights", "--n", 256, "--quiet", "--export", self.path / "l.onnx",
+                    says=["ONNX", "134217728"])
+        self.assertEqual([file.name for file in self.path.glob("l.*")], [])
+        facts = self.facts(*weights, "--check", "--export", self.path / "l.json")
+        self.assertEqual((facts["verdict"], facts["depth"]), ("verified", facts["rounds"] + 1))
+        self.succeed(*weights, "--quiet", "--export", self.path / "l.onnx")
+        self.assertEqual(sorted(file.name for file in self.path.glob("l.*")),
+                         ["l.json", "l.onnx", "l.safetensors", "l.tables.json"])
         self.assertFalse((self.path / "model.txt").exists())
 
 
