@@ -28,12 +28,8 @@ Sizes hop_sizes(const Parameters& parameters) {
 }
 
 Shape hop_shape(const Parameters& parameters) {
-  require(parameters.n <= std::uint64_t{1} << 20, "N is {}, allowed for k_hop_program is 1 to 2^20",
-          parameters.n);
-  Parameters with = parameters;
-  const std::uint64_t machines =
-      std::max<std::uint64_t>(parameters.n, pattern_sort_machines(parameters.n, hop_sizes(parameters)));
-  with.machines = std::max<std::uint64_t>(parameters.machines.value_or(0), machines);
+  const Parameters with =
+      with_element_machines(parameters, hop_sizes(parameters), "k_hop_program", std::uint64_t{1} << 20);
   return program_shape(with, hop_sizes(parameters), parameters.n);
 }
 

@@ -23,12 +23,8 @@ Sizes ask_sizes(const Parameters& parameters) {
 }
 
 Shape ask_shape(const Parameters& parameters, std::int64_t bits) {
-  require(parameters.n <= std::uint64_t{1} << 16, "N is {}, allowed for a program that asks is 1 to 2^16",
-          parameters.n);
-  Parameters with = parameters;
-  const std::uint64_t machines =
-      std::max<std::uint64_t>(parameters.n, pattern_sort_machines(parameters.n, ask_sizes(parameters)));
-  with.machines = std::max<std::uint64_t>(parameters.machines.value_or(0), machines);
+  const Parameters with =
+      with_element_machines(parameters, ask_sizes(parameters), "a program that asks", std::uint64_t{1} << 16);
   Shape shape = declare_shape(with, ask_sizes(parameters), parameters.n, 1);
   shape.input_bits = static_cast<std::uint32_t>(bits);
   shape.word_bits = shape.input_bits;

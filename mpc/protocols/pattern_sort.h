@@ -36,6 +36,16 @@ inline std::uint32_t pattern_sort_machines(std::uint64_t n, const Sizes& sizes) 
   return std::bit_ceil(static_cast<std::uint32_t>(ceil_div(n, sizes.block_words)));
 }
 
+/// The parameters with machines for blocks and, beside them, one for each of the N elements; ContractError beyond `most`.
+inline Parameters with_element_machines(const Parameters& parameters, const Sizes& sizes,
+                                        std::string_view name, std::uint64_t most) {
+  require(parameters.n <= most, "N is {}, allowed for {} is 1 to {}", parameters.n, name, most);
+  Parameters with = parameters;
+  with.machines = std::max({parameters.machines.value_or(0), parameters.n,
+                            std::uint64_t{pattern_sort_machines(parameters.n, sizes)}});
+  return with;
+}
+
 /// Problem:   numbers up to `most`, b on each of 2^l machines, b a power of two, in ascending order over all machines.
 /// Method:    bitonic sort, in which merge-split of two blocks stands for a comparator.
 /// Cost:      l (l + 1) / 2 rounds; a machine keeps b words and sends and receives b.

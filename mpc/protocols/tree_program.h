@@ -11,6 +11,8 @@
 
 namespace roundtrip::mpc {
 
+/// A program with trees over its first machines(). Stages of a program are functions that record rounds and return what the
+/// next tape finds.
 class TreeProgram : public Program {
  protected:
   using Element = std::vector<Affine>;

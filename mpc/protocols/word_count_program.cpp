@@ -18,12 +18,8 @@ Sizes count_sizes(const Parameters& parameters) {
 }
 
 Shape count_shape(const Parameters& parameters) {
-  require(parameters.n <= std::uint64_t{1} << 20, "N is {}, allowed for word_count_program is 1 to 2^20",
-          parameters.n);
-  Parameters with = parameters;
-  const std::uint64_t machines =
-      std::max<std::uint64_t>(parameters.n, pattern_sort_machines(parameters.n, count_sizes(parameters)));
-  with.machines = std::max<std::uint64_t>(parameters.machines.value_or(0), machines);
+  const Parameters with = with_element_machines(parameters, count_sizes(parameters), "word_count_program",
+                                                std::uint64_t{1} << 20);
   Shape shape = declare_shape(with, count_sizes(parameters), parameters.n, 1);
   shape.input_bits = static_cast<std::uint32_t>(std::bit_width(parameters.n)) + 1;
   shape.word_bits = shape.input_bits;
